@@ -1,0 +1,126 @@
+/**
+ * One table of everything that can go wrong and is not a bug: who has to act (`domain`), whether trying again helps
+ * (`retry`), and what it means. The codes are API: they stand in REST answers, metrics labels and dead letters.
+ */
+export type ErrorDomain = 'user' | 'external' | 'cluster' | 'internal';
+export type RetryHint = 'no' | 'backoff';
+
+interface ErrorEntry {
+  readonly domain: ErrorDomain;
+  readonly retry: RetryHint;
+  readonly text: string;
+}
+
+export const errorTable = {
+  // What a user wrote
+  JOB_INVALID: { domain: 'user', retry: 'no', text: 'the job file has mistakes' },
+  SQL_SYNTAX: { domain: 'user', retry: 'no', text: 'the SQL text cannot be parsed' },
+  SQL_SEMANTIC: { domain: 'user', retry: 'no', text: 'the SQL text names something that does not exist or has the wrong type' },
+  UNSUPPORTED: { domain: 'user', retry: 'no', text: 'this is not supported' },
+  USAGE: { domain: 'user', retry: 'no', text: 'the command line is wrong' },
+  NOT_FOUND: { domain: 'user', retry: 'no', text: 'there is nothing by that name' },
+  CONFLICT: { domain: 'user', retry: 'no', text: 'it exists already or is in the wrong state' },
+  UNAUTHORIZED: { domain: 'user', retry: 'no', text: 'the token or credentials were refused' },
+  PORT_IN_USE: { domain: 'user', retry: 'no', text: 'another process listens on the port' },
+  DATA_DIR_IN_USE: { domain: 'user', retry: 'no', text: 'another process uses the data directory' },
+  CONFIG_INVALID: { domain: 'user', retry: 'no', text: 'a setting is missing or wrong' },
+  // Sources
+  TOPIC_NOT_FOUND: { domain: 'user', retry: 'backoff', text: 'the topic does not exist' },
+  TOPIC_RECREATED: { domain: 'user', retry: 'no', text: 'the topic was deleted and created again' },
+  LOG_TRUNCATED: { domain: 'user', retry: 'no', text: 'the log ends below the checkpoint' },
+  OFFSET_OUT_OF_RANGE: { domain: 'user', retry: 'no', text: 'the topic no longer holds the offset' },
+  RECORD_FROM_FUTURE: { domain: 'user', retry: 'no', text: 'records are dated more than an hour ahead' },
+  BATCH_CORRUPT: { domain: 'external', retry: 'no', text: 'a record batch fails its checksum or cannot be decoded' },
+  SOURCE_UNAVAILABLE: { domain: 'external', retry: 'backoff', text: 'Kafka did not answer' },
+  // Sinks and stores
+  SINK_UNAVAILABLE: { domain: 'external', retry: 'backoff', text: 'the sink did not answer or is overloaded' },
+  SINK_SCHEMA: { domain: 'user', retry: 'no', text: 'the table does not fit the rows' },
+  SINK_REFUSED: { domain: 'user', retry: 'no', text: 'the sink refused the rows for good' },
+  STORE_UNAVAILABLE: { domain: 'external', retry: 'backoff', text: 'the metadata store did not answer' },
+  DISK_FULL: { domain: 'external', retry: 'backoff', text: 'the disk is full' },
+  // Cluster
+  FENCED: { domain: 'cluster', retry: 'no', text: 'a newer owner has this lane' },
+  MASTER_UNREACHABLE: { domain: 'cluster', retry: 'backoff', text: 'the master does not answer' },
+  VERSION_MISMATCH: { domain: 'cluster', retry: 'no', text: 'the other side speaks another version' },
+  TIMED_OUT: { domain: 'cluster', retry: 'no', text: 'it took longer than allowed' },
+  // Bad records: reasons of dead letters
+  RECORD_NOT_JSON: { domain: 'user', retry: 'no', text: 'the record is not a JSON object' },
+  RECORD_INVALID_UTF8: { domain: 'user', retry: 'no', text: 'the record holds bytes that are not UTF-8' },
+  RECORD_TOO_DEEP: { domain: 'user', retry: 'no', text: 'the record nests deeper than 64 levels' },
+  RECORD_TOO_LARGE: { domain: 'user', retry: 'no', text: 'the record is larger than allowed' },
+  RECORD_NULL_VALUE: { domain: 'user', retry: 'no', text: 'the record has no value' },
+  FIELD_WRONG_TYPE: { domain: 'user', retry: 'no', text: 'a field does not have the type of the schema' },
+  FIELD_OUT_OF_RANGE: { domain: 'user', retry: 'no', text: 'a number does not fit its type' },
+  FIELD_MISSING: { domain: 'user', retry: 'no', text: 'a required field is missing or null' },
+  KEY_NULL: { domain: 'user', retry: 'no', text: 'a primary key column is null or empty' },
+  KEY_TOO_LARGE: { domain: 'user', retry: 'no', text: 'a primary key value is larger than 65535 bytes' },
+  CAST_INVALID: { domain: 'user', retry: 'no', text: 'a value cannot be cast' },
+  ARITHMETIC_OVERFLOW: { domain: 'user', retry: 'no', text: 'a result does not fit its type' },
+  DIVIDE_BY_ZERO: { domain: 'user', retry: 'no', text: 'division by zero' },
+  EXPRESSION_FAILED: { domain: 'user', retry: 'no', text: 'an expression raised an error for this record' },
+  OFFSETS_LOST: { domain: 'user', retry: 'no', text: 'a range of offsets was gone before it was read' },
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof errorTable;
+
+export interface ErrorDetails {
+  /** The original error, kept for logs. */
+  readonly cause?: unknown;
+  /** Facts for machines: offsets, names, limits. Never record values or secrets. */
+  readonly facts?: Readonly<Record<string, string | number | boolean | null>>;
+}
+
+/** An expected failure. Its message is a whole sentence: job, place, cause and what to do next. */
+export class WeirError extends Error {
+  override readonly name = 'WeirError';
+  readonly code: ErrorCode;
+  readonly facts: Readonly<Record<string, string | number | boolean | null>>;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.facts = details.facts ?? {};
+  }
+
+  get domain(): ErrorDomain {
+    return errorTable[this.code].domain;
+  }
+
+  /** True when the same action may succeed later without anybody changing anything. */
+  get retryable(): boolean {
+    return errorTable[this.code].retry === 'backoff';
+  }
+}
+
+export function isWeirError(error: unknown, code?: ErrorCode): error is WeirError {
+  return error instanceof WeirError && (code === undefined || error.code === code);
+}
+
+/** The message of anything thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * Codes of dead letters as small numbers: threads count reasons in an array by this index, tables store the name.
+ * The order is format: append only.
+ */
+export const deadLetterReasons = [
+  'RECORD_NOT_JSON',
+  'RECORD_INVALID_UTF8',
+  'RECORD_TOO_DEEP',
+  'RECORD_TOO_LARGE',
+  'RECORD_NULL_VALUE',
+  'FIELD_WRONG_TYPE',
+  'FIELD_OUT_OF_RANGE',
+  'FIELD_MISSING',
+  'KEY_NULL',
+  'KEY_TOO_LARGE',
+  'CAST_INVALID',
+  'ARITHMETIC_OVERFLOW',
+  'DIVIDE_BY_ZERO',
+  'EXPRESSION_FAILED',
+  'OFFSETS_LOST',
+  'BATCH_CORRUPT',
+] as const satisfies readonly ErrorCode[];
+export type DeadLetterReason = (typeof deadLetterReasons)[number];

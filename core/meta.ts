@@ -1,0 +1,135 @@
+/** The durable facts of a cluster: one row per job, changed by compare-and-set alone, and one row per lane. */
+import type { Clock, Rng } from './clock.ts';
+import { backoffMs } from './clock.ts';
+import type { Generation, JobName, LaneId, Offset, Partition, Revision, Run, TimestampUs, TopicId, WorkerId } from './ids.ts';
+import type { LanePosition } from './lane/position.ts';
+import type { JobState } from './states.ts';
+
+export const META_FORMAT_VERSION = 1;
+
+/** Who has a lane. `owner` may start when `previousOwner` has acknowledged or 3 s after the change became durable. */
+export interface LaneAssignment {
+  readonly topic: string;
+  /** Distinct within the run, never reused; separates the timestamps of partitions. */
+  readonly ordinal: number;
+  readonly generation: Generation;
+  readonly owner: WorkerId | null;
+  readonly previousOwner: WorkerId | null;
+  /** Where an availableNow execution ends; null = never. */
+  readonly end: Offset | null;
+}
+
+/** Where the lanes of a run start that have no row of their own yet. */
+export type StartPoint =
+  /** As the job's startingOffsets say; later partitions from their beginning. */
+  | { readonly kind: 'initial' }
+  /** Where the same partition stood in an earlier run; unknown partitions from their beginning. */
+  | { readonly kind: 'continue'; readonly run: Run }
+  | { readonly kind: 'earliest' | 'latest' };
+
+export interface JobRow {
+  readonly formatVersion: number;
+  readonly name: JobName;
+  /** Grows by one with every change; what compare-and-set compares. */
+  readonly ver: number;
+  /** Fresh for every change; tells whose change it was when the outcome was not known. */
+  readonly nonce: string;
+  readonly revision: Revision;
+  /** Content hash of the job's definition, see {@link MetaStore.getDefinition}. */
+  readonly definition: string;
+  readonly run: Run;
+  readonly runStart: TimestampUs;
+  readonly stride: number;
+  readonly start: StartPoint;
+  readonly state: JobState;
+  /** Why the state is what it is, where that needs saying. */
+  readonly reason: { readonly code: string; readonly message: string } | null;
+  readonly lanes: Readonly<Record<LaneId, LaneAssignment>>;
+  /** ms since 1970, for display. */
+  readonly submittedAt: number;
+  readonly changedAt: number;
+}
+
+export interface LaneKey {
+  readonly job: JobName;
+  readonly run: Run;
+  readonly source: string;
+  readonly topicId: TopicId;
+  readonly partition: Partition;
+}
+
+export interface LaneRow extends LaneKey {
+  readonly position: LanePosition;
+}
+
+/** A compare-and-set has three outcomes. `unknown` may still be applied, now or later: never take it for "no". */
+export type CasOutcome<T> =
+  | { readonly kind: 'applied' }
+  | { readonly kind: 'rejected'; readonly current: T | undefined }
+  | { readonly kind: 'unknown'; readonly cause: unknown };
+
+/**
+ * Where durable facts live: Cassandra (lightweight transactions) or the embedded process. All methods throw
+ * STORE_UNAVAILABLE when the store does not answer.
+ */
+export interface MetaStore {
+  /** Creates what is missing (keyspace, tables). */
+  prepare(): Promise<void>;
+  listJobs(): Promise<JobName[]>;
+  /** Linearizable: sees every change that was ever reported as applied, and completes what was in flight. */
+  readJob(name: JobName): Promise<JobRow | undefined>;
+  /** Sees every change reported as applied before the call; cheaper than {@link readJob}. */
+  readOwnership(name: JobName): Promise<JobRow | undefined>;
+  /** Replaces the row if its `ver` is `expectedVer` (0 = there is no row). `next.ver` must be `expectedVer + 1`. */
+  casJob(expectedVer: number, next: JobRow): Promise<CasOutcome<JobRow>>;
+  /** Removes the row if its `ver` is `expectedVer`. */
+  deleteJob(name: JobName, expectedVer: number): Promise<CasOutcome<JobRow>>;
+  /** Definitions are immutable and named by the hash of their text. */
+  putDefinition(hash: string, text: string): Promise<void>;
+  getDefinition(hash: string): Promise<string | undefined>;
+  readLane(key: LaneKey): Promise<LaneRow | undefined>;
+  readLanes(job: JobName, run: Run): Promise<LaneRow[]>;
+  /** A max-register by `position.nextOffset`: late, repeated and reordered calls do no harm. */
+  writeLane(row: LaneRow): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Result of {@link changeJob}. */
+export type ChangeOutcome = { readonly kind: 'applied'; readonly row: JobRow } | { readonly kind: 'rejected'; readonly current: JobRow | undefined };
+
+/**
+ * Carries one compare-and-set through to a known outcome: an unknown one is settled by a linearizable read (which also
+ * completes what was in flight) and, while the old version still stands, by sending the same change again; `ver` and
+ * `nonce` make that safe.
+ *
+ * Throws: STORE_UNAVAILABLE when the store gives no answer until the signal aborts.
+ */
+export async function changeJob(
+  store: MetaStore,
+  clock: Clock,
+  rng: Rng,
+  expectedVer: number,
+  next: JobRow,
+  signal?: AbortSignal,
+): Promise<ChangeOutcome> {
+  for (let attempt = 0; ; attempt++) {
+    const outcome = await store.casJob(expectedVer, next);
+    if (outcome.kind === 'applied') return { kind: 'applied', row: next };
+    const current = await settle(store, clock, rng, next.name, signal);
+    if (current !== undefined && current.nonce === next.nonce) return { kind: 'applied', row: next };
+    if ((current?.ver ?? 0) !== expectedVer) return { kind: 'rejected', current };
+    if (outcome.kind === 'rejected') return { kind: 'rejected', current };
+    await clock.sleep(backoffMs(rng, attempt), signal);
+  }
+}
+
+async function settle(store: MetaStore, clock: Clock, rng: Rng, name: JobName, signal?: AbortSignal): Promise<JobRow | undefined> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await store.readJob(name);
+    } catch (error) {
+      if (signal?.aborted === true) throw error;
+      await clock.sleep(backoffMs(rng, attempt), signal);
+    }
+  }
+}

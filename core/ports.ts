@@ -1,0 +1,192 @@
+/**
+ * The interfaces everything plugs into. Real ones live in connectors/ and worker/, pretend ones in test/sim; each has
+ * one contract suite in test/conformance that every implementation passes. See also core/clock.ts (Clock, Rng) and
+ * core/meta.ts (MetaStore).
+ */
+import type { Offset, Partition, TopicId } from './ids.ts';
+import type { WritePermit } from './lane/permit.ts';
+import type { AbortedTransaction } from './record-batch.ts';
+import type { RowBlock, RowShape } from './row-block.ts';
+import type { TableSchema } from './table/schema.ts';
+
+// ---------------------------------------------------------------------------------------------- logs to read (topics)
+
+export interface TopicDescription {
+  readonly topic: string;
+  readonly topicId: TopicId;
+  readonly partitions: readonly Partition[];
+}
+
+export type OffsetQuery = 'earliest' | 'latest' | { readonly timestampMs: number };
+
+export interface FetchRequest {
+  readonly partition: Partition;
+  readonly offset: Offset;
+  readonly maxBytes: number;
+  /** Longest wait for data, ms. */
+  readonly maxWaitMs: number;
+  readonly signal?: AbortSignal;
+}
+
+/** What one fetch of one partition brought. */
+export interface Fetched {
+  /**
+   * Whole record batches, as the broker keeps them; empty when nothing came. The first may start before the offset
+   * asked for. Owned by the receiver.
+   */
+  readonly bytes: Uint8Array;
+  /** True when `bytes` is the whole of its ArrayBuffer, which may then be transferred to a thread. */
+  readonly transferable: boolean;
+  readonly aborted: readonly AbortedTransaction[];
+  /** End of what a read_committed reader may see. */
+  readonly lastStableOffset: Offset;
+  readonly highWatermark: Offset;
+  readonly logStartOffset: Offset;
+}
+
+/** A log of records: Kafka or the embedded log. */
+export interface Source {
+  /** Throws: TOPIC_NOT_FOUND, SOURCE_UNAVAILABLE, UNAUTHORIZED. */
+  describe(topic: string): Promise<TopicDescription>;
+  /** For each partition the first offset at or after the query; `latest` is the last stable offset. */
+  offsets(topic: string, partitions: readonly Partition[], query: OffsetQuery): Promise<Map<Partition, Offset>>;
+  /** A reader of its own connection per job: two jobs must not wait for each other's long poll. */
+  open(topic: TopicDescription): SourceReader;
+  /** Writes positions to a consumer group, for display in other tools only. Best effort. */
+  showOffsets(group: string, topic: string, offsets: ReadonlyMap<Partition, Offset>): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Reads record batches of one topic for one job. Callers ask per partition; the reader merges what is asked into one
+ * outstanding fetch per broker. Ask for the next bytes before working on the last ones.
+ */
+export interface SourceReader {
+  /**
+   * Resolves with data, or with none after `maxWaitMs`.
+   *
+   * Throws: OFFSET_OUT_OF_RANGE with facts {low, high}; TOPIC_RECREATED when the topic id is another;
+   * TOPIC_NOT_FOUND; SOURCE_UNAVAILABLE (leader changes and lost brokers are handled within and show up so only
+   * while they last).
+   */
+  fetch(request: FetchRequest): Promise<Fetched>;
+  close(): Promise<void>;
+}
+
+// --------------------------------------------------------------------------------------------- logs to write (topics)
+
+/** One encoded RecordBatch v2 for one partition; the broker assigns the base offset. */
+export interface LogAppend {
+  readonly topic: string;
+  readonly partition: Partition;
+  readonly batch: Uint8Array;
+}
+
+export interface LogWriter {
+  /** Throws: TOPIC_NOT_FOUND, SINK_UNAVAILABLE. */
+  partitionCount(topic: string): Promise<number>;
+  /**
+   * Resolves when all appends are durable (acks=all). Retries what may be retried, checking the permit before each
+   * send: at least once. Throws: FENCED, SINK_REFUSED (too large, not allowed), TOPIC_NOT_FOUND.
+   */
+  append(appends: readonly LogAppend[], permit: WritePermit): Promise<void>;
+  /** Creates the topic when it is missing. */
+  createTopic(topic: string, partitions: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+// ------------------------------------------------------------------------------------------------------------- tables
+
+/** What a query gives back: columns with their CQL types as text, rows of printable values. */
+export interface QueryResult {
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  /** Values as JSON would carry them; bigint as string when it is not a safe integer. */
+  readonly rows: readonly (readonly unknown[])[];
+}
+
+/** Tables with a timestamp per cell: Cassandra or embedded. */
+export interface TableStore {
+  /** undefined when there is no such table. */
+  describe(keyspace: string, table: string): Promise<TableSchema | undefined>;
+  /** Creates keyspace and table if missing. An existing table must fit: SINK_SCHEMA otherwise. */
+  create(schema: TableSchema): Promise<void>;
+  open(shape: RowShape): Promise<TableWriter>;
+  /** What people type into cqlsh. Throws: SQL_SYNTAX, NOT_FOUND, UNSUPPORTED (embedded names what it does not do). */
+  query(cql: string): Promise<QueryResult>;
+  close(): Promise<void>;
+}
+
+export interface SinkStats {
+  readonly inFlight: number;
+  readonly retries: number;
+  /** Why writes wait at the moment, if they do. */
+  readonly blockedBy: string | null;
+}
+
+export interface TableWriter {
+  /**
+   * Resolves when every row is acknowledged at QUORUM. Transient failures are retried for ever with backoff, checking
+   * the permit before each send. Throws: FENCED; SINK_SCHEMA (names the column); SINK_REFUSED.
+   */
+  write(block: RowBlock, permit: WritePermit): Promise<void>;
+  stats(): SinkStats;
+  close(): Promise<void>;
+}
+
+// -------------------------------------------------------------------------------------------------- control transport
+
+/** One side of a bidirectional stream of messages between a worker and the master. */
+export interface ControlStream<In, Out> {
+  send(message: Out): void;
+  /** Called once per message, in order. Set before the first await after the stream was made. */
+  onMessage(handler: (message: In) => void): void;
+  /** Called once, when either side closed or the connection broke. */
+  onClose(handler: (reason: string) => void): void;
+  close(): void;
+}
+
+export interface ControlClient<In, Out> {
+  /** Throws: MASTER_UNREACHABLE, UNAUTHORIZED, VERSION_MISMATCH. */
+  connect(): Promise<ControlStream<In, Out>>;
+}
+
+export interface ControlServer<In, Out> {
+  onStream(handler: (stream: ControlStream<In, Out>) => void): void;
+}
+
+// --------------------------------------------------------------------------------------------------------- the others
+
+/** Named points where tests may crash, stop or delay a process. A no-op unless armed. */
+export interface Failpoints {
+  hit(name: FailpointName): void | Promise<void>;
+}
+
+export const failpointNames = [
+  'lane.afterFetch',
+  'lane.afterParse',
+  'lane.midWrite',
+  'lane.afterAck',
+  'lane.beforeCommit',
+  'lane.afterCommit',
+] as const;
+export type FailpointName = (typeof failpointNames)[number];
+
+export const noFailpoints: Failpoints = { hit: () => undefined };
+
+export interface Log {
+  debug(fields: Readonly<Record<string, unknown>>, message: string): void;
+  info(fields: Readonly<Record<string, unknown>>, message: string): void;
+  warn(fields: Readonly<Record<string, unknown>>, message: string): void;
+  error(fields: Readonly<Record<string, unknown>>, message: string): void;
+  child(fields: Readonly<Record<string, unknown>>): Log;
+}
+
+/** Everything a job's connections resolve to, by connector and connection name. */
+export interface Connections {
+  source(connector: string, options: Readonly<Record<string, unknown>>): Source;
+  logWriter(connector: string, options: Readonly<Record<string, unknown>>): LogWriter;
+  tables(connector: string, options: Readonly<Record<string, unknown>>): TableStore;
+  /** Names of the default connections, for people: `kafka 127.0.0.1:9092` or `embedded 127.0.0.1:7079`. */
+  describe(): { readonly log: string; readonly tables: string };
+  close(): Promise<void>;
+}

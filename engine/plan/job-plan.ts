@@ -1,0 +1,52 @@
+/** A job as it runs: the outcome of planning, stored with the revision, read by the workers. Plain data. */
+import type { JobName } from '../../core/ids.ts';
+import type { TableSchema } from '../../core/table/schema.ts';
+import type { StagePlan } from './stage-plan.ts';
+
+export const PLAN_FORMAT_VERSION = 1;
+
+export type Trigger = { readonly kind: 'asap' } | { readonly kind: 'interval'; readonly everyMs: number } | { readonly kind: 'availableNow' };
+
+export type StartingOffsets = { readonly kind: 'earliest' } | { readonly kind: 'latest' } | { readonly kind: 'timestamp'; readonly timestampMs: number };
+
+/** One source of a job that runs as lanes, with the stage that its records go through. */
+export interface LaneSource {
+  readonly name: string;
+  readonly connector: string;
+  /** Connection options of the spec (brokers, …); empty = the default connection. */
+  readonly options: Readonly<Record<string, string>>;
+  readonly topic: string;
+  readonly startingOffsets: StartingOffsets;
+  readonly onDataLoss: 'fail' | 'skip';
+  readonly onFutureTimestamp: 'fail' | 'ignoreTimes';
+  readonly stage: StagePlan;
+}
+
+/** Where rows go; in the order of `StagePlan.sinks`. */
+export interface SinkTarget {
+  readonly connector: string;
+  readonly options: Readonly<Record<string, string>>;
+  /** For people: `spark_streams.created_users`. */
+  readonly description: string;
+  /** Topic sinks: create with so many partitions when missing. */
+  readonly createPartitions?: number;
+}
+
+export interface JobPlan {
+  readonly formatVersion: number;
+  readonly job: JobName;
+  readonly protocol: 'lanes';
+  /** Why this protocol, for `explain`. */
+  readonly protocolReason: string;
+  readonly trigger: Trigger;
+  readonly sources: readonly LaneSource[];
+  readonly sinks: readonly SinkTarget[];
+  /** Tables (and keyspaces) to create before the first run. */
+  readonly tables: readonly TableSchema[];
+  /** Topic that gets copies of dead letters, if any. */
+  readonly deadLetterTopic: string | null;
+  /** True when a new table was asked for that did not exist: its first run starts at time 0. */
+  readonly createsTables: boolean;
+  /** Things worth a look that do not keep the job from running. */
+  readonly warnings: readonly string[];
+}

@@ -1,0 +1,79 @@
+/**
+ * The plan of one stage as plain data: made by the planner, sent to threads by structured clone, compiled there once.
+ */
+import type { DataType, Schema } from '../../core/types.ts';
+import type { RowShape } from '../../core/row-block.ts';
+import type { CqlType } from '../../core/table/schema.ts';
+import type { Expr } from '../../core/ast.ts';
+
+export type BadRecordPolicy = 'deadLetter' | 'skip' | 'fail';
+export type NullValuePolicy = 'skip' | 'delete' | 'deadLetter';
+
+/** Columns that come with the record and not from its value (Spark's Kafka columns). */
+export type RecordColumn = 'key' | 'value' | 'topic' | 'partition' | 'offset' | 'timestamp' | 'timestampType' | 'headers';
+
+export type InputColumn =
+  /** A field of the decoded value; only what the query uses is listed. `path` is its name in the JSON document. */
+  | { readonly kind: 'field'; readonly name: string; readonly path: string; readonly type: DataType; readonly required: boolean }
+  | { readonly kind: 'record'; readonly name: string; readonly column: RecordColumn; readonly type: DataType };
+
+export type StageOperator =
+  | { readonly kind: 'filter'; readonly predicate: Expr }
+  | { readonly kind: 'project'; readonly columns: readonly ProjectedColumn[] }
+  /** One row per element of `input`, appended as new columns behind the existing ones. */
+  | {
+      readonly kind: 'generate';
+      readonly generator: 'explode' | 'posexplode' | 'inline';
+      readonly outer: boolean;
+      readonly input: Expr;
+      readonly output: Schema;
+    };
+
+export interface ProjectedColumn {
+  readonly name: string;
+  readonly type: DataType;
+  readonly nullable: boolean;
+  readonly expr: Expr;
+}
+
+/** How a sink's rows are encoded in the thread. */
+export type SinkPlan =
+  | {
+      readonly kind: 'table';
+      readonly name: string;
+      readonly shape: RowShape;
+      /** For each column of the shape: which output column fills it (-1 = none: null or unset), converted to what. */
+      readonly bindings: readonly { readonly input: number; readonly from: DataType; readonly to: CqlType }[];
+      readonly ignoreNulls: boolean;
+    }
+  | {
+      readonly kind: 'log';
+      readonly name: string;
+      readonly topic: string;
+      readonly compression: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
+      /** Output column of the record key (null keys go to the partition of their source record), or -1. */
+      readonly key: number;
+      /** 'json' writes all output columns but the key's as a JSON object; otherwise one column's bytes. */
+      readonly value: 'json' | number;
+      readonly headers: boolean;
+    }
+  /** Computes and counts every value, writes nothing: `count` and an xor of hashes for checks. */
+  | { readonly kind: 'blackhole'; readonly name: string }
+  | { readonly kind: 'console'; readonly name: string };
+
+export interface StagePlan {
+  readonly job: string;
+  readonly source: string;
+  readonly topic: string;
+  readonly format: 'json' | 'raw';
+  readonly columns: readonly InputColumn[];
+  readonly operators: readonly StageOperator[];
+  readonly output: Schema;
+  readonly sinks: readonly SinkPlan[];
+  readonly onBadRecord: BadRecordPolicy;
+  readonly onNullValue: NullValuePolicy;
+  readonly timeZone: string;
+  /** Bytes. */
+  readonly recordBytesMax: number;
+  readonly recordDepthMax: number;
+}
