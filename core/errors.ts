@@ -42,6 +42,7 @@ export const errorTable = {
   FENCED: { domain: 'cluster', retry: 'no', text: 'a newer owner has this lane' },
   MASTER_UNREACHABLE: { domain: 'cluster', retry: 'backoff', text: 'the master does not answer' },
   VERSION_MISMATCH: { domain: 'cluster', retry: 'no', text: 'the other side speaks another version' },
+  INTERNAL: { domain: 'internal', retry: 'no', text: 'an invariant does not hold: a bug in Weir' },
   TIMED_OUT: { domain: 'cluster', retry: 'no', text: 'it took longer than allowed' },
   // Bad records: reasons of dead letters
   RECORD_NOT_JSON: { domain: 'user', retry: 'no', text: 'the record is not a JSON object' },
@@ -94,6 +95,11 @@ export class WeirError extends Error {
 
 export function isWeirError(error: unknown, code?: ErrorCode): error is WeirError {
   return error instanceof WeirError && (code === undefined || error.code === code);
+}
+
+/** The code of anything thrown: what is not a WeirError is a bug. */
+export function codeOf(error: unknown): ErrorCode {
+  return error instanceof WeirError ? error.code : 'INTERNAL';
 }
 
 /** The message of anything thrown. */

@@ -17,6 +17,8 @@ export interface LaneAssignment {
   readonly previousOwner: WorkerId | null;
   /** Where an availableNow execution ends; null = never. */
   readonly end: Offset | null;
+  /** Was there when the run began: starts as the run says. Partitions added later start at their beginning. */
+  readonly initial: boolean;
 }
 
 /** Where the lanes of a run start that have no row of their own yet. */

@@ -12,7 +12,9 @@ export type CqlType =
       readonly name: string;
       readonly fields: readonly { readonly name: string; readonly type: CqlType }[];
       readonly frozen: boolean;
-    };
+    }
+  /** A type that Weir neither writes nor reads (duration, vector, a class of the server), as the table has it. */
+  | { readonly kind: 'custom'; readonly text: string };
 
 export type CqlScalar =
   | 'ascii'
@@ -76,6 +78,8 @@ export function formatCqlType(type: CqlType): string {
       return `frozen<tuple<${type.elements.map(formatCqlType).join(', ')}>>`;
     case 'udt':
       return type.frozen ? `frozen<${type.keyspace}.${type.name}>` : `${type.keyspace}.${type.name}`;
+    case 'custom':
+      return type.text;
     default:
       return type.kind;
   }

@@ -1,0 +1,220 @@
+/** One partition: segments in order, appends in groups, and readers that wait for the next append. */
+import { must } from '../../core/assert.ts';
+import { WeirError } from '../../core/errors.ts';
+import { readBatchHeaders, writeBaseOffset } from '../../core/record-batch.ts';
+import { diskError } from './disk.ts';
+import { firstOffsetAt } from './record-times.ts';
+import { hasValidChecksum, Segment } from './segment.ts';
+
+/** Largest batch that is taken, as Kafka's message.max.bytes but with room for a whole fetch. */
+export const BATCH_BYTES_MAX = 16 * 1024 * 1024;
+/** Largest group written by one write and one fdatasync. */
+const GROUP_BYTES_MAX = 8 * 1024 * 1024;
+
+interface PendingAppend {
+  readonly batch: Uint8Array;
+  readonly offsetCount: number;
+  readonly resolve: (baseOffset: number) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface PartitionLogOptions {
+  /** Names the partition in messages: `users-0`. */
+  readonly name: string;
+  readonly segmentBytesMax: number;
+  /** Found on disk, recovered, in order; the last one is appended to. */
+  readonly segments: readonly Segment[];
+  readonly startOffset: number;
+  readonly createSegment: (baseOffset: number) => Segment;
+  /** Makes a raised start offset durable before readers see it. */
+  readonly saveStart: (startOffset: number) => Promise<void>;
+}
+
+export class PartitionLog {
+  readonly #options: PartitionLogOptions;
+  readonly #segments: Segment[];
+  #startOffset: number;
+  #pending: PendingAppend[] = [];
+  #isWriting = false;
+  #closed: WeirError | undefined;
+  #waiters = new Set<() => void>();
+
+  constructor(options: PartitionLogOptions) {
+    this.#options = options;
+    this.#segments = options.segments.length > 0 ? [...options.segments] : [options.createSegment(options.startOffset)];
+    this.#startOffset = Math.max(options.startOffset, must(this.#segments[0], () => 'a segment').baseOffset);
+  }
+
+  get startOffset(): number {
+    return this.#startOffset;
+  }
+
+  /** Offset after the last durable record. */
+  get endOffset(): number {
+    return this.#active().endOffset;
+  }
+
+  get byteLength(): number {
+    return this.#segments.reduce((sum, segment) => sum + segment.byteLength, 0);
+  }
+
+  /** Bytes that {@link dropOldest} would free; 0 when there is but the active segment. */
+  get droppableBytes(): number {
+    return this.#segments.length > 1 ? must(this.#segments[0], () => 'a segment').byteLength : 0;
+  }
+
+  /**
+   * Resolves with the base offset once the batch is durable and readable: a reader must never see what a power cut could
+   * take away, as it may commit that position elsewhere. Appends that arrive during a write share the next fdatasync.
+   * The batch's base offset is overwritten in place.
+   *
+   * Throws: SINK_REFUSED for bytes that are not one valid batch; DISK_FULL.
+   */
+  append(batch: Uint8Array): Promise<number> {
+    const offsetCount = checkBatch(this.#options.name, batch);
+    if (this.#closed !== undefined) return Promise.reject(this.#closed);
+    return new Promise((resolve, reject) => {
+      this.#pending.push({ batch, offsetCount, resolve, reject });
+      if (!this.#isWriting) void this.#writePending();
+    });
+  }
+
+  /**
+   * Batches from the one that holds `offset`; empty at the end.
+   *
+   * Throws: OFFSET_OUT_OF_RANGE with facts {low, high}.
+   */
+  async read(offset: number, maxBytes: number): Promise<Uint8Array> {
+    if (this.#closed !== undefined) throw this.#closed;
+    if (offset < this.#startOffset || offset > this.endOffset) throw this.#outOfRange(offset);
+    if (offset === this.endOffset) return new Uint8Array(0);
+    const segment = must(this.#segments.find((candidate) => candidate.endOffset > offset), () => `no segment holds ${offset}`);
+    const bytes = await segment.read(offset, Math.min(maxBytes, BATCH_BYTES_MAX));
+    // Retention may have taken the segment while it was read.
+    if (offset < this.#startOffset) throw this.#outOfRange(offset);
+    return bytes;
+  }
+
+  /** First offset whose record is dated at or after `timestampMs`; the end when there is none. */
+  async offsetAt(timestampMs: number): Promise<number> {
+    for (const segment of [...this.#segments]) {
+      if (segment.maxTimestampMs < timestampMs) continue;
+      for await (const header of segment.headers(Math.max(segment.baseOffset, this.#startOffset))) {
+        if (header.maxTimestampMs < timestampMs || header.nextOffset <= this.#startOffset) continue;
+        const batch = await segment.storage.read(header.start, header.end - header.start);
+        return Math.max(this.#startOffset, firstOffsetAt(batch, timestampMs));
+      }
+    }
+    return this.endOffset;
+  }
+
+  /** Calls `fn` once, at the next append or when the log is closed; the returned function gives it up. */
+  onAppend(fn: () => void): () => void {
+    this.#waiters.add(fn);
+    return () => this.#waiters.delete(fn);
+  }
+
+  /** Raises the start; whole segments below are removed. */
+  async deleteBefore(offset: number): Promise<void> {
+    const start = Math.min(offset, this.endOffset);
+    if (start <= this.#startOffset) return;
+    await this.#options.saveStart(start);
+    this.#startOffset = Math.max(start, this.#startOffset);
+    while (this.#segments.length > 1 && must(this.#segments[0], () => 'a segment').endOffset <= this.#startOffset) {
+      await this.#segments.shift()?.storage.remove();
+    }
+  }
+
+  /** Retention by bytes: removes the oldest segment, never the active one. */
+  async dropOldest(): Promise<void> {
+    const second = this.#segments[1];
+    if (second !== undefined) await this.deleteBefore(second.baseOffset);
+  }
+
+  /** Ends reads and appends with `reason`; appends in progress are finished. */
+  async close(reason: WeirError): Promise<void> {
+    this.#closed = reason;
+    this.#wake();
+    while (this.#isWriting) await new Promise((resolve) => setImmediate(resolve));
+    for (const segment of this.#segments) segment.storage.close();
+  }
+
+  async #writePending(): Promise<void> {
+    this.#isWriting = true;
+    while (this.#pending.length > 0) {
+      const group = this.#takeGroup();
+      try {
+        const segment = this.#segmentFor(group);
+        let next = segment.endOffset;
+        const bases = group.map((item) => {
+          const base = next;
+          writeBaseOffset(item.batch, 0, base);
+          next += item.offsetCount;
+          return base;
+        });
+        await segment.append(group.map((item) => item.batch));
+        group.forEach((item, index) => item.resolve(must(bases[index], () => 'a base offset')));
+      } catch (error) {
+        const failure = diskError(error, `append to ${this.#options.name}`);
+        for (const item of group) item.reject(failure);
+      }
+      this.#wake();
+    }
+    this.#isWriting = false;
+  }
+
+  #takeGroup(): PendingAppend[] {
+    let bytes = 0;
+    let count = 0;
+    while (count < this.#pending.length) {
+      bytes += must(this.#pending[count], () => 'an append').batch.byteLength;
+      if (count > 0 && bytes > GROUP_BYTES_MAX) break;
+      count++;
+    }
+    return this.#pending.splice(0, count);
+  }
+
+  #segmentFor(group: readonly PendingAppend[]): Segment {
+    const bytes = group.reduce((sum, item) => sum + item.batch.byteLength, 0);
+    const active = this.#active();
+    if (active.byteLength === 0 || active.byteLength + bytes <= this.#options.segmentBytesMax) return active;
+    const segment = this.#options.createSegment(active.endOffset);
+    this.#segments.push(segment);
+    return segment;
+  }
+
+  #active(): Segment {
+    return must(this.#segments.at(-1), () => 'a partition has at least one segment');
+  }
+
+  #wake(): void {
+    const waiters = this.#waiters;
+    if (waiters.size === 0) return;
+    this.#waiters = new Set();
+    for (const waiter of waiters) waiter();
+  }
+
+  #outOfRange(offset: number): WeirError {
+    const low = this.#startOffset;
+    const high = this.endOffset;
+    return new WeirError(
+      'OFFSET_OUT_OF_RANGE',
+      `the embedded log ${this.#options.name} holds the offsets ${low} to ${high}, and ${offset} was asked for`,
+      { facts: { low, high } },
+    );
+  }
+}
+
+/** Number of offsets the batch takes. */
+function checkBatch(name: string, batch: Uint8Array): number {
+  const refuse = (why: string): never => {
+    throw new WeirError('SINK_REFUSED', `the embedded log ${name} refuses the batch: ${why}`);
+  };
+  if (batch.byteLength > BATCH_BYTES_MAX) refuse(`it has ${batch.byteLength} bytes, and at most ${BATCH_BYTES_MAX} are allowed`);
+  const headers = readBatchHeaders(batch);
+  const header = headers[0];
+  if (header === undefined || headers.length > 1 || header.end !== batch.byteLength) return refuse('it is not one whole record batch');
+  if (header.recordCount < 1 || header.nextOffset <= header.baseOffset) refuse('it holds no record');
+  if (!hasValidChecksum(batch, header)) refuse('its checksum does not fit its bytes');
+  return header.nextOffset - header.baseOffset;
+}

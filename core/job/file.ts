@@ -1,0 +1,217 @@
+/** A job file, YAML or JSON, as a checked JobSpec, or every mistake in it at once, each with line and column. */
+import type { z } from 'zod';
+import { LineCounter, isMap, isScalar, parseDocument, visit } from 'yaml';
+import { childOf, knownKeys, schemasAt } from './json-schema.ts';
+import type { DocumentPath, FilePosition, FilePositions } from './positions.ts';
+import { documentPositions, formatPath, parsePath } from './positions.ts';
+import type { JobProblem } from './problem.ts';
+import { similarWord } from './similar.ts';
+import type { JobSpec } from './spec.ts';
+import { jobSpecSchema } from './spec.ts';
+
+/** Characters; a file beyond is refused unread. */
+export const JOB_FILE_LENGTH_MAX = 1024 * 1024;
+
+export interface JobFile {
+  /** null when there are problems. */
+  readonly spec: JobSpec | null;
+  /** In the order of the file. */
+  readonly problems: readonly JobProblem[];
+  /** For mapping problems found later (planning) to the file. */
+  readonly positions: FilePositions;
+}
+
+/** Parses and checks a job file. Never throws for what the file holds. JSON is read as the YAML that it is. */
+export function loadJobFile(text: string): JobFile {
+  const lines = new LineCounter();
+  const document = parseDocument(text.slice(0, JOB_FILE_LENGTH_MAX), { lineCounter: lines, prettyErrors: false });
+  const positions = documentPositions(text, document, lines);
+  if (text.length > JOB_FILE_LENGTH_MAX) return refused(positions, [{ path: '', message: 'the file is larger than 1 MiB' }]);
+  const syntax = document.errors.map((error) => yamlProblem(error, lines));
+  if (syntax.length > 0) return refused(positions, syntax);
+  const unsafe = unsafeKeys(document, lines);
+  if (unsafe.length > 0) return refused(positions, unsafe);
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: 100 });
+  } catch {
+    return refused(positions, [{ path: '', message: 'the file repeats its anchors too often', line: 1, column: 1 }]);
+  }
+  if (!isMap(document.contents)) {
+    return refused(positions, [{ path: '', message: 'a job file holds one document with apiVersion, kind, name, sources, query and sinks', line: 1, column: 1 }]);
+  }
+  const checked = jobSpecSchema.safeParse(value);
+  if (checked.success) return { spec: checked.data, problems: [], positions };
+  const problems = checked.error.issues.flatMap((issue) => issueProblems(issue, value, positions));
+  return refused(positions, mergeRenamed(problems));
+}
+
+/** Gives each problem the line and column of its place in the file, in the order of the file. */
+export function locateProblems(positions: FilePositions, problems: readonly JobProblem[]): JobProblem[] {
+  return inFileOrder(problems.map((problem) => (problem.line === undefined ? { ...problem, ...place(positions, problem) } : problem)));
+}
+
+/** How much of the line a problem is about, for the caret. */
+export function problemLength(positions: FilePositions, problem: JobProblem): number {
+  const candidates = [place(positions, problem), positions.ofKey(parsePath(problem.path))];
+  return candidates.find(({ line, column }) => line === problem.line && column === problem.column)?.length ?? 1;
+}
+
+function place(positions: FilePositions, problem: JobProblem): FilePosition {
+  const path = parsePath(problem.path);
+  if (problem.sqlOffset !== undefined) return positions.ofText(path, problem.sqlOffset, problem.sqlLength ?? 1);
+  return positions.ofValue(path);
+}
+
+function refused(positions: FilePositions, problems: readonly JobProblem[]): JobFile {
+  return { spec: null, problems: locateProblems(positions, problems), positions };
+}
+
+function inFileOrder(problems: readonly JobProblem[]): JobProblem[] {
+  return problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
+}
+
+function yamlProblem(error: { readonly code: string; readonly message: string; readonly pos: [number, number] }, lines: LineCounter): JobProblem {
+  const { line, col } = lines.linePos(error.pos[0]);
+  const message = yamlMessages.get(error.code) ?? firstLower(error.message);
+  return { path: '', message, line: Math.max(1, line), column: Math.max(1, col) };
+}
+
+const yamlMessages = new Map([
+  ['DUPLICATE_KEY', 'this key stands here twice'],
+  ['TAB_AS_INDENT', 'YAML is indented with spaces, not tabs'],
+  ['MULTIPLE_DOCS', 'one job per file: a second document begins here'],
+]);
+
+/** Keys that would reach the prototype of an object further on. */
+function unsafeKeys(document: ReturnType<typeof parseDocument>, lines: LineCounter): JobProblem[] {
+  const problems: JobProblem[] = [];
+  visit(document, {
+    Pair(_, pair) {
+      if (!isScalar(pair.key) || pair.key.value !== '__proto__') return;
+      const { line, col } = lines.linePos(pair.key.range?.[0] ?? 0);
+      problems.push({ path: '', message: '__proto__ cannot be a name', line, column: col });
+    },
+  });
+  return problems;
+}
+
+type Issue = z.core.$ZodIssue;
+
+function issueProblems(issue: Issue, document: unknown, positions: FilePositions): JobProblem[] {
+  const path = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return issue.keys.map((key) => unknownKey(document, path, key, positions));
+    case 'invalid_key':
+      return [{ ...at(positions.ofKey(path)), path: formatPath(path), message: issue.issues[0]?.message ?? 'the name is wrong' }];
+    case 'invalid_union':
+      if (issue.errors.length > 0) return unionProblems(issue, document, positions);
+      break;
+    default:
+  }
+  return [describe(issue, document, path)];
+}
+
+function at(position: FilePosition): { line: number; column: number } {
+  return { line: position.line, column: position.column };
+}
+
+function unknownKey(document: unknown, path: DocumentPath, key: string, positions: FilePositions): JobProblem {
+  const keys = knownKeys(document, path);
+  const present = new Set(Object.keys((path.reduce(childOf, document) as object | undefined) ?? {}));
+  const meant = similarWord(key, keys.filter((known) => !present.has(known))) ?? similarWord(key, keys);
+  const full = [...path, key];
+  return {
+    path: formatPath(full),
+    message: `${path.length === 0 ? 'a job' : formatPath(path)} has no option ${key}`,
+    hint: meant === undefined ? `options here: ${keys.filter((known) => !known.startsWith('$')).join(', ')}` : `did you mean ${meant}?`,
+    ...at(positions.ofKey(full)),
+  };
+}
+
+/** Of the alternatives of a union, the one that fits the kind of value the user wrote speaks. */
+function unionProblems(issue: Extract<Issue, { code: 'invalid_union' }>, document: unknown, positions: FilePositions): JobProblem[] {
+  const path = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
+  const nested = issue.errors.find((alternative) => alternative.some((inner) => inner.path.length > 0 || inner.code === 'unrecognized_keys'));
+  if (nested !== undefined) {
+    return nested.flatMap((inner) => issueProblems({ ...inner, path: [...issue.path, ...inner.path] } as Issue, document, positions));
+  }
+  const options = issue.errors.flatMap((alternative) => alternative.map((inner) => wanted(inner)));
+  const value = path.reduce(childOf, document);
+  const words = issue.errors.flatMap((alternative) => alternative.flatMap((inner) => (inner.code === 'invalid_value' ? inner.values.map(String) : [])));
+  return [withHint({ path: formatPath(path), message: `${formatPath(path)} is ${show(value)}; it takes ${options.join(', or ')}` }, value, words)];
+}
+
+function describe(issue: Issue, document: unknown, path: DocumentPath): JobProblem {
+  const name = formatPath(path);
+  const value = path.reduce(childOf, document);
+  if (value === undefined && issue.code !== 'custom') {
+    const option = issue.code === 'invalid_union' ? issue.discriminator : undefined;
+    const choices = option === undefined ? wanted(issue) : `one of ${connectors(document, path).join(', ')}`;
+    const about = schemasAt(document, path)[0]?.description;
+    return { path: name, message: `${name} is missing; it takes ${choices}`, ...(about === undefined ? {} : { hint: firstLower(about) }) };
+  }
+  if (issue.code === 'invalid_union') {
+    const known = connectors(document, path);
+    return withHint({ path: name, message: `${name} is ${show(value)}; it takes one of ${known.join(', ')}` }, value, known);
+  }
+  if (issue.code === 'invalid_value') {
+    return withHint({ path: name, message: `${name} is ${show(value)}; it takes ${wanted(issue)}` }, value, issue.values.map(String));
+  }
+  if (issue.code === 'invalid_type') return { path: name, message: `${name} is ${show(value)}; it takes ${wanted(issue)}` };
+  return { path: name, message: `${name === '' ? '' : `${name}: `}${firstLower(issue.message)}` };
+}
+
+/** The values of a union's discriminator (`connector`) at this place. */
+function connectors(document: unknown, path: DocumentPath): string[] {
+  const values = schemasAt(document, path).flatMap((schema) => (schema.const === undefined ? [] : [String(schema.const)]));
+  return [...new Set(values)];
+}
+
+function withHint(problem: JobProblem, value: unknown, words: readonly string[]): JobProblem {
+  const meant = typeof value === 'string' ? similarWord(value, words) : undefined;
+  return meant === undefined ? problem : { ...problem, hint: `did you mean ${meant}?` };
+}
+
+function wanted(issue: Issue): string {
+  switch (issue.code) {
+    case 'invalid_value':
+      return issue.values.length === 1 ? String(issue.values[0]) : `one of ${issue.values.map(String).join(', ')}`;
+    case 'invalid_type':
+      return typeNames.get(issue.expected) ?? issue.expected;
+    default:
+      return firstLower(issue.message);
+  }
+}
+
+const typeNames = new Map([
+  ['string', 'text'],
+  ['number', 'a number'],
+  ['int', 'a whole number'],
+  ['boolean', 'true or false'],
+  ['array', 'a list'],
+  ['object', 'a map of options'],
+  ['record', 'a map of names'],
+]);
+
+function show(value: unknown): string {
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'a map';
+  const text = JSON.stringify(value) ?? 'missing';
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+}
+
+function firstLower(text: string): string {
+  return /^[A-Z][a-z]/.test(text) ? text.charAt(0).toLowerCase() + text.slice(1) : text;
+}
+
+/** A misspelt required option is one mistake, not two ("is missing" and "unknown"). */
+function mergeRenamed(problems: readonly JobProblem[]): JobProblem[] {
+  const renamed = new Set(
+    problems.flatMap((problem) => {
+      const meant = /^did you mean (\w+)\?$/.exec(problem.hint ?? '')?.[1];
+      return meant === undefined || !problem.message.includes(' has no option ') ? [] : [[...problem.path.split('.').slice(0, -1), meant].join('.')];
+    }),
+  );
+  return problems.filter((problem) => !(problem.message.includes(' is missing; ') && renamed.has(problem.path)));
+}

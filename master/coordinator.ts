@@ -1,0 +1,666 @@
+/**
+ * The master's loop: for every job it compares the row with what it sees (workers, partitions, reports), asks
+ * core/assign/decide.ts what the row should be, changes it by compare-and-set, and nudges the workers concerned.
+ * The rows are the truth; everything held here can be lost and is found again.
+ */
+import type { Clock, Rng } from '../core/clock.ts';
+import type { AssignFacts, PartitionFacts, WorkerFacts } from '../core/assign/decide.ts';
+import { decideLanes, needsNewStride } from '../core/assign/decide.ts';
+import { must } from '../core/assert.ts';
+import { WeirError, codeOf, isWeirError, messageOf } from '../core/errors.ts';
+import type { Generation, JobName, LaneId, Offset, Revision, Run, WorkerId } from '../core/ids.ts';
+import { jobName, laneId, revision, run, workerId } from '../core/ids.ts';
+import { OWNERSHIP_TERM_MS } from '../core/lane/permit.ts';
+import type { LanePosition } from '../core/lane/position.ts';
+import { nextRunStart, strideFor } from '../core/lane/timestamps.ts';
+import type { JobRow, LaneAssignment, MetaStore, StartPoint } from '../core/meta.ts';
+import { META_FORMAT_VERSION, changeJob } from '../core/meta.ts';
+import type { Connections, ControlStream, Log } from '../core/ports.ts';
+import type { JobState } from '../core/states.ts';
+import { jobTransitions, mayFollow } from '../core/states.ts';
+import type { JobPlan } from '../engine/plan/job-plan.ts';
+import type { Heartbeat, LaneStatus, MasterMessage, Register, Report, WorkerMessage } from '../proto/gen/control.ts';
+import { PROTOCOL_VERSION } from '../proto/version.ts';
+import { JobFiguresWindow } from './figures.ts';
+import { viewJob } from './view-job.ts';
+import type { JobView, WorkerView } from './views.ts';
+
+export interface CoordinatorParts {
+  readonly id: string;
+  readonly store: MetaStore;
+  readonly connections: Connections;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Log;
+  /** Workers must present it; empty = none asked. Compared in constant time by `sameToken`. */
+  readonly token: string;
+  readonly sameToken: (a: string, b: string) => boolean;
+}
+
+export interface JobDefinition {
+  readonly name: JobName;
+  /** Content hash of `text`. */
+  readonly hash: string;
+  readonly text: string;
+  readonly plan: JobPlan;
+}
+
+export interface ApplyOptions {
+  /** Where the new run starts; default: a new job as its startingOffsets say, a changed one where it stood. */
+  readonly start?: 'earliest' | 'latest' | 'continue';
+}
+
+const HEARTBEAT_INTERVAL_MS = 500;
+/** A worker silent for so long is taken for dead. */
+const SILENCE_LIMIT_MS = 2500;
+/** A broken connection may come back within this time before its worker is taken for dead. */
+const RECONNECT_GRACE_MS = 1000;
+const TICK_MS = 250;
+const PARTITION_REFRESH_MS = 5000;
+const PARTITION_RETRY_MS = 1000;
+
+interface KnownWorker {
+  readonly id: WorkerId;
+  stream: ControlStream<WorkerMessage, MasterMessage> | null;
+  registered: Register;
+  heardAt: number;
+  lostAt: number | null;
+  draining: boolean;
+  /** Told that nothing is left of it here. */
+  drained: boolean;
+  heartbeat: Heartbeat | null;
+}
+
+interface ManagedJob {
+  row: JobRow;
+  plan: JobPlan;
+  partitions: PartitionFacts[] | null;
+  partitionsReadAt: number;
+  /** Acknowledged hand-overs: `lane@run@generation`. */
+  readonly released: Set<string>;
+  readonly finished: Set<string>;
+  readonly statuses: Map<LaneId, LaneStatus>;
+  /** Positions of lanes nobody reports on (stopped jobs), from the store. */
+  committed: Map<LaneId, LanePosition>;
+  readonly figures: JobFiguresWindow;
+  /** Monotonic ms when this master knew the row's newest version to be durable. */
+  durableAt: number;
+  /** One change at a time. */
+  busy: Promise<void>;
+  stepping: boolean;
+  /** Why nothing moves, shown until it does. */
+  waiting: { readonly code: string; readonly message: string } | null;
+}
+
+export class Coordinator {
+  readonly #parts: CoordinatorParts;
+  readonly #jobs = new Map<JobName, ManagedJob>();
+  readonly #workers = new Map<WorkerId, KnownWorker>();
+  readonly #stopping = new AbortController();
+  /** Until then workers named in rows may still be on their way to this master. */
+  #settledAt = 0;
+  #loop: Promise<void> = Promise.resolve();
+  #wake = Promise.withResolvers<void>();
+
+  constructor(parts: CoordinatorParts) {
+    this.#parts = parts;
+  }
+
+  /** Reads all jobs and begins to follow them. Throws: STORE_UNAVAILABLE. */
+  async open(): Promise<void> {
+    const { store, clock, log } = this.#parts;
+    await store.prepare();
+    this.#settledAt = clock.mono() + OWNERSHIP_TERM_MS;
+    for (const name of await store.listJobs()) {
+      const row = await store.readJob(name);
+      if (row !== undefined) await this.#adopt(row).catch((error: unknown) => log.error({ job: name, err: error }, messageOf(error)));
+    }
+    this.#loop = this.#run();
+  }
+
+  async close(): Promise<void> {
+    this.#stopping.abort(new WeirError('FENCED', 'the master stops'));
+    this.#wakeUp();
+    await this.#loop;
+    await Promise.all([...this.#jobs.values()].map((job) => job.busy));
+    for (const worker of this.#workers.values()) worker.stream?.close();
+  }
+
+  // ------------------------------------------------------------------------------------------------ what people ask
+
+  /**
+   * Creates the job or changes it. A changed definition is a new revision and a new run; the same definition starts a
+   * stopped job again and changes nothing on a running one.
+   *
+   * Throws: STORE_UNAVAILABLE; CONFLICT when another master changed the job meanwhile.
+   */
+  async apply(definition: JobDefinition, options: ApplyOptions = {}): Promise<JobRow> {
+    const { store } = this.#parts;
+    await store.putDefinition(definition.hash, definition.text);
+    const known = this.#jobs.get(definition.name);
+    if (known === undefined) {
+      const row = this.#firstRow(definition, options.start);
+      await this.#change(0, row);
+      await this.#adopt(row);
+      this.#wakeUp();
+      return row;
+    }
+    return this.#exclusively(known, async () => {
+      const { row } = known;
+      const active = row.state === 'starting' || row.state === 'running';
+      if (row.definition === definition.hash && options.start === undefined) {
+        if (active) return row;
+        return this.#replace(known, await this.#restarted(known));
+      }
+      const next = await this.#newRun(known, definition, options.start ?? 'continue');
+      known.plan = definition.plan;
+      return this.#replace(known, next);
+    });
+  }
+
+  /** Lets the lanes finish and commit, then stops. Throws: NOT_FOUND, CONFLICT. */
+  stop(name: JobName): Promise<JobRow> {
+    return this.#moveTo(name, 'stopping');
+  }
+
+  /** Stops now; what was not committed is read again when the job is started again. Throws: NOT_FOUND, CONFLICT. */
+  cancel(name: JobName): Promise<JobRow> {
+    return this.#moveTo(name, 'stopped');
+  }
+
+  /** Starts a stopped, failed or finished job where it stood. Throws: NOT_FOUND, CONFLICT. */
+  start(name: JobName): Promise<JobRow> {
+    const known = this.#known(name);
+    return this.#exclusively(known, async () => {
+      if (known.row.state === 'starting' || known.row.state === 'running') return known.row;
+      this.#requireState(known.row, 'starting');
+      return this.#replace(known, await this.#restarted(known));
+    });
+  }
+
+  /** Forgets a stopped job; its tables stay. Throws: NOT_FOUND, CONFLICT when it still runs. */
+  async remove(name: JobName): Promise<void> {
+    const known = this.#known(name);
+    await this.#exclusively(known, async () => {
+      const { row } = known;
+      if (row.state === 'starting' || row.state === 'running' || row.state === 'stopping') {
+        throw new WeirError('CONFLICT', `job ${name} is ${row.state}; stop it before deleting it`);
+      }
+      const outcome = await this.#parts.store.deleteJob(name, row.ver);
+      if (outcome.kind === 'rejected' && outcome.current !== undefined) throw changedMeanwhile(name);
+      if (outcome.kind === 'unknown') throw new WeirError('STORE_UNAVAILABLE', `whether job ${name} was deleted is not known; try again`);
+      this.#jobs.delete(name);
+    });
+  }
+
+  jobs(): JobView[] {
+    return [...this.#jobs.values()].map((job) => this.#view(job));
+  }
+
+  job(name: JobName): JobView | undefined {
+    const known = this.#jobs.get(name);
+    return known === undefined ? undefined : this.#view(known);
+  }
+
+  workers(): WorkerView[] {
+    const now = this.#parts.clock.mono();
+    return [...this.#workers.values()].map((worker) => ({
+      id: worker.id,
+      state: worker.draining ? 'draining' : worker.stream === null ? 'silent' : 'alive',
+      httpAddress: worker.registered.httpAddress ?? '',
+      threads: worker.registered.threads ?? 0,
+      version: worker.registered.weirVersion ?? '',
+      lanes: [...this.#jobs.values()].reduce((sum, job) => sum + lanesOf(job.row, worker.id).length, 0),
+      rssBytes: worker.heartbeat?.rssBytes ?? 0,
+      eventLoopDelayMs: worker.heartbeat?.eventLoopDelayMs ?? 0,
+      heartbeatAgeMs: now - worker.heardAt,
+    }));
+  }
+
+  // ------------------------------------------------------------------------------------------------------- workers
+
+  /** Takes over a new connection of a worker. */
+  attach(stream: ControlStream<WorkerMessage, MasterMessage>): void {
+    let known: KnownWorker | null = null;
+    stream.onMessage((message) => {
+      if (message.register !== undefined && message.register !== null) known = this.#register(stream, message.register);
+      else if (known !== null && known.stream === stream) this.#hear(known, message);
+    });
+    stream.onClose((reason) => {
+      if (known === null || known.stream !== stream) return;
+      known.stream = null;
+      known.lostAt = this.#parts.clock.mono();
+      this.#parts.log.warn({ worker: known.id }, `connection to worker lost: ${reason}`);
+      this.#wakeUp();
+    });
+  }
+
+  #register(stream: ControlStream<WorkerMessage, MasterMessage>, register: Register): KnownWorker | null {
+    const { id, clock, log, token, sameToken } = this.#parts;
+    if (token !== '' && !sameToken(token, register.token ?? '')) {
+      stream.send({ refused: { code: 'UNAUTHORIZED', message: "the master refused the worker's token; set WEIR_TOKEN to the master's token" } });
+      return null;
+    }
+    if (register.protocolVersion !== PROTOCOL_VERSION || (register.formatVersion ?? 0) < META_FORMAT_VERSION) {
+      const message = `the master speaks protocol ${PROTOCOL_VERSION} and writes format ${META_FORMAT_VERSION}, the worker ${register.protocolVersion} and ${register.formatVersion}; run the same version of Weir on both`;
+      stream.send({ refused: { code: 'VERSION_MISMATCH', message } });
+      return null;
+    }
+    const name = workerId(register.workerId ?? '');
+    const before = this.#workers.get(name);
+    const known: KnownWorker = {
+      id: name,
+      stream,
+      registered: register,
+      heardAt: clock.mono(),
+      lostAt: null,
+      draining: before?.draining ?? false,
+      drained: false,
+      heartbeat: before?.heartbeat ?? null,
+    };
+    this.#workers.set(name, known);
+    if (before?.stream !== null && before !== undefined) before.stream.close();
+    stream.send({ registered: { masterId: id, heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS, silenceLimitMs: SILENCE_LIMIT_MS } });
+    stream.send({ assign: { jobs: [...this.#jobs.values()].filter((job) => names(job.row, name)).map(({ row }) => ({ job: row.name, ver: row.ver })) } });
+    log.info({ worker: name, http: register.httpAddress }, 'worker joined');
+    this.#wakeUp();
+    return known;
+  }
+
+  #hear(worker: KnownWorker, message: WorkerMessage): void {
+    worker.heardAt = this.#parts.clock.mono();
+    if (message.heartbeat !== undefined && message.heartbeat !== null) this.#takeHeartbeat(worker, message.heartbeat);
+    else if (message.report !== undefined && message.report !== null) this.#takeReport(message.report);
+    else if (message.drain !== undefined && message.drain !== null) {
+      worker.draining = true;
+      this.#wakeUp();
+    }
+  }
+
+  #takeHeartbeat(worker: KnownWorker, heartbeat: Heartbeat): void {
+    worker.heartbeat = heartbeat;
+    for (const status of heartbeat.lanes ?? []) {
+      const job = this.#jobs.get(jobName(status.job ?? ''));
+      const lane = (status.lane ?? '') as LaneId;
+      if (job === undefined || status.run !== job.row.run) continue;
+      const assignment = job.row.lanes[lane];
+      if (assignment === undefined || assignment.generation !== status.generation) continue;
+      const before = job.statuses.get(lane);
+      job.statuses.set(lane, status);
+      if (status.state === 'finished') job.finished.add(acknowledged(lane, job.row.run, assignment.generation));
+      if (before?.state !== status.state) this.#wakeUp();
+    }
+    for (const figures of heartbeat.jobs ?? []) this.#jobs.get(jobName(figures.job ?? ''))?.figures.add(this.#parts.clock.mono(), figures);
+  }
+
+  #takeReport(report: Report): void {
+    const job = this.#jobs.get(jobName(report.job ?? ''));
+    if (job === undefined) return;
+    const key = acknowledged((report.lane ?? '') as LaneId, run(report.run ?? 0), (report.generation ?? 0) as Generation);
+    if (report.event === 'released') job.released.add(key);
+    else if (report.event === 'finished') job.finished.add(key);
+    else if (report.event === 'failed' && report.run === job.row.run) void this.#failJob(job, report.code ?? 'INTERNAL', report.message ?? '');
+    this.#wakeUp();
+  }
+
+  async #failJob(job: ManagedJob, code: string, message: string): Promise<void> {
+    const failedRun = job.row.run;
+    await this.#exclusively(job, async () => {
+      if (job.row.run !== failedRun || !mayFollow(jobTransitions, job.row.state, 'failed') || job.row.state === 'failed') return;
+      this.#parts.log.error({ job: job.row.name, code }, message);
+      await this.#replace(job, { ...job.row, state: 'failed', reason: { code, message } });
+    }).catch((error: unknown) => this.#parts.log.error({ job: job.row.name, err: error }, messageOf(error)));
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- loop
+
+  async #run(): Promise<void> {
+    const { clock } = this.#parts;
+    while (!this.#stopping.signal.aborted) {
+      this.#dropDeadWorkers();
+      for (const job of this.#jobs.values()) this.#stepSoon(job);
+      this.#sayDrained();
+      const tick = new AbortController();
+      await Promise.race([this.#wake.promise, clock.sleep(TICK_MS, tick.signal).catch(() => undefined)]);
+      tick.abort();
+      this.#wake = Promise.withResolvers<void>();
+    }
+  }
+
+  /** A job whose store or source does not answer must not hold up the others. */
+  #stepSoon(job: ManagedJob): void {
+    if (job.stepping) return;
+    job.stepping = true;
+    void this.#exclusively(job, () => this.#step(job))
+      .catch((error: unknown) => {
+        if (job.waiting?.message !== messageOf(error)) this.#parts.log.warn({ job: job.row.name, code: codeOf(error) }, messageOf(error));
+        job.waiting = { code: codeOf(error), message: messageOf(error) };
+      })
+      .finally(() => {
+        job.stepping = false;
+      });
+  }
+
+  /** One job, one look: what should its row be now? */
+  async #step(job: ManagedJob): Promise<void> {
+    const { row } = job;
+    if (row.state === 'stopping') {
+      if (this.#allReleased(job)) await this.#replace(job, { ...row, state: 'stopped' });
+      return;
+    }
+    if (row.state !== 'starting' && row.state !== 'running') return;
+    await this.#refreshPartitions(job);
+    if (job.partitions === null || this.#mayBeOnTheirWay(row)) return;
+    const recreated = job.partitions.find((seen) => laneOfFormerTopic(row, seen) !== undefined);
+    if (recreated !== undefined) {
+      await this.#replace(job, { ...row, state: 'failed', reason: topicRecreated(row.name, recreated.topic) });
+      return;
+    }
+    const facts = this.#facts(job, job.partitions);
+    if (needsNewStride(row, facts)) {
+      await this.#replace(job, await this.#newRunOf(job, job.plan, row, { kind: 'continue', run: row.run }));
+      return;
+    }
+    const lanes = decideLanes(row, facts);
+    const state = this.#stateOf(job, lanes);
+    const reason = state === row.state ? row.reason : null;
+    if (lanes !== row.lanes || state !== row.state) await this.#replace(job, { ...row, lanes, state, reason });
+    job.waiting = facts.workers.length === 0 ? { code: 'NOT_FOUND', message: `job ${row.name} waits for a worker: none is connected` } : null;
+  }
+
+  #facts(job: ManagedJob, partitions: readonly PartitionFacts[]): AssignFacts {
+    const { clock } = this.#parts;
+    const { row } = job;
+    // Long after the row became durable a former owner cannot write any more, with or without its acknowledgement.
+    const expired = clock.mono() - job.durableAt > OWNERSHIP_TERM_MS + 500;
+    return {
+      workers: this.#aliveWorkers(),
+      partitions,
+      released: (lane, generation) => expired || job.released.has(acknowledged(lane, row.run, generation)) || job.released.has(acknowledged(lane, run(row.run - 1), generation)),
+    };
+  }
+
+  #aliveWorkers(): WorkerFacts[] {
+    return [...this.#workers.values()].map((worker) => ({
+      id: worker.id,
+      draining: worker.draining,
+      load: [...this.#jobs.values()].reduce((sum, job) => sum + lanesOf(job.row, worker.id).length, 0),
+    }));
+  }
+
+  #stateOf(job: ManagedJob, lanes: JobRow['lanes']): JobState {
+    const entries = Object.entries(lanes) as [LaneId, LaneAssignment][];
+    if (entries.length === 0) return job.row.state;
+    if (entries.every(([id, { generation }]) => job.finished.has(acknowledged(id, job.row.run, generation)))) return 'finished';
+    const settled = entries.every(([id, { generation }]) => {
+      const status = job.statuses.get(id);
+      return status?.generation === generation && (status.state === 'running' || status.state === 'finished' || status.state === 'draining');
+    });
+    return settled ? 'running' : job.row.state;
+  }
+
+  /** After a start of this master: owners named in the row get time to come back before their lanes move. */
+  #mayBeOnTheirWay(row: JobRow): boolean {
+    if (this.#parts.clock.mono() >= this.#settledAt) return false;
+    return Object.values(row.lanes).some((lane) => lane.owner !== null && !this.#workers.has(lane.owner));
+  }
+
+  #allReleased(job: ManagedJob): boolean {
+    const { clock } = this.#parts;
+    if (clock.mono() - job.durableAt > OWNERSHIP_TERM_MS + 500) return true;
+    return (Object.entries(job.row.lanes) as [LaneId, LaneAssignment][]).every(([id, lane]) => {
+      const key = acknowledged(id, job.row.run, lane.generation);
+      return lane.owner === null || job.released.has(key) || job.finished.has(key);
+    });
+  }
+
+  #dropDeadWorkers(): void {
+    const now = this.#parts.clock.mono();
+    for (const worker of this.#workers.values()) {
+      const silent = now - worker.heardAt > SILENCE_LIMIT_MS;
+      const gone = worker.lostAt !== null && (worker.draining || now - worker.lostAt > RECONNECT_GRACE_MS);
+      if (!silent && !gone) continue;
+      this.#parts.log.warn({ worker: worker.id }, worker.draining ? 'worker left' : 'worker is gone: its lanes move');
+      this.#workers.delete(worker.id);
+      worker.stream?.close();
+    }
+  }
+
+  #sayDrained(): void {
+    for (const worker of this.#workers.values()) {
+      if (!worker.draining || worker.drained || worker.stream === null) continue;
+      const jobs = [...this.#jobs.values()];
+      const busy = jobs.some((job) => lanesOf(job.row, worker.id).length > 0 && (job.row.state === 'starting' || job.row.state === 'running'));
+      const handing = jobs.some((job) => Object.values(job.row.lanes).some((lane) => lane.previousOwner === worker.id));
+      const others = [...this.#workers.values()].some((other) => !other.draining);
+      if ((busy || handing) && others) continue;
+      worker.drained = true;
+      worker.stream.send({ drained: {} });
+    }
+  }
+
+  async #refreshPartitions(job: ManagedJob): Promise<void> {
+    const { clock } = this.#parts;
+    const interval = job.partitions === null ? PARTITION_RETRY_MS : PARTITION_REFRESH_MS;
+    if (clock.mono() - job.partitionsReadAt < interval) {
+      if (job.partitions === null && job.waiting !== null) throw new WeirError('SOURCE_UNAVAILABLE', job.waiting.message);
+      return;
+    }
+    job.partitionsReadAt = clock.mono();
+    job.partitions = await this.#seePartitions(job.plan, (id) => job.row.lanes[id] === undefined);
+  }
+
+  /** The partitions as they are now; for an availableNow execution with the end of those that `needsEnd` names. */
+  async #seePartitions(plan: JobPlan, needsEnd: (id: LaneId) => boolean): Promise<PartitionFacts[]> {
+    const { connections } = this.#parts;
+    const seen: PartitionFacts[] = [];
+    for (const laneSource of plan.sources) {
+      const source = connections.source(laneSource.connector, laneSource.options);
+      const { topic, topicId, partitions } = await source.describe(laneSource.topic);
+      const id = (partition: PartitionFacts['partition']): LaneId => laneId({ source: laneSource.name, topicId, partition });
+      const open = plan.trigger.kind === 'availableNow' ? partitions.filter((partition) => needsEnd(id(partition))) : [];
+      const ends = open.length > 0 ? await source.offsets(topic, open, 'latest') : new Map<PartitionFacts['partition'], Offset>();
+      for (const partition of partitions) seen.push({ source: laneSource.name, topic, topicId, partition, end: ends.get(partition) ?? null });
+    }
+    return seen;
+  }
+
+  // ---------------------------------------------------------------------------------------------------- rows and runs
+
+  #firstRow(definition: JobDefinition, start: ApplyOptions['start']): JobRow {
+    const { clock, rng } = this.#parts;
+    const now = clock.now();
+    return {
+      formatVersion: META_FORMAT_VERSION,
+      name: definition.name,
+      ver: 1,
+      nonce: rng.uuid(),
+      revision: revision(1),
+      definition: definition.hash,
+      run: run(1),
+      runStart: definition.plan.createsTables ? nextRunStart(0, [], 8) : nextRunStart(now, [], 8),
+      stride: strideFor(definition.plan.sources.length * 16),
+      start: start === 'earliest' || start === 'latest' ? { kind: start } : { kind: 'initial' },
+      state: 'starting',
+      reason: null,
+      lanes: {},
+      submittedAt: now,
+      changedAt: now,
+    };
+  }
+
+  async #newRun(job: ManagedJob, definition: JobDefinition, start: 'earliest' | 'latest' | 'continue'): Promise<JobRow> {
+    const point: StartPoint = start === 'continue' ? { kind: 'continue', run: job.row.run } : { kind: start };
+    return this.#newRunOf(job, definition.plan, { revision: revision(job.row.revision + 1), definition: definition.hash }, point);
+  }
+
+  /** A new life of the job above everything its lanes have committed. Lanes keep their places; former owners are waited for. */
+  async #newRunOf(job: ManagedJob, plan: JobPlan, next: Pick<JobRow, 'revision' | 'definition'>, start: StartPoint): Promise<JobRow> {
+    const { store, clock } = this.#parts;
+    const { row } = job;
+    const committed = await store.readLanes(row.name, row.run);
+    const partitions = await this.#seePartitions(plan, () => true);
+    const stride = Math.max(row.stride, strideFor(partitions.length));
+    const runStart = nextRunStart(clock.now(), committed.map((lane) => lane.position.bound), stride);
+    const lanes = this.#nextGeneration(job, partitions, start.kind !== 'continue');
+    job.partitions = null;
+    return { ...row, ...next, run: run(row.run + 1), runStart, stride, start, state: 'starting', reason: null, lanes };
+  }
+
+  /** The row of a job that starts again within its run. */
+  async #restarted(job: ManagedJob): Promise<JobRow> {
+    const partitions = await this.#seePartitions(job.plan, () => true);
+    return { ...job.row, state: 'starting', reason: null, lanes: this.#nextGeneration(job, partitions, false) };
+  }
+
+  /**
+   * Every lane under a new generation; owners that have not acknowledged are waited for. `reset` begins anew: lanes of
+   * partitions that are no more (a recreated topic) are left out, the rest start as the run says.
+   */
+  #nextGeneration(job: ManagedJob, partitions: readonly PartitionFacts[], reset: boolean): JobRow['lanes'] {
+    const { row } = job;
+    const ends = new Map(partitions.map((seen) => [laneId(seen), seen.end]));
+    const entries = (Object.entries(row.lanes) as [LaneId, LaneAssignment][]).filter(([id]) => !reset || ends.has(id));
+    const next = entries.map(([id, lane]): [LaneId, LaneAssignment] => {
+      const key = acknowledged(id, row.run, lane.generation);
+      const quiet = lane.owner === null || job.released.has(key) || job.finished.has(key);
+      return [
+        id,
+        {
+          ...lane,
+          generation: (lane.generation + 1) as Generation,
+          previousOwner: quiet ? null : lane.owner,
+          end: ends.get(id) ?? null,
+          initial: lane.initial || reset,
+        },
+      ];
+    });
+    return Object.fromEntries(next) as JobRow['lanes'];
+  }
+
+  async #moveTo(name: JobName, state: JobState): Promise<JobRow> {
+    const known = this.#known(name);
+    return this.#exclusively(known, async () => {
+      if (known.row.state === state || (state === 'stopping' && known.row.state === 'stopped')) return known.row;
+      this.#requireState(known.row, state);
+      return this.#replace(known, { ...known.row, state, reason: null });
+    });
+  }
+
+  #requireState(row: JobRow, next: JobState): void {
+    if (mayFollow(jobTransitions, row.state, next)) return;
+    throw new WeirError('CONFLICT', `job ${row.name} is ${row.state}; it cannot become ${next} from there`);
+  }
+
+  #known(name: JobName): ManagedJob {
+    const known = this.#jobs.get(name);
+    if (known === undefined) throw new WeirError('NOT_FOUND', `there is no job called ${name}; 'weir get jobs' lists them`);
+    return known;
+  }
+
+  /** Writes `next` over the job's row; on success the workers concerned are nudged. */
+  async #replace(job: ManagedJob, next: JobRow): Promise<JobRow> {
+    const { rng, clock } = this.#parts;
+    const before = job.row;
+    const row: JobRow = { ...next, ver: before.ver + 1, nonce: rng.uuid(), changedAt: clock.now() };
+    try {
+      await this.#change(before.ver, row);
+    } catch (error) {
+      if (isWeirError(error, 'CONFLICT')) job.row = must(await this.#parts.store.readJob(before.name), () => `job ${before.name} is gone`);
+      throw error;
+    }
+    job.row = row;
+    job.durableAt = clock.mono();
+    if (row.run !== before.run) job.statuses.clear();
+    if (row.state === 'stopped' || row.state === 'failed') await this.#readPositions(job);
+    this.#nudge(before, row);
+    this.#wakeUp();
+    return row;
+  }
+
+  async #change(expectedVer: number, row: JobRow): Promise<void> {
+    const { store, clock, rng } = this.#parts;
+    const outcome = await changeJob(store, clock, rng, expectedVer, row, this.#stopping.signal);
+    if (outcome.kind === 'rejected') throw changedMeanwhile(row.name);
+  }
+
+  #nudge(before: JobRow, after: JobRow): void {
+    for (const worker of this.#workers.values()) {
+      if (!names(before, worker.id) && !names(after, worker.id)) continue;
+      worker.stream?.send({ assign: { jobs: [{ job: after.name, ver: after.ver }] } });
+    }
+  }
+
+  async #adopt(row: JobRow): Promise<void> {
+    const { store, clock } = this.#parts;
+    const text = must(await store.getDefinition(row.definition), () => `job ${row.name} has no definition ${row.definition}`);
+    const job: ManagedJob = {
+      row,
+      plan: (JSON.parse(text) as { readonly plan: JobPlan }).plan,
+      partitions: null,
+      partitionsReadAt: Number.NEGATIVE_INFINITY,
+      released: new Set(),
+      finished: new Set(),
+      statuses: new Map(),
+      committed: new Map(),
+      figures: new JobFiguresWindow(),
+      durableAt: clock.mono(),
+      busy: Promise.resolve(),
+      stepping: false,
+      waiting: null,
+    };
+    this.#jobs.set(row.name, job);
+    await this.#readPositions(job);
+  }
+
+  async #readPositions(job: ManagedJob): Promise<void> {
+    const rows = await this.#parts.store.readLanes(job.row.name, job.row.run).catch(() => []);
+    job.committed = new Map(rows.map((lane) => [laneId(lane), lane.position]));
+  }
+
+  #exclusively<T>(job: ManagedJob, work: () => Promise<T>): Promise<T> {
+    const result = job.busy.then(work);
+    job.busy = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    return result;
+  }
+
+  #view(job: ManagedJob): JobView {
+    return viewJob(job, this.#parts.clock.mono());
+  }
+
+  #wakeUp(): void {
+    this.#wake.resolve();
+  }
+}
+
+function acknowledged(lane: LaneId, inRun: Run, generation: Generation): string {
+  return `${lane}@${inRun}@${generation}`;
+}
+
+function lanesOf(row: JobRow, worker: WorkerId): LaneAssignment[] {
+  return Object.values(row.lanes).filter((lane) => lane.owner === worker);
+}
+
+function names(row: JobRow, worker: WorkerId): boolean {
+  return Object.values(row.lanes).some((lane) => lane.owner === worker || lane.previousOwner === worker);
+}
+
+/** A lane of the same source and partition under another topic id: the topic is not the one that was read. */
+function laneOfFormerTopic(row: JobRow, seen: PartitionFacts): LaneId | undefined {
+  const current = laneId(seen);
+  return (Object.keys(row.lanes) as LaneId[]).find((id) => id !== current && id.startsWith(`${seen.source}/`) && id.endsWith(`/${seen.partition}`));
+}
+
+function topicRecreated(name: JobName, topic: string): { readonly code: string; readonly message: string } {
+  const message =
+    `job ${name}: topic ${topic} was deleted and created again, so the committed offsets mean nothing in it; ` +
+    `submit the job with --from earliest or --from latest to begin a new run on the new topic`;
+  return { code: 'TOPIC_RECREATED', message };
+}
+
+function changedMeanwhile(name: JobName): WeirError {
+  return new WeirError('CONFLICT', `job ${name} was changed by another master meanwhile; look at it and try again`);
+}

@@ -1,0 +1,186 @@
+/**
+ * What people may ask of a cluster, whichever door they come through: checks and plans a job, makes its tables, and
+ * hands the accepted definition to the coordinator.
+ */
+import { createHash } from 'node:crypto';
+import { WeirError } from '../core/errors.ts';
+import { jobName } from '../core/ids.ts';
+import type { JobName } from '../core/ids.ts';
+import { loadJobFile, locateProblems } from '../core/job/file.ts';
+import type { JobProblem } from '../core/job/problem.ts';
+import type { JobSpec } from '../core/job/spec.ts';
+import type { JobRow } from '../core/meta.ts';
+import type { Connections, Log, QueryResult, TableStore } from '../core/ports.ts';
+import type { TableSchema } from '../core/table/schema.ts';
+import { deadLetterTable } from '../engine/dead-letters.ts';
+import type { JobPlan } from '../engine/plan/job-plan.ts';
+import { planJob } from '../engine/plan/plan-job.ts';
+import type { JobView, WorkerView } from './views.ts';
+
+/** Format of {@link JobDefinition.text}. */
+export const DEFINITION_FORMAT_VERSION = 1;
+
+/** An accepted job as it is stored: `text` is JSON {formatVersion, source, plan}, `hash` its SHA-256 in hex. */
+export interface JobDefinition {
+  readonly name: JobName;
+  readonly hash: string;
+  readonly text: string;
+  readonly plan: JobPlan;
+}
+
+/** Where the new run starts: as the job file says (absent), at one end of the logs, or where the last run stood. */
+export interface StartOptions {
+  readonly start?: 'earliest' | 'latest' | 'continue';
+}
+
+/** The coordinator as the outside uses it. All throw CONFLICT in a wrong state and STORE_UNAVAILABLE. */
+export interface ClusterControl {
+  apply(definition: JobDefinition, options?: StartOptions): Promise<JobRow>;
+  /** Graceful: lanes finish what they read, commit, and end. */
+  stop(name: JobName): Promise<unknown>;
+  /** Ends the job now; what was written but not committed is written again by the next start. */
+  cancel(name: JobName): Promise<unknown>;
+  /** Goes on where the job stood. */
+  start(name: JobName): Promise<unknown>;
+  /** Forgets the job; its tables and topics stay. */
+  remove(name: JobName): Promise<unknown>;
+  jobs(): readonly JobView[];
+  job(name: JobName): JobView | undefined;
+  workers(): readonly WorkerView[];
+}
+
+export type CheckOutcome =
+  | { readonly kind: 'refused'; readonly problems: readonly JobProblem[] }
+  | { readonly kind: 'valid'; readonly spec: JobSpec; readonly plan: JobPlan };
+
+export type ApplyOutcome =
+  | { readonly kind: 'refused'; readonly problems: readonly JobProblem[] }
+  /** A dry run: it would be accepted. */
+  | { readonly kind: 'valid'; readonly name: string; readonly changed: boolean; readonly warnings: readonly string[] }
+  | {
+      readonly kind: 'applied';
+      readonly name: string;
+      /** created and updated begin a new run; started: the same definition was at rest; unchanged: nothing to do. */
+      readonly change: 'created' | 'updated' | 'started' | 'unchanged';
+      readonly revision: number;
+      readonly run: number;
+      readonly warnings: readonly string[];
+    };
+
+export interface ApplyOptions extends StartOptions {
+  readonly dryRun?: boolean;
+  /** The name the caller expects the file to carry. */
+  readonly name?: string;
+}
+
+/** Everything a door (REST, the status page) may call. Owns nothing: parts are closed by who made them. */
+export class JobService {
+  readonly #control: ClusterControl;
+  readonly #tables: TableStore;
+  readonly #log: Log;
+
+  constructor(control: ClusterControl, connections: Connections, log: Log) {
+    this.#control = control;
+    this.#tables = connections.tables('cassandra', {});
+    this.#log = log;
+  }
+
+  /** Checks a job file against its schema, its SQL and the tables as they are. Throws: STORE_UNAVAILABLE. */
+  async check(text: string): Promise<CheckOutcome> {
+    const file = loadJobFile(text);
+    if (file.spec === null) return { kind: 'refused', problems: file.problems };
+    const { plan, problems } = planJob(file.spec, { tables: await this.#describeTables(file.spec) });
+    if (plan === null || problems.length > 0) return { kind: 'refused', problems: locateProblems(file.positions, problems) };
+    return { kind: 'valid', spec: file.spec, plan };
+  }
+
+  /**
+   * Makes the job as written run: idempotent, the same definition twice changes nothing. Throws: SINK_SCHEMA,
+   * STORE_UNAVAILABLE, SINK_UNAVAILABLE, CONFLICT.
+   */
+  async apply(text: string, options: ApplyOptions = {}): Promise<ApplyOutcome> {
+    const checked = await this.check(text);
+    if (checked.kind === 'refused') return checked;
+    const { spec, plan } = checked;
+    if (options.name !== undefined && options.name !== spec.name) {
+      const message = `the file names the job ${spec.name}, the request ${options.name}`;
+      return { kind: 'refused', problems: locateProblems(loadJobFile(text).positions, [{ path: 'name', message }]) };
+    }
+    const definition = defineJob(jobName(spec.name), text, plan);
+    const current = this.#control.job(definition.name);
+    const same = current?.row.definition === definition.hash && options.start === undefined;
+    if (options.dryRun === true) return { kind: 'valid', name: spec.name, changed: !same, warnings: plan.warnings };
+    if (current !== undefined && same) return await this.#keep(current.row, plan.warnings);
+    for (const table of [...plan.tables, deadLetterTable]) await this.#tables.create(table);
+    const row = await this.#control.apply(definition, options.start === undefined ? {} : { start: options.start });
+    const change = current === undefined ? 'created' : 'updated';
+    this.#log.info({ job: row.name, revision: row.revision, run: row.run }, `job ${change}`);
+    return { kind: 'applied', name: row.name, change, revision: row.revision, run: row.run, warnings: plan.warnings };
+  }
+
+  async #keep(row: JobRow, warnings: readonly string[]): Promise<ApplyOutcome> {
+    const atRest = row.state === 'stopped' || row.state === 'finished' || row.state === 'failed';
+    if (atRest) await this.#control.start(row.name);
+    const change = atRest ? 'started' : 'unchanged';
+    return { kind: 'applied', name: row.name, change, revision: row.revision, run: row.run, warnings };
+  }
+
+  async #describeTables(spec: JobSpec): Promise<Map<string, TableSchema>> {
+    const tables = new Map<string, TableSchema>();
+    for (const sink of spec.sinks) {
+      if (sink.connector !== 'cassandra') continue;
+      const table = await this.#tables.describe(sink.keyspace, sink.table);
+      if (table !== undefined) tables.set(`${sink.keyspace}.${sink.table}`, table);
+    }
+    return tables;
+  }
+
+  /** Throws: NOT_FOUND. */
+  async stop(name: string): Promise<void> {
+    await this.#control.stop(this.job(name).row.name);
+  }
+
+  /** Throws: NOT_FOUND. */
+  async cancel(name: string): Promise<void> {
+    await this.#control.cancel(this.job(name).row.name);
+  }
+
+  /** Throws: NOT_FOUND, CONFLICT. */
+  async start(name: string): Promise<void> {
+    await this.#control.start(this.job(name).row.name);
+  }
+
+  /** Throws: NOT_FOUND, CONFLICT. */
+  async remove(name: string): Promise<void> {
+    await this.#control.remove(this.job(name).row.name);
+  }
+
+  jobs(): readonly JobView[] {
+    return this.#control.jobs();
+  }
+
+  /** Throws: NOT_FOUND. */
+  job(name: string): JobView {
+    const view = this.#control.job(jobName(name));
+    if (view === undefined) throw new WeirError('NOT_FOUND', `There is no job ${name}; "weir get jobs" lists those there are.`);
+    return view;
+  }
+
+  workers(): readonly WorkerView[] {
+    return this.#control.workers();
+  }
+
+  /** CQL over the default tables connection. Throws: SQL_SYNTAX, NOT_FOUND, UNSUPPORTED, STORE_UNAVAILABLE. */
+  async query(cql: string): Promise<QueryResult> {
+    return await this.#tables.query(cql);
+  }
+}
+
+/**
+ * The stored form. `createsTables` is a fact of the moment, not of the job: it is left out of the text, so that the
+ * definition of a job whose table exists by now is still the same.
+ */
+function defineJob(name: JobName, source: string, plan: JobPlan): JobDefinition {
+  const text = JSON.stringify({ formatVersion: DEFINITION_FORMAT_VERSION, source, plan: { ...plan, createsTables: false } });
+  return { name, hash: createHash('sha256').update(text).digest('hex'), text, plan };
+}

@@ -1,0 +1,70 @@
+/** Puts a job's row, the last reports on its lanes and its figures together for people. */
+import type { LaneId } from '../core/ids.ts';
+import { parseLaneId } from '../core/ids.ts';
+import type { LanePosition } from '../core/lane/position.ts';
+import { addCounters, zeroCounters } from '../core/lane/position.ts';
+import type { LaneAssignment, JobRow } from '../core/meta.ts';
+import type { Counters, LaneStatus } from '../proto/gen/control.ts';
+import type { JobFiguresWindow } from './figures.ts';
+import type { JobView, LaneView } from './views.ts';
+
+export interface JobKnowledge {
+  readonly row: JobRow;
+  readonly statuses: ReadonlyMap<LaneId, LaneStatus>;
+  readonly committed: ReadonlyMap<LaneId, LanePosition>;
+  readonly figures: JobFiguresWindow;
+  readonly waiting: { readonly code: string; readonly message: string } | null;
+}
+
+export function viewJob(job: JobKnowledge, now: number): JobView {
+  const entries = Object.entries(job.row.lanes) as [LaneId, LaneAssignment][];
+  const lanes = entries.map(([id, assignment]) => viewLane(id, assignment, job.statuses.get(id), job.committed.get(id)));
+  const active = job.row.state === 'starting' || job.row.state === 'running';
+  return {
+    row: active && job.row.reason === null && job.waiting !== null ? { ...job.row, reason: job.waiting } : job.row,
+    lanes,
+    counters: lanes.reduce((sum, lane) => addCounters(sum, lane.counters), zeroCounters),
+    lag: lanes.reduce((sum, lane) => sum + Math.max(0, lane.lag), 0),
+    ...job.figures.summary(now),
+  };
+}
+
+function viewLane(id: LaneId, assignment: LaneAssignment, status: LaneStatus | undefined, stored: LanePosition | undefined): LaneView {
+  const { source, partition } = parseLaneId(id);
+  const reported = status?.committedOffset ?? -1;
+  const useStored = stored !== undefined && stored.nextOffset > reported;
+  const committedOffset = useStored ? stored.nextOffset : reported;
+  const endOffset = status?.endOffset ?? -1;
+  return {
+    lane: id,
+    source,
+    topic: assignment.topic,
+    partition,
+    owner: assignment.owner,
+    generation: assignment.generation,
+    state: status?.state ?? 'unknown',
+    code: emptyToNull(status?.code),
+    message: emptyToNull(status?.message),
+    committedOffset,
+    readOffset: status?.readOffset ?? -1,
+    endOffset,
+    lag: endOffset < 0 || committedOffset < 0 ? -1 : Math.max(0, endOffset - committedOffset),
+    counters: useStored ? stored.counters : countersOf(status?.counters),
+  };
+}
+
+function emptyToNull(text: string | undefined): string | null {
+  return text === undefined || text === '' ? null : text;
+}
+
+function countersOf(counters: Counters | null | undefined): LaneView['counters'] {
+  if (counters === undefined || counters === null) return zeroCounters;
+  return {
+    read: counters.read ?? 0,
+    passed: counters.passed ?? 0,
+    filtered: counters.filtered ?? 0,
+    skipped: counters.skipped ?? 0,
+    dead: counters.dead ?? 0,
+    rowsOut: counters.rowsOut ?? 0,
+  };
+}

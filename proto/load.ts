@@ -1,0 +1,93 @@
+/** The services of proto/*.proto at run time, typed by what `npm run gen` makes of the same files. */
+import { fileURLToPath } from 'node:url';
+import type { ChannelCredentials, ChannelOptions, Client, ServiceDefinition } from '@grpc/grpc-js';
+import { credentials, loadPackageDefinition } from '@grpc/grpc-js';
+import type { MessageTypeDefinition, Options } from '@grpc/proto-loader';
+import { loadSync } from '@grpc/proto-loader';
+import type { ControlClient, ControlDefinition } from './gen/control.ts';
+import type { EmbeddedClient, EmbeddedDefinition } from './gen/embedded.ts';
+
+/**
+ * How messages look: camel-cased fields, every field of a received message set (0, '', [], null for a message), of a
+ * oneof only the one that came, with the oneof's name telling which. 64-bit integers are numbers: all of ours are safe.
+ */
+export const loaderOptions: Options = { keepCase: false, longs: Number, enums: String, defaults: true, oneofs: true };
+
+/** Largest message between master and worker: no records pass there. */
+export const CONTROL_MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
+/** Largest message of the embedded process: a fetch or a block of rows. */
+export const EMBEDDED_MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
+
+/** A silent peer (lost network, stopped process) ends the connection after 5 s; lost ones are tried again quickly. */
+function channelOptions(messageBytesMax: number): ChannelOptions {
+  return {
+    'grpc.max_receive_message_length': messageBytesMax,
+    'grpc.max_send_message_length': messageBytesMax,
+    'grpc.keepalive_time_ms': 2000,
+    'grpc.keepalive_timeout_ms': 3000,
+    'grpc.keepalive_permit_without_calls': 1,
+    'grpc.initial_reconnect_backoff_ms': 50,
+    'grpc.min_reconnect_backoff_ms': 50,
+    'grpc.max_reconnect_backoff_ms': 1000,
+    'grpc.enable_retries': 0,
+    'grpc.use_local_subchannel_pool': 1,
+  };
+}
+
+export interface LoadedService<Definition extends ServiceDefinition, C extends Client> {
+  /** For `server.addService(definition, handlers)`. */
+  readonly definition: Definition;
+  /** Options of a server as well as of a client: message limits, keepalive. */
+  readonly options: ChannelOptions;
+  /** A client of its own connection; connects with the first call. Plain text unless credentials are given. */
+  client(address: string, creds?: ChannelCredentials): C;
+  /** Encodes and decodes one message type of the file, by its short name. */
+  message<T extends object>(name: string): { encode(value: T): Buffer; decode(bytes: Buffer): T };
+}
+
+type ClientConstructor<C extends Client> = new (address: string, creds: ChannelCredentials, options: ChannelOptions) => C;
+
+function load<Definition extends ServiceDefinition, C extends Client>(
+  fileName: string,
+  serviceName: string,
+  messageBytesMax: number,
+): LoadedService<Definition, C> {
+  const definition = loadSync(fileURLToPath(new URL(fileName, import.meta.url)), loaderOptions);
+  const Constructor = serviceConstructor(loadPackageDefinition(definition), serviceName);
+  const options = channelOptions(messageBytesMax);
+  return {
+    definition: Constructor.service as unknown as Definition,
+    options,
+    client: (address, creds = credentials.createInsecure()) =>
+      new (Constructor as unknown as ClientConstructor<C>)(address, creds, options),
+    message: <T extends object>(name: string) => {
+      const entry = definition[`weir.v1.${name}`] as MessageTypeDefinition<T, T> | undefined;
+      if (entry === undefined) throw new Error(`${fileName} has no message ${name}`);
+      return { encode: (value: T) => entry.serialize(value), decode: (bytes: Buffer) => entry.deserialize(bytes) };
+    },
+  };
+}
+
+type LoadedPackage = ReturnType<typeof loadPackageDefinition>;
+
+function serviceConstructor(root: LoadedPackage, serviceName: string): { service: ServiceDefinition } {
+  const weir = root['weir'] as LoadedPackage;
+  const entry = (weir['v1'] as LoadedPackage)[serviceName];
+  if (entry === undefined || !('service' in entry)) throw new Error(`no service ${serviceName}`);
+  return entry as unknown as { service: ServiceDefinition };
+}
+
+let control: LoadedService<ControlDefinition, ControlClient> | undefined;
+let embedded: LoadedService<EmbeddedDefinition, EmbeddedClient> | undefined;
+
+/** proto/control.proto: master and worker. Parsed once per process. */
+export function loadControl(): LoadedService<ControlDefinition, ControlClient> {
+  control ??= load<ControlDefinition, ControlClient>('control.proto', 'Control', CONTROL_MESSAGE_BYTES_MAX);
+  return control;
+}
+
+/** proto/embedded.proto: the embedded process. Parsed once per process. */
+export function loadEmbedded(): LoadedService<EmbeddedDefinition, EmbeddedClient> {
+  embedded ??= load<EmbeddedDefinition, EmbeddedClient>('embedded.proto', 'Embedded', EMBEDDED_MESSAGE_BYTES_MAX);
+  return embedded;
+}

@@ -1,0 +1,375 @@
+/**
+ * One job on one worker: keeps the lanes that the job's row gives this worker running, and nothing else. The row is
+ * the truth; it is read once a second and on a nudge from the master, and `reconcile` makes the worker follow it.
+ */
+import type { Clock, Rng } from '../core/clock.ts';
+import { backoffMs } from '../core/clock.ts';
+import { WeirError, codeOf, isWeirError, messageOf } from '../core/errors.ts';
+import type { Generation, JobName, LaneId, Run, WorkerId } from '../core/ids.ts';
+import { parseLaneId } from '../core/ids.ts';
+import { LanePermit, OWNERSHIP_TERM_MS } from '../core/lane/permit.ts';
+import type { LanePosition } from '../core/lane/position.ts';
+import { zeroCounters } from '../core/lane/position.ts';
+import type { RunTiming } from '../core/lane/timestamps.ts';
+import type { JobRow, LaneAssignment, MetaStore } from '../core/meta.ts';
+import type { Connections, Failpoints, Log, Source, SourceReader } from '../core/ports.ts';
+import type { LaneState } from '../core/states.ts';
+import { must } from '../core/assert.ts';
+import type { JobPlan, LaneSource } from '../engine/plan/job-plan.ts';
+import type { Executor } from '../engine/stage.ts';
+import type { LaneLimits, LaneOutcome } from './lane.ts';
+import { Lane } from './lane.ts';
+import { startPosition } from './lane-start.ts';
+import type { LaneObserver } from './observer.ts';
+import { openSinks } from './open-sinks.ts';
+import type { SinkSet } from './sink-set.ts';
+
+export interface LaneReport {
+  readonly job: JobName;
+  readonly run: Run;
+  readonly lane: LaneId;
+  readonly generation: Generation;
+  readonly event: 'released' | 'finished' | 'failed';
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface JobRunnerParts {
+  readonly worker: WorkerId;
+  readonly store: MetaStore;
+  readonly connections: Connections;
+  readonly executor: Executor;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Log;
+  readonly failpoints: Failpoints;
+  readonly limits: LaneLimits;
+  readonly observe: (job: JobName, source: string, plan: JobPlan) => LaneObserver;
+  readonly report: (report: LaneReport) => void;
+  /** Asks for a fresh read of the job's row: a lane ended, another may have been waiting for it. */
+  readonly wake: (job: JobName) => void;
+}
+
+/** What a lane looks like from outside, for heartbeats and metrics. */
+export interface LaneSnapshot {
+  readonly lane: LaneId;
+  readonly topic: string;
+  readonly run: Run;
+  readonly generation: Generation;
+  readonly state: LaneState;
+  readonly reason: { readonly code: string; readonly message: string } | null;
+  readonly position: LanePosition | null;
+  readonly readOffset: number;
+  readonly endOffset: number;
+  readonly aheadMs: number;
+}
+
+interface HeldLane {
+  readonly id: LaneId;
+  readonly topic: string;
+  readonly run: Run;
+  readonly generation: Generation;
+  readonly permit: LanePermit;
+  /** Monotonic ms from which the former owner can no longer write. */
+  readonly freeFrom: number;
+  readonly leave: AbortController;
+  /** Resolves when the former owner acknowledged. */
+  readonly formerGone: PromiseWithResolvers<void>;
+  lane: Lane | null;
+  state: LaneState;
+  reason: { readonly code: string; readonly message: string } | null;
+  done: Promise<void>;
+}
+
+/** What is open for one run of the job. */
+interface OpenRun {
+  readonly run: Run;
+  readonly definition: string;
+  readonly plan: JobPlan;
+  readonly sinks: ReadonlyMap<string, SinkSet>;
+  readonly readers: ReadonlyMap<string, { readonly source: Source; readonly reader: SourceReader }>;
+}
+
+const running: ReadonlySet<JobRow['state']> = new Set(['starting', 'running']);
+
+export class JobRunner {
+  readonly job: JobName;
+  readonly #parts: JobRunnerParts;
+  readonly #lanes = new Map<LaneId, HeldLane>();
+  /** Lanes that reached their end, by lane and generation: not started again, still shown to the master. */
+  readonly #finished = new Map<string, LaneSnapshot>();
+  #open: OpenRun | null = null;
+  #opening: Promise<OpenRun> | null = null;
+  #row: JobRow | null = null;
+  #draining = false;
+
+  constructor(job: JobName, parts: JobRunnerParts) {
+    this.job = job;
+    this.#parts = parts;
+  }
+
+  /** The row last seen. */
+  get row(): JobRow | null {
+    return this.#row;
+  }
+
+  get plan(): JobPlan | null {
+    return this.#open?.plan ?? null;
+  }
+
+  /** True when nothing of the job is here any more. */
+  get idle(): boolean {
+    return this.#lanes.size === 0;
+  }
+
+  sinkSets(): SinkSet[] {
+    return [...(this.#open?.sinks.values() ?? [])];
+  }
+
+  snapshots(): LaneSnapshot[] {
+    return [...[...this.#lanes.values()].map(snapshotOf), ...this.#finished.values()];
+  }
+
+  /**
+   * Follows a row that was read by a request sent at `sentAt` (monotonic ms). Starts nothing twice, takes no row older
+   * than one already seen.
+   */
+  reconcile(row: JobRow, sentAt: number): void {
+    if (this.#row !== null && row.ver < this.#row.ver) return;
+    this.#row = row;
+    for (const [key, { lane, generation, run }] of this.#finished) {
+      if (run !== row.run || row.lanes[lane]?.generation !== generation) this.#finished.delete(key);
+    }
+    const mine = running.has(row.state) && !this.#draining ? this.#assignedLanes(row) : new Map<LaneId, LaneAssignment>();
+    for (const held of this.#lanes.values()) {
+      const assignment = mine.get(held.id);
+      if (assignment !== undefined && assignment.generation === held.generation && row.run === held.run) held.permit.confirm(sentAt);
+      else this.#letGo(held, row.state === 'stopped');
+    }
+    for (const [id, assignment] of mine) {
+      const held = this.#lanes.get(id);
+      if (held === undefined) {
+        if (!this.#finished.has(finishedKey(row.run, id, assignment.generation))) this.#hold(id, assignment, row, sentAt);
+      } else if (held.state === 'waiting' && held.lane === null && assignment.previousOwner === null && held.generation === assignment.generation) {
+        held.formerGone.resolve();
+      }
+    }
+  }
+
+  /** Gives every lane up in good order. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    for (const held of this.#lanes.values()) this.#letGo(held, false);
+    await Promise.all([...this.#lanes.values()].map((held) => held.done));
+  }
+
+  async close(): Promise<void> {
+    await this.drain();
+    await this.#closeRun();
+  }
+
+  #assignedLanes(row: JobRow): Map<LaneId, LaneAssignment> {
+    const entries = Object.entries(row.lanes) as [LaneId, LaneAssignment][];
+    return new Map(entries.filter(([, assignment]) => assignment.owner === this.#parts.worker));
+  }
+
+  #letGo(held: HeldLane, atOnce: boolean): void {
+    held.leave.abort();
+    if (atOnce) held.lane?.cancel();
+    else held.lane?.drain();
+  }
+
+  #hold(id: LaneId, assignment: LaneAssignment, row: JobRow, sentAt: number): void {
+    const { clock } = this.#parts;
+    const permit = new LanePermit(() => clock.mono(), `job ${this.job}, topic ${assignment.topic}, lane ${id}`);
+    permit.confirm(sentAt);
+    const held: HeldLane = {
+      id,
+      topic: assignment.topic,
+      run: row.run,
+      generation: assignment.generation,
+      permit,
+      // The change was durable before it was read: from the answer on, the former owner has 3 s at most.
+      freeFrom: assignment.previousOwner === null ? Number.NEGATIVE_INFINITY : clock.mono() + OWNERSHIP_TERM_MS,
+      leave: new AbortController(),
+      formerGone: Promise.withResolvers<void>(),
+      lane: null,
+      state: 'waiting',
+      reason: null,
+      done: Promise.resolve(),
+    };
+    this.#lanes.set(id, held);
+    held.done = this.#runLane(held, assignment, row).then((outcome) => this.#ended(held, outcome));
+  }
+
+  /** Never rejects. */
+  async #runLane(held: HeldLane, assignment: LaneAssignment, row: JobRow): Promise<LaneOutcome> {
+    const { clock, rng, log } = this.#parts;
+    try {
+      await this.#formerOwnerGone(held);
+      for (let attempt = 0; !held.leave.signal.aborted; attempt++) {
+        try {
+          held.lane = await this.#startLane(held, assignment, row);
+          break;
+        } catch (error) {
+          if (!isWeirError(error) || !error.retryable) throw error;
+          if (held.reason === null) log.warn({ lane: held.id, code: error.code }, error.message);
+          held.reason = { code: error.code, message: error.message };
+          held.state = 'blocked';
+          await clock.sleep(backoffMs(rng, attempt), held.leave.signal).catch(() => undefined);
+        }
+      }
+      if (held.lane === null) return { kind: 'drained' };
+      held.reason = null;
+      if (held.leave.signal.aborted) held.lane.drain();
+      return await held.lane.run();
+    } catch (error) {
+      return { kind: 'failed', error };
+    }
+  }
+
+  /** Waits until the former owner acknowledged or cannot write any more, also when the lane is taken away meanwhile. */
+  async #formerOwnerGone(held: HeldLane): Promise<void> {
+    const { clock } = this.#parts;
+    const wait = held.freeFrom - clock.mono();
+    if (wait <= 0) return;
+    const cancel = clock.timer(wait, () => held.formerGone.resolve());
+    await held.formerGone.promise;
+    cancel();
+  }
+
+  async #startLane(held: HeldLane, assignment: LaneAssignment, row: JobRow): Promise<Lane> {
+    const { clock, rng, log, failpoints, limits, store, executor, observe } = this.#parts;
+    const open = await this.#openRun(row);
+    const { source: sourceName, topicId, partition } = parseLaneId(held.id);
+    const source = must(
+      open.plan.sources.find((candidate) => candidate.name === sourceName),
+      () => `job ${this.job} has no source ${sourceName}`,
+    );
+    const io = must(open.readers.get(sourceName), () => `source ${sourceName} is not open`);
+    const key = { job: this.job, run: row.run, source: sourceName, topicId, partition };
+    const timing: RunTiming = {
+      run: row.run,
+      stride: row.stride,
+      runStart: row.runStart,
+      ordinal: assignment.ordinal,
+      ignoreRecordTimes: source.onFutureTimestamp === 'ignoreTimes',
+    };
+    const facts = { key, topic: assignment.topic, timing, start: row.start, startingOffsets: source.startingOffsets, initialPartition: assignment.initial };
+    const start = await startPosition(facts, store, io.source);
+    log.info({ lane: held.id, run: row.run, generation: held.generation, offset: start.nextOffset }, 'lane starts');
+    return new Lane({
+      key,
+      topic: assignment.topic,
+      timing,
+      end: assignment.end,
+      onDataLoss: source.onDataLoss,
+      start,
+      reader: io.reader,
+      executor,
+      stageId: stageIdOf(open, source),
+      sinks: must(open.sinks.get(sourceName), () => `sinks of source ${sourceName} are not open`),
+      store,
+      permit: held.permit,
+      observer: observe(this.job, sourceName, open.plan),
+      clock,
+      rng,
+      log,
+      failpoints,
+      limits,
+    });
+  }
+
+  #ended(held: HeldLane, outcome: LaneOutcome): void {
+    this.#lanes.delete(held.id);
+    const { report, log, wake } = this.#parts;
+    if (outcome.kind !== 'failed') wake(this.job);
+    const base = { job: this.job, run: held.run, lane: held.id, generation: held.generation, code: '', message: '' };
+    switch (outcome.kind) {
+      case 'drained':
+        return report({ ...base, event: 'released' });
+      case 'finished':
+        this.#finished.set(finishedKey(held.run, held.id, held.generation), snapshotOf(held));
+        return report({ ...base, event: 'finished' });
+      case 'fenced':
+        // Cut off from the store for too long, or cancelled. If the row still names this worker, the next read starts it anew.
+        log.warn({ lane: held.id, generation: held.generation }, 'lane stopped: its ownership is not confirmed');
+        return report({ ...base, event: 'released' });
+      case 'failed': {
+        const error = outcome.error;
+        log.error({ lane: held.id, code: codeOf(error), err: error }, messageOf(error));
+        return report({ ...base, event: 'failed', code: codeOf(error), message: messageOf(error) });
+      }
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------------ what a run needs
+
+  #openRun(row: JobRow): Promise<OpenRun> {
+    if (this.#open !== null && this.#open.run === row.run && this.#open.definition === row.definition) return Promise.resolve(this.#open);
+    this.#opening ??= this.#reopen(row).finally(() => {
+      this.#opening = null;
+    });
+    return this.#opening;
+  }
+
+  async #reopen(row: JobRow): Promise<OpenRun> {
+    await this.#closeRun();
+    const { store, connections, executor } = this.#parts;
+    const text = await store.getDefinition(row.definition);
+    if (text === undefined) throw new WeirError('STORE_UNAVAILABLE', `job ${this.job}: its definition ${row.definition} is not readable yet`);
+    const plan = (JSON.parse(text) as { readonly plan: JobPlan }).plan;
+    const sinks = new Map<string, SinkSet>();
+    const readers = new Map<string, { source: Source; reader: SourceReader }>();
+    for (const laneSource of plan.sources) {
+      const source = connections.source(laneSource.connector, laneSource.options);
+      const topic = await source.describe(laneSource.topic);
+      sinks.set(laneSource.name, await openSinks(plan, laneSource, connections, (line) => this.#parts.log.info({ job: this.job }, line)));
+      readers.set(laneSource.name, { source, reader: source.open(topic) });
+    }
+    const open: OpenRun = { run: row.run, definition: row.definition, plan, sinks, readers };
+    for (const laneSource of plan.sources) await executor.addStage(stageIdOf(open, laneSource), laneSource.stage);
+    this.#open = open;
+    return open;
+  }
+
+  async #closeRun(): Promise<void> {
+    const open = this.#open;
+    if (open === null) return;
+    this.#open = null;
+    // Lanes of the former run finish first: they still use what is closed here.
+    await Promise.all([...this.#lanes.values()].filter((held) => held.run === open.run).map((held) => held.done));
+    await Promise.all([...open.readers.values()].map(({ reader }) => reader.close()));
+    await Promise.all([...open.sinks.values()].map((set) => set.close()));
+    for (const source of open.plan.sources) await this.#parts.executor.removeStage(stageIdOf(open, source));
+  }
+}
+
+function stageIdOf(open: { readonly plan: JobPlan; readonly run: Run; readonly definition: string }, source: LaneSource): string {
+  return `${open.plan.job}/${open.run}/${open.definition}/${source.name}`;
+}
+
+function snapshotOf(held: HeldLane): LaneSnapshot {
+  const { lane } = held;
+  return {
+    lane: held.id,
+    topic: held.topic,
+    run: held.run,
+    generation: held.generation,
+    state: lane?.state ?? held.state,
+    reason: lane?.blockedBy ? { code: lane.blockedBy.code, message: lane.blockedBy.message } : held.reason,
+    position: lane?.committed ?? null,
+    readOffset: lane?.readOffset ?? -1,
+    endOffset: lane?.endOffset ?? -1,
+    aheadMs: lane?.aheadMs ?? 0,
+  };
+}
+
+function finishedKey(run: Run, lane: LaneId, generation: Generation): string {
+  return `${run} ${lane} ${generation}`;
+}
+
+/** Positions of snapshots, with zeros for a lane that has not started. */
+export function countersOf(snapshot: LaneSnapshot): LanePosition['counters'] {
+  return snapshot.position?.counters ?? zeroCounters;
+}

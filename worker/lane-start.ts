@@ -1,0 +1,55 @@
+/**
+ * Where a lane goes on from. A lane without a row of its own in this run decides its start once and makes it durable
+ * before it fetches anything, so that a second start finds the same.
+ */
+import type { Offset, TimestampUs } from '../core/ids.ts';
+import { run } from '../core/ids.ts';
+import type { LanePosition } from '../core/lane/position.ts';
+import { zeroCounters } from '../core/lane/position.ts';
+import type { RunTiming } from '../core/lane/timestamps.ts';
+import type { LaneKey, MetaStore, StartPoint } from '../core/meta.ts';
+import type { OffsetQuery, Source } from '../core/ports.ts';
+import { must } from '../core/assert.ts';
+import type { StartingOffsets } from '../engine/plan/job-plan.ts';
+
+export interface StartFacts {
+  readonly key: LaneKey;
+  readonly topic: string;
+  readonly timing: RunTiming;
+  readonly start: StartPoint;
+  readonly startingOffsets: StartingOffsets;
+  /** True for a partition that was there when the run was made; later ones start at their beginning. */
+  readonly initialPartition: boolean;
+}
+
+/** Throws: STORE_UNAVAILABLE, SOURCE_UNAVAILABLE, TOPIC_NOT_FOUND: all worth another try. */
+export async function startPosition(facts: StartFacts, store: MetaStore, source: Source): Promise<LanePosition> {
+  const own = await store.readLane(facts.key);
+  if (own !== undefined) return own.position;
+  const position = await decideStart(facts, store, source);
+  await store.writeLane({ ...facts.key, position });
+  return position;
+}
+
+async function decideStart(facts: StartFacts, store: MetaStore, source: Source): Promise<LanePosition> {
+  const { start, timing } = facts;
+  if (start.kind === 'continue') {
+    const before = await store.readLane({ ...facts.key, run: run(start.run) });
+    if (before !== undefined) {
+      // Above the former run's last committed time, whatever it had reached after the new run was decided.
+      const bound = Math.max(timing.runStart, before.position.bound + 2 * timing.stride) as TimestampUs;
+      return { nextOffset: before.position.nextOffset, bound, counters: zeroCounters };
+    }
+  }
+  const query = startQuery(facts);
+  const offsets = await source.offsets(facts.topic, [facts.key.partition], query);
+  const nextOffset: Offset = must(offsets.get(facts.key.partition), () => `no offset for partition ${facts.key.partition}`);
+  return { nextOffset, bound: timing.runStart, counters: zeroCounters };
+}
+
+function startQuery(facts: StartFacts): OffsetQuery {
+  const { start, startingOffsets } = facts;
+  if (!facts.initialPartition || start.kind === 'continue') return 'earliest';
+  if (start.kind === 'earliest' || start.kind === 'latest') return start.kind;
+  return startingOffsets.kind === 'timestamp' ? { timestampMs: startingOffsets.timestampMs } : startingOffsets.kind;
+}

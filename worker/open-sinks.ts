@@ -1,0 +1,34 @@
+/** Opens the sinks of a stage by the connectors of the plan. */
+import { must } from '../core/assert.ts';
+import type { Connections } from '../core/ports.ts';
+import { deadLetterShape } from '../engine/dead-letters.ts';
+import type { JobPlan, LaneSource, SinkTarget } from '../engine/plan/job-plan.ts';
+import type { SinkPlan } from '../engine/plan/stage-plan.ts';
+import type { OpenSink } from './sink-set.ts';
+import { SinkSet } from './sink-set.ts';
+
+/** Throws: what describing and opening throws: SINK_UNAVAILABLE, SINK_SCHEMA, TOPIC_NOT_FOUND. */
+export async function openSinks(plan: JobPlan, source: LaneSource, connections: Connections, print: (line: string) => void): Promise<SinkSet> {
+  const open: OpenSink[] = [];
+  for (const [index, sink] of source.stage.sinks.entries()) {
+    const target = must(plan.sinks[index], () => `sink ${index} of job ${plan.job} has no target`);
+    open.push(await openSink(sink, target, connections, print));
+  }
+  const deadLetters = await connections.tables('cassandra', {}).open(deadLetterShape);
+  return new SinkSet(open, deadLetters);
+}
+
+async function openSink(sink: SinkPlan, target: SinkTarget, connections: Connections, print: (line: string) => void): Promise<OpenSink> {
+  switch (sink.kind) {
+    case 'table':
+      return { kind: 'table', name: sink.name, writer: await connections.tables(target.connector, target.options).open(sink.shape) };
+    case 'log': {
+      const writer = connections.logWriter(target.connector, target.options);
+      return { kind: 'log', name: sink.name, topic: sink.topic, writer, partitions: await writer.partitionCount(sink.topic) };
+    }
+    case 'blackhole':
+      return { kind: 'discard', name: sink.name };
+    case 'console':
+      return { kind: 'console', name: sink.name, print };
+  }
+}

@@ -1,0 +1,77 @@
+/** All places the rows of one stage go to, dead letters included; one write is acknowledged when all of them are. */
+import { assert, must } from '../core/assert.ts';
+import { partition } from '../core/ids.ts';
+import type { Offset } from '../core/ids.ts';
+import type { Cursor } from '../core/lane/chunk.ts';
+import type { WritePermit } from '../core/lane/permit.ts';
+import type { LaneKey } from '../core/meta.ts';
+import type { LogWriter, SinkStats, TableWriter } from '../core/ports.ts';
+import { encodeGapLetter } from '../engine/dead-letters.ts';
+import type { SinkOutput, StageResult } from '../engine/stage.ts';
+
+/** One open sink, in the order of the plan. */
+export type OpenSink =
+  | { readonly kind: 'table'; readonly name: string; readonly writer: TableWriter }
+  | { readonly kind: 'log'; readonly name: string; readonly topic: string; readonly writer: LogWriter; readonly partitions: number }
+  | { readonly kind: 'discard'; readonly name: string }
+  | { readonly kind: 'console'; readonly name: string; readonly print: (text: string) => void };
+
+export interface NamedStats extends SinkStats {
+  readonly name: string;
+}
+
+export class SinkSet {
+  readonly #sinks: readonly OpenSink[];
+  readonly #deadLetters: TableWriter;
+  /** Partition counts of the log sinks, in order: what the encoder needs to choose partitions. */
+  readonly logPartitions: readonly number[];
+
+  constructor(sinks: readonly OpenSink[], deadLetters: TableWriter) {
+    this.#sinks = sinks;
+    this.#deadLetters = deadLetters;
+    this.logPartitions = sinks.flatMap((sink) => (sink.kind === 'log' ? [sink.partitions] : []));
+  }
+
+  /** Resolves when every sink has acknowledged everything. Throws what the writers throw: FENCED, SINK_SCHEMA, SINK_REFUSED. */
+  async write(result: StageResult, permit: WritePermit): Promise<void> {
+    assert(result.sinks.length === this.#sinks.length, () => `the stage has ${result.sinks.length} sinks, ${this.#sinks.length} are open`);
+    const writes = result.sinks.map((output, index) => writeTo(must(this.#sinks[index], () => 'no such sink'), output, permit));
+    if (result.deadLetters.rowCount > 0) writes.push(this.#deadLetters.write(result.deadLetters, permit));
+    await Promise.all(writes);
+  }
+
+  /** Records that the offsets [from.offset, to) were gone before they were read, as one dead letter at the gap's start. */
+  async recordGap(key: LaneKey, topic: string, from: Cursor, to: Offset, permit: WritePermit): Promise<void> {
+    const letter = { job: key.job, run: key.run, topic, partition: key.partition, from: from.offset, to, timeUs: from.clock.bound };
+    await this.#deadLetters.write(encodeGapLetter(letter), permit);
+  }
+
+  stats(): NamedStats[] {
+    return this.#sinks.flatMap((sink) => (sink.kind === 'table' ? [{ name: sink.name, ...sink.writer.stats() }] : []));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#deadLetters.close(), ...this.#sinks.map((sink) => (sink.kind === 'table' ? sink.writer.close() : undefined))]);
+  }
+}
+
+async function writeTo(sink: OpenSink, output: SinkOutput, permit: WritePermit): Promise<void> {
+  if (output.rowCount === 0) return;
+  switch (output.kind) {
+    case 'table':
+      assert(sink.kind === 'table', () => `sink ${sink.name} is no table`);
+      return sink.writer.write(output, permit);
+    case 'log':
+      assert(sink.kind === 'log', () => `sink ${sink.name} is no log`);
+      return sink.writer.append(
+        output.appends.map((append) => ({ topic: sink.topic, partition: partition(append.partition), batch: append.batch })),
+        permit,
+      );
+    case 'console':
+      assert(sink.kind === 'console', () => `sink ${sink.name} is no console`);
+      permit.check();
+      return sink.print(output.text);
+    case 'blackhole':
+      return undefined;
+  }
+}
