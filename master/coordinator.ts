@@ -32,9 +32,9 @@ export interface CoordinatorParts {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Log;
-  /** Workers must present it; empty = none asked. Compared in constant time by `sameToken`. */
+  /** Workers must present it; empty = none asked. Compared by `sameToken`, in constant time. */
   readonly token: string;
-  readonly sameToken: (a: string, b: string) => boolean;
+  readonly sameToken: (expected: string, given: string) => boolean;
 }
 
 export interface JobDefinition {

@@ -98,7 +98,7 @@ export class PartitionLog {
   /** First offset whose record is dated at or after `timestampMs`; the end when there is none. */
   async offsetAt(timestampMs: number): Promise<number> {
     for (const segment of [...this.#segments]) {
-      if (segment.maxTimestampMs < timestampMs) continue;
+      if ((await segment.maxTimestampMs()) < timestampMs) continue;
       for await (const header of segment.headers(Math.max(segment.baseOffset, this.#startOffset))) {
         if (header.maxTimestampMs < timestampMs || header.nextOffset <= this.#startOffset) continue;
         const batch = await segment.storage.read(header.start, header.end - header.start);

@@ -2,14 +2,15 @@
  * A segment: record batches one after the other, as they were appended, in a file or in memory, with a sparse index from
  * offsets and record times to positions.
  */
-import { closeSync, constants, openSync } from 'node:fs';
-import { fdatasync, ftruncate, read, rm, writev } from 'node:fs';
+import { closeSync, constants, fdatasync, ftruncate, openSync, read, rm, writev } from 'node:fs';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { must } from '../../core/assert.ts';
 import { crc32c } from '../../core/crc32c.ts';
-import { WeirError } from '../../core/errors.ts';
+import { isWeirError, WeirError } from '../../core/errors.ts';
 import type { BatchHeader } from '../../core/record-batch.ts';
 import { firstBatchBytes, RECORD_BATCH_HEADER_BYTES, readBatchHeaders } from '../../core/record-batch.ts';
+import { syncDirectory } from './disk.ts';
 
 const fdatasyncOf = promisify(fdatasync);
 const ftruncateOf = promisify(ftruncate);
@@ -39,45 +40,53 @@ export interface SegmentStorage {
 export class FileStorage implements SegmentStorage {
   readonly #path: string;
   #fd: number | undefined;
+  #users = 0;
+  #isClosed = false;
 
   constructor(path: string) {
     this.#path = path;
   }
 
-  async write(position: number, chunks: readonly Uint8Array[]): Promise<void> {
-    const fd = this.#open();
-    let at = position;
-    let rest = [...chunks];
-    while (rest.length > 0) {
-      let { bytesWritten } = await writevOf(fd, rest, at);
-      at += bytesWritten;
-      // A short write goes on where it stopped.
-      while (rest.length > 0 && bytesWritten >= must(rest[0], () => 'a chunk').byteLength) {
-        bytesWritten -= must(rest.shift(), () => 'a chunk').byteLength;
+  write(position: number, chunks: readonly Uint8Array[]): Promise<void> {
+    return this.#use(async (fd) => {
+      let at = position;
+      let rest = [...chunks];
+      while (rest.length > 0) {
+        let { bytesWritten } = await writevOf(fd, rest, at);
+        at += bytesWritten;
+        // A short write goes on where it stopped.
+        while (rest.length > 0 && bytesWritten >= must(rest[0], () => 'a chunk').byteLength) {
+          bytesWritten -= must(rest.shift(), () => 'a chunk').byteLength;
+        }
+        if (bytesWritten > 0) rest = [must(rest[0], () => 'a chunk').subarray(bytesWritten), ...rest.slice(1)];
       }
-      if (bytesWritten > 0) rest = [must(rest[0], () => 'a chunk').subarray(bytesWritten), ...rest.slice(1)];
-    }
-    await fdatasyncOf(fd);
+      await fdatasyncOf(fd);
+      if (position === 0) syncDirectory(dirname(this.#path));
+    });
   }
 
-  async read(position: number, length: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(length);
-    let filled = 0;
-    while (filled < length) {
-      const { bytesRead } = await readOf(this.#open(), bytes, filled, length - filled, position + filled);
-      if (bytesRead === 0) break;
-      filled += bytesRead;
-    }
-    return filled === length ? bytes : bytes.slice(0, filled);
+  read(position: number, length: number): Promise<Uint8Array> {
+    // A reader may hold on to a segment that retention has removed: to it, the segment is empty.
+    if (this.#isClosed) return Promise.resolve(new Uint8Array(0));
+    return this.#use(async (fd) => {
+      const bytes = new Uint8Array(length);
+      let filled = 0;
+      while (filled < length) {
+        const { bytesRead } = await readOf(fd, bytes, filled, length - filled, position + filled);
+        if (bytesRead === 0) break;
+        filled += bytesRead;
+      }
+      return filled === length ? bytes : bytes.slice(0, filled);
+    });
   }
 
-  async truncate(length: number): Promise<void> {
-    await ftruncateOf(this.#open(), length);
+  truncate(length: number): Promise<void> {
+    return this.#use((fd) => ftruncateOf(fd, length));
   }
 
   close(): void {
-    if (this.#fd !== undefined) closeSync(this.#fd);
-    this.#fd = undefined;
+    this.#isClosed = true;
+    this.#closeIfUnused();
   }
 
   async remove(): Promise<void> {
@@ -85,9 +94,23 @@ export class FileStorage implements SegmentStorage {
     await removeFile(this.#path, { force: true });
   }
 
-  #open(): number {
+  /** The number of a closed file may soon be another file's, so it is closed after its last use. */
+  async #use<T>(work: (fd: number) => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw new Error(`${this.#path} is closed`);
     this.#fd ??= openSync(this.#path, constants.O_RDWR | constants.O_CREAT);
-    return this.#fd;
+    this.#users++;
+    try {
+      return await work(this.#fd);
+    } finally {
+      this.#users--;
+      this.#closeIfUnused();
+    }
+  }
+
+  #closeIfUnused(): void {
+    if (!this.#isClosed || this.#users > 0 || this.#fd === undefined) return;
+    closeSync(this.#fd);
+    this.#fd = undefined;
   }
 }
 
@@ -143,11 +166,20 @@ export class Segment {
   #indexedTo = Number.NEGATIVE_INFINITY;
   #maxTimestampMs = -1;
   readonly #index: IndexEntry[] = [];
+  #indexing: Promise<unknown> | undefined;
 
   constructor(baseOffset: number, storage: SegmentStorage) {
     this.baseOffset = baseOffset;
     this.storage = storage;
     this.#endOffset = baseOffset;
+  }
+
+  /** A segment found on disk that is followed by another one: it is whole, and its index is built when first needed. */
+  static sealed(baseOffset: number, endOffset: number, byteLength: number, storage: SegmentStorage): Segment {
+    const segment = new Segment(baseOffset, storage);
+    segment.#endOffset = endOffset;
+    segment.#byteLength = byteLength;
+    return segment;
   }
 
   /** Offset after the last record. */
@@ -160,7 +192,8 @@ export class Segment {
   }
 
   /** Largest record time, ms; -1 when the segment is empty. */
-  get maxTimestampMs(): number {
+  async maxTimestampMs(): Promise<number> {
+    await this.#ensureIndex();
     return this.#maxTimestampMs;
   }
 
@@ -181,6 +214,7 @@ export class Segment {
 
   /** Whole batches from the one that holds `offset`, at least one, up to about `maxBytes`. */
   async read(offset: number, maxBytes: number): Promise<Uint8Array> {
+    await this.#ensureIndex();
     const position = this.#positionOf(offset);
     let want = maxBytes + INDEX_INTERVAL_BYTES;
     for (;;) {
@@ -201,27 +235,40 @@ export class Segment {
 
   /** Headers of the batches from `offset` on, in order. Positions in them are the segment's. */
   async *headers(offset: number): AsyncGenerator<BatchHeader> {
+    await this.#ensureIndex();
     yield* this.#scan(this.#positionOf(offset), this.#byteLength);
   }
 
   /**
-   * Builds the index of a segment that was found on disk. With `verify`, the checksums too, and what follows the last
-   * whole batch is cut off: a process that was killed leaves such a tail. Returns how many bytes were cut.
+   * Reads the last segment found on disk: builds its index and cuts off what follows the last whole batch with a valid
+   * checksum; a process that was killed leaves such a tail. Returns how many bytes were cut.
    */
-  async recover(byteLength: number, verify: boolean): Promise<number> {
+  async recover(byteLength: number): Promise<number> {
     let good = 0;
     try {
-      for await (const header of this.#scan(0, byteLength, verify)) {
+      for await (const header of this.#scan(0, byteLength, true)) {
         if (header.baseOffset !== this.#endOffset) break;
         this.#note(header, header.start);
         good = header.end;
       }
-    } catch {
-      // A header that cannot be ends the good part as a short one does.
+    } catch (error) {
+      if (!isWeirError(error, 'BATCH_CORRUPT')) throw error;
     }
     this.#byteLength = good;
     if (good < byteLength) await this.storage.truncate(good);
     return byteLength - good;
+  }
+
+  async #ensureIndex(): Promise<void> {
+    if (this.#index.length > 0 || this.#byteLength === 0) return;
+    this.#indexing ??= this.#buildIndex();
+    await this.#indexing;
+  }
+
+  async #buildIndex(): Promise<void> {
+    const endOffset = this.#endOffset;
+    for await (const header of this.#scan(0, this.#byteLength)) this.#note(header, header.start);
+    this.#endOffset = endOffset;
   }
 
   /** Batch by batch, so that the good ones before damage are seen. Throws: BATCH_CORRUPT at the first bad one. */

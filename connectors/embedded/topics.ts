@@ -150,10 +150,16 @@ export class Topics {
     const segments: Segment[] = [];
     for (const [at, file] of files.entries()) {
       const path = join(dir, file);
-      const isLast = at === files.length - 1;
-      const segment = new Segment(Number(file.slice(0, 20)), new FileStorage(path));
+      const baseOffset = Number(file.slice(0, 20));
+      const bytes = statSync(path).size;
+      const following = files[at + 1];
       // Only the last one can be torn: the next segment begins when the one before is durable.
-      const cut = await segment.recover(statSync(path).size, isLast);
+      if (following !== undefined) {
+        segments.push(Segment.sealed(baseOffset, Number(following.slice(0, 20)), bytes, new FileStorage(path)));
+        continue;
+      }
+      const segment = new Segment(baseOffset, new FileStorage(path));
+      const cut = await segment.recover(bytes);
       if (cut > 0) {
         const message = `cut ${cut} bytes off ${name}-${index} after offset ${segment.endOffset}: an append that was never acknowledged`;
         this.#options.log.warn({ topic: name, partition: index, bytes: cut, endOffset: segment.endOffset }, message);
@@ -173,8 +179,7 @@ export class Topics {
       startOffset,
       createSegment: (baseOffset) => {
         if (partitionDir === null) return new Segment(baseOffset, new MemoryStorage());
-        const segment = new Segment(baseOffset, new FileStorage(join(partitionDir, `${String(baseOffset).padStart(20, '0')}.log`)));
-        return segment;
+        return new Segment(baseOffset, new FileStorage(join(partitionDir, `${String(baseOffset).padStart(20, '0')}.log`)));
       },
       saveStart: (start) => {
         if (partitionDir !== null) writeFileAtomic(join(partitionDir, 'start'), String(start));

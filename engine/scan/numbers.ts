@@ -3,7 +3,7 @@
 const MINUS = 0x2d;
 const DOT = 0x2e;
 /** 10^0 … 10^22 are exact doubles: a mantissa below 2^53 times or divided by one rounds once, so correctly. */
-const POWERS = Float64Array.from({ length: 23 }, (_, exponent) => 10 ** exponent);
+const POWERS = Float64Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
 
 /**
  * The integer written as `bytes[start, end)` (an optional minus and digits); NaN when it is not a safe integer, so

@@ -81,7 +81,11 @@ export class Crawler {
    * A page that cannot be read after some tries is left for the next pass.
    */
   async *crawl(): AsyncGenerator<readonly CrawledListing[]> {
-    this.#rules ??= parseRobots((await this.#get('/robots.txt'))?.body ?? '');
+    if (this.#rules === undefined) {
+      const robots = await this.#get('/robots.txt');
+      if (robots === undefined) return;
+      this.#rules = parseRobots(robots.body);
+    }
     for (let href: string | null = '/for-sale?page=1'; href !== null; ) {
       const answer: Answer | undefined = await this.#get(href);
       if (answer === undefined) return;

@@ -50,7 +50,7 @@ export function sampleJob(name: string, ver: number, changes: Partial<JobRow> = 
         previousOwner: null,
         end: offset(9_007_199_254_740_990),
       },
-    },
+    } as JobRow['lanes'],
     submittedAt: 1_700_000_000_000,
     changedAt: 1_700_000_000_500,
     ...changes,

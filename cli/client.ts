@@ -1,0 +1,121 @@
+/** The master's REST interface as the commands use it. */
+import http from 'node:http';
+import type { ErrorCode } from '../core/errors.ts';
+import { WeirError, errorTable } from '../core/errors.ts';
+import type { JobProblem } from '../core/job/problem.ts';
+import type { QueryResult } from '../core/ports.ts';
+import type { ApplyOutcome } from '../master/service.ts';
+import type { JobView, WorkerView } from '../master/views.ts';
+import type { Target } from './settings.ts';
+
+/** ms for a whole answer; a query may take its time. */
+const REQUEST_TIMEOUT_MS = 60_000;
+
+interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+/** All methods throw MASTER_UNREACHABLE, UNAUTHORIZED, and what the master answers with. */
+export class MasterClient {
+  readonly #target: Target;
+
+  constructor(target: Target) {
+    this.#target = target;
+  }
+
+  get address(): string {
+    return this.#target.address;
+  }
+
+  async jobs(): Promise<readonly JobView[]> {
+    return (await this.#ask<{ jobs: JobView[] }>('GET', '/v1/jobs')).jobs;
+  }
+
+  async job(name: string): Promise<JobView> {
+    return await this.#ask<JobView>('GET', `/v1/jobs/${encodeURIComponent(name)}`);
+  }
+
+  async workers(): Promise<readonly WorkerView[]> {
+    return (await this.#ask<{ workers: WorkerView[] }>('GET', '/v1/workers')).workers;
+  }
+
+  /** A refused file comes back as an outcome, not as an error. */
+  async apply(name: string, text: string, options: { readonly dryRun: boolean; readonly start?: string }): Promise<ApplyOutcome> {
+    const query = new URLSearchParams({ ...(options.dryRun ? { dryRun: 'true' } : {}), ...(options.start === undefined ? {} : { start: options.start }) });
+    const answer = await this.#send('PUT', `/v1/jobs/${encodeURIComponent(name)}?${query}`, text, 'application/yaml');
+    const problems = problemsOf(answer.body);
+    if (answer.status === 422 && problems !== undefined) return { kind: 'refused', problems };
+    return this.#value<ApplyOutcome>(answer);
+  }
+
+  async act(name: string, action: 'stop' | 'cancel' | 'start'): Promise<void> {
+    await this.#ask('POST', `/v1/jobs/${encodeURIComponent(name)}/${action}`);
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.#ask('DELETE', `/v1/jobs/${encodeURIComponent(name)}`);
+  }
+
+  async query(cql: string): Promise<QueryResult> {
+    return await this.#ask<QueryResult>('POST', '/v1/query', JSON.stringify({ cql }));
+  }
+
+  async #ask<T>(method: string, path: string, body?: string): Promise<T> {
+    return this.#value<T>(await this.#send(method, path, body, 'application/json'));
+  }
+
+  #value<T>(answer: Answer): T {
+    if (answer.status < 400) return answer.body as T;
+    const { code, detail } = (answer.body ?? {}) as { code?: string; detail?: string };
+    if (code === undefined || !Object.hasOwn(errorTable, code)) {
+      throw new WeirError('MASTER_UNREACHABLE', `What answers at ${this.#target.address} is no master of Weir (HTTP status ${answer.status}).`);
+    }
+    throw new WeirError(code as ErrorCode, detail ?? errorTable[code as ErrorCode].text);
+  }
+
+  async #send(method: string, path: string, body: string | undefined, type: string): Promise<Answer> {
+    const { address, token } = this.#target;
+    const url = new URL(address + path);
+    const { request } = url.protocol === 'https:' ? await import('node:https') : http;
+    const headers: http.OutgoingHttpHeaders = {
+      accept: 'application/json',
+      ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+      ...(body === undefined ? {} : { 'content-type': type, 'content-length': Buffer.byteLength(body) }),
+    };
+    const answered = Promise.withResolvers<Answer>();
+    const outgoing = request(url, { method, headers, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', answered.reject);
+      response.on('end', () => answered.resolve({ status: response.statusCode ?? 0, body: parseBody(Buffer.concat(chunks).toString()) }));
+    });
+    outgoing.on('error', answered.reject);
+    outgoing.end(body);
+    try {
+      return await answered.promise;
+    } catch (cause) {
+      throw unreachableMaster(address, cause);
+    }
+  }
+}
+
+function unreachableMaster(address: string, cause: unknown): WeirError {
+  const { code, name } = cause as { code?: string; name?: string };
+  const why = name === 'TimeoutError' || name === 'AbortError' ? 'no answer in a minute' : (code ?? 'connection failed');
+  const remedy = 'start one with "npm start" or "weir master", or name another with --address or WEIR_ADDRESS.';
+  return new WeirError('MASTER_UNREACHABLE', `No master answers at ${address} (${why}); ${remedy}`, { cause });
+}
+
+function parseBody(text: string): unknown {
+  try {
+    return text === '' ? null : (JSON.parse(text) as unknown);
+  } catch {
+    return null;
+  }
+}
+
+function problemsOf(body: unknown): readonly JobProblem[] | undefined {
+  const problems = (body as { problems?: unknown } | null)?.problems;
+  return Array.isArray(problems) ? (problems as JobProblem[]) : undefined;
+}

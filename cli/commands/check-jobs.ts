@@ -1,0 +1,75 @@
+/** `weir lint` and `weir explain`: what can be said of a job file without a cluster. */
+import { loadJobFile, locateProblems } from '../../core/job/file.ts';
+import type { JobProblem } from '../../core/job/problem.ts';
+import { renderProblems } from '../../core/job/render.ts';
+import { formatType } from '../../core/types.ts';
+import type { JobPlan } from '../../engine/plan/job-plan.ts';
+import { planJob } from '../../engine/plan/plan-job.ts';
+import { exitCodes } from '../exit.ts';
+import { readJobFiles } from '../job-files.ts';
+import { print, printJson, tell } from '../output.ts';
+import type { GlobalOptions } from '../settings.ts';
+import { outputFormat } from '../settings.ts';
+
+interface Planned {
+  readonly plan: JobPlan | null;
+  readonly problems: readonly JobProblem[];
+}
+
+function plan(text: string): Planned {
+  const file = loadJobFile(text);
+  if (file.spec === null) return { plan: null, problems: file.problems };
+  const planned = planJob(file.spec, { tables: null });
+  return { plan: planned.plan, problems: locateProblems(file.positions, planned.problems) };
+}
+
+/** Returns the exit code. */
+export function lint(paths: readonly string[], options: GlobalOptions): number {
+  const format = outputFormat(options, ['table', 'json']);
+  const results = readJobFiles(paths).map((file) => ({ ...file, ...plan(file.text) }));
+  if (format === 'json') {
+    printJson(results.map((result) => ({ file: result.path, valid: result.problems.length === 0, problems: result.problems, warnings: result.plan?.warnings ?? [] })));
+  } else {
+    for (const result of results) {
+      if (result.problems.length > 0) print(renderProblems(result.path, result.text, result.problems));
+      for (const warning of result.plan?.warnings ?? []) print(`${result.path} warning: ${warning}`);
+    }
+  }
+  const bad = results.filter((result) => result.problems.length > 0).length;
+  tell(bad === 0 ? `${count(results.length, 'job file')} without mistakes` : `${count(bad, 'job file')} of ${results.length} with mistakes`);
+  return bad === 0 ? exitCodes.ok : exitCodes.invalid;
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`;
+}
+
+/** Prints the plan. Returns the exit code. */
+export function explain(path: string, options: GlobalOptions): number {
+  const format = outputFormat(options, ['table', 'json']);
+  for (const file of readJobFiles([path])) {
+    const planned = plan(file.text);
+    if (planned.plan === null || planned.problems.length > 0) {
+      tell(renderProblems(file.path, file.text, planned.problems));
+      return exitCodes.invalid;
+    }
+    if (format === 'json') printJson(planned.plan);
+    else print(describePlan(planned.plan));
+  }
+  return exitCodes.ok;
+}
+
+function describePlan(job: JobPlan): string {
+  const lines = [`job ${job.job}: runs as ${job.protocol}, ${job.protocolReason}`, `trigger ${job.trigger.kind}`];
+  for (const source of job.sources) {
+    lines.push(`source ${source.name}: ${source.connector} topic ${source.topic}, ${source.stage.format}, from ${source.startingOffsets.kind}`);
+    for (const column of source.stage.columns) lines.push(`  reads ${column.name} ${formatType(column.type)}`);
+    for (const operator of source.stage.operators) {
+      lines.push(`  ${operator.kind}${operator.kind === 'project' ? ` ${operator.columns.map((column) => column.name).join(', ')}` : ''}`);
+    }
+    lines.push('  gives', ...source.stage.output.map((field) => `    ${field.name} ${formatType(field.type)}${field.nullable ? '' : ' NOT NULL'}`));
+  }
+  for (const sink of job.sinks) lines.push(`sink ${sink.connector}: ${sink.description}`);
+  for (const warning of job.warnings) lines.push(`warning: ${warning}`);
+  return lines.join('\n');
+}

@@ -1,0 +1,142 @@
+/** `weir apply`, `stop`, `cancel`, `start`, `delete`: commands that change jobs. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { WeirError } from '../../core/errors.ts';
+import { loadJobFile } from '../../core/job/file.ts';
+import type { JobProblem } from '../../core/job/problem.ts';
+import { renderProblems } from '../../core/job/render.ts';
+import { durationMs } from '../../core/job/spec.ts';
+import type { JobState } from '../../core/states.ts';
+import type { ApplyOutcome } from '../../master/service.ts';
+import type { JobView } from '../../master/views.ts';
+import { MasterClient } from '../client.ts';
+import { exitCodes } from '../exit.ts';
+import type { JobFileText } from '../job-files.ts';
+import { readJobFiles } from '../job-files.ts';
+import { print, printJson, tell } from '../output.ts';
+import type { GlobalOptions } from '../settings.ts';
+import { outputFormat, target } from '../settings.ts';
+
+export interface WaitOptions extends GlobalOptions {
+  readonly wait?: boolean;
+  readonly timeout: string;
+}
+
+export interface ApplyOptions extends WaitOptions {
+  readonly dryRun?: boolean;
+  readonly from?: string;
+}
+
+interface Checked extends JobFileText {
+  readonly name: string;
+  /** What `--wait` waits for. */
+  readonly goal: JobState;
+}
+
+/** Applies every file or, when one has mistakes, none. Returns the exit code. */
+export async function apply(paths: readonly string[], options: ApplyOptions): Promise<number> {
+  const format = outputFormat(options, ['table', 'name', 'json']);
+  const files = check(readJobFiles(paths));
+  if (files === null) return exitCodes.invalid;
+  const client = new MasterClient(target(options));
+  const start = options.from === undefined ? {} : { start: options.from };
+  const dryRuns = await applyAll(client, files, { dryRun: true, ...start });
+  if (dryRuns === null) return exitCodes.invalid;
+  const outcomes = options.dryRun === true ? dryRuns : await applyAll(client, files, { dryRun: false, ...start });
+  if (outcomes === null) return exitCodes.invalid;
+  if (format === 'json') printJson(outcomes);
+  for (const outcome of outcomes) report(outcome, format !== 'json');
+  if (options.wait !== true || options.dryRun === true) return exitCodes.ok;
+  const reached = await Promise.all(files.map(async (file) => await waitFor(client, file.name, [file.goal], options.timeout)));
+  for (const view of reached) tell(`${view.row.name} is ${view.row.state}`);
+  return exitCodes.ok;
+}
+
+function check(files: readonly JobFileText[]): Checked[] | null {
+  const checked: Checked[] = [];
+  let good = true;
+  for (const file of files) {
+    const { spec, problems } = loadJobFile(file.text);
+    if (spec === null) good = showProblems(file, problems);
+    else checked.push({ ...file, name: spec.name, goal: spec.trigger === 'availableNow' ? 'finished' : 'running' });
+  }
+  return good ? checked : null;
+}
+
+function showProblems(file: JobFileText, problems: readonly JobProblem[]): false {
+  tell(renderProblems(file.path, file.text, problems));
+  return false;
+}
+
+async function applyAll(client: MasterClient, files: readonly Checked[], options: { dryRun: boolean; start?: string }): Promise<ApplyOutcome[] | null> {
+  const outcomes: ApplyOutcome[] = [];
+  let good = true;
+  for (const file of files) {
+    const outcome = await client.apply(file.name, file.text, options);
+    if (outcome.kind === 'refused') good = showProblems(file, outcome.problems);
+    else outcomes.push(outcome);
+  }
+  return good ? outcomes : null;
+}
+
+function report(outcome: ApplyOutcome, names: boolean): void {
+  if (outcome.kind === 'refused') return;
+  if (names) print(outcome.name);
+  for (const warning of outcome.warnings) tell(`warning: ${outcome.name}: ${warning}`);
+  if (outcome.kind === 'valid') tell(`${outcome.name} would ${outcome.changed ? 'change' : 'stay as it is'}`);
+  else tell(`${outcome.name} ${outcome.change} (revision ${outcome.revision}, run ${outcome.run})`);
+}
+
+const goals: Record<'stop' | 'cancel' | 'start', readonly JobState[]> = {
+  stop: ['stopped', 'finished', 'failed'],
+  cancel: ['stopped', 'finished', 'failed'],
+  start: ['running', 'finished'],
+};
+
+/** `weir stop|cancel|start NAME…`; waits until it is so, unless told not to. */
+export async function act(action: 'stop' | 'cancel' | 'start', names: readonly string[], options: WaitOptions): Promise<void> {
+  const client = new MasterClient(target(options));
+  for (const name of names) await client.act(name, action);
+  for (const name of names) {
+    const view = options.wait === false ? await client.job(name) : await waitFor(client, name, goals[action], options.timeout);
+    print(name);
+    tell(`${name} is ${view.row.state}`);
+  }
+}
+
+/** `weir delete NAME…`: a running job is stopped first. */
+export async function remove(names: readonly string[], options: WaitOptions): Promise<void> {
+  const client = new MasterClient(target(options));
+  for (const name of names) {
+    const { row } = await client.job(name);
+    if (!goals.stop.includes(row.state)) {
+      await client.act(name, 'stop');
+      await waitFor(client, name, goals.stop, options.timeout);
+    }
+    await client.remove(name);
+    print(name);
+    tell(`${name} deleted; its tables and topics stay`);
+  }
+}
+
+/** Throws: TIMED_OUT; INTERNAL-free failures of the job as they stand in its row. */
+async function waitFor(client: MasterClient, name: string, states: readonly JobState[], timeout: string): Promise<JobView> {
+  const deadline = performance.now() + timeoutMs(timeout);
+  for (let pauseMs = 20; ; pauseMs = Math.min(500, pauseMs * 1.5)) {
+    const view = await client.job(name);
+    if (states.includes(view.row.state)) return view;
+    if (view.row.state === 'failed') throw jobFailed(view);
+    if (performance.now() > deadline) {
+      throw new WeirError('TIMED_OUT', `Job ${name} is still ${view.row.state} after ${timeout}; "weir describe job ${name}" shows its lanes.`);
+    }
+    await sleep(pauseMs);
+  }
+}
+
+function jobFailed(view: JobView): Error {
+  return new Error(`Job ${view.row.name} failed: ${view.row.reason?.message ?? 'its row gives no reason'}`);
+}
+
+function timeoutMs(text: string): number {
+  if (!/^\d+(ms|s|m|h)$/.test(text)) throw new WeirError('USAGE', `${text} is no duration; write 500ms, 30s or 5m.`);
+  return durationMs(text);
+}

@@ -1,0 +1,73 @@
+/** `weir logs [worker|master|embedded|JOB]`: what the processes of a running `npm start` wrote. */
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { WeirError } from '../../core/errors.ts';
+import { oneLine, print } from '../output.ts';
+import type { GlobalOptions } from '../settings.ts';
+import { outputFormat, readDevRun, target } from '../settings.ts';
+
+export interface LogsOptions extends GlobalOptions {
+  readonly follow?: boolean;
+  readonly tail: string;
+}
+
+interface LogLine {
+  readonly process: string;
+  readonly time: number;
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly raw: string;
+}
+
+/** Throws: NOT_FOUND when no cluster of this machine wrote logs. */
+export async function logs(what: string | undefined, options: LogsOptions): Promise<void> {
+  const json = outputFormat(options, ['table', 'json']) === 'json';
+  const { address } = target(options);
+  const run = readDevRun(address);
+  if (run === undefined) {
+    throw new WeirError('NOT_FOUND', `No "npm start" runs at ${address} on this machine; processes started otherwise log to their stdout.`);
+  }
+  const sizes = new Map<string, number>();
+  const tail = Number(options.tail);
+  let lines = readNew(run.logDirectory, sizes, what);
+  if (Number.isInteger(tail) && tail >= 0) lines = lines.slice(lines.length - Math.min(tail, lines.length));
+  for (;;) {
+    for (const line of lines) print(json ? line.raw : format(line));
+    if (options.follow !== true) return;
+    await sleep(300);
+    lines = readNew(run.logDirectory, sizes, what);
+  }
+}
+
+/** Whole lines written since the last call, in order of time. */
+function readNew(directory: string, sizes: Map<string, number>, what: string | undefined): LogLine[] {
+  const files = readdirSync(directory).filter((name) => name.endsWith('.log'));
+  const named = files.filter((name) => what !== undefined && name.startsWith(what));
+  const lines = (named.length > 0 ? named : files).flatMap((name) => {
+    const bytes = readFileSync(join(directory, name));
+    const from = sizes.get(name) ?? 0;
+    const end = bytes.lastIndexOf(10) + 1;
+    sizes.set(name, Math.max(from, end));
+    return bytes.toString('utf8', from, Math.max(from, end)).split('\n').filter((text) => text !== '').map((raw) => parse(name.slice(0, -4), raw));
+  });
+  const wanted = named.length > 0 || what === undefined ? lines : lines.filter((line) => line.fields['job'] === what);
+  return wanted.toSorted((a, b) => a.time - b.time);
+}
+
+function parse(process: string, raw: string): LogLine {
+  try {
+    const fields = JSON.parse(raw) as Record<string, unknown>;
+    if (typeof fields === 'object' && fields !== null) return { process, time: Date.parse(String(fields['time'])) || 0, fields, raw };
+  } catch {
+    // Not JSON: a crash of the runtime itself, shown as it is.
+  }
+  return { process, time: 0, fields: { msg: raw }, raw };
+}
+
+function format({ process, time, fields }: LogLine): string {
+  const { level, time: _time, msg, pid: _pid, role: _role, ...rest } = fields;
+  const clock = time === 0 ? '' : `${new Date(time).toISOString().slice(11, 23)} `;
+  const details = Object.entries(rest).map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  const text = [process.padEnd(10), (typeof level === 'string' ? level : '').padEnd(5), typeof msg === 'string' ? msg : '', ...details].join(' ');
+  return clock + oneLine(text).trimEnd();
+}

@@ -1,0 +1,131 @@
+/** `weir get`, `weir describe`, `weir query`. */
+import { WeirError, isWeirError } from '../../core/errors.ts';
+import type { QueryResult } from '../../core/ports.ts';
+import type { JobView, WorkerView } from '../../master/views.ts';
+import { MasterClient } from '../client.ts';
+import { formatAge, formatCount, formatMs, formatTable, formatValue, print, printJson, tell } from '../output.ts';
+import type { GlobalOptions } from '../settings.ts';
+import { outputFormat, target } from '../settings.ts';
+
+/** `weir get jobs|workers [NAME]`. Throws: USAGE, NOT_FOUND and what the client throws. */
+export async function get(what: string, name: string | undefined, options: GlobalOptions): Promise<void> {
+  const format = outputFormat(options, ['table', 'wide', 'json', 'name']);
+  const client = new MasterClient(target(options));
+  if (what === 'jobs' || what === 'job') {
+    const views = name === undefined ? await client.jobs() : [await client.job(name)];
+    if (format === 'json') return printJson(name === undefined ? { jobs: views } : views[0]);
+    if (format === 'name') return printNames(views.map((view) => view.row.name));
+    return printRows('jobs', jobTable(views, format === 'wide'));
+  }
+  if (what === 'workers' || what === 'worker') {
+    const views = (await client.workers()).filter((view) => name === undefined || view.id === name);
+    if (name !== undefined && views.length === 0) throw new WeirError('NOT_FOUND', `There is no worker ${name}.`);
+    if (format === 'json') return printJson(name === undefined ? { workers: views } : views[0]);
+    if (format === 'name') return printNames(views.map((view) => view.id));
+    return printRows('workers', workerTable(views, format === 'wide'));
+  }
+  throw new WeirError('USAGE', `There is nothing called ${what} to get; there are jobs and workers.`);
+}
+
+interface Table {
+  readonly heads: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+function printNames(names: readonly string[]): void {
+  for (const name of names) print(name);
+}
+
+function printRows(what: string, { heads, rows }: Table): void {
+  if (rows.length === 0) tell(`no ${what}`);
+  else print(formatTable(heads, rows));
+}
+
+function jobTable(views: readonly JobView[], wide: boolean): Table {
+  const heads = ['NAME', 'STATE', 'REVISION', 'RUN', 'LANES', 'RECORDS/S', 'ROWS/S', 'P50 MS', 'P99 MS', 'LAG', 'AGE'];
+  const rows = views.map((view) => {
+    const { row } = view;
+    const figures = [formatCount(view.recordsPerSecond), formatCount(view.rowsPerSecond), formatMs(view.latencyMsP50), formatMs(view.latencyMsP99)];
+    const cells = [row.name, row.state, String(row.revision), String(row.run), String(view.lanes.length), ...figures, formatLag(view.lag), formatAge(Date.now() - row.submittedAt)];
+    const { read, passed, filtered, skipped, dead } = view.counters;
+    return wide ? [...cells, ...[read, passed, filtered, skipped, dead].map(formatCount), row.reason?.message ?? ''] : cells;
+  });
+  return { heads: wide ? [...heads, 'READ', 'PASSED', 'FILTERED', 'SKIPPED', 'DEAD', 'REASON'] : heads, rows };
+}
+
+function formatLag(lag: number): string {
+  return lag < 0 ? '?' : formatCount(lag);
+}
+
+function workerTable(views: readonly WorkerView[], wide: boolean): Table {
+  const heads = ['NAME', 'STATE', 'LANES', 'THREADS', 'MEMORY', 'ADDRESS'];
+  const rows = views.map((view) => {
+    const cells = [view.id, view.state, String(view.lanes), String(view.threads), `${Math.round(view.rssBytes / 1024 / 1024)} MB`, view.httpAddress];
+    return wide ? [...cells, formatMs(view.eventLoopDelayMs), formatMs(view.heartbeatAgeMs), view.version] : cells;
+  });
+  return { heads: wide ? [...heads, 'LOOP DELAY MS', 'HEARD MS AGO', 'VERSION'] : heads, rows };
+}
+
+/** `weir describe job NAME`. Throws: USAGE, NOT_FOUND. */
+export async function describe(kind: string, name: string, options: GlobalOptions): Promise<void> {
+  if (kind !== 'job') throw new WeirError('USAGE', `There is no description of ${kind}; write "weir describe job NAME".`);
+  const format = outputFormat(options, ['table', 'json']);
+  const view = await new MasterClient(target(options)).job(name);
+  if (format === 'json') return printJson(view);
+  const { row, counters } = view;
+  const facts: [string, string][] = [
+    ['Name', row.name],
+    ['State', row.state],
+    ...(row.reason === null ? [] : [['Reason', `${row.reason.message} (${row.reason.code})`] as [string, string]]),
+    ['Revision', String(row.revision)],
+    ['Run', String(row.run)],
+    ['Submitted', new Date(row.submittedAt).toISOString()],
+    ['Changed', new Date(row.changedAt).toISOString()],
+    ['Definition', row.definition.slice(0, 12)],
+    ['Records', `${formatCount(counters.read)} read = ${formatCount(counters.passed)} passed + ${formatCount(counters.filtered)} filtered + ${formatCount(counters.skipped)} skipped + ${formatCount(counters.dead)} dead`],
+    ['Rows', formatCount(counters.rowsOut)],
+    ['Speed', `${formatCount(view.recordsPerSecond)} records/s, ${formatCount(view.rowsPerSecond)} rows/s`],
+    ['Latency', `p50 ${formatMs(view.latencyMsP50)} ms, p99 ${formatMs(view.latencyMsP99)} ms`],
+    ['Lag', formatLag(view.lag)],
+  ];
+  print(facts.map(([head, text]) => `${`${head}:`.padEnd(12)}${text}`).join('\n'));
+  const heads = ['SOURCE', 'TOPIC', 'PARTITION', 'STATE', 'OWNER', 'GENERATION', 'COMMITTED', 'END', 'LAG', 'PROBLEM'];
+  const rows = view.lanes.map((lane) => [
+    lane.source,
+    lane.topic,
+    String(lane.partition),
+    lane.state,
+    lane.owner ?? '-',
+    String(lane.generation),
+    String(lane.committedOffset),
+    String(lane.endOffset),
+    formatLag(lane.lag),
+    lane.message ?? '',
+  ]);
+  print(`\n${formatTable(heads, rows)}`);
+}
+
+/** `weir query CQL`: through the master, or on the connections of the environment when there is none. */
+export async function query(cql: string, options: GlobalOptions): Promise<void> {
+  const format = outputFormat(options, ['table', 'json']);
+  const result = await runQuery(cql, options);
+  if (format === 'json') {
+    const names = result.columns.map((column) => column.name);
+    return printJson(result.rows.map((row) => Object.fromEntries(names.map((name, index) => [name, row[index] ?? null]))));
+  }
+  if (result.columns.length === 0) return;
+  print(formatTable(result.columns.map((column) => column.name), result.rows.map((row) => row.map(formatValue))));
+  tell(result.rows.length === 1 ? '(1 row)' : `(${result.rows.length} rows)`);
+}
+
+async function runQuery(cql: string, options: GlobalOptions): Promise<QueryResult> {
+  try {
+    return await new MasterClient(target(options)).query(cql);
+  } catch (error) {
+    const direct = process.env['CASSANDRA_CONTACT_POINTS'] ?? process.env['WEIR_EMBEDDED'];
+    if (!isWeirError(error, 'MASTER_UNREACHABLE') || direct === undefined) throw error;
+    tell(`${error.message}\nAsking the tables directly.`);
+    const { queryDirectly } = await import('./direct-query.ts');
+    return await queryDirectly(cql);
+  }
+}

@@ -1,0 +1,54 @@
+/** How results look: data on stdout, words for people on stderr. */
+
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, null, process.stdout.isTTY ? 2 : undefined));
+}
+
+/** For people: on stderr, so that stdout stays data. */
+export function tell(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** Columns padded to their widest cell, two spaces between; on a terminal cut to its width. */
+export function formatTable(heads: readonly string[], rows: readonly (readonly string[])[], width = terminalWidth()): string {
+  const cells = [heads, ...rows].map((row) => row.map(oneLine));
+  const widths = heads.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)));
+  const lines = cells.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd());
+  return lines.map((line) => (line.length > width ? `${line.slice(0, width - 1)}…` : line)).join('\n');
+}
+
+/** Infinity when stdout is no terminal: nothing is cut for scripts. */
+export function terminalWidth(): number {
+  return process.stdout.isTTY ? Math.max(40, process.stdout.columns) : Number.POSITIVE_INFINITY;
+}
+
+/** Control characters are made visible, since data must not drive a terminal. */
+export function oneLine(text: string): string {
+  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, (char) => (char.charCodeAt(0) < 32 ? String.fromCharCode(0x2400 + char.charCodeAt(0)) : '\ufffd'));
+}
+
+/** A value of a query result as a cell. */
+export function formatValue(value: unknown): string {
+  if (value === null || value === undefined) return 'null';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+export function formatCount(value: number): string {
+  return Math.round(value).toLocaleString('en-US');
+}
+
+export function formatMs(value: number | null): string {
+  return value === null ? '-' : value < 10 ? value.toFixed(1) : String(Math.round(value));
+}
+
+/** `12s`, `3m`, `5h`, `2d`. */
+export function formatAge(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  if (seconds < 120) return `${seconds}s`;
+  if (seconds < 7200) return `${Math.floor(seconds / 60)}m`;
+  return seconds < 172_800 ? `${Math.floor(seconds / 3600)}h` : `${Math.floor(seconds / 86_400)}d`;
+}

@@ -1,0 +1,95 @@
+/** What a command line and the environment say about where the cluster is and how to print. */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { WeirError } from '../core/errors.ts';
+
+export const DEFAULT_ADDRESS = 'http://127.0.0.1:7080';
+
+/** The options that every command takes, as commander gives them. */
+export interface GlobalOptions {
+  readonly address?: string;
+  readonly token?: string;
+  readonly output?: string;
+}
+
+export interface Target {
+  /** Base URL of a master, without a slash at its end. */
+  readonly address: string;
+  readonly token: string | null;
+}
+
+/** Throws: USAGE when the address is not a URL. */
+export function target(options: GlobalOptions): Target {
+  const address = normalAddress(options.address ?? process.env['WEIR_ADDRESS'] ?? DEFAULT_ADDRESS);
+  const token = options.token ?? process.env['WEIR_TOKEN'] ?? readDevRun(address)?.token ?? readToken();
+  return { address, token: token === null || token === '' ? null : token };
+}
+
+function normalAddress(text: string): string {
+  const full = /^https?:\/\//.test(text) ? text : `http://${text}`;
+  if (!URL.canParse(full)) throw new WeirError('USAGE', `The address ${text} is not a URL; it looks like ${DEFAULT_ADDRESS}.`);
+  return full.replace(/\/+$/, '');
+}
+
+function homeFile(...names: readonly string[]): string {
+  return join(homedir(), '.weir', ...names);
+}
+
+function readToken(): string | null {
+  return readText(homeFile('token'))?.trim() ?? null;
+}
+
+/** What a running `npm start` tells commands typed in another terminal. */
+export interface DevRun {
+  readonly pid: number;
+  readonly token: string;
+  readonly logDirectory: string;
+}
+
+function devRunFile(address: string): string {
+  return homeFile('run', `${new URL(address).host.replace(/[^\w.-]/g, '_')}.json`);
+}
+
+/** Readable by the user alone. A home directory that cannot be written is no reason not to start. */
+export function writeDevRun(address: string, run: DevRun): void {
+  try {
+    mkdirSync(homeFile('run'), { recursive: true, mode: 0o700 });
+    writeFileSync(devRunFile(address), JSON.stringify(run), { mode: 0o600 });
+  } catch {
+    // Commands in other terminals then need --token and find no logs; nothing else suffers.
+  }
+}
+
+export function removeDevRun(address: string): void {
+  rmSync(devRunFile(address), { force: true });
+}
+
+/** undefined when nothing runs there by `npm start`. */
+export function readDevRun(address: string): DevRun | undefined {
+  try {
+    const run = JSON.parse(readText(devRunFile(address)) ?? '') as DevRun;
+    process.kill(run.pid, 0);
+    return run;
+  } catch {
+    return undefined;
+  }
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+export type OutputFormat = 'table' | 'wide' | 'json' | 'name';
+
+/** Throws: USAGE. */
+export function outputFormat(options: GlobalOptions, allowed: readonly OutputFormat[]): OutputFormat {
+  const wanted = options.output ?? process.env['WEIR_OUTPUT'] ?? 'table';
+  const format = allowed.find((name) => name === wanted);
+  if (format === undefined) throw new WeirError('USAGE', `This command has no output format ${wanted}; it has ${allowed.join(', ')}.`);
+  return format;
+}

@@ -1,0 +1,15 @@
+/** The contract suites and the failures of a real node. */
+import { after, before, describe, test } from 'node:test';
+import { metaStoreContract } from '../../test/conformance/meta-store.ts';
+import { CassandraClient, cassandraOptionsFromEnv } from './client.ts';
+import { CassandraMetaStore } from './meta-store.ts';
+
+const options = cassandraOptionsFromEnv(process.env)!;
+metaStoreContract('Cassandra', async () => {
+  const clients = [new CassandraClient(options), new CassandraClient(options)] as const;
+  return {
+    store: new CassandraMetaStore(clients[0]),
+    second: new CassandraMetaStore(clients[1]),
+    close: async () => { await Promise.all(clients.map((client) => client.close())); },
+  };
+});

@@ -1,0 +1,76 @@
+/**
+ * Runs the tests: `all` (default) starts real Kafka and Cassandra once for every file that needs them; `unit` is the
+ * part without servers. Further words pick files whose path contains one of them. Closes with `N passed, N failed`.
+ */
+import { globSync } from 'node:fs';
+import { finished } from 'node:stream/promises';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+import { fileURLToPath } from 'node:url';
+import type { Service } from '../test/services/services.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+process.chdir(root);
+
+const folders = ['core', 'engine', 'connectors', 'proto', 'master', 'worker', 'sdk', 'cli', 'jobs', 'scripts', 'test', 'bench'];
+/** Files that start servers of their own or use the shared ones. */
+const withServers = /\.(it|e2e)\.test\.ts$/;
+/** Lanes that need more than Node, Java and Maven; they have commands of their own. */
+const apart = /^test\/(compose|ui|ops|connect)\//;
+
+const [lane = 'all', ...words] = process.argv.slice(2);
+if (lane !== 'all' && lane !== 'unit') {
+  process.stderr.write(`no such lane: ${lane}; 'all' and 'unit' exist\n`);
+  process.exit(2);
+}
+
+const files = folders
+  .flatMap((folder) => globSync(`${folder}/**/*.test.ts`))
+  .filter((file) => !apart.test(file) && (lane === 'all' || !withServers.test(file)))
+  .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
+  .sort();
+const plain = files.filter((file) => !withServers.test(file));
+const served = files.filter((file) => withServers.test(file));
+
+const totals = { passed: 0, failed: 0, skipped: 0 };
+
+/** `concurrency`: files at a time. */
+async function runFiles(some: readonly string[], concurrency: number): Promise<void> {
+  if (some.length === 0) return;
+  const stream = run({ files: [...some], concurrency, execArgv: ['--disable-warning=ExperimentalWarning'] });
+  stream.on('test:pass', (event) => {
+    if (event.details.type === 'suite') return;
+    if (event.skip !== undefined || event.todo !== undefined) totals.skipped++;
+    else totals.passed++;
+  });
+  stream.on('test:fail', (event) => {
+    if (event.details.type !== 'suite' || event.details.error.cause !== undefined) totals.failed++;
+  });
+  const report = stream.compose(new spec());
+  report.pipe(process.stdout, { end: false });
+  await finished(report);
+}
+
+await runFiles(plain, 2);
+if (served.length > 0) {
+  const { startCassandra, startKafka } = await import('../test/services/services.ts');
+  const services: Service[] = [];
+  try {
+    for (const started of await Promise.allSettled([startKafka(), startCassandra()])) {
+      if (started.status === 'rejected') throw started.reason;
+      services.push(started.value);
+    }
+    process.env['WEIR_TEST_KAFKA'] = services[0]?.address ?? '';
+    process.env['WEIR_TEST_CASSANDRA'] = services[1]?.address ?? '';
+    await runFiles(served, 1);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    totals.failed += served.length;
+  } finally {
+    await Promise.all(services.map((service) => service.dispose()));
+  }
+}
+
+const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : '';
+process.stdout.write(`\n${totals.passed} passed, ${totals.failed} failed${skipped}\n`);
+process.exit(totals.failed > 0 || totals.passed === 0 ? 1 : 0);

@@ -1,0 +1,181 @@
+/** A cluster of real processes for tests: a master and workers as the CLI starts them, on given or embedded services. */
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { JobView, WorkerView } from '../../master/views.ts';
+import { freePorts } from '../services/java-server.ts';
+
+const cli = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
+const TOKEN = 'test-token';
+
+/** Waits until `check` gives something other than undefined or false. Rejects with `what` after `limitMs`. */
+export async function until<T>(what: string, limitMs: number, check: () => Promise<T | undefined | false>): Promise<T> {
+  const end = performance.now() + limitMs;
+  let last: unknown = 'nothing';
+  while (performance.now() < end) {
+    try {
+      const value = await check();
+      if (value !== undefined && value !== false) return value;
+    } catch (error) {
+      last = error;
+    }
+    await sleep(50);
+  }
+  throw new Error(`${what}: not so after ${limitMs} ms (last: ${String(last)})`);
+}
+
+/** One child process with its output in a file. */
+export class Process {
+  readonly name: string;
+  readonly logPath: string;
+  readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+  readonly #child: ChildProcess;
+
+  constructor(name: string, args: readonly string[], env: NodeJS.ProcessEnv, logPath: string) {
+    this.name = name;
+    this.logPath = logPath;
+    this.#child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', cli, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const output = createWriteStream(logPath, { flags: 'a' });
+    this.#child.stdout?.pipe(output, { end: false });
+    this.#child.stderr?.pipe(output, { end: false });
+    this.exited = new Promise((resolve) => {
+      this.#child.once('exit', (code, signal) => {
+        output.end();
+        resolve({ code, signal });
+      });
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  get alive(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    if (this.alive) this.#child.kill(signal);
+  }
+
+  async stop(): Promise<void> {
+    this.signal('SIGCONT');
+    this.signal('SIGTERM');
+    const timer = setTimeout(() => this.signal('SIGKILL'), 15_000);
+    await this.exited;
+    clearTimeout(timer);
+  }
+
+  async kill9(): Promise<void> {
+    this.signal('SIGKILL');
+    await this.exited;
+  }
+
+  /** What it wrote so far. */
+  log(): Promise<string> {
+    return readFile(this.logPath, 'utf8');
+  }
+}
+
+export interface ClusterServices {
+  readonly KAFKA_BROKERS?: string;
+  readonly CASSANDRA_CONTACT_POINTS?: string;
+  readonly WEIR_EMBEDDED?: string;
+}
+
+export class Cluster {
+  readonly directory: string;
+  readonly httpPort: number;
+  readonly grpcPort: number;
+  readonly #services: ClusterServices;
+  readonly #processes: Process[] = [];
+  #count = 0;
+
+  private constructor(directory: string, httpPort: number, grpcPort: number, services: ClusterServices) {
+    this.directory = directory;
+    this.httpPort = httpPort;
+    this.grpcPort = grpcPort;
+    this.#services = services;
+  }
+
+  static async create(services: ClusterServices): Promise<Cluster> {
+    const [httpPort = 0, grpcPort = 0] = await freePorts(2);
+    return new Cluster(await mkdtemp(join(tmpdir(), 'weir-cluster-')), httpPort, grpcPort, services);
+  }
+
+  get address(): string {
+    return `http://127.0.0.1:${this.httpPort}`;
+  }
+
+  /** Resolves when it answers. */
+  async startMaster(): Promise<Process> {
+    const master = this.spawn('master', ['master', '--port', String(this.grpcPort), '--http-port', String(this.httpPort)]);
+    await until('the master answers', 30_000, async () => {
+      if (!master.alive) throw new Error(await master.log());
+      return (await fetch(`${this.address}/readyz`)).ok;
+    });
+    return master;
+  }
+
+  /** Resolves when the master lists it. `failpoints` as in connectors/system/failpoints.ts. */
+  async startWorker(failpoints = '', wait = true): Promise<Process> {
+    const name = `w${++this.#count}`;
+    const args = ['worker', '--master', `127.0.0.1:${this.grpcPort}`, '--http-port', '0', '--name', name, '--threads', '1'];
+    const worker = this.spawn(name, args, failpoints === '' ? {} : { WEIR_FAILPOINTS: failpoints });
+    if (wait) {
+      await until(`worker ${name} joins`, 30_000, async () => {
+        if (!worker.alive) throw new Error(await worker.log());
+        return (await this.workers()).some((known) => known.id.startsWith(`${name}-`));
+      });
+    }
+    return worker;
+  }
+
+  spawn(name: string, args: readonly string[], more: NodeJS.ProcessEnv = {}): Process {
+    const env = { ...process.env, ...this.#services, WEIR_TOKEN: TOKEN, WEIR_ADDRESS: this.address, ...more };
+    const child = new Process(name, args, env, join(this.directory, `${name}.log`));
+    this.#processes.push(child);
+    return child;
+  }
+
+  /** Runs one CLI command to its end. */
+  async weir(args: readonly string[]): Promise<{ readonly code: number | null; readonly output: string }> {
+    const command = this.spawn(`weir-${++this.#count}`, args);
+    const { code } = await command.exited;
+    return { code, output: await command.log() };
+  }
+
+  async request(method: string, path: string, body?: string): Promise<unknown> {
+    const response = await fetch(`${this.address}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${TOKEN}`, 'content-type': body?.startsWith('{') === true ? 'application/json' : 'application/yaml' },
+      ...(body === undefined ? {} : { body }),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+    return text === '' ? undefined : JSON.parse(text);
+  }
+
+  async apply(name: string, yaml: string): Promise<void> {
+    await this.request('PUT', `/v1/jobs/${name}`, yaml);
+  }
+
+  async workers(): Promise<WorkerView[]> {
+    return ((await this.request('GET', '/v1/workers')) as { readonly workers: WorkerView[] }).workers;
+  }
+
+  async job(name: string): Promise<JobView> {
+    return (await this.request('GET', `/v1/jobs/${name}`)) as JobView;
+  }
+
+  /** Ends every process of the cluster and removes its folder. */
+  async close(keep = false): Promise<void> {
+    await Promise.all(this.#processes.map((child) => child.kill9()));
+    if (!keep) await rm(this.directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * The worker's metrics and the figures of its heartbeats. Counted once per batch, never per record; names and labels are
+ * listed in docs/metrics.md.
+ */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { deadLetterReasons } from '../core/errors.ts';
+import { latencyBucket } from '../core/histogram.ts';
+import type { JobName } from '../core/ids.ts';
+import { parseLaneId } from '../core/ids.ts';
+import { must } from '../core/assert.ts';
+import type { JobPlan } from '../engine/plan/job-plan.ts';
+import type { JobFigures } from '../proto/gen/control.ts';
+import type { LaneObserver } from './observer.ts';
+import type { Worker } from './worker.ts';
+
+const LATENCY_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+interface Figures {
+  records: number;
+  rows: number;
+  dead: number;
+  latency: number[];
+}
+
+export class WorkerMetrics {
+  readonly registry = new Registry();
+  readonly #figures = new Map<JobName, Figures>();
+  readonly #eventLoop = monitorEventLoopDelay({ resolution: 10 });
+  readonly #read = this.#counter('weir_records_read_total', 'Records read', ['job_name', 'source']);
+  readonly #bytes = this.#counter('weir_input_bytes_total', 'Bytes of fetched record batches', ['job_name', 'source']);
+  readonly #rows = this.#counter('weir_rows_written_total', 'Rows acknowledged by a sink', ['job_name', 'sink']);
+  readonly #dead = this.#counter('weir_dead_letters_total', 'Records that became dead letters', ['job_name', 'reason']);
+  readonly #filtered = this.#counter('weir_records_filtered_total', 'Records the query dropped', ['job_name']);
+  readonly #skipped = this.#counter('weir_records_skipped_total', 'Records dropped by policy', ['job_name']);
+  readonly #fenced = this.#counter('weir_fenced_writes_total', 'Times a lane stopped because its ownership was not confirmed', ['job_name']);
+  readonly #lost = this.#counter('weir_lost_offsets_total', 'Offsets that were gone before they were read', ['job_name']);
+  readonly #phase = this.#histogram('weir_batch_duration_seconds', 'Time of a batch by phase', ['job_name', 'phase']);
+  readonly #latency = this.#histogram('weir_end_to_end_latency_seconds', 'From append to the log to acknowledgement by the sink', ['job_name']);
+
+  constructor(version: string) {
+    collectDefaultMetrics({ register: this.registry });
+    this.#gauge('weir_build_info', 'Version of Weir and Node', ['version', 'node']).set({ version, node: process.version }, 1);
+    this.#eventLoop.enable();
+    this.#gauge('weir_event_loop_delay_seconds', 'Delay of the event loop', ['quantile'], (gauge) => {
+      for (const quantile of [0.5, 0.99]) gauge.set({ quantile }, this.#eventLoop.percentile(quantile * 100) / 1e9);
+    });
+  }
+
+  /** Gauges that are read off the worker when somebody scrapes. */
+  watch(worker: Worker): void {
+    this.#gauge('weir_consumer_lag_records', 'Records behind the end of the log', ['job_name', 'topic', 'partition'], (gauge) => {
+      gauge.reset();
+      for (const { job, lanes } of worker.snapshots()) {
+        for (const { lane, topic, position, endOffset } of lanes) {
+          if (position === null) continue;
+          gauge.set({ job_name: job, topic, partition: parseLaneId(lane).partition }, Math.max(0, endOffset - position.nextOffset));
+        }
+      }
+    });
+    this.#gauge('weir_lane_state', 'Lanes by state', ['job_name', 'state'], (gauge) => {
+      gauge.reset();
+      for (const { job, lanes } of worker.snapshots()) for (const { state } of lanes) gauge.inc({ job_name: job, state });
+    });
+    this.#gauge('weir_write_time_ahead_seconds', 'How far write times run ahead of the clock (t - now)', ['job_name'], (gauge) => {
+      gauge.reset();
+      for (const { job, lanes } of worker.snapshots()) {
+        if (lanes.length > 0) gauge.set({ job_name: job }, Math.max(...lanes.map((lane) => lane.aheadMs)) / 1000);
+      }
+    });
+    this.#gauge('weir_sink_in_flight', 'Requests to a sink that wait for an answer', ['job_name', 'sink'], (gauge) => {
+      gauge.reset();
+      for (const { job, runner } of worker.snapshots()) {
+        for (const stats of runner.sinkSets().flatMap((set) => set.stats())) gauge.set({ job_name: job, sink: stats.name }, stats.inFlight);
+      }
+    });
+    this.#gauge('weir_sink_retries', 'Requests to a sink that were sent again since it was opened', ['job_name', 'sink'], (gauge) => {
+      gauge.reset();
+      for (const { job, runner } of worker.snapshots()) {
+        for (const stats of runner.sinkSets().flatMap((set) => set.stats())) gauge.set({ job_name: job, sink: stats.name }, stats.retries);
+      }
+    });
+  }
+
+  observer(job: JobName, source: string, plan: JobPlan): LaneObserver {
+    const figures = this.#figuresOf(job);
+    const stage = plan.sources.find((candidate) => candidate.name === source)?.stage;
+    const sinkRows = (stage?.sinks ?? []).map((sink) => this.#rows.labels({ job_name: job, sink: sink.name }));
+    const read = this.#read.labels({ job_name: job, source });
+    const bytesRead = this.#bytes.labels({ job_name: job, source });
+    const latency = this.#latency.labels({ job_name: job });
+    const filtered = this.#filtered.labels({ job_name: job });
+    const skipped = this.#skipped.labels({ job_name: job });
+    return {
+      read: (bytes) => bytesRead.inc(bytes),
+      batch: (result, durationMs) => {
+        read.inc(result.counters.read);
+        filtered.inc(result.counters.filtered);
+        skipped.inc(result.counters.skipped);
+        figures.records += result.counters.read;
+        figures.rows += result.counters.rowsOut;
+        figures.dead += result.counters.dead;
+        result.sinks.forEach((output, index) => sinkRows[index]?.inc(output.rowCount));
+        result.deadByReason.forEach((count, index) => {
+          if (count > 0) this.#dead.inc({ job_name: job, reason: must(deadLetterReasons[index], () => `no reason ${index}`) }, count);
+        });
+        this.#phase.observe({ job_name: job, phase: 'total' }, durationMs / 1000);
+      },
+      phase: (phase, ms) => this.#phase.observe({ job_name: job, phase }, ms / 1000),
+      latency: (ms, records) => {
+        // One observation per record batch: its records were appended and acknowledged together.
+        latency.observe(Math.max(0, ms) / 1000);
+        const bucket = latencyBucket(ms);
+        figures.latency[bucket] = (figures.latency[bucket] ?? 0) + records;
+      },
+      fenced: () => this.#fenced.inc({ job_name: job }),
+      lost: (offsets) => this.#lost.inc({ job_name: job }, offsets),
+    };
+  }
+
+  /** What happened since the last call. */
+  takeFigures(): JobFigures[] {
+    const taken: JobFigures[] = [];
+    for (const [job, figures] of this.#figures) {
+      const { records, rows, dead } = figures;
+      if (records === 0 && figures.latency.length === 0) continue;
+      taken.push({ job, records, rows, dead, latencyBuckets: Array.from(figures.latency, (count) => count ?? 0) });
+      Object.assign(figures, { records: 0, rows: 0, dead: 0, latency: [] });
+    }
+    return taken;
+  }
+
+  /** p99 since the last call, and the process's memory. */
+  vitals(): { readonly eventLoopDelayMs: number; readonly rssBytes: number } {
+    const eventLoopDelayMs = Math.max(0, this.#eventLoop.percentile(99) / 1e6 - 10);
+    this.#eventLoop.reset();
+    return { eventLoopDelayMs, rssBytes: process.memoryUsage.rss() };
+  }
+
+  #figuresOf(job: JobName): Figures {
+    const known = this.#figures.get(job);
+    if (known !== undefined) return known;
+    const fresh: Figures = { records: 0, rows: 0, dead: 0, latency: [] };
+    this.#figures.set(job, fresh);
+    return fresh;
+  }
+
+  #counter<L extends string>(name: string, help: string, labelNames: readonly L[]): Counter<L> {
+    return new Counter({ name, help, labelNames: [...labelNames], registers: [this.registry] });
+  }
+
+  #histogram<L extends string>(name: string, help: string, labelNames: readonly L[]): Histogram<L> {
+    return new Histogram({ name, help, labelNames: [...labelNames], buckets: LATENCY_SECONDS, registers: [this.registry] });
+  }
+
+  #gauge<L extends string>(name: string, help: string, labelNames: readonly L[], collect?: (gauge: Gauge<L>) => void): Gauge<L> {
+    const gauge: Gauge<L> = new Gauge({
+      name,
+      help,
+      labelNames: [...labelNames],
+      registers: [this.registry],
+      ...(collect === undefined ? {} : { collect: () => collect(gauge) }),
+    });
+    return gauge;
+  }
+}
