@@ -42,8 +42,10 @@ export class MasterClient {
 
   /** A refused file comes back as an outcome, not as an error. */
   async apply(name: string, text: string, options: { readonly dryRun: boolean; readonly start?: string }): Promise<ApplyOutcome> {
-    const query = new URLSearchParams({ ...(options.dryRun ? { dryRun: 'true' } : {}), ...(options.start === undefined ? {} : { start: options.start }) });
-    const answer = await this.#send('PUT', `/v1/jobs/${encodeURIComponent(name)}?${query}`, text, 'application/yaml');
+    const query = new URLSearchParams();
+    if (options.dryRun) query.set('dryRun', 'true');
+    if (options.start !== undefined) query.set('start', options.start);
+    const answer = await this.#send('PUT', `/v1/jobs/${encodeURIComponent(name)}?${query.toString()}`, text, 'application/yaml');
     const problems = problemsOf(answer.body);
     if (answer.status === 422 && problems !== undefined) return { kind: 'refused', problems };
     return this.#value<ApplyOutcome>(answer);

@@ -23,7 +23,7 @@ function buildProgram(setExit: (code: number) => void): Command {
   const add = <O = GlobalOptions>(usage: string, description: string, action: Action<O>): Command => {
     const command = program.command(usage).description(description);
     return command.action(async () => {
-      const code = await action(command.args, command.optsWithGlobals());
+      const code = await action(command.args, command.optsWithGlobals() as O);
       if (typeof code === 'number') setExit(code);
     });
   };
@@ -113,8 +113,8 @@ function addProcessCommands(add: Add): void {
     .option('--grpc-port <port>', 'master for workers', '7077')
     .option('--embedded-port <port>', 'embedded topics and tables', '7079')
     .option('--seed <text>', 'seed of the produced data');
-  add<Readonly<Record<string, string | undefined>>>('produce <file>', 'run a producer of test data: jobs/*.producer.ts', async ([file = ''], options) => {
-    await (await import('./commands/processes.ts')).runProducerProcess(file, options);
+  add<Readonly<Record<string, string | undefined>>>('produce <file...>', 'run producers of test data: jobs/producers/*.ts', async (files, options) => {
+    await (await import('./commands/processes.ts')).runProducerProcess(files, options);
   })
     .option('--rate <n>', 'records per second; 0 = as fast as it goes')
     .option('--count <n>', 'end after so many records')

@@ -17,6 +17,7 @@ import type { LaneState } from '../core/states.ts';
 import { must } from '../core/assert.ts';
 import type { JobPlan, LaneSource } from '../engine/plan/job-plan.ts';
 import type { Executor } from '../engine/stage.ts';
+import type { ByteBudget } from './byte-budget.ts';
 import type { LaneLimits, LaneOutcome } from './lane.ts';
 import { Lane } from './lane.ts';
 import { startPosition } from './lane-start.ts';
@@ -44,6 +45,7 @@ export interface JobRunnerParts {
   readonly log: Log;
   readonly failpoints: Failpoints;
   readonly limits: LaneLimits;
+  readonly budget: ByteBudget;
   readonly observe: (job: JobName, source: string, plan: JobPlan) => LaneObserver;
   readonly report: (report: LaneReport) => void;
   /** Asks for a fresh read of the job's row: a lane ended, another may have been waiting for it. */
@@ -239,7 +241,7 @@ export class JobRunner {
   }
 
   async #startLane(held: HeldLane, assignment: LaneAssignment, row: JobRow): Promise<Lane> {
-    const { clock, rng, log, failpoints, limits, store, executor, observe } = this.#parts;
+    const { clock, rng, log, failpoints, limits, budget, store, executor, observe } = this.#parts;
     const open = await this.#openRun(row);
     const { source: sourceName, topicId, partition } = parseLaneId(held.id);
     const source = must(
@@ -277,6 +279,8 @@ export class JobRunner {
       log,
       failpoints,
       limits,
+      budget,
+      triggerMs: open.plan.trigger.kind === 'interval' ? open.plan.trigger.everyMs : 0,
     });
   }
 

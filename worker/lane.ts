@@ -29,6 +29,7 @@ import { laneTransitions, mayFollow } from '../core/states.ts';
 import { assert } from '../core/assert.ts';
 import type { Executor, StageResult, StageTask } from '../engine/stage.ts';
 import { BATCH_STRIDE } from '../engine/stage.ts';
+import type { ByteBudget } from './byte-budget.ts';
 import type { LaneObserver } from './observer.ts';
 import type { SinkSet } from './sink-set.ts';
 
@@ -68,6 +69,9 @@ export interface LaneParts {
   readonly log: Log;
   readonly failpoints: Failpoints;
   readonly limits: LaneLimits;
+  readonly budget: ByteBudget;
+  /** ms between two looks at the source; 0 = at once. */
+  readonly triggerMs: number;
 }
 
 /** How a lane ended: handed over or stopped, at its end, fenced (may be started again), or failed for good. */
@@ -87,6 +91,8 @@ export class Lane {
   #endOffset: Offset;
   #committed: LanePosition;
   #inFlightBytes = 0;
+  /** Chunks fetched and not acknowledged. */
+  #openChunks = 0;
   /** Stage results are taken in offset order: each chunk waits for the one before it. */
   #ordered: Promise<void> = Promise.resolve();
   #ordinal: LanePosition;
@@ -95,6 +101,8 @@ export class Lane {
   #cancelCommitTimer: (() => void) | null = null;
   #changed = Promise.withResolvers<void>();
   #failure: { readonly error: unknown } | null = null;
+  #nextTrigger = Number.NEGATIVE_INFINITY;
+  #blockedAttempts = 0;
 
   constructor(parts: LaneParts) {
     this.#parts = parts;
@@ -163,6 +171,7 @@ export class Lane {
 
   async #turn(): Promise<void> {
     const { clock, failpoints, observer } = this.#parts;
+    await this.#trigger();
     await this.#room();
     const fetched = await this.#fetch();
     if (fetched === null) return;
@@ -179,10 +188,19 @@ export class Lane {
     this.#process(fetched, chunk, from, fetchedAt);
   }
 
+  /** With an interval: once everything that was there is read, waits for the next tick. */
+  async #trigger(): Promise<void> {
+    const { triggerMs, clock } = this.#parts;
+    if (triggerMs === 0 || this.#cursor.offset < this.#endOffset) return;
+    const wait = this.#nextTrigger - clock.mono();
+    if (wait > 0) await clock.sleep(wait, this.#stopReading.signal).catch(() => undefined);
+    this.#nextTrigger = Math.max(this.#nextTrigger + triggerMs, clock.mono());
+  }
+
   /** Starts the work on a chunk without waiting for it. */
   #process(fetched: Fetched, chunk: Chunk, from: Cursor, fetchedAt: number): void {
     const bytes = fetched.bytes.byteLength;
-    this.#inFlightBytes += bytes;
+    this.#take(bytes);
     const result = chunk.batches.length === 0 ? Promise.resolve(null) : this.#execute(fetched, chunk, from);
     const before = this.#ordered;
     this.#ordered = (async () => {
@@ -223,7 +241,7 @@ export class Lane {
     void this.#write(result)
       .then(() => {
         acknowledge();
-        this.#inFlightBytes -= bytes;
+        if (this.#failure === null) this.#give(bytes);
         this.#observe(result, chunk, fetchedAt);
         this.#wake();
         this.#commitSoon();
@@ -324,18 +342,30 @@ export class Lane {
     );
   }
 
+  #take(bytes: number): void {
+    this.#inFlightBytes += bytes;
+    this.#openChunks += 1;
+    this.#parts.budget.take(bytes);
+  }
+
+  #give(bytes: number): void {
+    this.#inFlightBytes -= bytes;
+    this.#openChunks -= 1;
+    this.#parts.budget.give(bytes);
+  }
+
   /** Waits until the next fetch may be sent: bytes and chunks in flight are bounded, write times not too far ahead. */
   async #room(): Promise<void> {
-    const { limits, clock } = this.#parts;
-    while (this.#inFlightBytes >= limits.inFlightBytes || this.#prefix.openCount >= limits.inFlightChunks) {
+    const { limits, clock, budget } = this.#parts;
+    for (;;) {
       if (this.#stopReading.signal.aborted) return;
-      await this.#changed.promise;
+      if (this.#inFlightBytes >= limits.inFlightBytes || this.#openChunks >= limits.inFlightChunks) await this.#changed.promise;
+      else if (budget.full) await Promise.race([budget.released, this.#changed.promise]);
+      else break;
     }
     const ahead = this.aheadMs - AHEAD_LIMIT_MS;
     if (ahead > 0) await clock.sleep(Math.min(ahead, 1000), this.#stopReading.signal).catch(() => undefined);
   }
-
-  #blockedAttempts = 0;
 
   async #blocked(error: WeirError): Promise<void> {
     const { clock, rng, log } = this.#parts;
@@ -430,6 +460,9 @@ export class Lane {
     this.#cancelCommitTimer?.();
     this.#cancelCommitTimer = null;
     while (this.#committing !== null) await this.#committing;
+    // What a failed lane leaves unacknowledged is read again by the next owner; its bytes are not in flight here any more.
+    this.#parts.budget.give(this.#inFlightBytes);
+    this.#inFlightBytes = 0;
   }
 
   #outcomeOf(error: unknown): LaneOutcome {

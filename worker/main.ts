@@ -9,11 +9,15 @@ import { makeConnections } from '../connectors/connections.ts';
 import { systemClock, systemRng } from '../connectors/system/clock.ts';
 import { failpointsFrom } from '../connectors/system/failpoints.ts';
 import { makeLog } from '../connectors/system/log.ts';
+import { ByteBudget } from './byte-budget.ts';
 import { GrpcControlClient } from './grpc-client.ts';
 import { defaultLaneLimits } from './lane.ts';
 import { WorkerMetrics } from './metrics.ts';
 import { ThreadExecutor } from './threads.ts';
 import { Worker } from './worker.ts';
+
+/** Fetched bytes of all lanes that wait for acknowledgement. */
+const IN_FLIGHT_BYTES_MAX = 48 << 20;
 
 export interface WorkerOptions {
   /** Masters, `host:port`, separated by commas. */
@@ -52,6 +56,7 @@ export async function runWorker(options: WorkerOptions, env: NodeJS.ProcessEnv =
     log,
     failpoints: failpointsFrom(env['WEIR_FAILPOINTS']),
     limits: defaultLaneLimits,
+    budget: new ByteBudget(IN_FLIGHT_BYTES_MAX),
     observe: (job, source, plan) => metrics.observer(job, source, plan),
     takeFigures: () => metrics.takeFigures(),
     vitals: () => metrics.vitals(),

@@ -15,6 +15,7 @@ import type { JobPlan } from '../engine/plan/job-plan.ts';
 import type { Executor } from '../engine/stage.ts';
 import type { Heartbeat, JobFigures, LaneStatus, MasterMessage, WorkerMessage } from '../proto/gen/control.ts';
 import { PROTOCOL_VERSION } from '../proto/version.ts';
+import type { ByteBudget } from './byte-budget.ts';
 import type { LaneLimits } from './lane.ts';
 import type { LaneReport, LaneSnapshot } from './job-runner.ts';
 import { JobRunner, countersOf } from './job-runner.ts';
@@ -31,6 +32,7 @@ export interface WorkerParts {
   readonly log: Log;
   readonly failpoints: Failpoints;
   readonly limits: LaneLimits;
+  readonly budget: ByteBudget;
   readonly observe: (job: JobName, source: string, plan: JobPlan) => LaneObserver;
   /** Figures since the last call, for the heartbeat. */
   readonly takeFigures: () => JobFigures[];
@@ -209,15 +211,16 @@ export class Worker {
       runner.reconcile(row, sentAt);
       if (runner.idle && !Object.values(row.lanes).some((lane) => lane.owner === this.#parts.id)) await this.#forget(job);
     } catch (error) {
-      if (!isWeirError(error, 'STORE_UNAVAILABLE')) throw error;
-      log.warn({ job, code: error.code }, error.message);
+      // Without a confirmed row the lanes' right to write runs out by itself.
+      if (isWeirError(error)) log.warn({ job, code: error.code }, error.message);
+      else log.error({ job, err: error }, messageOf(error));
     }
   }
 
   #runner(job: JobName): JobRunner {
     const existing = this.#runners.get(job);
     if (existing !== undefined) return existing;
-    const { id, store, connections, executor, clock, rng, log, failpoints, limits, observe } = this.#parts;
+    const { id, store, connections, executor, clock, rng, log, failpoints, limits, budget, observe } = this.#parts;
     const runner = new JobRunner(job, {
       worker: id,
       store,
@@ -228,6 +231,7 @@ export class Worker {
       log: log.child({ job }),
       failpoints,
       limits,
+      budget,
       observe,
       report: (report) => this.#report(report),
       wake: (name) => this.#follow(name),

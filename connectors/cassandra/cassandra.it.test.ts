@@ -3,6 +3,8 @@ import { after, before, describe, test } from 'node:test';
 import { metaStoreContract } from '../../test/conformance/meta-store.ts';
 import { CassandraClient, cassandraOptionsFromEnv } from './client.ts';
 import { CassandraMetaStore } from './meta-store.ts';
+import { tableStoreContract } from '../../test/conformance/table-store.ts';
+import { CassandraTableStore } from './table-store.ts';
 
 const options = cassandraOptionsFromEnv(process.env)!;
 metaStoreContract('Cassandra', async () => {
@@ -13,3 +15,10 @@ metaStoreContract('Cassandra', async () => {
     close: async () => { await Promise.all(clients.map((client) => client.close())); },
   };
 });
+for (const fastBatches of [true, false]) {
+  tableStoreContract(`Cassandra, ${fastBatches ? 'own batches' : "the driver's batches"}`, async () => {
+    const client = new CassandraClient(options);
+    const store = new CassandraTableStore(client, { fastBatches });
+    return { store, close: () => client.close() };
+  });
+}

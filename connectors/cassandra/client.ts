@@ -203,7 +203,7 @@ class LocalDataCenterPolicy extends policies.loadBalancing.LoadBalancingPolicy {
     // The policy is part of two execution profiles and so is initialised twice.
     if (this.#inner !== undefined) return (callback as () => void)();
     this.#dataCenter = this.#wanted ?? hosts.values()[0]?.datacenter;
-    this.#inner = new policies.loadBalancing.DefaultLoadBalancingPolicy(this.dataCenter);
+    this.#inner = new policies.loadBalancing.DefaultLoadBalancingPolicy({ localDc: this.dataCenter });
     this.#inner.init(client, hosts, callback);
   }
 

@@ -135,7 +135,7 @@ function unionProblems(issue: Extract<Issue, { code: 'invalid_union' }>, documen
   const path = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
   const nested = issue.errors.find((alternative) => alternative.some((inner) => inner.path.length > 0 || inner.code === 'unrecognized_keys'));
   if (nested !== undefined) {
-    return nested.flatMap((inner) => issueProblems({ ...inner, path: [...issue.path, ...inner.path] } as Issue, document, positions));
+    return nested.flatMap((inner) => issueProblems({ ...inner, path: [...issue.path, ...inner.path] }, document, positions));
   }
   const options = issue.errors.flatMap((alternative) => alternative.map((inner) => wanted(inner)));
   const value = path.reduce(childOf, document);

@@ -5,6 +5,7 @@ import { reprOf } from '../sql/codegen.ts';
 import { nullLiteral, valueToLiteral } from '../sql/literal.ts';
 import { readValue } from '../sql/runtime/boxed.ts';
 import { failureOf, Runtime } from '../sql/runtime/runtime.ts';
+import type { Zone } from '../sql/runtime/zone.ts';
 import type { ColumnBatch, RowFailure } from '../column-batch.ts';
 import { FailureLog } from './operator.ts';
 import { Project } from './project.ts';
@@ -13,23 +14,23 @@ import { Project } from './project.ts';
  * Replaces every part of an expression that reads no column and is the same for all records by its value. A part that
  * raises stays as it is: it may stand where no row ever gets to.
  */
-export function foldConstants(expr: Expr): Expr {
+export function foldConstants(expr: Expr, zone: Zone): Expr {
   if (expr.kind === 'literal' || expr.kind === 'column' || expr.kind === 'variable') return expr;
-  if (isConstant(expr)) return evaluate(expr) ?? expr;
+  if (isConstant(expr)) return evaluate(expr, zone) ?? expr;
   switch (expr.kind) {
     case 'call':
-      return { ...expr, args: expr.args.map(foldConstants) };
+      return { ...expr, args: expr.args.map((arg) => foldConstants(arg, zone)) };
     case 'cast':
     case 'field':
-      return { ...expr, input: foldConstants(expr.input) };
+      return { ...expr, input: foldConstants(expr.input, zone) };
     case 'case':
       return {
         ...expr,
-        branches: expr.branches.map(({ when, then }) => ({ when: foldConstants(when), then: foldConstants(then) })),
-        otherwise: expr.otherwise === null ? null : foldConstants(expr.otherwise),
+        branches: expr.branches.map(({ when, then }) => ({ when: foldConstants(when, zone), then: foldConstants(then, zone) })),
+        otherwise: expr.otherwise === null ? null : foldConstants(expr.otherwise, zone),
       };
     case 'lambda':
-      return { ...expr, body: foldConstants(expr.body) };
+      return { ...expr, body: foldConstants(expr.body, zone) };
   }
 }
 
@@ -53,9 +54,9 @@ const emptyRow: ColumnBatch = {
   },
 };
 
-function evaluate(expr: Expr): Expr | undefined {
+function evaluate(expr: Expr, zone: Zone): Expr | undefined {
   if (reprOf(expr.type) === 'box') return undefined;
-  const runtime = new Runtime();
+  const runtime = new Runtime(zone);
   const failures: RowFailure[] = [];
   try {
     const project = new Project([{ name: '', type: expr.type, nullable: expr.nullable, expr }], runtime);

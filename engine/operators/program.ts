@@ -1,8 +1,10 @@
+import { must } from '../../core/assert.ts';
 import { collectColumns } from '../../core/ast.ts';
 import type { Schema } from '../../core/types.ts';
 import type { ColumnBatch, RowFailure } from '../column-batch.ts';
 import type { StageOperator, StagePlan } from '../plan/stage-plan.ts';
 import { Runtime } from '../sql/runtime/runtime.ts';
+import { zoneOf } from '../sql/runtime/zone.ts';
 import { foldConstants } from './fold-constants.ts';
 import { Filter } from './filter.ts';
 import { gather, gatherOrigins } from './gather.ts';
@@ -22,11 +24,12 @@ export interface Program {
 }
 
 /** What compiling needs of a plan. */
-export type ProgramPlan = Pick<StagePlan, 'columns' | 'operators' | 'output'>;
+export type ProgramPlan = Pick<StagePlan, 'columns' | 'operators' | 'output' | 'timeZone'>;
 
 /** Compiles the operators of a stage. Costs well under a millisecond per operator. */
 export function compileProgram(plan: ProgramPlan): Program {
-  const runtime = new Runtime();
+  const zone = must(zoneOf(plan.timeZone), () => `the plan names the unknown time zone ${plan.timeZone}`);
+  const runtime = new Runtime(zone);
   const operators = compileOperators(plan, runtime);
   return {
     output: plan.output,
@@ -49,10 +52,10 @@ function compileOperators(plan: ProgramPlan, runtime: Runtime): readonly Operato
   return plan.operators.map((operator, index) => {
     switch (operator.kind) {
       case 'filter':
-        return new Filter(foldConstants(operator.predicate), runtime);
+        return new Filter(foldConstants(operator.predicate, runtime.zone), runtime);
       case 'project':
         return new Project(
-          operator.columns.map((column) => ({ ...column, expr: foldConstants(column.expr) })),
+          operator.columns.map((column) => ({ ...column, expr: foldConstants(column.expr, runtime.zone) })),
           runtime,
         );
       case 'generate':

@@ -14,7 +14,7 @@ import { functionByName } from './functions.ts';
 import { literalToValue } from './literal.ts';
 import { readValue } from './runtime/boxed.ts';
 import { concatBegin } from './runtime/bytes.ts';
-import { raiseExpressionFailed } from './runtime/runtime.ts';
+import { failureOf, raiseExpressionFailed } from './runtime/runtime.ts';
 
 /**
  * How a value lives in generated code. `bool`, `num`, `big`: a JS boolean, number, bigint. `text`: bytes (string and
@@ -64,6 +64,13 @@ export type Result =
   | { readonly same: Val }
   /** JS expression of the value as boxed values have it (null = NULL), for functions over JS values. */
   | { readonly boxed: string };
+
+export interface StrictOptions {
+  /** The body's boxed result may be null. */
+  readonly mayBeNull?: boolean;
+  /** What the body (not an argument) raises becomes NULL. */
+  readonly guarded?: boolean;
+}
 
 export type CallExpr = Extract<Expr, { kind: 'call' }>;
 
@@ -279,10 +286,10 @@ export class Gen {
 
   /**
    * A function that is NULL when any argument is: evaluates the arguments from left to right, stops at the first NULL,
-   * and runs `body` on values that are all there. `mayBeNull`: the body's boxed result may still be null.
+   * and runs `body` on values that are all there.
    */
-  strict(args: readonly Expr[], type: DataType, body: (vals: readonly Val[]) => Result, mayBeNull = false): Val {
-    const nullable = mayBeNull || args.some((arg) => arg.nullable);
+  strict(args: readonly Expr[], type: DataType, body: (vals: readonly Val[]) => Result, options: StrictOptions = {}): Val {
+    const nullable = options.mayBeNull === true || options.guarded === true || args.some((arg) => arg.nullable);
     if (!nullable) {
       const vals = args.map((arg) => this.expr(arg));
       if (vals.every((val) => val.nul === 'false')) return this.#plain(type, body(vals));
@@ -298,8 +305,12 @@ export class Gen {
       this.line(`if (!(${val.nul})) {`);
       depth++;
     }
+    if (options.guarded === true) this.line('try {');
     const result = body(vals);
     this.assignResult(out, result);
+    if (options.guarded === true) {
+      this.line(`} catch (thrown) { if (${this.fn(failureOf)}(thrown) === null) throw thrown; ${out.nul} = true; }`);
+    }
     this.line('}'.repeat(depth));
     return atHome(out, result);
   }
@@ -386,7 +397,7 @@ export class Gen {
   #field(expr: Extract<Expr, { kind: 'field' }>): Val {
     const path = pathOf(expr);
     if (path !== null) return this.#read(path, expr.type, expr.nullable, 'r');
-    return this.strict([expr.input], expr.type, ([input]) => ({ boxed: `${input?.v}[${expr.index}]` }), true);
+    return this.strict([expr.input], expr.type, ([input]) => ({ boxed: `${input?.v}[${expr.index}]` }), { mayBeNull: true });
   }
 
   /**

@@ -195,7 +195,7 @@ export function strictFunction(spec: StrictSpec & { readonly body: (g: Gen, vals
     type: typingOf(spec),
     emit(g, call) {
       if (spec.fails === true) g.fails();
-      return g.strict(call.args, call.type, (vals) => spec.body(g, vals, call), spec.mayBeNull === true);
+      return g.strict(call.args, call.type, (vals) => spec.body(g, vals, call), { mayBeNull: spec.mayBeNull === true });
     },
   };
 }

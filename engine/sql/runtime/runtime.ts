@@ -1,6 +1,7 @@
 import type { DeadLetterReason } from '../../../core/errors.ts';
 import { deadLetterReasons } from '../../../core/errors.ts';
 import type { RowOrigins } from '../../column-batch.ts';
+import type { Zone } from './zone.ts';
 
 /**
  * What an expression raises for a record that it cannot process. Not an Error: it is thrown once per bad record and
@@ -45,6 +46,12 @@ export function failureOf(thrown: unknown): EvalFailure | null {
   return thrown instanceof RangeError ? expressionFailed : null;
 }
 
+/** Methods of Node's buffers that its types leave out: toString without the look at the encoding's name. */
+interface SlicingBuffer extends Buffer {
+  latin1Slice(start: number, end: number): string;
+  utf8Slice(start: number, end: number): string;
+}
+
 const INITIAL_ARENA_BYTES = 64 * 1024;
 const KEPT_ARENA_BYTES = 8 * 1024 * 1024;
 /** Longest text made in one piece; keeps a `repeat` of a record's making from taking the process down. */
@@ -65,8 +72,14 @@ export class Runtime {
   data: Buffer = Buffer.allocUnsafeSlow(INITIAL_ARENA_BYTES);
   used = 0;
   origins: RowOrigins = { topic: '', partition: 0, offset: none, timestampMs: none, index: noInts, record: noInts };
+  /** The session time zone. */
+  readonly zone: Zone;
   #viewed: Uint8Array = this.data;
-  #view: Buffer = this.data;
+  #view = this.data as SlicingBuffer;
+
+  constructor(zone: Zone) {
+    this.zone = zone;
+  }
 
   reset(origins: RowOrigins): void {
     this.used = 0;
@@ -111,7 +124,7 @@ export class Runtime {
   text(data: Uint8Array, start: number, length: number, nonAscii: number): string {
     if (this.#viewed !== data) {
       this.#viewed = data;
-      this.#view = Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+      this.#view = (Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength)) as SlicingBuffer;
     }
     return nonAscii === 0 ? this.#view.latin1Slice(start, start + length) : this.#view.utf8Slice(start, start + length);
   }
@@ -134,7 +147,7 @@ export class Runtime {
       this.l = length;
       this.f = 0;
     } else {
-      this.l = arena.utf8Write(text, at);
+      this.l = arena.write(text, at, 'utf8');
       this.f = 1;
     }
     this.used = at + this.l;

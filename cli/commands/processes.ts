@@ -1,0 +1,121 @@
+/** `weir master|worker|embedded|produce`: options and environment to what the processes take. */
+import { WeirError } from '../../core/errors.ts';
+import { WEIR_VERSION } from '../version.ts';
+
+/** As commander gives them. */
+type Options = Readonly<Record<string, string | undefined>>;
+
+const HOST_DEFAULT = '127.0.0.1';
+
+/** Runs until it is told to stop. */
+export async function runMasterProcess(options: Options): Promise<void> {
+  endWithParent();
+  const { runMaster } = await import('../../master/main.ts');
+  await runMaster({
+    host: setting(options, 'host', 'WEIR_HOST', HOST_DEFAULT),
+    grpcPort: portSetting(options, 'port', 'WEIR_GRPC_PORT', 7077),
+    httpPort: portSetting(options, 'httpPort', 'WEIR_HTTP_PORT', 7080),
+    token: token(options),
+    version: WEIR_VERSION,
+  });
+}
+
+/** Runs until it is told to stop. */
+export async function runWorkerProcess(options: Options): Promise<void> {
+  endWithParent();
+  const { runWorker } = await import('../../worker/main.ts');
+  const threads = setting(options, 'threads', 'WEIR_THREADS', 'auto');
+  const name = setting(options, 'name', 'WEIR_WORKER_NAME', '');
+  await runWorker({
+    master: setting(options, 'master', 'WEIR_MASTER', '127.0.0.1:7077'),
+    host: setting(options, 'host', 'WEIR_HOST', HOST_DEFAULT),
+    httpPort: portSetting(options, 'httpPort', 'WEIR_HTTP_PORT', 7081),
+    token: token(options),
+    version: WEIR_VERSION,
+    ...(threads === 'auto' ? {} : { threads: wholeNumber(threads, '--threads', 1, 256) }),
+    ...(name === '' ? {} : { name }),
+  });
+}
+
+/** Runs until it is told to stop. */
+export async function runEmbeddedProcess(options: Options): Promise<void> {
+  endWithParent();
+  const [{ startEmbedded }, { systemClock }, { makeLog }, { isLoopback }] = await Promise.all([
+    import('../../connectors/embedded/main.ts'),
+    import('../../connectors/system/clock.ts'),
+    import('../../connectors/system/log.ts'),
+    import('../../master/http/listen.ts'),
+  ]);
+  const host = setting(options, 'host', 'WEIR_HOST', HOST_DEFAULT);
+  if (!isLoopback(host)) {
+    throw new WeirError('CONFIG_INVALID', `The embedded process will not listen on ${host}: it asks nobody for a token. Use 127.0.0.1, or Kafka and Cassandra.`);
+  }
+  const stopped = new Promise<NodeJS.Signals>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
+  });
+  const log = makeLog('embedded');
+  const port = portSetting(options, 'port', 'WEIR_EMBEDDED_PORT', 7079);
+  const embedded = await startEmbedded({ host, port, dataDir: options['data'] ?? null, log, clock: systemClock });
+  log.info({ address: embedded.address, dataDir: options['data'] ?? null }, 'embedded started');
+  log.info({ signal: await stopped }, 'stopping');
+  await embedded.close();
+}
+
+/** Runs the producers of these files side by side until they are done or told to stop. */
+export async function runProducerProcess(files: readonly string[], options: Options): Promise<void> {
+  endWithParent();
+  const [{ loadProducer, produce }, { makeConnections }, { systemClock, systemRng }, { makeLog }] = await Promise.all([
+    import('../produce.ts'),
+    import('../../connectors/connections.ts'),
+    import('../../connectors/system/clock.ts'),
+    import('../../connectors/system/log.ts'),
+  ]);
+  const log = makeLog('producer');
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  const producers = await Promise.all(files.map(loadProducer));
+  const connections = makeConnections(process.env, { clock: systemClock, rng: systemRng, log });
+  const writer = connections.logWriter('kafka', {});
+  const { rate, seed = '1', count } = options;
+  const args = {
+    seed: wholeNumber(seed, '--seed', 0, 2 ** 31),
+    ...(rate === undefined ? {} : { rate: wholeNumber(rate, '--rate', 0, 1e9) }),
+    ...(count === undefined ? {} : { count: wholeNumber(count, '--count', 0, Number.MAX_SAFE_INTEGER) }),
+  };
+  try {
+    await Promise.all(producers.map(async (producer) => await produce({ producer, args, writer, clock: systemClock, log, signal: stop.signal })));
+  } finally {
+    await connections.close();
+  }
+}
+
+/**
+ * Under `npm start` stdin is a pipe that nobody writes to: it ends when the parent is gone, however it went, and then
+ * nobody is left to stop this process.
+ */
+function endWithParent(): void {
+  if (process.env['WEIR_END_WITH_PARENT'] === undefined) return;
+  process.stdin.on('end', () => process.kill(process.pid, 'SIGTERM'));
+  process.stdin.resume();
+  process.stdin.unref();
+}
+
+function setting(options: Options, flag: string, variable: string, fallback: string): string {
+  const fromEnvironment = process.env[variable];
+  return options[flag] ?? (fromEnvironment === undefined || fromEnvironment === '' ? fallback : fromEnvironment);
+}
+
+function portSetting(options: Options, flag: string, variable: string, fallback: number): number {
+  return wholeNumber(setting(options, flag, variable, String(fallback)), options[flag] === undefined ? variable : 'the port', 0, 65_535);
+}
+
+/** Throws: USAGE. */
+function wholeNumber(text: string, what: string, min: number, max: number): number {
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new WeirError('USAGE', `${what} is ${text}; it takes a whole number from ${min} to ${max}.`);
+}
+
+function token(options: Options): string {
+  return options['token'] ?? process.env['WEIR_TOKEN'] ?? '';
+}

@@ -1,0 +1,57 @@
+/** Starts the embedded process: what plays Kafka and Cassandra where none is. */
+import { join } from 'node:path';
+import type { Clock } from '../../core/clock.ts';
+import type { Log } from '../../core/ports.ts';
+import { EmbeddedServer } from './server.ts';
+import { StoreHost } from './store-host.ts';
+import { Topics } from './topics.ts';
+
+/** gRPC port unless another is given. */
+export const EMBEDDED_PORT = 7079;
+/** Bytes of records kept in memory before the oldest go. */
+const MEMORY_LOG_BYTES_MAX = 256 * 1024 * 1024;
+
+export interface EmbeddedOptions {
+  readonly host: string;
+  /** 0 = any free one. */
+  readonly port: number;
+  /** null = everything in memory, gone with the process. */
+  readonly dataDir: string | null;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Bytes of records kept over all topics; default 256 MiB in memory, no limit in a directory. */
+  readonly logBytesMax?: number;
+}
+
+export interface EmbeddedProcess {
+  /** `host:port`. */
+  readonly address: string;
+  close(): Promise<void>;
+}
+
+/** Throws: PORT_IN_USE, DATA_DIR_IN_USE, DISK_FULL, VERSION_MISMATCH, CONFIG_INVALID. */
+export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedProcess> {
+  const { host, port, dataDir, log, clock } = options;
+  // The store takes the lock of the directory, so nothing else in it is touched before.
+  const store = await StoreHost.start(dataDir);
+  let topics: Topics | undefined;
+  let server: EmbeddedServer | undefined;
+  const close = async (): Promise<void> => {
+    server?.close();
+    await topics?.close();
+    await store.close();
+  };
+  try {
+    topics = await Topics.open({
+      dir: dataDir === null ? null : join(dataDir, 'topics'),
+      bytesMax: options.logBytesMax ?? (dataDir === null ? MEMORY_LOG_BYTES_MAX : Number.POSITIVE_INFINITY),
+      log,
+    });
+    server = new EmbeddedServer({ topics, store, dataDir, clock, log });
+    const address = `${host}:${await server.listen(host, port)}`;
+    return { address, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

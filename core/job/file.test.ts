@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import fc from 'fast-check';
+import { stringify } from 'yaml';
+import { loadJobFile, locateProblems } from './file.ts';
+import { renderProblems } from './render.ts';
+
+const good = `apiVersion: weir/v1
+kind: Job
+name: users
+sources:
+  users:
+    connector: kafka
+    topic: users_created
+    schema: >
+      id STRING NOT NULL,
+      age INT
+query: |
+  SELECT id,
+         agee
+  FROM users
+sinks:
+  - connector: cassandra
+    keyspace: ks
+    table: users
+    primaryKey: [id]
+`;
+
+/** `line:column message` of every problem. */
+function problemsOf(text: string): string[] {
+  return loadJobFile(text).problems.map(({ line, column, message, hint }) => `${line}:${column} ${message}${hint === undefined ? '' : ` (${hint})`}`);
+}
+
+suite('job file', () => {
+  test('a good file gives the spec with its defaults', () => {
+    const { spec, problems } = loadJobFile(good);
+    assert.deepEqual(problems, []);
+    assert.equal(spec?.name, 'users');
+    assert.equal(spec?.sources['users']?.startingOffsets, 'latest');
+    assert.equal(spec?.query, 'SELECT id,\n       agee\nFROM users\n');
+  });
+
+  test('JSON is read too', () => {
+    const { spec } = loadJobFile(good);
+    const again = loadJobFile(JSON.stringify(spec, null, '\t'));
+    assert.deepEqual(again.problems, []);
+    assert.deepEqual(again.spec, spec);
+  });
+
+  test('every mistake is told at once, in the order of the file', () => {
+    const bad = `apiVersion: weir/v1
+kind: Jo
+name: Users
+sources:
+  users: { connector: kafak, topic: 1 }
+  more:
+    connector: kafka
+    topik: users
+    startingOffsets: erliest
+sinks:
+  - { connector: cassandra, kespace: ks, table: t, primaryKey: [1] }
+trigger: 5 sec
+onBadRecord: { deadLetter: { topc: x } }
+colour: red
+`;
+    assert.deepEqual(problemsOf(bad), [
+      '1:1 query is missing; it takes text',
+      '2:7 kind is "Jo"; it takes Job (did you mean Job?)',
+      '3:7 name: a job name is 1 to 63 of a-z, 0-9 and -, beginning with a letter',
+      '5:23 sources.users.connector is "kafak"; it takes one of kafka (did you mean kafka?)',
+      '8:5 sources.more has no option topik (did you mean topic?)',
+      '9:22 sources.more.startingOffsets is "erliest"; it takes one of earliest, latest, or a map of options (did you mean earliest?)',
+      '11:29 sinks.0 has no option kespace (did you mean keyspace?)',
+      '11:65 sinks.0.primaryKey.0 is 1; it takes text, or a list',
+      '12:10 trigger: a duration is a whole number with a unit: 50ms, 10s, 5m, 1h',
+      '13:30 onBadRecord.deadLetter has no option topc (did you mean topic?)',
+      '14:1 a job has no option colour (options here: apiVersion, kind, name, sources, query, sinks, outputMode, trigger, onBadRecord, onNullValue, timeZone)',
+    ]);
+  });
+
+  test('mistakes of YAML have their place', () => {
+    assert.deepEqual(problemsOf('name: a\nname: b\n'), ['2:1 this key stands here twice']);
+    assert.deepEqual(problemsOf('a: 1\n---\nb: 2\n'), ['2:1 one job per file: a second document begins here']);
+    assert.equal(problemsOf('a:\n\tb: 1\n').length > 0, true);
+  });
+
+  test('what is no job at all is one problem', () => {
+    for (const text of ['', 'hello', '[1, 2]', '42', '# only a comment\n', '\u0000']) assert.equal(loadJobFile(text).problems.length >= 1, true, JSON.stringify(text));
+  });
+
+  test('names that would reach a prototype are refused', () => {
+    const text = good.replace('  users:\n    connector', '  __proto__:\n    connector');
+    assert.deepEqual(problemsOf(text), ['5:3 __proto__ cannot be a name']);
+    assert.equal(Object.hasOwn(Object.prototype, 'connector'), false);
+  });
+
+  test('repeated anchors cannot blow up', () => {
+    const lines = ['a0: &a0 [x, x]'];
+    for (let n = 1; n < 30; n++) lines.push(`a${n}: &a${n} [*a${n - 1}, *a${n - 1}]`);
+    assert.equal(loadJobFile(lines.join('\n')).spec, null);
+  });
+
+  test('any text gives a spec or problems, each with a place', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom('a', ':', ' ', '\n', '-', '"', "'", '{', '}', '[', ']', '|', '&', '*', '#', '\t') })), (text) => {
+        const { spec, problems } = loadJobFile(text);
+        assert.equal(spec === null, problems.length > 0);
+        for (const { line, column } of problems) assert.ok((line ?? 0) >= 1 && (column ?? 0) >= 1);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+suite('places within texts', () => {
+  const located = (text: string, path: string, sqlOffset: number, sqlLength = 1): string | undefined => {
+    const { positions } = loadJobFile(text);
+    const [problem] = locateProblems(positions, [{ path, message: 'm', sqlOffset, sqlLength }]);
+    return `${problem?.line}:${problem?.column}`;
+  };
+
+  test('in a literal block', () => {
+    assert.equal(located(good, 'query', 'SELECT id,\n       agee'.indexOf('agee'), 4), '13:10');
+    assert.equal(located(good, 'query', 0), '12:3');
+  });
+
+  test('in a folded block', () => {
+    assert.equal(located(good, 'sources.users.schema', 'id STRING NOT NULL, age INT'.indexOf('age'), 3), '10:7');
+  });
+
+  test('in plain, quoted and escaped text', () => {
+    const at = (yaml: string, offset: number): string | undefined => located(`query: ${yaml}\n`, 'query', offset);
+    assert.equal(at('SELECT a FROM t', 7), '1:15');
+    assert.equal(at("'it''s x'", 5), '1:15');
+    assert.equal(at('"a\\tb\\u0041c"', 4), '1:19');
+    assert.equal(at('SELECT a\n  FROM t', 9), '2:3');
+  });
+
+  test('at the end of the text', () => {
+    const text = 'query: |\n  SELECT\nname: x\n';
+    assert.equal(located(text, 'query', 'SELECT\n'.length), '2:9');
+    assert.equal(located('query: SELECT a', 'query', 8), '1:16');
+  });
+
+  test('a character that is not white space maps to itself, in any style', () => {
+    const word = fc.string({ unit: fc.constantFrom('a', 'b', '(', "'", '"', ',', '\\', 'é', '😀', '=', '%'), minLength: 1, maxLength: 6 });
+    const value = fc.array(fc.tuple(word, fc.constantFrom(' ', '\n', '  ', '\n\n', ' \n')), { minLength: 1, maxLength: 8 }).map((parts) => parts.flat().join('').trim());
+    const style = fc.constantFrom('BLOCK_LITERAL', 'BLOCK_FOLDED', 'QUOTE_DOUBLE', 'QUOTE_SINGLE', 'PLAIN');
+    fc.assert(
+      fc.property(value, style, fc.nat(), (text, defaultStringType, random) => {
+        const file = stringify({ name: 'x', query: text }, { defaultStringType, defaultKeyType: 'PLAIN', lineWidth: 30 });
+        const offset = random % text.length;
+        const char = text[offset] ?? '';
+        if (/\s/.test(char)) return;
+        const [problem] = locateProblems(loadJobFile(file).positions, [{ path: 'query', message: 'm', sqlOffset: offset, sqlLength: 1 }]);
+        const found = file.split('\n')[(problem?.line ?? 0) - 1]?.slice((problem?.column ?? 0) - 1) ?? '';
+        // Within quotes a backslash or a quote may stand before its character.
+        assert.ok(found.startsWith(char) || found.startsWith('\\'), `${JSON.stringify(file)} at ${offset}: ${found}`);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
+
+suite('rendering', () => {
+  test('place, message, line, caret and hint', () => {
+    const { positions } = loadJobFile(good);
+    const offset = 'SELECT id,\n       '.length;
+    const problems = locateProblems(positions, [{ path: 'query', message: 'there is no column agee', hint: 'did you mean age?', sqlOffset: offset, sqlLength: 4 }]);
+    assert.equal(
+      renderProblems('jobs/x.yaml', good, problems),
+      ['jobs/x.yaml:13:10 there is no column agee', '  13 |          agee', '     |          ^^^^', '  hint: did you mean age?'].join('\n'),
+    );
+  });
+
+  test('control characters of the file do not reach the terminal', () => {
+    const text = `name: "x\n\u001b[2Jevil"\n`;
+    assert.doesNotMatch(renderProblems('f', text, [{ path: '', message: 'm\u001b[31m', line: 2, column: 1 }]), /\u001b/);
+  });
+
+  test('a problem without a place still says the file', () => {
+    assert.equal(renderProblems('f.yaml', '', [{ path: 'query', message: 'wrong' }]), 'f.yaml wrong');
+  });
+});

@@ -1,0 +1,59 @@
+/** Code of CAST: short ways for what jobs do often, {@link castValue} for the rest. */
+import type { Expr } from '../../core/ast.ts';
+import type { DataType } from '../../core/types.ts';
+import { type Gen, type Result, reprOf, type Val } from './codegen.ts';
+import { castNeverFails, isFractional, isIntegral } from './coercion.ts';
+import { castValue } from './runtime/casts.ts';
+import { checkByte, checkInt, checkLong, checkShort, doubleToInt, doubleToLong } from './runtime/numbers.ts';
+
+export function emitCast(g: Gen, expr: Extract<Expr, { kind: 'cast' }>): Val {
+  const { input, type: to } = expr;
+  const from = input.type;
+  if (from.kind === 'null') {
+    g.expr(input);
+    return g.nullVal(to);
+  }
+  const fails = !castNeverFails(from, to);
+  if (fails && expr.mode === 'ansi') g.fails();
+  return g.strict([input], to, ([val]) => castCode(g, val as Val, from, to), { guarded: fails && expr.mode === 'try' });
+}
+
+function castCode(g: Gen, val: Val, from: DataType, to: DataType): Result {
+  return shortWay(g, val, from, to) ?? { boxed: `${g.fn(castValue)}(${g.boxed(val)}, ${g.constant(from)}, ${g.constant(to)}, rt.zone)` };
+}
+
+function shortWay(g: Gen, val: Val, from: DataType, to: DataType): Result | undefined {
+  if ((from.kind === 'binary' && to.kind === 'string') || (from.kind === 'string' && to.kind === 'binary')) {
+    return { same: { ...val, type: to } };
+  }
+  if (isIntegral(from) || isFractional(from)) return numberToNumber(g, val, from, to);
+  if (from.kind === 'boolean' && isIntegral(to)) return { value: reprOf(to) === 'big' ? `(${val.v} ? 1n : 0n)` : `(${val.v} ? 1 : 0)` };
+  return undefined;
+}
+
+const checks = { tinyint: checkByte, smallint: checkShort, int: checkInt } as const;
+const widths: Partial<Record<DataType['kind'], number>> = { tinyint: 1, smallint: 2, int: 3, bigint: 4 };
+
+function numberToNumber(g: Gen, val: Val, from: DataType, to: DataType): Result | undefined {
+  const plain = from.kind === 'bigint' ? `Number(${val.v})` : val.v;
+  switch (to.kind) {
+    case 'boolean':
+      return { value: from.kind === 'bigint' ? `${val.v} !== 0n` : `${val.v} !== 0` };
+    case 'double':
+      return { value: plain };
+    case 'float':
+      return { value: `Math.fround(${plain})` };
+    case 'bigint':
+      if (isFractional(from)) return { value: `${g.fn(doubleToLong)}(${val.v})` };
+      return { value: from.kind === 'bigint' ? `${g.fn(checkLong)}(${val.v})` : `BigInt(${val.v})` };
+    case 'tinyint':
+    case 'smallint':
+    case 'int': {
+      if (isFractional(from)) return { value: `${g.fn(checks[to.kind])}(${g.fn(doubleToInt)}(${val.v}))` };
+      if ((widths[from.kind] ?? 9) <= (widths[to.kind] ?? 0)) return { value: val.v };
+      return { value: `${g.fn(checks[to.kind])}(${plain})` };
+    }
+    default:
+      return undefined;
+  }
+}

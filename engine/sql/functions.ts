@@ -1,0 +1,32 @@
+/** The table of functions: what a query may call, and what every call of a typed tree is compiled by. */
+import { assert } from '../../core/assert.ts';
+import { operators } from './functions/operators.ts';
+import { stringFunctions } from './functions/strings.ts';
+import type { FunctionDef } from './function-table.ts';
+
+const definitions: readonly FunctionDef[] = [...operators, ...stringFunctions];
+
+const byName = new Map<string, FunctionDef>();
+for (const definition of definitions) {
+  for (const name of [definition.name, ...definition.aliases]) {
+    assert(!byName.has(name), () => `two functions are called ${name}`);
+    byName.set(name, definition);
+  }
+}
+
+/** The function of a name or alias, written small. */
+export function functionByName(name: string): FunctionDef | undefined {
+  return byName.get(name);
+}
+
+/** All functions, in the order of the reference page. */
+export function allFunctions(): readonly FunctionDef[] {
+  return definitions;
+}
+
+/** Names that a query may write as a call, aliases included; operators are not. */
+export function callableNames(): readonly string[] {
+  return [...byName.keys()].filter((name) => /^[a-z]/.test(name) && !operatorWords.has(name));
+}
+
+const operatorWords: ReadonlySet<string> = new Set(['and', 'or', 'not', 'in', 'div']);

@@ -1,0 +1,198 @@
+/**
+ * A pretend MetaStore: one linearizable copy of the job rows, max-registers of lane positions. Its clients see unknown
+ * outcomes, changes applied after they gave up, and changes applied twice.
+ */
+import { WeirError } from '../../core/errors.ts';
+import type { JobName, Run } from '../../core/ids.ts';
+import { laneId } from '../../core/ids.ts';
+import type { CasOutcome, JobRow, LaneKey, LaneRow, MetaStore } from '../../core/meta.ts';
+import { assert } from '../../core/assert.ts';
+import type { SimNode, Simulation } from './kernel.ts';
+import type { SimNetwork } from './network.ts';
+
+export const META_SERVER = 'meta';
+const REQUEST_TIMEOUT_MS = 800;
+
+/** What checkers are told. */
+export interface MetaWatcher {
+  jobChanged(row: JobRow, before: JobRow | undefined): void;
+  /** Called for every delivered write, also one that changes nothing. */
+  laneWritten(row: LaneRow, before: LaneRow | undefined): void;
+  /** `node` was answered with this row; its request left at `sentAt` (virtual ms). */
+  ownershipRead(node: SimNode, row: JobRow, sentAt: number): void;
+}
+
+/** How the server behaves: `lastWrite` breaks the max-register on purpose. */
+export interface MetaBehaviour {
+  readonly lastWriteWins: boolean;
+}
+
+export class SimMetaServer {
+  readonly #jobs = new Map<JobName, JobRow>();
+  /** What QUORUM reads see: a change that nobody was told of may still be invisible to them. */
+  readonly #readable = new Map<JobName, JobRow>();
+  readonly #lanes = new Map<string, LaneRow>();
+  readonly #definitions = new Map<string, string>();
+  readonly #behaviour: MetaBehaviour;
+  watcher: MetaWatcher | null = null;
+
+  constructor(behaviour: MetaBehaviour) {
+    this.#behaviour = behaviour;
+  }
+
+  listJobs(): JobName[] {
+    return [...this.#jobs.keys()];
+  }
+
+  job(name: JobName): JobRow | undefined {
+    return this.#jobs.get(name);
+  }
+
+  /** A linearizable read completes what was in flight. */
+  readJob(name: JobName): JobRow | undefined {
+    this.publish(name);
+    return this.#jobs.get(name);
+  }
+
+  readOwnership(name: JobName): JobRow | undefined {
+    return this.#readable.get(name);
+  }
+
+  /** From now on every reader sees the row as it is. */
+  publish(name: JobName): void {
+    const row = this.#jobs.get(name);
+    if (row === undefined) this.#readable.delete(name);
+    else this.#readable.set(name, row);
+  }
+
+  cas(expectedVer: number, next: JobRow): CasOutcome<JobRow> {
+    assert(next.ver === expectedVer + 1, () => `change from version ${expectedVer} to ${next.ver}`);
+    const before = this.readJob(next.name);
+    if ((before?.ver ?? 0) !== expectedVer) return { kind: 'rejected', current: before };
+    const row = structuredClone(next);
+    this.#jobs.set(next.name, row);
+    this.watcher?.jobChanged(row, before);
+    return { kind: 'applied' };
+  }
+
+  delete(name: JobName, expectedVer: number): CasOutcome<JobRow> {
+    const before = this.readJob(name);
+    if ((before?.ver ?? 0) !== expectedVer) return { kind: 'rejected', current: before };
+    this.#jobs.delete(name);
+    this.publish(name);
+    return { kind: 'applied' };
+  }
+
+  putDefinition(hash: string, text: string): void {
+    this.#definitions.set(hash, text);
+  }
+
+  definition(hash: string): string | undefined {
+    return this.#definitions.get(hash);
+  }
+
+  lane(key: LaneKey): LaneRow | undefined {
+    return this.#lanes.get(laneKeyText(key));
+  }
+
+  lanes(job: JobName, run: Run): LaneRow[] {
+    return [...this.#lanes.values()].filter((row) => row.job === job && row.run === run);
+  }
+
+  writeLane(row: LaneRow): void {
+    const key = laneKeyText(row);
+    const before = this.#lanes.get(key);
+    this.watcher?.laneWritten(row, before);
+    if (this.#behaviour.lastWriteWins || before === undefined || row.position.nextOffset > before.position.nextOffset) this.#lanes.set(key, row);
+  }
+}
+
+function laneKeyText(key: LaneKey): string {
+  return `${key.job}/${key.run}/${laneId(key)}`;
+}
+
+/** One process's client. */
+export class SimMetaStore implements MetaStore {
+  readonly #sim: Simulation;
+  readonly #network: SimNetwork;
+  readonly #server: SimMetaServer;
+  readonly #node: SimNode;
+
+  constructor(sim: Simulation, network: SimNetwork, server: SimMetaServer, node: SimNode) {
+    this.#sim = sim;
+    this.#network = network;
+    this.#server = server;
+    this.#node = node;
+  }
+
+  #call<T>(write: boolean, apply: () => T): Promise<T> {
+    const unavailable = (): WeirError => new WeirError('STORE_UNAVAILABLE', 'the simulated store does not answer');
+    return this.#network.request({ client: this.#node, server: META_SERVER, timeoutMs: REQUEST_TIMEOUT_MS, write, unavailable }, apply);
+  }
+
+  async prepare(): Promise<void> {
+    await this.#call(false, () => undefined);
+  }
+
+  listJobs(): Promise<JobName[]> {
+    return this.#call(false, () => this.#server.listJobs());
+  }
+
+  readJob(name: JobName): Promise<JobRow | undefined> {
+    return this.#call(false, () => this.#server.readJob(name));
+  }
+
+  async readOwnership(name: JobName): Promise<JobRow | undefined> {
+    const sentAt = this.#sim.now;
+    const row = await this.#call(false, () => this.#server.readOwnership(name));
+    if (row !== undefined) this.#server.watcher?.ownershipRead(this.#node, row, sentAt);
+    return row;
+  }
+
+  async casJob(expectedVer: number, next: JobRow): Promise<CasOutcome<JobRow>> {
+    return this.#change(next.name, () => this.#server.cas(expectedVer, next));
+  }
+
+  async deleteJob(name: JobName, expectedVer: number): Promise<CasOutcome<JobRow>> {
+    return this.#change(name, () => this.#server.delete(name, expectedVer));
+  }
+
+  /** Readers see the change when its outcome is on its way back, or some time later when nobody learns of it. */
+  async #change(name: JobName, apply: () => CasOutcome<JobRow>): Promise<CasOutcome<JobRow>> {
+    try {
+      const outcome = await this.#call(true, () => {
+        const result = apply();
+        if (result.kind === 'applied') this.#sim.at(this.#network.latency() * 100, null, () => this.#server.publish(name));
+        return result;
+      });
+      if (outcome.kind === 'applied') this.#server.publish(name);
+      return outcome;
+    } catch (cause) {
+      return { kind: 'unknown', cause };
+    }
+  }
+
+  async putDefinition(hash: string, text: string): Promise<void> {
+    await this.#call(true, () => this.#server.putDefinition(hash, text));
+  }
+
+  getDefinition(hash: string): Promise<string | undefined> {
+    return this.#call(false, () => this.#server.definition(hash));
+  }
+
+  readLane(key: LaneKey): Promise<LaneRow | undefined> {
+    return this.#call(false, () => this.#server.lane(key));
+  }
+
+  readLanes(job: JobName, run: Run): Promise<LaneRow[]> {
+    return this.#call(false, () => this.#server.lanes(job, run));
+  }
+
+  async writeLane(row: LaneRow): Promise<void> {
+    await this.#call(true, () => this.#server.writeLane(row));
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
