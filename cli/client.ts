@@ -41,11 +41,20 @@ export class MasterClient {
   }
 
   /** A refused file comes back as an outcome, not as an error. */
-  async apply(name: string, text: string, options: { readonly dryRun: boolean; readonly start?: string }): Promise<ApplyOutcome> {
+  async apply(
+    name: string,
+    text: string,
+    options: { readonly dryRun: boolean; readonly start?: string },
+  ): Promise<ApplyOutcome> {
     const query = new URLSearchParams();
     if (options.dryRun) query.set('dryRun', 'true');
     if (options.start !== undefined) query.set('start', options.start);
-    const answer = await this.#send('PUT', `/v1/jobs/${encodeURIComponent(name)}?${query.toString()}`, text, 'application/yaml');
+    const answer = await this.#send(
+      'PUT',
+      `/v1/jobs/${encodeURIComponent(name)}?${query.toString()}`,
+      text,
+      'application/yaml',
+    );
     const problems = problemsOf(answer.body);
     if (answer.status === 422 && problems !== undefined) return { kind: 'refused', problems };
     return this.#value<ApplyOutcome>(answer);
@@ -71,7 +80,10 @@ export class MasterClient {
     if (answer.status < 400) return answer.body as T;
     const { code, detail } = (answer.body ?? {}) as { code?: string; detail?: string };
     if (code === undefined || !Object.hasOwn(errorTable, code)) {
-      throw new WeirError('MASTER_UNREACHABLE', `What answers at ${this.#target.address} is no master of Weir (HTTP status ${answer.status}).`);
+      throw new WeirError(
+        'MASTER_UNREACHABLE',
+        `What answers at ${this.#target.address} is no master of Weir (HTTP status ${answer.status}).`,
+      );
     }
     throw new WeirError(code as ErrorCode, detail ?? errorTable[code as ErrorCode].text);
   }
@@ -90,7 +102,9 @@ export class MasterClient {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.on('error', answered.reject);
-      response.on('end', () => answered.resolve({ status: response.statusCode ?? 0, body: parseBody(Buffer.concat(chunks).toString()) }));
+      response.on('end', () =>
+        answered.resolve({ status: response.statusCode ?? 0, body: parseBody(Buffer.concat(chunks).toString()) }),
+      );
     });
     outgoing.on('error', answered.reject);
     outgoing.end(body);
@@ -104,7 +118,8 @@ export class MasterClient {
 
 function unreachableMaster(address: string, cause: unknown): WeirError {
   const { code, name } = cause as { code?: string; name?: string };
-  const why = name === 'TimeoutError' || name === 'AbortError' ? 'no answer in a minute' : (code ?? 'connection failed');
+  const why =
+    name === 'TimeoutError' || name === 'AbortError' ? 'no answer in a minute' : (code ?? 'connection failed');
   const remedy = 'start one with "npm start" or "weir master", or name another with --address or WEIR_ADDRESS.';
   return new WeirError('MASTER_UNREACHABLE', `No master answers at ${address} (${why}); ${remedy}`, { cause });
 }

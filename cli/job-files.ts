@@ -17,7 +17,8 @@ export function readJobFiles(paths: readonly string[]): JobFileText[] {
 function expand(path: string): string[] {
   if (path === '-' || statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return [path];
   const names = readdirSync(path).filter((name) => /\.(ya?ml|json)$/.test(name) && !/\.test\.\w+$/.test(name));
-  if (names.length === 0) throw new WeirError('NOT_FOUND', `The folder ${path} holds no job files (*.yaml, *.yml, *.json).`);
+  if (names.length === 0)
+    throw new WeirError('NOT_FOUND', `The folder ${path} holds no job files (*.yaml, *.yml, *.json).`);
   return names.toSorted().map((name) => join(path, name));
 }
 
@@ -25,6 +26,10 @@ function read(path: string): string {
   try {
     return readFileSync(path === '-' ? 0 : path, 'utf8').replace(/^\ufeff/, '');
   } catch (cause) {
-    throw new WeirError('NOT_FOUND', `The job file ${path} cannot be read (${(cause as NodeJS.ErrnoException).code}).`, { cause });
+    throw new WeirError(
+      'NOT_FOUND',
+      `The job file ${path} cannot be read (${(cause as NodeJS.ErrnoException).code}).`,
+      { cause },
+    );
   }
 }

@@ -13,13 +13,20 @@ after(() => rmSync(base, { recursive: true, force: true }));
 /** A pretend Node that tells its version and otherwise prints how it was called. */
 function fakeNode(path: string, version: string): void {
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, `#!/bin/sh\nif [ "$1" = --version ]; then echo ${version}; else echo "${version} cache=$NODE_COMPILE_CACHE" "$@"; fi\n`);
+  writeFileSync(
+    path,
+    `#!/bin/sh\nif [ "$1" = --version ]; then echo ${version}; else echo "${version} cache=$NODE_COMPILE_CACHE" "$@"; fi\n`,
+  );
   chmodSync(path, 0o755);
 }
 
 interface Place {
   readonly root: string;
-  readonly run: (...args: string[]) => { readonly status: number | null; readonly stdout: string; readonly stderr: string };
+  readonly run: (...args: string[]) => {
+    readonly status: number | null;
+    readonly stdout: string;
+    readonly stderr: string;
+  };
 }
 
 /** An installation in `folder`, with a system Node of this version or none. */
@@ -30,10 +37,14 @@ function place(name: string, folder: string, systemNode: string | null, main: st
   writeFileSync(join(root, main), '');
   const bin = join(base, name, 'system');
   mkdirSync(bin, { recursive: true });
-  for (const tool of ['dirname', 'readlink', 'sh']) symlinkSync(spawnSync('which', [tool]).stdout.toString().trim(), join(bin, tool));
+  for (const tool of ['dirname', 'readlink', 'sh'])
+    symlinkSync(spawnSync('which', [tool]).stdout.toString().trim(), join(bin, tool));
   if (systemNode !== null) fakeNode(join(bin, 'node'), systemNode);
   const run: Place['run'] = (...args) => {
-    const done = spawnSync(join(root, 'weir'), args, { env: { PATH: bin, HOME: join(base, name, 'home') }, encoding: 'utf8' });
+    const done = spawnSync(join(root, 'weir'), args, {
+      env: { PATH: bin, HOME: join(base, name, 'home') },
+      encoding: 'utf8',
+    });
     return { status: done.status, stdout: done.stdout.trim(), stderr: done.stderr.trim() };
   };
   return { root, run };
@@ -43,7 +54,10 @@ suite('weir launcher', () => {
   test('the Node of the package comes before the system’s', () => {
     const { root, run } = place('own', 'weir', 'v26.0.0', 'cli/main.ts');
     fakeNode(join(root, 'node_modules/.bin/node'), 'v24.21.0');
-    assert.equal(run('get', 'a b').stdout, `v24.21.0 cache=${base}/own/home/.cache/weir/compile --disable-warning=ExperimentalWarning ${root}/cli/main.ts get a b`);
+    assert.equal(
+      run('get', 'a b').stdout,
+      `v24.21.0 cache=${base}/own/home/.cache/weir/compile --disable-warning=ExperimentalWarning ${root}/cli/main.ts get a b`,
+    );
   });
 
   test('as a dependency it finds the Node hoisted beside it, and built files', () => {
@@ -68,7 +82,11 @@ suite('weir launcher', () => {
   });
 
   test('without any it says one sentence and fails', () => {
-    for (const [name, system] of [['none', null], ['ancient', 'v20.20.2'], ['odd', 'garbage']] as const) {
+    for (const [name, system] of [
+      ['none', null],
+      ['ancient', 'v20.20.2'],
+      ['odd', 'garbage'],
+    ] as const) {
       const { status, stderr } = place(name, 'weir', system, 'cli/main.ts').run('get', 'jobs');
       assert.equal(status, 1);
       assert.match(stderr, /^weir: no Node\.js 22\.18 or newer was found; run "npm ci" .*\.$/);

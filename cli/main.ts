@@ -3,6 +3,9 @@
  * `weir --help` and completion stay instant.
  */
 import { Command, CommanderError, Option } from 'commander';
+import type { ApplyOptions, WaitOptions } from './commands/jobs.ts';
+import type { LogsOptions } from './commands/logs.ts';
+import type { DevOptions } from './dev/options.ts';
 import type { GlobalOptions } from './settings.ts';
 import { exitCodeOf, exitCodes } from './exit.ts';
 
@@ -39,9 +42,13 @@ type Add = <O = GlobalOptions>(usage: string, description: string, action: Actio
 function addJobCommands(add: Add): void {
   const jobs = async (): Promise<typeof import('./commands/jobs.ts')> => await import('./commands/jobs.ts');
   const timeout = (): Option => new Option('--timeout <duration>', 'how long to wait').default(TIMEOUT_DEFAULT);
-  add<import('./commands/jobs.ts').ApplyOptions>('apply <file...>', 'create jobs or change them; the same file twice changes nothing', async (files, options) => {
-    return await (await jobs()).apply(files, options);
-  })
+  add<ApplyOptions>(
+    'apply <file...>',
+    'create jobs or change them; the same file twice changes nothing',
+    async (files, options) => {
+      return await (await jobs()).apply(files, options);
+    },
+  )
     .alias('submit')
     .option('--dry-run', 'check only, change nothing')
     .option('--wait', 'until the jobs run (availableNow: until they are finished)')
@@ -53,29 +60,48 @@ function addJobCommands(add: Add): void {
     ['start', 'go on with stopped, failed or finished jobs where they stood'],
   ] as const;
   for (const [action, description] of actions) {
-    add<import('./commands/jobs.ts').WaitOptions>(`${action} <job...>`, description, async (names, options) => await (await jobs()).act(action, names, options))
+    add<WaitOptions>(
+      `${action} <job...>`,
+      description,
+      async (names, options) => await (await jobs()).act(action, names, options),
+    )
       .option('--no-wait', 'do not wait until it is so')
       .addOption(timeout());
   }
-  add<import('./commands/jobs.ts').WaitOptions>('delete <job...>', 'stop jobs and forget them; tables and topics stay', async (names, options) => {
+  add<WaitOptions>('delete <job...>', 'stop jobs and forget them; tables and topics stay', async (names, options) => {
     await (await jobs()).remove(names, options);
   }).addOption(timeout());
-  add('lint <file...>', 'check job files without a cluster', async (files, options) => (await import('./commands/check-jobs.ts')).lint(files, options));
-  add('explain <file>', 'show how a job file would run', async ([file = ''], options) => (await import('./commands/check-jobs.ts')).explain(file, options));
+  add('lint <file...>', 'check job files without a cluster', async (files, options) =>
+    (await import('./commands/check-jobs.ts')).lint(files, options),
+  );
+  add('schema', 'print the JSON Schema of job files, for editors', async () =>
+    (await import('./commands/check-jobs.ts')).schema(),
+  );
+  add('explain <file>', 'show how a job file would run', async ([file = ''], options) =>
+    (await import('./commands/check-jobs.ts')).explain(file, options),
+  );
 }
 
 function addLookCommands(add: Add): void {
   const look = async (): Promise<typeof import('./commands/look.ts')> => await import('./commands/look.ts');
-  add('get <what> [name]', 'list jobs or workers', async ([what = '', name], options) => await (await look()).get(what, name, options));
+  add(
+    'get <what> [name]',
+    'list jobs or workers',
+    async ([what = '', name], options) => await (await look()).get(what, name, options),
+  );
   add('describe <kind> <name>', 'show a job in full: describe job NAME', async ([kind = '', name = ''], options) => {
     await (await look()).describe(kind, name, options);
   });
   add('query <cql>', 'ask the tables: SELECT, DESCRIBE KEYSPACES, DESCRIBE TABLES', async ([cql = ''], options) => {
     await (await look()).query(cql, options);
   });
-  add<import('./commands/logs.ts').LogsOptions>('logs [what]', 'logs of a running "npm start": master, worker, embedded or a job', async ([what], options) => {
-    await (await import('./commands/logs.ts')).logs(what, options);
-  })
+  add<LogsOptions>(
+    'logs [what]',
+    'logs of a running "npm start": master, worker, embedded or a job',
+    async ([what], options) => {
+      await (await import('./commands/logs.ts')).logs(what, options);
+    },
+  )
     .option('-f, --follow', 'go on as lines are written')
     .option('--tail <lines>', 'only the last lines', '200');
 }
@@ -95,15 +121,23 @@ function addProcessCommands(add: Add): void {
     .option('--http-port <port>', 'port for health and metrics (env WEIR_HTTP_PORT, default 7081)')
     .option('--threads <count>', 'threads for stage code (env WEIR_THREADS, default: one per core)')
     .option('--name <name>', 'name in lists and logs (env WEIR_WORKER_NAME)');
-  add<Readonly<Record<string, string | undefined>>>('embedded', 'run the process that plays Kafka and Cassandra', async (_, options) => {
-    await (await import('./commands/processes.ts')).runEmbeddedProcess(options);
-  })
+  add<Readonly<Record<string, string | undefined>>>(
+    'embedded',
+    'run the process that plays Kafka and Cassandra',
+    async (_, options) => {
+      await (await import('./commands/processes.ts')).runEmbeddedProcess(options);
+    },
+  )
     .option('--host <address>', 'address to listen on (env WEIR_HOST, default 127.0.0.1)')
     .option('--port <port>', 'port to listen on, gRPC (env WEIR_EMBEDDED_PORT, default 7079)')
     .option('--data <dir>', 'keep data there; without it they live in memory');
-  add<import('./dev/options.ts').DevOptions>('dev', 'run a whole cluster with the example jobs on this machine (= npm start)', async (_, options) => {
-    return await (await import('./dev/dev.ts')).dev(options);
-  })
+  add<DevOptions>(
+    'dev',
+    'run a whole cluster with the example jobs on this machine (= npm start)',
+    async (_, options) => {
+      return await (await import('./dev/dev.ts')).dev(options);
+    },
+  )
     .option('--data <dir>', 'keep data there and go on where they stand; without it they live in memory')
     .option('--rate <n>', 'users produced per second', '1000')
     .option('--workers <n>', 'worker processes', '2')
@@ -113,9 +147,13 @@ function addProcessCommands(add: Add): void {
     .option('--grpc-port <port>', 'master for workers', '7077')
     .option('--embedded-port <port>', 'embedded topics and tables', '7079')
     .option('--seed <text>', 'seed of the produced data');
-  add<Readonly<Record<string, string | undefined>>>('produce <file...>', 'run producers of test data: jobs/producers/*.ts', async (files, options) => {
-    await (await import('./commands/processes.ts')).runProducerProcess(files, options);
-  })
+  add<Readonly<Record<string, string | undefined>>>(
+    'produce <file...>',
+    'run producers of test data: jobs/producers/*.ts',
+    async (files, options) => {
+      await (await import('./commands/processes.ts')).runProducerProcess(files, options);
+    },
+  )
     .option('--rate <n>', 'records per second; 0 = as fast as it goes')
     .option('--count <n>', 'end after so many records')
     .option('--seed <text>', 'the same seed gives the same records');
@@ -141,5 +179,7 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 // A closed pipe (weir get jobs | head -1) is the reader's wish, not an error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? exitCodes.ok : exitCodes.failed));
+process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+  process.exit(error.code === 'EPIPE' ? exitCodes.ok : exitCodes.failed),
+);
 process.exitCode = await main(process.argv.slice(2));

@@ -14,10 +14,19 @@ export function tell(text: string): void {
 }
 
 /** Columns padded to their widest cell, two spaces between; on a terminal cut to its width. */
-export function formatTable(heads: readonly string[], rows: readonly (readonly string[])[], width = terminalWidth()): string {
+export function formatTable(
+  heads: readonly string[],
+  rows: readonly (readonly string[])[],
+  width = terminalWidth(),
+): string {
   const cells = [heads, ...rows].map((row) => row.map(oneLine));
   const widths = heads.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)));
-  const lines = cells.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd());
+  const lines = cells.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
   return lines.map((line) => (line.length > width ? `${line.slice(0, width - 1)}…` : line)).join('\n');
 }
 
@@ -28,7 +37,9 @@ export function terminalWidth(): number {
 
 /** Control characters are made visible, since data must not drive a terminal. */
 export function oneLine(text: string): string {
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, (char) => (char.charCodeAt(0) < 32 ? String.fromCharCode(0x2400 + char.charCodeAt(0)) : '\ufffd'));
+  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, (char) =>
+    char.charCodeAt(0) < 32 ? String.fromCharCode(0x2400 + char.charCodeAt(0)) : '\ufffd',
+  );
 }
 
 /** A value of a query result as a cell. */

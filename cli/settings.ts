@@ -28,7 +28,8 @@ export function target(options: GlobalOptions): Target {
 
 function normalAddress(text: string): string {
   const full = /^https?:\/\//.test(text) ? text : `http://${text}`;
-  if (!URL.canParse(full)) throw new WeirError('USAGE', `The address ${text} is not a URL; it looks like ${DEFAULT_ADDRESS}.`);
+  if (!URL.canParse(full))
+    throw new WeirError('USAGE', `The address ${text} is not a URL; it looks like ${DEFAULT_ADDRESS}.`);
   return full.replace(/\/+$/, '');
 }
 
@@ -84,12 +85,21 @@ function readText(path: string): string | undefined {
   }
 }
 
+/** Where Node keeps compiled code between starts; the launcher uses the same. */
+export function compileCacheFolder(): string {
+  return (
+    process.env['NODE_COMPILE_CACHE'] ??
+    join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'weir', 'compile')
+  );
+}
+
 export type OutputFormat = 'table' | 'wide' | 'json' | 'name';
 
 /** Throws: USAGE. */
 export function outputFormat(options: GlobalOptions, allowed: readonly OutputFormat[]): OutputFormat {
   const wanted = options.output ?? process.env['WEIR_OUTPUT'] ?? 'table';
   const format = allowed.find((name) => name === wanted);
-  if (format === undefined) throw new WeirError('USAGE', `This command has no output format ${wanted}; it has ${allowed.join(', ')}.`);
+  if (format === undefined)
+    throw new WeirError('USAGE', `This command has no output format ${wanted}; it has ${allowed.join(', ')}.`);
   return format;
 }

@@ -12,7 +12,8 @@ interface Manifest {
 export function packageRoot(): string {
   for (let folder = import.meta.dirname; ; folder = dirname(folder)) {
     if (readManifest(folder)?.name === 'weir') return folder;
-    if (folder === dirname(folder)) throw new WeirError('INTERNAL', 'The package of Weir has lost its package.json; install it again.');
+    if (folder === dirname(folder))
+      throw new WeirError('INTERNAL', 'The package of Weir has lost its package.json; install it again.');
   }
 }
 

@@ -90,7 +90,8 @@ export class JobService {
     const file = loadJobFile(text);
     if (file.spec === null) return { kind: 'refused', problems: file.problems };
     const { plan, problems } = planJob(file.spec, { tables: await this.#describeTables(file.spec) });
-    if (plan === null || problems.length > 0) return { kind: 'refused', problems: locateProblems(file.positions, problems) };
+    if (plan === null || problems.length > 0)
+      return { kind: 'refused', problems: locateProblems(file.positions, problems) };
     return { kind: 'valid', spec: file.spec, plan };
   }
 
@@ -162,7 +163,8 @@ export class JobService {
   /** Throws: NOT_FOUND. */
   job(name: string): JobView {
     const view = this.#control.job(jobName(name));
-    if (view === undefined) throw new WeirError('NOT_FOUND', `There is no job ${name}; "weir get jobs" lists those there are.`);
+    if (view === undefined)
+      throw new WeirError('NOT_FOUND', `There is no job ${name}; "weir get jobs" lists those there are.`);
     return view;
   }
 
@@ -181,6 +183,10 @@ export class JobService {
  * definition of a job whose table exists by now is still the same.
  */
 function defineJob(name: JobName, source: string, plan: JobPlan): JobDefinition {
-  const text = JSON.stringify({ formatVersion: DEFINITION_FORMAT_VERSION, source, plan: { ...plan, createsTables: false } });
+  const text = JSON.stringify({
+    formatVersion: DEFINITION_FORMAT_VERSION,
+    source,
+    plan: { ...plan, createsTables: false },
+  });
   return { name, hash: createHash('sha256').update(text).digest('hex'), text, plan };
 }

@@ -33,7 +33,9 @@ function run(name: string, command: readonly [string, ...string[]]): Promise<Out
     child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk));
     child.on('error', (error) => resolve({ name, code: 1, output: `${error.message}\n`, ms: 0 }));
-    child.on('close', (code) => resolve({ name, code, output: Buffer.concat(chunks).toString(), ms: performance.now() - startedAt }));
+    child.on('close', (code) =>
+      resolve({ name, code, output: Buffer.concat(chunks).toString(), ms: performance.now() - startedAt }),
+    );
   });
 }
 

@@ -27,7 +27,7 @@ interface Layer {
 
 const everything: Layer = { imports: [''], packages: ['*'] };
 
-/** The longest matching folder decides. Tests beside the code and `test/` may import everything. */
+/** The longest matching folder decides. Tests beside the code (`x.test.ts`, `test-x.ts`) and `test/` may import everything. */
 const layers = new Map<string, Layer>([
   ['core', { imports: [], packages: [] }],
   ['core/job', { imports: ['core'], packages: ['zod', 'yaml'] }],
@@ -36,12 +36,24 @@ const layers = new Map<string, Layer>([
   ['connectors', { imports: ['core', 'proto'], packages: [] }],
   ['connectors/kafka', { imports: ['core', 'connectors/system'], packages: ['kafkajs'] }],
   ['connectors/cassandra', { imports: ['core', 'connectors/system'], packages: ['cassandra-driver'] }],
-  ['connectors/embedded', { imports: ['core', 'proto', 'connectors/system'], packages: ['@grpc/grpc-js', '@grpc/proto-loader'] }],
+  [
+    'connectors/embedded',
+    { imports: ['core', 'proto', 'connectors/system'], packages: ['@grpc/grpc-js', '@grpc/proto-loader'] },
+  ],
   ['connectors/system', { imports: ['core'], packages: ['pino'] }],
   ['sdk', { imports: ['core'], packages: ['zod'] }],
   ['jobs', { imports: ['sdk'], packages: ['*'] }],
-  ['worker', { imports: ['core', 'engine', 'connectors', 'proto'], packages: ['@grpc/grpc-js', 'piscina', 'prom-client'] }],
-  ['master', { imports: ['core', 'engine/plan', 'engine/dead-letters.ts', 'connectors', 'proto'], packages: ['@grpc/grpc-js', 'prom-client', 'fastify'] }],
+  [
+    'worker',
+    { imports: ['core', 'engine', 'connectors', 'proto'], packages: ['@grpc/grpc-js', 'piscina', 'prom-client'] },
+  ],
+  [
+    'master',
+    {
+      imports: ['core', 'engine/plan', 'engine/dead-letters.ts', 'connectors', 'proto'],
+      packages: ['@grpc/grpc-js', 'prom-client', 'fastify'],
+    },
+  ],
   ['cli', { imports: [''], packages: ['commander'] }],
   ['bench', everything],
   ['scripts', everything],
@@ -49,7 +61,7 @@ const layers = new Map<string, Layer>([
 ]);
 
 function layerOf(path: string): { readonly folder: string; readonly layer: Layer } {
-  if (path.endsWith('.test.ts')) return { folder: '', layer: everything };
+  if (/\.(test|bench)\.ts$|\/test-[\w-]+\.ts$/.test(path)) return { folder: '', layer: everything };
   for (let folder = dirname(path); folder !== '.'; folder = dirname(folder)) {
     const layer = layers.get(folder);
     if (layer !== undefined) return { folder, layer };
@@ -68,7 +80,8 @@ function resolveImport(from: string, name: string): string {
   return relative(root, join(root, dirname(from), name));
 }
 
-const within = (path: string, folder: string): boolean => folder === '' || path === folder || path.startsWith(`${folder}/`);
+const within = (path: string, folder: string): boolean =>
+  folder === '' || path === folder || path.startsWith(`${folder}/`);
 
 suite('tidy', () => {
   test('imports go one way', () => {
@@ -77,11 +90,18 @@ suite('tidy', () => {
       return importsOf(read(path)).flatMap((name) => {
         if (name.startsWith('node:')) return [];
         if (!name.startsWith('.')) {
-          const packageName = name.split('/').slice(0, name.startsWith('@') ? 2 : 1).join('/');
-          return layer.packages.includes('*') || layer.packages.includes(packageName) ? [] : [`${path} imports ${name}`];
+          const packageName = name
+            .split('/')
+            .slice(0, name.startsWith('@') ? 2 : 1)
+            .join('/');
+          return layer.packages.includes('*') || layer.packages.includes(packageName)
+            ? []
+            : [`${path} imports ${name}`];
         }
         const target = resolveImport(path, name);
-        return [folder, ...layer.imports].some((allowed) => within(target, allowed)) ? [] : [`${path} imports ${target}`];
+        return [folder, ...layer.imports].some((allowed) => within(target, allowed))
+          ? []
+          : [`${path} imports ${target}`];
       });
     });
     assert.deepEqual(wrong, []);
@@ -98,43 +118,89 @@ suite('tidy', () => {
 
   test('files are named in kebab-case', () => {
     const named = sources.map((path) => path.slice(path.lastIndexOf('/') + 1));
-    assert.deepEqual(named.filter((name) => !/^[a-z0-9]+(-[a-z0-9]+)*(\.(it|test|bench|d))*\.ts$/.test(name)), []);
+    assert.deepEqual(
+      named.filter((name) => !/^[a-z0-9]+(-[a-z0-9]+)*(\.(it|e2e|test|bench|d))*\.ts$/.test(name)),
+      [],
+    );
   });
 
   test('there are no barrels and no grab-bags', () => {
     const barrels = sources.filter((path) => {
-      const statements = read(path).replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*/g, '').split(';').map((text) => text.trim()).filter((text) => text !== '');
-      return statements.length > 0 && statements.every((text) => /^export\b[\s\S]*\bfrom\b/.test(text)) && path !== 'sdk/index.ts';
+      const statements = read(path)
+        .replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*/g, '')
+        .split(';')
+        .map((text) => text.trim())
+        .filter((text) => text !== '');
+      return (
+        statements.length > 0 &&
+        statements.every((text) => /^export\b[\s\S]*\bfrom\b/.test(text)) &&
+        path !== 'sdk/index.ts'
+      );
     });
     assert.deepEqual(barrels, []);
-    assert.deepEqual(sources.filter((path) => /\/(utils?|helpers|misc|common)\.ts$/.test(path)), []);
+    assert.deepEqual(
+      sources.filter((path) => /\/(utils?|helpers|misc|common)\.ts$/.test(path)),
+      [],
+    );
   });
 
   test('every file is used', () => {
-    const entries = [/^cli\/main\.ts$/, /^sdk\/index\.ts$/, /^scripts\//, /^bench\//, /^test\//, /^jobs\//, /\.test\.ts$/, /\.bench\.ts$/];
-    const used = new Set(sources.filter((path) => !path.endsWith('.test.ts')).flatMap((path) => importsOf(read(path)).map((name) => resolveImport(path, name))));
-    assert.deepEqual(sources.filter((path) => !used.has(path) && !entries.some((entry) => entry.test(path))), []);
+    const entries = [
+      /^cli\/main\.ts$/,
+      /^sdk\/index\.ts$/,
+      /^scripts\//,
+      /^bench\//,
+      /^test\//,
+      /^jobs\//,
+      /\.test\.ts$/,
+      /\.bench\.ts$/,
+      /\/test-[\w-]+\.ts$/,
+    ];
+    const used = new Set(
+      sources
+        .filter((path) => !path.endsWith('.test.ts'))
+        .flatMap((path) => importsOf(read(path)).map((name) => resolveImport(path, name))),
+    );
+    assert.deepEqual(
+      sources.filter((path) => !used.has(path) && !entries.some((entry) => entry.test(path))),
+      [],
+    );
   });
 
   test('links in the documents lead somewhere', () => {
-    const broken = files.filter((path) => path.endsWith('.md')).flatMap((path) => {
-      const text = read(path).replaceAll(/```[\s\S]*?```|`[^`\n]*`/g, '');
-      const links = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map((match) => (match[1] ?? '').split('#')[0] ?? '');
-      return links.filter((link) => link !== '' && !/^[a-z]+:/.test(link) && !existsSync(join(root, dirname(path), link))).map((link) => `${path} → ${link}`);
-    });
+    const broken = files
+      .filter((path) => path.endsWith('.md'))
+      .flatMap((path) => {
+        const text = read(path).replaceAll(/```[\s\S]*?```|`[^`\n]*`/g, '');
+        const links = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map((match) => (match[1] ?? '').split('#')[0] ?? '');
+        return links
+          .filter((link) => link !== '' && !/^[a-z]+:/.test(link) && !existsSync(join(root, dirname(path), link)))
+          .map((link) => `${path} → ${link}`);
+      });
     assert.deepEqual(broken, []);
   });
 
   test('every dependency has its reason', () => {
     const manifest = JSON.parse(read('package.json')) as Record<string, Record<string, string> | undefined>;
-    const names = ['dependencies', 'devDependencies', 'optionalDependencies'].flatMap((kind) => Object.keys(manifest[kind] ?? {}));
+    const names = ['dependencies', 'devDependencies', 'optionalDependencies'].flatMap((kind) =>
+      Object.keys(manifest[kind] ?? {}),
+    );
     const listed = new Set([...read('docs/dependencies.md').matchAll(/^\| `([^`]+)` \|/gm)].map((match) => match[1]));
-    assert.deepEqual({ missing: names.filter((name) => !listed.has(name)), superfluous: [...listed].filter((name) => !names.includes(name ?? '')) }, { missing: [], superfluous: [] });
+    assert.deepEqual(
+      {
+        missing: names.filter((name) => !listed.has(name)),
+        superfluous: [...listed].filter((name) => !names.includes(name ?? '')),
+      },
+      { missing: [], superfluous: [] },
+    );
   });
 
   test('the tree names no package registry and no private address', () => {
-    const text = files.filter((path) => !/\.(png|ico|wasm|jar|lz4|snappy|zst|gz|bin)$/.test(path) && path !== 'test/tidy.test.ts');
-    const hosts = /https?:\/\/(?:[\w.-]*\b(?:registry|mirror|artifactory|nexus|proxy)\b[\w.-]*|10\.\d+\.\d+\.\d+|192\.168\.\d+\.\d+|172\.(?:1[6-9]|2\d|3[01])\.\d+\.\d+)/g;
+    const text = files.filter(
+      (path) => !/\.(png|ico|wasm|jar|lz4|snappy|zst|gz|bin)$/.test(path) && path !== 'test/tidy.test.ts',
+    );
+    const hosts =
+      /https?:\/\/(?:[\w.-]*\b(?:registry|mirror|artifactory|nexus|proxy)\b[\w.-]*|10\.\d+\.\d+\.\d+|192\.168\.\d+\.\d+|172\.(?:1[6-9]|2\d|3[01])\.\d+\.\d+)/g;
     const found = text.flatMap((path) => [...read(path).matchAll(hosts)].map((match) => `${path}: ${match[0]}`));
     assert.deepEqual(found, []);
     assert.doesNotMatch(read('package-lock.json'), /"resolved":/, 'the lockfile must work with any registry');

@@ -44,7 +44,7 @@ export async function runWorker(options: WorkerOptions, env: NodeJS.ProcessEnv =
   const connections = makeConnections(env, { clock: systemClock, rng, log });
   await connections.ready();
   const threads = options.threads ?? availableParallelism();
-  const executor = new ThreadExecutor({ threads });
+  const executor = new ThreadExecutor({ threadCount: threads });
   const worker = new Worker({
     id,
     control: new GrpcControlClient(options.master.split(',').map((address) => address.trim())),

@@ -6,7 +6,7 @@ import type { Cursor } from '../core/lane/chunk.ts';
 import type { WritePermit } from '../core/lane/permit.ts';
 import type { LaneKey } from '../core/meta.ts';
 import type { LogWriter, SinkStats, TableWriter } from '../core/ports.ts';
-import { encodeGapLetter } from '../engine/dead-letters.ts';
+import { encodeGapLetter } from '../engine/gap-letter.ts';
 import type { SinkOutput, StageResult } from '../engine/stage.ts';
 
 /** One open sink, in the order of the plan. */

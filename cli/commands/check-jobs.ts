@@ -1,5 +1,6 @@
 /** `weir lint` and `weir explain`: what can be said of a job file without a cluster. */
 import { loadJobFile, locateProblems } from '../../core/job/file.ts';
+import { jobJsonSchema } from '../../core/job/json-schema.ts';
 import type { JobProblem } from '../../core/job/problem.ts';
 import { renderProblems } from '../../core/job/render.ts';
 import { formatType } from '../../core/types.ts';
@@ -28,7 +29,14 @@ export function lint(paths: readonly string[], options: GlobalOptions): number {
   const format = outputFormat(options, ['table', 'json']);
   const results = readJobFiles(paths).map((file) => ({ ...file, ...plan(file.text) }));
   if (format === 'json') {
-    printJson(results.map((result) => ({ file: result.path, valid: result.problems.length === 0, problems: result.problems, warnings: result.plan?.warnings ?? [] })));
+    printJson(
+      results.map((result) => ({
+        file: result.path,
+        valid: result.problems.length === 0,
+        problems: result.problems,
+        warnings: result.plan?.warnings ?? [],
+      })),
+    );
   } else {
     for (const result of results) {
       if (result.problems.length > 0) print(renderProblems(result.path, result.text, result.problems));
@@ -36,7 +44,11 @@ export function lint(paths: readonly string[], options: GlobalOptions): number {
     }
   }
   const bad = results.filter((result) => result.problems.length > 0).length;
-  tell(bad === 0 ? `${count(results.length, 'job file')} without mistakes` : `${count(bad, 'job file')} of ${results.length} with mistakes`);
+  tell(
+    bad === 0
+      ? `${count(results.length, 'job file')} without mistakes`
+      : `${count(bad, 'job file')} of ${results.length} with mistakes`,
+  );
   return bad === 0 ? exitCodes.ok : exitCodes.invalid;
 }
 
@@ -62,14 +74,28 @@ export function explain(path: string, options: GlobalOptions): number {
 function describePlan(job: JobPlan): string {
   const lines = [`job ${job.job}: runs as ${job.protocol}, ${job.protocolReason}`, `trigger ${job.trigger.kind}`];
   for (const source of job.sources) {
-    lines.push(`source ${source.name}: ${source.connector} topic ${source.topic}, ${source.stage.format}, from ${source.startingOffsets.kind}`);
+    lines.push(
+      `source ${source.name}: ${source.connector} topic ${source.topic}, ${source.stage.format}, from ${source.startingOffsets.kind}`,
+    );
     for (const column of source.stage.columns) lines.push(`  reads ${column.name} ${formatType(column.type)}`);
     for (const operator of source.stage.operators) {
-      lines.push(`  ${operator.kind}${operator.kind === 'project' ? ` ${operator.columns.map((column) => column.name).join(', ')}` : ''}`);
+      lines.push(
+        `  ${operator.kind}${operator.kind === 'project' ? ` ${operator.columns.map((column) => column.name).join(', ')}` : ''}`,
+      );
     }
-    lines.push('  gives', ...source.stage.output.map((field) => `    ${field.name} ${formatType(field.type)}${field.nullable ? '' : ' NOT NULL'}`));
+    lines.push(
+      '  gives',
+      ...source.stage.output.map(
+        (field) => `    ${field.name} ${formatType(field.type)}${field.nullable ? '' : ' NOT NULL'}`,
+      ),
+    );
   }
   for (const sink of job.sinks) lines.push(`sink ${sink.connector}: ${sink.description}`);
   for (const warning of job.warnings) lines.push(`warning: ${warning}`);
   return lines.join('\n');
+}
+
+/** Prints the JSON Schema of job files. */
+export function schema(): void {
+  printJson(jobJsonSchema());
 }

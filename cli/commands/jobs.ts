@@ -39,14 +39,18 @@ export async function apply(paths: readonly string[], options: ApplyOptions): Pr
   if (files === null) return exitCodes.invalid;
   const client = new MasterClient(target(options));
   const start = options.from === undefined ? {} : { start: options.from };
-  const dryRuns = await applyAll(client, files, { dryRun: true, ...start });
-  if (dryRuns === null) return exitCodes.invalid;
-  const outcomes = options.dryRun === true ? dryRuns : await applyAll(client, files, { dryRun: false, ...start });
+  const dryRun = options.dryRun === true;
+  // Of several files none is applied before all are known to be good.
+  if (files.length > 1 && !dryRun && (await applyAll(client, files, { dryRun: true, ...start })) === null)
+    return exitCodes.invalid;
+  const outcomes = await applyAll(client, files, { dryRun, ...start });
   if (outcomes === null) return exitCodes.invalid;
   if (format === 'json') printJson(outcomes);
   for (const outcome of outcomes) report(outcome, format !== 'json');
-  if (options.wait !== true || options.dryRun === true) return exitCodes.ok;
-  const reached = await Promise.all(files.map(async (file) => await waitFor(client, file.name, [file.goal], options.timeout)));
+  if (options.wait !== true || dryRun) return exitCodes.ok;
+  const reached = await Promise.all(
+    files.map(async (file) => await waitFor(client, file.name, [file.goal], options.timeout)),
+  );
   for (const view of reached) tell(`${view.row.name} is ${view.row.state}`);
   return exitCodes.ok;
 }
@@ -67,7 +71,11 @@ function showProblems(file: JobFileText, problems: readonly JobProblem[]): false
   return false;
 }
 
-async function applyAll(client: MasterClient, files: readonly Checked[], options: { dryRun: boolean; start?: string }): Promise<ApplyOutcome[] | null> {
+async function applyAll(
+  client: MasterClient,
+  files: readonly Checked[],
+  options: { dryRun: boolean; start?: string },
+): Promise<ApplyOutcome[] | null> {
   const outcomes: ApplyOutcome[] = [];
   let good = true;
   for (const file of files) {
@@ -93,11 +101,16 @@ const goals: Record<'stop' | 'cancel' | 'start', readonly JobState[]> = {
 };
 
 /** `weir stop|cancel|start NAME…`; waits until it is so, unless told not to. */
-export async function act(action: 'stop' | 'cancel' | 'start', names: readonly string[], options: WaitOptions): Promise<void> {
+export async function act(
+  action: 'stop' | 'cancel' | 'start',
+  names: readonly string[],
+  options: WaitOptions,
+): Promise<void> {
   const client = new MasterClient(target(options));
   for (const name of names) await client.act(name, action);
   for (const name of names) {
-    const view = options.wait === false ? await client.job(name) : await waitFor(client, name, goals[action], options.timeout);
+    const view =
+      options.wait === false ? await client.job(name) : await waitFor(client, name, goals[action], options.timeout);
     print(name);
     tell(`${name} is ${view.row.state}`);
   }
@@ -118,15 +131,23 @@ export async function remove(names: readonly string[], options: WaitOptions): Pr
   }
 }
 
-/** Throws: TIMED_OUT; INTERNAL-free failures of the job as they stand in its row. */
-async function waitFor(client: MasterClient, name: string, states: readonly JobState[], timeout: string): Promise<JobView> {
+/** Throws: TIMED_OUT, and a plain error with the reason when the job failed. */
+async function waitFor(
+  client: MasterClient,
+  name: string,
+  states: readonly JobState[],
+  timeout: string,
+): Promise<JobView> {
   const deadline = performance.now() + timeoutMs(timeout);
   for (let pauseMs = 20; ; pauseMs = Math.min(500, pauseMs * 1.5)) {
     const view = await client.job(name);
     if (states.includes(view.row.state)) return view;
     if (view.row.state === 'failed') throw jobFailed(view);
     if (performance.now() > deadline) {
-      throw new WeirError('TIMED_OUT', `Job ${name} is still ${view.row.state} after ${timeout}; "weir describe job ${name}" shows its lanes.`);
+      throw new WeirError(
+        'TIMED_OUT',
+        `Job ${name} is still ${view.row.state} after ${timeout}; "weir describe job ${name}" shows its lanes.`,
+      );
     }
     await sleep(pauseMs);
   }

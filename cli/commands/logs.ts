@@ -25,7 +25,10 @@ export async function logs(what: string | undefined, options: LogsOptions): Prom
   const { address } = target(options);
   const run = readDevRun(address);
   if (run === undefined) {
-    throw new WeirError('NOT_FOUND', `No "npm start" runs at ${address} on this machine; processes started otherwise log to their stdout.`);
+    throw new WeirError(
+      'NOT_FOUND',
+      `No "npm start" runs at ${address} on this machine; processes started otherwise log to their stdout.`,
+    );
   }
   const sizes = new Map<string, number>();
   const tail = Number(options.tail);
@@ -48,7 +51,11 @@ function readNew(directory: string, sizes: Map<string, number>, what: string | u
     const from = sizes.get(name) ?? 0;
     const end = bytes.lastIndexOf(10) + 1;
     sizes.set(name, Math.max(from, end));
-    return bytes.toString('utf8', from, Math.max(from, end)).split('\n').filter((text) => text !== '').map((raw) => parse(name.slice(0, -4), raw));
+    return bytes
+      .toString('utf8', from, Math.max(from, end))
+      .split('\n')
+      .filter((text) => text !== '')
+      .map((raw) => parse(name.slice(0, -4), raw));
   });
   const wanted = named.length > 0 || what === undefined ? lines : lines.filter((line) => line.fields['job'] === what);
   return wanted.toSorted((a, b) => a.time - b.time);
@@ -57,7 +64,8 @@ function readNew(directory: string, sizes: Map<string, number>, what: string | u
 function parse(process: string, raw: string): LogLine {
   try {
     const fields = JSON.parse(raw) as Record<string, unknown>;
-    if (typeof fields === 'object' && fields !== null) return { process, time: Date.parse(String(fields['time'])) || 0, fields, raw };
+    if (typeof fields === 'object' && fields !== null)
+      return { process, time: Date.parse(String(fields['time'])) || 0, fields, raw };
   } catch {
     // Not JSON: a crash of the runtime itself, shown as it is.
   }
@@ -67,7 +75,14 @@ function parse(process: string, raw: string): LogLine {
 function format({ process, time, fields }: LogLine): string {
   const { level, time: _time, msg, pid: _pid, role: _role, ...rest } = fields;
   const clock = time === 0 ? '' : `${new Date(time).toISOString().slice(11, 23)} `;
-  const details = Object.entries(rest).map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  const text = [process.padEnd(10), (typeof level === 'string' ? level : '').padEnd(5), typeof msg === 'string' ? msg : '', ...details].join(' ');
+  const details = Object.entries(rest).map(
+    ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
+  const text = [
+    process.padEnd(10),
+    (typeof level === 'string' ? level : '').padEnd(5),
+    typeof msg === 'string' ? msg : '',
+    ...details,
+  ].join(' ');
   return clock + oneLine(text).trimEnd();
 }

@@ -45,10 +45,26 @@ function jobTable(views: readonly JobView[], wide: boolean): Table {
   const heads = ['NAME', 'STATE', 'REVISION', 'RUN', 'LANES', 'RECORDS/S', 'ROWS/S', 'P50 MS', 'P99 MS', 'LAG', 'AGE'];
   const rows = views.map((view) => {
     const { row } = view;
-    const figures = [formatCount(view.recordsPerSecond), formatCount(view.rowsPerSecond), formatMs(view.latencyMsP50), formatMs(view.latencyMsP99)];
-    const cells = [row.name, row.state, String(row.revision), String(row.run), String(view.lanes.length), ...figures, formatLag(view.lag), formatAge(Date.now() - row.submittedAt)];
+    const figures = [
+      formatCount(view.recordsPerSecond),
+      formatCount(view.rowsPerSecond),
+      formatMs(view.latencyMsP50),
+      formatMs(view.latencyMsP99),
+    ];
+    const cells = [
+      row.name,
+      row.state,
+      String(row.revision),
+      String(row.run),
+      String(view.lanes.length),
+      ...figures,
+      formatLag(view.lag),
+      formatAge(Date.now() - row.submittedAt),
+    ];
     const { read, passed, filtered, skipped, dead } = view.counters;
-    return wide ? [...cells, ...[read, passed, filtered, skipped, dead].map(formatCount), row.reason?.message ?? ''] : cells;
+    return wide
+      ? [...cells, ...[read, passed, filtered, skipped, dead].map(formatCount), row.reason?.message ?? '']
+      : cells;
   });
   return { heads: wide ? [...heads, 'READ', 'PASSED', 'FILTERED', 'SKIPPED', 'DEAD', 'REASON'] : heads, rows };
 }
@@ -60,7 +76,14 @@ function formatLag(lag: number): string {
 function workerTable(views: readonly WorkerView[], wide: boolean): Table {
   const heads = ['NAME', 'STATE', 'LANES', 'THREADS', 'MEMORY', 'ADDRESS'];
   const rows = views.map((view) => {
-    const cells = [view.id, view.state, String(view.lanes), String(view.threads), `${Math.round(view.rssBytes / 1024 / 1024)} MB`, view.httpAddress];
+    const cells = [
+      view.id,
+      view.state,
+      String(view.lanes),
+      String(view.threads),
+      `${Math.round(view.rssBytes / 1024 / 1024)} MB`,
+      view.httpAddress,
+    ];
     return wide ? [...cells, formatMs(view.eventLoopDelayMs), formatMs(view.heartbeatAgeMs), view.version] : cells;
   });
   return { heads: wide ? [...heads, 'LOOP DELAY MS', 'HEARD MS AGO', 'VERSION'] : heads, rows };
@@ -68,7 +91,8 @@ function workerTable(views: readonly WorkerView[], wide: boolean): Table {
 
 /** `weir describe job NAME`. Throws: USAGE, NOT_FOUND. */
 export async function describe(kind: string, name: string, options: GlobalOptions): Promise<void> {
-  if (kind !== 'job') throw new WeirError('USAGE', `There is no description of ${kind}; write "weir describe job NAME".`);
+  if (kind !== 'job')
+    throw new WeirError('USAGE', `There is no description of ${kind}; write "weir describe job NAME".`);
   const format = outputFormat(options, ['table', 'json']);
   const view = await new MasterClient(target(options)).job(name);
   if (format === 'json') return printJson(view);
@@ -82,7 +106,10 @@ export async function describe(kind: string, name: string, options: GlobalOption
     ['Submitted', new Date(row.submittedAt).toISOString()],
     ['Changed', new Date(row.changedAt).toISOString()],
     ['Definition', row.definition.slice(0, 12)],
-    ['Records', `${formatCount(counters.read)} read = ${formatCount(counters.passed)} passed + ${formatCount(counters.filtered)} filtered + ${formatCount(counters.skipped)} skipped + ${formatCount(counters.dead)} dead`],
+    [
+      'Records',
+      `${formatCount(counters.read)} read = ${formatCount(counters.passed)} passed + ${formatCount(counters.filtered)} filtered + ${formatCount(counters.skipped)} skipped + ${formatCount(counters.dead)} dead`,
+    ],
     ['Rows', formatCount(counters.rowsOut)],
     ['Speed', `${formatCount(view.recordsPerSecond)} records/s, ${formatCount(view.rowsPerSecond)} rows/s`],
     ['Latency', `p50 ${formatMs(view.latencyMsP50)} ms, p99 ${formatMs(view.latencyMsP99)} ms`],
@@ -111,10 +138,17 @@ export async function query(cql: string, options: GlobalOptions): Promise<void> 
   const result = await runQuery(cql, options);
   if (format === 'json') {
     const names = result.columns.map((column) => column.name);
-    return printJson(result.rows.map((row) => Object.fromEntries(names.map((name, index) => [name, row[index] ?? null]))));
+    return printJson(
+      result.rows.map((row) => Object.fromEntries(names.map((name, index) => [name, row[index] ?? null]))),
+    );
   }
   if (result.columns.length === 0) return;
-  print(formatTable(result.columns.map((column) => column.name), result.rows.map((row) => row.map(formatValue))));
+  print(
+    formatTable(
+      result.columns.map((column) => column.name),
+      result.rows.map((row) => row.map(formatValue)),
+    ),
+  );
   tell(result.rows.length === 1 ? '(1 row)' : `(${result.rows.length} rows)`);
 }
 

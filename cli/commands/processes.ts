@@ -10,23 +10,23 @@ const HOST_DEFAULT = '127.0.0.1';
 /** Runs until it is told to stop. */
 export async function runMasterProcess(options: Options): Promise<void> {
   endWithParent();
-  const { runMaster } = await import('../../master/main.ts');
-  await runMaster({
+  const settings = {
     host: setting(options, 'host', 'WEIR_HOST', HOST_DEFAULT),
     grpcPort: portSetting(options, 'port', 'WEIR_GRPC_PORT', 7077),
     httpPort: portSetting(options, 'httpPort', 'WEIR_HTTP_PORT', 7080),
     token: token(options),
     version: WEIR_VERSION,
-  });
+  };
+  const { runMaster } = await import('../../master/main.ts');
+  await runMaster(settings);
 }
 
 /** Runs until it is told to stop. */
 export async function runWorkerProcess(options: Options): Promise<void> {
   endWithParent();
-  const { runWorker } = await import('../../worker/main.ts');
   const threads = setting(options, 'threads', 'WEIR_THREADS', 'auto');
   const name = setting(options, 'name', 'WEIR_WORKER_NAME', '');
-  await runWorker({
+  const settings = {
     master: setting(options, 'master', 'WEIR_MASTER', '127.0.0.1:7077'),
     host: setting(options, 'host', 'WEIR_HOST', HOST_DEFAULT),
     httpPort: portSetting(options, 'httpPort', 'WEIR_HTTP_PORT', 7081),
@@ -34,27 +34,32 @@ export async function runWorkerProcess(options: Options): Promise<void> {
     version: WEIR_VERSION,
     ...(threads === 'auto' ? {} : { threads: wholeNumber(threads, '--threads', 1, 256) }),
     ...(name === '' ? {} : { name }),
-  });
+  };
+  const { runWorker } = await import('../../worker/main.ts');
+  await runWorker(settings);
 }
 
 /** Runs until it is told to stop. */
 export async function runEmbeddedProcess(options: Options): Promise<void> {
   endWithParent();
+  const host = setting(options, 'host', 'WEIR_HOST', HOST_DEFAULT);
+  const port = portSetting(options, 'port', 'WEIR_EMBEDDED_PORT', 7079);
   const [{ startEmbedded }, { systemClock }, { makeLog }, { isLoopback }] = await Promise.all([
     import('../../connectors/embedded/main.ts'),
     import('../../connectors/system/clock.ts'),
     import('../../connectors/system/log.ts'),
     import('../../master/http/listen.ts'),
   ]);
-  const host = setting(options, 'host', 'WEIR_HOST', HOST_DEFAULT);
   if (!isLoopback(host)) {
-    throw new WeirError('CONFIG_INVALID', `The embedded process will not listen on ${host}: it asks nobody for a token. Use 127.0.0.1, or Kafka and Cassandra.`);
+    throw new WeirError(
+      'CONFIG_INVALID',
+      `The embedded process will not listen on ${host}: it asks nobody for a token. Use 127.0.0.1, or Kafka and Cassandra.`,
+    );
   }
   const stopped = new Promise<NodeJS.Signals>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve);
   });
   const log = makeLog('embedded');
-  const port = portSetting(options, 'port', 'WEIR_EMBEDDED_PORT', 7079);
   const embedded = await startEmbedded({ host, port, dataDir: options['data'] ?? null, log, clock: systemClock });
   log.info({ address: embedded.address, dataDir: options['data'] ?? null }, 'embedded started');
   log.info({ signal: await stopped }, 'stopping');
@@ -64,6 +69,12 @@ export async function runEmbeddedProcess(options: Options): Promise<void> {
 /** Runs the producers of these files side by side until they are done or told to stop. */
 export async function runProducerProcess(files: readonly string[], options: Options): Promise<void> {
   endWithParent();
+  const { rate, seed = '1', count } = options;
+  const args = {
+    seed: wholeNumber(seed, '--seed', 0, 2 ** 31),
+    ...(rate === undefined ? {} : { rate: wholeNumber(rate, '--rate', 0, 1e9) }),
+    ...(count === undefined ? {} : { count: wholeNumber(count, '--count', 0, Number.MAX_SAFE_INTEGER) }),
+  };
   const [{ loadProducer, produce }, { makeConnections }, { systemClock, systemRng }, { makeLog }] = await Promise.all([
     import('../produce.ts'),
     import('../../connectors/connections.ts'),
@@ -76,14 +87,12 @@ export async function runProducerProcess(files: readonly string[], options: Opti
   const producers = await Promise.all(files.map(loadProducer));
   const connections = makeConnections(process.env, { clock: systemClock, rng: systemRng, log });
   const writer = connections.logWriter('kafka', {});
-  const { rate, seed = '1', count } = options;
-  const args = {
-    seed: wholeNumber(seed, '--seed', 0, 2 ** 31),
-    ...(rate === undefined ? {} : { rate: wholeNumber(rate, '--rate', 0, 1e9) }),
-    ...(count === undefined ? {} : { count: wholeNumber(count, '--count', 0, Number.MAX_SAFE_INTEGER) }),
-  };
   try {
-    await Promise.all(producers.map(async (producer) => await produce({ producer, args, writer, clock: systemClock, log, signal: stop.signal })));
+    await Promise.all(
+      producers.map(
+        async (producer) => await produce({ producer, args, writer, clock: systemClock, log, signal: stop.signal }),
+      ),
+    );
   } finally {
     await connections.close();
   }
@@ -106,7 +115,12 @@ function setting(options: Options, flag: string, variable: string, fallback: str
 }
 
 function portSetting(options: Options, flag: string, variable: string, fallback: number): number {
-  return wholeNumber(setting(options, flag, variable, String(fallback)), options[flag] === undefined ? variable : 'the port', 0, 65_535);
+  return wholeNumber(
+    setting(options, flag, variable, String(fallback)),
+    options[flag] === undefined ? variable : 'the port',
+    0,
+    65_535,
+  );
 }
 
 /** Throws: USAGE. */

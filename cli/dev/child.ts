@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { compileCacheFolder } from '../settings.ts';
 
 export interface ChildOptions {
   /** For people and for the name of its log file. */
@@ -19,6 +20,8 @@ export interface ChildDeath {
   readonly name: string;
   /** `exit code 3` or `signal SIGKILL`. */
   readonly how: string;
+  /** null after a signal. */
+  readonly exitCode: number | null;
   readonly uptimeMs: number;
   /** Its own last words, if it left any. */
   readonly lastWords: string;
@@ -50,15 +53,14 @@ export class Child {
   }
 
   start(): void {
-    const { name, args, env, logDirectory } = this.#options;
+    const { args, env } = this.#options;
     const log = openSync(this.#logFile(), 'a', 0o600);
     const startedAt = performance.now();
     const main = join(import.meta.dirname, '..', import.meta.filename.endsWith('.ts') ? 'main.ts' : 'main.js');
     // Its own session: a Ctrl-C in the terminal reaches this process alone, which then stops the others in order.
     const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...args], {
       detached: true,
-      cwd: logDirectory === '' ? undefined : process.cwd(),
-      env: { ...env, WEIR_END_WITH_PARENT: '1', WEIR_PROCESS: name },
+      env: { ...env, WEIR_END_WITH_PARENT: '1', NODE_COMPILE_CACHE: compileCacheFolder() },
       stdio: ['pipe', log, log],
     });
     closeSync(log);
@@ -67,7 +69,7 @@ export class Child {
       child.once('error', () => resolve());
       child.once('exit', (code, signal) => {
         resolve();
-        this.#died(signal === null ? `exit code ${code}` : `signal ${signal}`, performance.now() - startedAt);
+        this.#died(code, signal, performance.now() - startedAt);
       });
     });
   }
@@ -88,10 +90,11 @@ export class Child {
     this.#process?.kill('SIGKILL');
   }
 
-  #died(how: string, uptimeMs: number): void {
+  #died(exitCode: number | null, signal: NodeJS.Signals | null, uptimeMs: number): void {
     this.#process = undefined;
     if (this.#stopping) return;
-    const again = this.#options.onDeath({ name: this.name, how, uptimeMs, lastWords: this.#lastWords() });
+    const how = signal === null ? `exit code ${exitCode}` : `signal ${signal}`;
+    const again = this.#options.onDeath({ name: this.name, how, exitCode, uptimeMs, lastWords: this.#lastWords() });
     if (!again) return;
     if (uptimeMs > WELL_AFTER_MS) this.#restartMs = RESTART_MS_MIN;
     this.#restart = setTimeout(() => this.start(), this.#restartMs);

@@ -29,6 +29,7 @@ const POLL_MS = 25;
 const EARLY_DEATH_MS = 2000;
 const EARLY_DEATHS_MAX = 3;
 const HOST = '127.0.0.1';
+const hopelessCodes = new Set<number>([exitCodes.usage, exitCodes.invalid, exitCodes.conflict, exitCodes.notAllowed]);
 
 interface Ports {
   readonly http: number;
@@ -57,7 +58,11 @@ class DevCluster {
 
   constructor(options: DevOptions) {
     this.#options = options;
-    this.#ports = { http: port(options.port, '--port'), grpc: port(options.grpcPort, '--grpc-port'), embedded: port(options.embeddedPort, '--embedded-port') };
+    this.#ports = {
+      http: port(options.port, '--port'),
+      grpc: port(options.grpcPort, '--grpc-port'),
+      embedded: port(options.embeddedPort, '--embedded-port'),
+    };
     this.#token = options.token ?? process.env['WEIR_TOKEN'] ?? randomBytes(16).toString('hex');
     this.#embedded = !isSet('KAFKA_BROKERS') || !isSet('CASSANDRA_CONTACT_POINTS');
   }
@@ -87,7 +92,11 @@ class DevCluster {
 
   async #requirePorts(): Promise<void> {
     const { http, grpc, embedded } = this.#ports;
-    const wanted: [number, string][] = [[http, '--port'], [grpc, '--grpc-port'], ...(this.#embedded ? [[embedded, '--embedded-port'] as [number, string]] : [])];
+    const wanted: [number, string][] = [
+      [http, '--port'],
+      [grpc, '--grpc-port'],
+      ...(this.#embedded ? [[embedded, '--embedded-port'] as [number, string]] : []),
+    ];
     await Promise.all(wanted.map(async ([number, flag]) => await requireFreePort(number, flag)));
   }
 
@@ -101,24 +110,49 @@ class DevCluster {
   #startProcesses(): void {
     const { http, grpc, embedded } = this.#ports;
     const { data, rate, workers } = this.#options;
-    const master = this.#child('master', ['master', '--host', HOST, '--port', String(grpc), '--http-port', String(http)]);
+    const master = this.#child('master', [
+      'master',
+      '--host',
+      HOST,
+      '--port',
+      String(grpc),
+      '--http-port',
+      String(http),
+    ]);
     const workerCount = wholeNumber(workers, '--workers', 0, 64);
     const workerChildren = Array.from({ length: workerCount }, (_, index) => {
       const name = `worker-${index + 1}`;
-      return this.#child(name, ['worker', '--master', `${HOST}:${grpc}`, '--host', HOST, '--http-port', '0', '--name', name]);
+      return this.#child(name, [
+        'worker',
+        '--master',
+        `${HOST}:${grpc}`,
+        '--host',
+        HOST,
+        '--http-port',
+        '0',
+        '--name',
+        name,
+      ]);
     });
     const dataArgs = data === undefined ? [] : ['--data', resolve(data)];
-    const embeddedChild = this.#embedded ? [this.#child('embedded', ['embedded', '--host', HOST, '--port', String(embedded), ...dataArgs])] : [];
+    const embeddedChild = this.#embedded
+      ? [this.#child('embedded', ['embedded', '--host', HOST, '--port', String(embedded), ...dataArgs])]
+      : [];
     // New data on every start that keeps the old, the same data on every start that does not.
     const seed = this.#options.seed ?? (data === undefined ? '1' : String(randomBytes(4).readUInt32LE() >>> 1));
     const files = this.#options.producers ? producerFiles() : [];
-    const producers = files.length === 0 ? [] : [this.#child('producers', ['produce', ...files, '--rate', rate, '--seed', seed])];
+    const producers =
+      files.length === 0 ? [] : [this.#child('producers', ['produce', ...files, '--rate', rate, '--seed', seed])];
     this.#steps = [producers, workerChildren, [master], embeddedChild];
     for (const child of [...embeddedChild, master, ...workerChildren, ...producers]) child.start();
   }
 
   #child(name: string, args: readonly string[]): Child {
-    const env = { ...process.env, WEIR_TOKEN: this.#token, ...(this.#embedded ? { WEIR_EMBEDDED: `${HOST}:${this.#ports.embedded}` } : {}) };
+    const env = {
+      ...process.env,
+      WEIR_TOKEN: this.#token,
+      ...(this.#embedded ? { WEIR_EMBEDDED: `${HOST}:${this.#ports.embedded}` } : {}),
+    };
     return new Child({ name, args, env, logDirectory: this.#logDirectory, onDeath: (death) => this.#onDeath(death) });
   }
 
@@ -127,8 +161,10 @@ class DevCluster {
     const { name, how, lastWords } = death;
     const early = death.uptimeMs < EARLY_DEATH_MS ? (this.#earlyDeaths.get(name) ?? 0) + 1 : 0;
     this.#earlyDeaths.set(name, early);
+    // Wrong settings, a busy port and refused credentials stay so.
+    const hopeless = death.exitCode !== null && hopelessCodes.has(death.exitCode);
     const inMemory = name === 'embedded' && this.#options.data === undefined;
-    if (!inMemory && early < EARLY_DEATHS_MAX) {
+    if (!inMemory && !hopeless && early < EARLY_DEATHS_MAX) {
       this.#screen.say(`${name} died (${how}) and is started again`);
       return true;
     }
@@ -166,6 +202,7 @@ class DevCluster {
   async #show(client: MasterClient): Promise<void> {
     const { signal } = this.#stop;
     if (this.#options.jobs) await this.#submit(client);
+    if (signal.aborted) return;
     this.#screen.say(this.#greeting());
     await this.#showFirstRows(client);
     while (!signal.aborted) {
@@ -186,13 +223,18 @@ class DevCluster {
   /** Tries until the master and what it stands on are up. */
   async #submit(client: MasterClient): Promise<void> {
     const files = readJobFiles([join(packageRoot(), 'jobs')]).map((file) => ({ ...file, name: jobNameIn(file.text) }));
-    await Promise.all(files.map(async (file) => {
-      const outcome = await this.#whenUp(async () => await client.apply(file.name, file.text, { dryRun: false }));
-      if (outcome?.kind === 'refused') {
-        const { renderProblems } = await import('../../core/job/render.ts');
-        throw new WeirError('JOB_INVALID', `${file.path} was refused:\n${renderProblems(file.path, file.text, outcome.problems)}`);
-      }
-    }));
+    await Promise.all(
+      files.map(async (file) => {
+        const outcome = await this.#whenUp(async () => await client.apply(file.name, file.text, { dryRun: false }));
+        if (outcome?.kind === 'refused') {
+          const { renderProblems } = await import('../../core/job/render.ts');
+          throw new WeirError(
+            'JOB_INVALID',
+            `${file.path} was refused:\n${renderProblems(file.path, file.text, outcome.problems)}`,
+          );
+        }
+      }),
+    );
   }
 
   async #whenUp<T>(ask: () => Promise<T>): Promise<T | undefined> {
@@ -217,7 +259,11 @@ class DevCluster {
       isSet('KAFKA_BROKERS') ? `Kafka ${process.env['KAFKA_BROKERS']}` : 'embedded topics',
       isSet('CASSANDRA_CONTACT_POINTS') ? `Cassandra ${process.env['CASSANDRA_CONTACT_POINTS']}` : 'embedded tables',
     ].join(', ');
-    const kept = !this.#embedded ? '' : data === undefined ? ', in memory (keep with: npm start -- --data DIR)' : `, in ${resolve(data)}`;
+    const kept = !this.#embedded
+      ? ''
+      : data === undefined
+        ? ', in memory (keep with: npm start -- --data DIR)'
+        : `, in ${resolve(data)}`;
     return [
       `Weir ${WEIR_VERSION}: a master, ${this.#options.workers} workers, ${where}${kept}`,
       `  status page  ${this.#address}${hash}`,
@@ -237,9 +283,14 @@ class DevCluster {
     while (!this.#stop.signal.aborted && performance.now() < deadline) {
       const result = await client.query(cql).catch(() => undefined);
       if (result !== undefined && result.rows.length > 0) {
-        const table = formatTable(result.columns.map((column) => column.name), result.rows.map((row) => row.map(formatValue)));
-        const seconds = (process.uptime()).toFixed(1);
-        this.#screen.say(`\nFirst rows of spark_streams.created_users, ${seconds} s after the start:\n${table.replaceAll(/^/gm, '  ')}\n`);
+        const table = formatTable(
+          result.columns.map((column) => column.name),
+          result.rows.map((row) => row.map(formatValue)),
+        );
+        const seconds = process.uptime().toFixed(1);
+        this.#screen.say(
+          `\nFirst rows of spark_streams.created_users, ${seconds} s after the start:\n${table.replaceAll(/^/gm, '  ')}\n`,
+        );
         return;
       }
       await this.#pause(POLL_MS);
@@ -249,7 +300,10 @@ class DevCluster {
 
 function liveLine(views: readonly JobView[]): string {
   const parts = views.map((view) => {
-    const state = view.row.state === 'running' ? '' : ` ${view.row.state}${view.row.reason === null ? '' : ` (${view.row.reason.message})`}`;
+    const state =
+      view.row.state === 'running'
+        ? ''
+        : ` ${view.row.state}${view.row.reason === null ? '' : ` (${view.row.reason.message})`}`;
     const latency = `p50 ${formatMs(view.latencyMsP50)} p99 ${formatMs(view.latencyMsP99)} ms`;
     return `${view.row.name}${state}: ${formatCount(view.rowsPerSecond)} rows/s, ${latency}, lag ${view.lag < 0 ? '?' : formatCount(view.lag)}, ${formatCount(view.counters.rowsOut)} rows`;
   });
@@ -263,7 +317,9 @@ function jobNameIn(text: string): string {
 
 function producerFiles(): string[] {
   const folder = join(packageRoot(), 'jobs', 'producers');
-  const names = readdirSync(folder).filter((name) => ['users.ts', 'properties.ts', 'users.js', 'properties.js'].includes(name));
+  const names = readdirSync(folder).filter((name) =>
+    ['users.ts', 'properties.ts', 'users.js', 'properties.js'].includes(name),
+  );
   return names.map((name) => join(folder, name));
 }
 
@@ -291,7 +347,11 @@ async function requireFreePort(number: number, flag: string): Promise<void> {
     await listening.promise;
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause;
-    throw new WeirError('PORT_IN_USE', `Port ${number} is in use by another process (another npm start?); stop it, or choose another port: npm start -- ${flag} ${number + 1000}`, { cause });
+    throw new WeirError(
+      'PORT_IN_USE',
+      `Port ${number} is in use by another process (another npm start?); stop it, or choose another port: npm start -- ${flag} ${number + 1000}`,
+      { cause },
+    );
   }
   const closed = Promise.withResolvers<void>();
   server.close(() => closed.resolve());

@@ -46,7 +46,7 @@ export function keyAfter(prefix: Uint8Array): Uint8Array | undefined {
   let length = prefix.byteLength;
   while (length > 0 && prefix[length - 1] === 0xff) length--;
   if (length === 0) return undefined;
-  const next = prefix.slice(0, length);
+  const next = Uint8Array.from(prefix.subarray(0, length));
   next[length - 1] = (next[length - 1] ?? 0) + 1;
   return next;
 }
@@ -80,7 +80,7 @@ export function sortableBytes(type: CqlType, value: Uint8Array): Uint8Array {
     case 'bigint':
     case 'timestamp':
     case 'time': {
-      const copy = value.slice();
+      const copy = Uint8Array.from(value);
       copy[0] = (copy[0] ?? 0) ^ 0x80;
       return copy;
     }

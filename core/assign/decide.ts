@@ -49,13 +49,22 @@ export function needsNewStride(row: Pick<JobRow, 'lanes' | 'stride'>, facts: Ass
   return unknown > 0 && !ordinalFits(Object.keys(row.lanes).length + unknown - 1, row.stride);
 }
 
+/** The smallest that no lane has: a reset may have left out lanes in between. */
+function freeOrdinal(lanes: Iterable<LaneAssignment>): number {
+  const taken = new Set<number>();
+  for (const lane of lanes) taken.add(lane.ordinal);
+  let ordinal = 0;
+  while (taken.has(ordinal)) ordinal++;
+  return ordinal;
+}
+
 function addPartitions(lanes: Map<LaneId, LaneAssignment>, stride: number, facts: AssignFacts): boolean {
   let added = false;
   const initial = lanes.size === 0;
   for (const seen of facts.partitions) {
     const id = laneId(seen);
     if (lanes.has(id)) continue;
-    const ordinal = lanes.size;
+    const ordinal = freeOrdinal(lanes.values());
     if (!ordinalFits(ordinal, stride)) return added;
     lanes.set(id, { topic: seen.topic, ordinal, generation: 0 as Generation, owner: null, previousOwner: null, end: seen.end, initial });
     added = true;

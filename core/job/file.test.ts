@@ -28,7 +28,9 @@ sinks:
 
 /** `line:column message` of every problem. */
 function problemsOf(text: string): string[] {
-  return loadJobFile(text).problems.map(({ line, column, message, hint }) => `${line}:${column} ${message}${hint === undefined ? '' : ` (${hint})`}`);
+  return loadJobFile(text).problems.map(
+    ({ line, column, message, hint }) => `${line}:${column} ${message}${hint === undefined ? '' : ` (${hint})`}`,
+  );
 }
 
 suite('job file', () => {
@@ -85,7 +87,8 @@ colour: red
   });
 
   test('what is no job at all is one problem', () => {
-    for (const text of ['', 'hello', '[1, 2]', '42', '# only a comment\n', '\u0000']) assert.equal(loadJobFile(text).problems.length >= 1, true, JSON.stringify(text));
+    for (const text of ['', 'hello', '[1, 2]', '42', '# only a comment\n', '\u0000'])
+      assert.equal(loadJobFile(text).problems.length >= 1, true, JSON.stringify(text));
   });
 
   test('names that would reach a prototype are refused', () => {
@@ -102,11 +105,19 @@ colour: red
 
   test('any text gives a spec or problems, each with a place', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom('a', ':', ' ', '\n', '-', '"', "'", '{', '}', '[', ']', '|', '&', '*', '#', '\t') })), (text) => {
-        const { spec, problems } = loadJobFile(text);
-        assert.equal(spec === null, problems.length > 0);
-        for (const { line, column } of problems) assert.ok((line ?? 0) >= 1 && (column ?? 0) >= 1);
-      }),
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.string({
+            unit: fc.constantFrom('a', ':', ' ', '\n', '-', '"', "'", '{', '}', '[', ']', '|', '&', '*', '#', '\t'),
+          }),
+        ),
+        (text) => {
+          const { spec, problems } = loadJobFile(text);
+          assert.equal(spec === null, problems.length > 0);
+          for (const { line, column } of problems) assert.ok((line ?? 0) >= 1 && (column ?? 0) >= 1);
+        },
+      ),
       { numRuns: 300 },
     );
   });
@@ -143,16 +154,27 @@ suite('places within texts', () => {
   });
 
   test('a character that is not white space maps to itself, in any style', () => {
-    const word = fc.string({ unit: fc.constantFrom('a', 'b', '(', "'", '"', ',', '\\', 'é', '😀', '=', '%'), minLength: 1, maxLength: 6 });
-    const value = fc.array(fc.tuple(word, fc.constantFrom(' ', '\n', '  ', '\n\n', ' \n')), { minLength: 1, maxLength: 8 }).map((parts) => parts.flat().join('').trim());
+    const word = fc.string({
+      unit: fc.constantFrom('a', 'b', '(', "'", '"', ',', '\\', 'é', '😀', '=', '%'),
+      minLength: 1,
+      maxLength: 6,
+    });
+    const value = fc
+      .array(fc.tuple(word, fc.constantFrom(' ', '\n', '  ', '\n\n', ' \n')), { minLength: 1, maxLength: 8 })
+      .map((parts) => parts.flat().join('').trim());
     const style = fc.constantFrom('BLOCK_LITERAL', 'BLOCK_FOLDED', 'QUOTE_DOUBLE', 'QUOTE_SINGLE', 'PLAIN');
     fc.assert(
       fc.property(value, style, fc.nat(), (text, defaultStringType, random) => {
-        const file = stringify({ name: 'x', query: text }, { defaultStringType, defaultKeyType: 'PLAIN', lineWidth: 30 });
+        const file = stringify(
+          { name: 'x', query: text },
+          { defaultStringType, defaultKeyType: 'PLAIN', lineWidth: 30 },
+        );
         const offset = random % text.length;
         const char = text[offset] ?? '';
         if (/\s/.test(char)) return;
-        const [problem] = locateProblems(loadJobFile(file).positions, [{ path: 'query', message: 'm', sqlOffset: offset, sqlLength: 1 }]);
+        const [problem] = locateProblems(loadJobFile(file).positions, [
+          { path: 'query', message: 'm', sqlOffset: offset, sqlLength: 1 },
+        ]);
         const found = file.split('\n')[(problem?.line ?? 0) - 1]?.slice((problem?.column ?? 0) - 1) ?? '';
         // Within quotes a backslash or a quote may stand before its character.
         assert.ok(found.startsWith(char) || found.startsWith('\\'), `${JSON.stringify(file)} at ${offset}: ${found}`);
@@ -166,16 +188,26 @@ suite('rendering', () => {
   test('place, message, line, caret and hint', () => {
     const { positions } = loadJobFile(good);
     const offset = 'SELECT id,\n       '.length;
-    const problems = locateProblems(positions, [{ path: 'query', message: 'there is no column agee', hint: 'did you mean age?', sqlOffset: offset, sqlLength: 4 }]);
+    const problems = locateProblems(positions, [
+      { path: 'query', message: 'there is no column agee', hint: 'did you mean age?', sqlOffset: offset, sqlLength: 4 },
+    ]);
     assert.equal(
       renderProblems('jobs/x.yaml', good, problems),
-      ['jobs/x.yaml:13:10 there is no column agee', '  13 |          agee', '     |          ^^^^', '  hint: did you mean age?'].join('\n'),
+      [
+        'jobs/x.yaml:13:10 there is no column agee',
+        '  13 |          agee',
+        '     |          ^^^^',
+        '  hint: did you mean age?',
+      ].join('\n'),
     );
   });
 
   test('control characters of the file do not reach the terminal', () => {
     const text = `name: "x\n\u001b[2Jevil"\n`;
-    assert.doesNotMatch(renderProblems('f', text, [{ path: '', message: 'm\u001b[31m', line: 2, column: 1 }]), /\u001b/);
+    assert.doesNotMatch(
+      renderProblems('f', text, [{ path: '', message: 'm\u001b[31m', line: 2, column: 1 }]),
+      /\u001b/,
+    );
   });
 
   test('a problem without a place still says the file', () => {

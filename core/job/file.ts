@@ -26,7 +26,8 @@ export function loadJobFile(text: string): JobFile {
   const lines = new LineCounter();
   const document = parseDocument(text.slice(0, JOB_FILE_LENGTH_MAX), { lineCounter: lines, prettyErrors: false });
   const positions = documentPositions(text, document, lines);
-  if (text.length > JOB_FILE_LENGTH_MAX) return refused(positions, [{ path: '', message: 'the file is larger than 1 MiB' }]);
+  if (text.length > JOB_FILE_LENGTH_MAX)
+    return refused(positions, [{ path: '', message: 'the file is larger than 1 MiB' }]);
   const syntax = document.errors.map((error) => yamlProblem(error, lines));
   if (syntax.length > 0) return refused(positions, syntax);
   const unsafe = unsafeKeys(document, lines);
@@ -38,7 +39,14 @@ export function loadJobFile(text: string): JobFile {
     return refused(positions, [{ path: '', message: 'the file repeats its anchors too often', line: 1, column: 1 }]);
   }
   if (!isMap(document.contents)) {
-    return refused(positions, [{ path: '', message: 'a job file holds one document with apiVersion, kind, name, sources, query and sinks', line: 1, column: 1 }]);
+    return refused(positions, [
+      {
+        path: '',
+        message: 'a job file holds one document with apiVersion, kind, name, sources, query and sinks',
+        line: 1,
+        column: 1,
+      },
+    ]);
   }
   const checked = jobSpecSchema.safeParse(value);
   if (checked.success) return { spec: checked.data, problems: [], positions };
@@ -48,7 +56,9 @@ export function loadJobFile(text: string): JobFile {
 
 /** Gives each problem the line and column of its place in the file, in the order of the file. */
 export function locateProblems(positions: FilePositions, problems: readonly JobProblem[]): JobProblem[] {
-  return inFileOrder(problems.map((problem) => (problem.line === undefined ? { ...problem, ...place(positions, problem) } : problem)));
+  return inFileOrder(
+    problems.map((problem) => (problem.line === undefined ? { ...problem, ...place(positions, problem) } : problem)),
+  );
 }
 
 /** How much of the line a problem is about, for the caret. */
@@ -71,7 +81,10 @@ function inFileOrder(problems: readonly JobProblem[]): JobProblem[] {
   return problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
 }
 
-function yamlProblem(error: { readonly code: string; readonly message: string; readonly pos: [number, number] }, lines: LineCounter): JobProblem {
+function yamlProblem(
+  error: { readonly code: string; readonly message: string; readonly pos: [number, number] },
+  lines: LineCounter,
+): JobProblem {
   const { line, col } = lines.linePos(error.pos[0]);
   const message = yamlMessages.get(error.code) ?? firstLower(error.message);
   return { path: '', message, line: Math.max(1, line), column: Math.max(1, col) };
@@ -104,7 +117,13 @@ function issueProblems(issue: Issue, document: unknown, positions: FilePositions
     case 'unrecognized_keys':
       return issue.keys.map((key) => unknownKey(document, path, key, positions));
     case 'invalid_key':
-      return [{ ...at(positions.ofKey(path)), path: formatPath(path), message: issue.issues[0]?.message ?? 'the name is wrong' }];
+      return [
+        {
+          ...at(positions.ofKey(path)),
+          path: formatPath(path),
+          message: issue.issues[0]?.message ?? 'the name is wrong',
+        },
+      ];
     case 'invalid_union':
       if (issue.errors.length > 0) return unionProblems(issue, document, positions);
       break;
@@ -120,27 +139,50 @@ function at(position: FilePosition): { line: number; column: number } {
 function unknownKey(document: unknown, path: DocumentPath, key: string, positions: FilePositions): JobProblem {
   const keys = knownKeys(document, path);
   const present = new Set(Object.keys((path.reduce(childOf, document) as object | undefined) ?? {}));
-  const meant = similarWord(key, keys.filter((known) => !present.has(known))) ?? similarWord(key, keys);
+  const meant =
+    similarWord(
+      key,
+      keys.filter((known) => !present.has(known)),
+    ) ?? similarWord(key, keys);
   const full = [...path, key];
   return {
     path: formatPath(full),
     message: `${path.length === 0 ? 'a job' : formatPath(path)} has no option ${key}`,
-    hint: meant === undefined ? `options here: ${keys.filter((known) => !known.startsWith('$')).join(', ')}` : `did you mean ${meant}?`,
+    hint:
+      meant === undefined
+        ? `options here: ${keys.filter((known) => !known.startsWith('$')).join(', ')}`
+        : `did you mean ${meant}?`,
     ...at(positions.ofKey(full)),
   };
 }
 
 /** Of the alternatives of a union, the one that fits the kind of value the user wrote speaks. */
-function unionProblems(issue: Extract<Issue, { code: 'invalid_union' }>, document: unknown, positions: FilePositions): JobProblem[] {
+function unionProblems(
+  issue: Extract<Issue, { code: 'invalid_union' }>,
+  document: unknown,
+  positions: FilePositions,
+): JobProblem[] {
   const path = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
-  const nested = issue.errors.find((alternative) => alternative.some((inner) => inner.path.length > 0 || inner.code === 'unrecognized_keys'));
+  const nested = issue.errors.find((alternative) =>
+    alternative.some((inner) => inner.path.length > 0 || inner.code === 'unrecognized_keys'),
+  );
   if (nested !== undefined) {
-    return nested.flatMap((inner) => issueProblems({ ...inner, path: [...issue.path, ...inner.path] }, document, positions));
+    return nested.flatMap((inner) =>
+      issueProblems({ ...inner, path: [...issue.path, ...inner.path] }, document, positions),
+    );
   }
   const options = issue.errors.flatMap((alternative) => alternative.map((inner) => wanted(inner)));
   const value = path.reduce(childOf, document);
-  const words = issue.errors.flatMap((alternative) => alternative.flatMap((inner) => (inner.code === 'invalid_value' ? inner.values.map(String) : [])));
-  return [withHint({ path: formatPath(path), message: `${formatPath(path)} is ${show(value)}; it takes ${options.join(', or ')}` }, value, words)];
+  const words = issue.errors.flatMap((alternative) =>
+    alternative.flatMap((inner) => (inner.code === 'invalid_value' ? inner.values.map(String) : [])),
+  );
+  return [
+    withHint(
+      { path: formatPath(path), message: `${formatPath(path)} is ${show(value)}; it takes ${options.join(', or ')}` },
+      value,
+      words,
+    ),
+  ];
 }
 
 function describe(issue: Issue, document: unknown, path: DocumentPath): JobProblem {
@@ -150,22 +192,37 @@ function describe(issue: Issue, document: unknown, path: DocumentPath): JobProbl
     const option = issue.code === 'invalid_union' ? issue.discriminator : undefined;
     const choices = option === undefined ? wanted(issue) : `one of ${connectors(document, path).join(', ')}`;
     const about = schemasAt(document, path)[0]?.description;
-    return { path: name, message: `${name} is missing; it takes ${choices}`, ...(about === undefined ? {} : { hint: firstLower(about) }) };
+    return {
+      path: name,
+      message: `${name} is missing; it takes ${choices}`,
+      ...(about === undefined ? {} : { hint: firstLower(about) }),
+    };
   }
   if (issue.code === 'invalid_union') {
     const known = connectors(document, path);
-    return withHint({ path: name, message: `${name} is ${show(value)}; it takes one of ${known.join(', ')}` }, value, known);
+    return withHint(
+      { path: name, message: `${name} is ${show(value)}; it takes one of ${known.join(', ')}` },
+      value,
+      known,
+    );
   }
   if (issue.code === 'invalid_value') {
-    return withHint({ path: name, message: `${name} is ${show(value)}; it takes ${wanted(issue)}` }, value, issue.values.map(String));
+    return withHint(
+      { path: name, message: `${name} is ${show(value)}; it takes ${wanted(issue)}` },
+      value,
+      issue.values.map(String),
+    );
   }
-  if (issue.code === 'invalid_type') return { path: name, message: `${name} is ${show(value)}; it takes ${wanted(issue)}` };
+  if (issue.code === 'invalid_type')
+    return { path: name, message: `${name} is ${show(value)}; it takes ${wanted(issue)}` };
   return { path: name, message: `${name === '' ? '' : `${name}: `}${firstLower(issue.message)}` };
 }
 
 /** The values of a union's discriminator (`connector`) at this place. */
 function connectors(document: unknown, path: DocumentPath): string[] {
-  const values = schemasAt(document, path).flatMap((schema) => (schema.const === undefined ? [] : [String(schema.const)]));
+  const values = schemasAt(document, path).flatMap((schema) =>
+    schema.const === undefined ? [] : [String(schema.const)],
+  );
   return [...new Set(values)];
 }
 
@@ -210,7 +267,9 @@ function mergeRenamed(problems: readonly JobProblem[]): JobProblem[] {
   const renamed = new Set(
     problems.flatMap((problem) => {
       const meant = /^did you mean (\w+)\?$/.exec(problem.hint ?? '')?.[1];
-      return meant === undefined || !problem.message.includes(' has no option ') ? [] : [[...problem.path.split('.').slice(0, -1), meant].join('.')];
+      return meant === undefined || !problem.message.includes(' has no option ')
+        ? []
+        : [[...problem.path.split('.').slice(0, -1), meant].join('.')];
     }),
   );
   return problems.filter((problem) => !(problem.message.includes(' is missing; ') && renamed.has(problem.path)));

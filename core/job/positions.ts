@@ -85,7 +85,7 @@ function textOffset(text: string, scalar: Scalar.Parsed, offset: number): number
   const { start, end, quote } = content(text, scalar);
   if (wanted === 0) return nextSolid(text, start, end);
   let seen = 0;
-  for (let at = start; at < end; ) {
+  for (let at = start; at < end;) {
     const token = sourceCharacter(text, at, quote);
     seen += token.solid;
     if (seen >= wanted) return exact ? at : Math.min(end, at + token.width + spacesBefore(value, offset));
@@ -97,7 +97,8 @@ function textOffset(text: string, scalar: Scalar.Parsed, offset: number): number
 function content(text: string, scalar: Scalar.Parsed): { start: number; end: number; quote: string } {
   const [start, end] = scalar.range;
   const first = text[start] ?? '';
-  if (scalar.type === 'QUOTE_DOUBLE' || scalar.type === 'QUOTE_SINGLE') return { start: start + 1, end: end - 1, quote: first };
+  if (scalar.type === 'QUOTE_DOUBLE' || scalar.type === 'QUOTE_SINGLE')
+    return { start: start + 1, end: end - 1, quote: first };
   // The header of a block scalar (`|`, `>-`, `|2 # comment`) ends with its line.
   if (scalar.type === 'BLOCK_LITERAL' || scalar.type === 'BLOCK_FOLDED') {
     const headerEnd = text.indexOf('\n', start);
@@ -132,7 +133,9 @@ function escapeSequence(text: string, at: number): { width: number; solid: numbe
 
 /** White space as far as positions care: what YAML folds, and what its escapes for white space stand for. */
 function isSpace(code: number): boolean {
-  return code <= 32 && code !== 0 && code !== 7 && code !== 8 && code !== 27 ? true : code === 0x85 || code === 0xa0 || code === 0x2028 || code === 0x2029;
+  return code <= 32 && code !== 0 && code !== 7 && code !== 8 && code !== 27
+    ? true
+    : code === 0x85 || code === 0xa0 || code === 0x2028 || code === 0x2029;
 }
 
 function countSolid(value: string, end: number): number {

@@ -10,10 +10,16 @@ export function renderProblems(fileName: string, text: string, problems: readonl
   return problems.map((problem) => renderProblem(fileName, lines, problem, positions)).join('\n');
 }
 
-function renderProblem(fileName: string, lines: readonly string[], problem: JobProblem, positions: FilePositions): string {
+function renderProblem(
+  fileName: string,
+  lines: readonly string[],
+  problem: JobProblem,
+  positions: FilePositions,
+): string {
   const { line, column } = problem;
   const hint = problem.hint === undefined ? [] : [`  hint: ${printable(problem.hint)}`];
-  if (line === undefined || column === undefined) return [`${fileName} ${printable(problem.message)}`, ...hint].join('\n');
+  if (line === undefined || column === undefined)
+    return [`${fileName} ${printable(problem.message)}`, ...hint].join('\n');
   const source = (lines[line - 1] ?? '').replace(/\r$/, '');
   const length = problemLength(positions, problem);
   const gutter = `${line}`;

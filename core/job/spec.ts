@@ -22,7 +22,10 @@ const kafkaSource = z
       .union([z.enum(['earliest', 'latest']), z.strictObject({ timestamp: z.iso.datetime({ offset: true }) })])
       .default('latest')
       .describe('Where a job that never ran starts. Partitions added later always start at their beginning'),
-    format: z.enum(['json', 'raw']).default('json').describe('json: fields of the schema; raw: the columns key and value'),
+    format: z
+      .enum(['json', 'raw'])
+      .default('json')
+      .describe('json: fields of the schema; raw: the columns key and value'),
     schema: z.string().optional().describe("Columns as SQL writes them: 'id STRING NOT NULL, price DECIMAL(12,2)'"),
     onDataLoss: dataLossPolicy.default('fail'),
     /** Spark's name for onDataLoss. */
@@ -43,17 +46,28 @@ const cassandraSink = z.strictObject({
     .optional()
     .describe('[id] or [[a, b], c]: the inner list is the partition key, the rest clusters'),
   create: z.boolean().default(false).describe('Create keyspace and table when they are missing'),
-  ignoreNulls: z.boolean().default(false).describe('Leave a cell as it is where the row has NULL, and write no tombstone'),
+  ignoreNulls: z
+    .boolean()
+    .default(false)
+    .describe('Leave a cell as it is where the row has NULL, and write no tombstone'),
 });
 
 const kafkaSink = z.strictObject({
   connector: z.literal('kafka'),
   topic: z.string().min(1).max(249),
   key: z.string().optional().describe('Output column whose bytes become the record key'),
-  value: z.string().optional().describe('Output column whose bytes become the record value; default: all columns as JSON'),
+  value: z
+    .string()
+    .optional()
+    .describe('Output column whose bytes become the record value; default: all columns as JSON'),
   compression: z.enum(['none', 'gzip', 'snappy', 'lz4', 'zstd']).default('lz4'),
   guarantee: z.enum(['atLeastOnce']).default('atLeastOnce'),
-  partitions: z.number().int().positive().optional().describe('Create the topic with so many partitions when it is missing'),
+  partitions: z
+    .number()
+    .int()
+    .positive()
+    .optional()
+    .describe('Create the topic with so many partitions when it is missing'),
 });
 
 const blackholeSink = z.strictObject({ connector: z.literal('blackhole') });
@@ -68,11 +82,12 @@ export const jobSpecSchema = z.strictObject({
   $schema: z.string().optional(),
   apiVersion: z.literal('weir/v1'),
   kind: z.literal('Job'),
-  name: z
-    .string()
-    .regex(/^[a-z][a-z0-9-]{0,62}$/, 'a job name is 1 to 63 of a-z, 0-9 and -, beginning with a letter'),
+  name: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'a job name is 1 to 63 of a-z, 0-9 and -, beginning with a letter'),
   sources: z
-    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'a source name is letters, digits and _'), z.discriminatedUnion('connector', [kafkaSource]))
+    .record(
+      z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'a source name is letters, digits and _'),
+      z.discriminatedUnion('connector', [kafkaSource]),
+    )
     .refine((sources) => Object.keys(sources).length > 0, 'a job reads at least one source'),
   query: z.string().min(1),
   sinks: z.array(z.discriminatedUnion('connector', [cassandraSink, kafkaSink, blackholeSink, consoleSink])).min(1),
@@ -80,7 +95,10 @@ export const jobSpecSchema = z.strictObject({
   trigger: z.union([z.enum(['asap', 'availableNow']), duration]).default('asap'),
   onBadRecord: badRecordPolicy.default('deadLetter'),
   onNullValue: z.enum(['skip', 'delete', 'deadLetter']).default('skip'),
-  timeZone: z.string().default('UTC').describe('Session time zone: how text without a zone is read and times are shown'),
+  timeZone: z
+    .string()
+    .default('UTC')
+    .describe('Session time zone: how text without a zone is read and times are shown'),
 });
 
 /** A job as written: defaults not filled in. */

@@ -5,9 +5,10 @@
  *   t(r) = T_b + (offset - baseOffset_b) × stride + phase
  *   bound after b = T_b + (nextOffset_b - baseOffset_b) × stride
  *
- * `phase` = the partition's ordinal, plus half a stride in odd runs. The stride is a power of two and at least twice
- * the number of ordinals. So: a replay gives the same values; a later position of a lane has the larger one whatever
- * the producers' clocks said; two partitions never share a value, nor do two consecutive runs.
+ * `phase` = twice the partition's ordinal, plus one in odd runs. The stride is a power of two and at least twice the
+ * number of ordinals. So: a replay gives the same values; a later position of a lane has the larger one whatever the
+ * producers' clocks said; two partitions never share a value; nor do two consecutive runs, also of different strides,
+ * for one writes even values only and the other odd ones.
  */
 import { assert } from '../assert.ts';
 import type { Offset, Run, TimestampUs } from '../ids.ts';
@@ -52,7 +53,7 @@ export function recordTime(timing: RunTiming, base: TimestampUs, offsetDelta: nu
 
 function phaseOf(timing: RunTiming): number {
   assert(timing.ordinal >= 0 && timing.ordinal < timing.stride / 2, () => `ordinal ${timing.ordinal} does not fit stride ${timing.stride}`);
-  return timing.ordinal + (timing.run % 2 === 1 ? timing.stride / 2 : 0);
+  return 2 * timing.ordinal + (timing.run % 2);
 }
 
 function roundUp(value: number, stride: number): number {

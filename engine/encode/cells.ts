@@ -234,7 +234,6 @@ export class CellEncoder {
         return CELL_OK;
       case DECIMAL: {
         const lengthAt = out.length;
-        out.view.setInt32(lengthAt + 4, this.#scale);
         out.length += 4;
         // The scale takes the place of the inner length, the length is that of both.
         writeVarintValue(out, BigInt(value));

@@ -19,9 +19,13 @@ export interface SinkEncoder {
   encode(rows: ColumnBatch, context: EncodeContext): void;
   /** Appends the removal of what the rows' keys stand for. */
   encodeDeletes(rows: ColumnBatch, context: EncodeContext): void;
+  /** The output; its bytes are a copy of their own. */
+  finish(): SinkOutput;
+}
+
+/** An encoder that may fail for a record. The others run only when every record's fate is known. */
+export interface FallibleSinkEncoder extends SinkEncoder {
   /** Remembers the state that {@link rollback} goes back to. */
   mark(): void;
   rollback(): void;
-  /** The output; its bytes are a copy of their own. */
-  finish(): SinkOutput;
 }

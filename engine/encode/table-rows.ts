@@ -11,7 +11,7 @@ import type { SinkPlan } from '../plan/stage-plan.ts';
 import type { TimeZone } from '../scan/time-zone.ts';
 import type { SinkOutput } from '../stage.ts';
 import { CELL_OK, CellEncoder, writeAbsent, writeI64 } from './cells.ts';
-import type { EncodeContext, SinkEncoder } from './sink-encoder.ts';
+import type { EncodeContext, FallibleSinkEncoder } from './sink-encoder.ts';
 
 type TablePlan = Extract<SinkPlan, { kind: 'table' }>;
 
@@ -24,7 +24,7 @@ const FEW_ROWS = 16;
 const INITIAL_BYTES = 256 * 1024;
 const KEPT_BYTES = 8 * 1024 * 1024;
 
-export class TableEncoder implements SinkEncoder {
+export class TableEncoder implements FallibleSinkEncoder {
   readonly #cells: readonly (CellEncoder | null)[];
   readonly #inputs: readonly number[];
   readonly #names: readonly string[];
@@ -132,7 +132,7 @@ export class TableEncoder implements SinkEncoder {
 
   #isRepeated(start: number, end: number, keys: number[], seen: Set<string> | null): boolean {
     if (seen !== null) {
-      const key = Buffer.from(this.#out.bytes.buffer, this.#out.bytes.byteOffset + start, end - start).latin1Slice();
+      const key = Buffer.from(this.#out.bytes.buffer, this.#out.bytes.byteOffset + start, end - start).toString('latin1');
       if (seen.has(key)) return true;
       seen.add(key);
       return false;

@@ -6,7 +6,12 @@ import { WeirError } from '../../core/errors.ts';
 /** True for names and addresses that only this machine reaches. */
 export function isLoopback(host: string): boolean {
   const name = host.replace(/^\[|\]$/g, '').toLowerCase();
-  return name === 'localhost' || name === '::1' || name === '::ffff:127.0.0.1' || (isIP(name) === 4 && name.startsWith('127.'));
+  return (
+    name === 'localhost' ||
+    name === '::1' ||
+    name === '::ffff:127.0.0.1' ||
+    (isIP(name) === 4 && name.startsWith('127.'))
+  );
 }
 
 /** Throws: CONFIG_INVALID when everybody on the network could control the cluster. */
@@ -23,10 +28,18 @@ export function requireTokenOffLoopback(host: string, token: string | null): voi
 export function listenError(error: unknown, host: string, port: number): unknown {
   const code = (error as NodeJS.ErrnoException | null)?.code;
   if (code === 'EADDRINUSE') {
-    return new WeirError('PORT_IN_USE', `Port ${port} on ${host} is in use by another process; stop it or choose another port.`, { cause: error, facts: { port } });
+    return new WeirError(
+      'PORT_IN_USE',
+      `Port ${port} on ${host} is in use by another process; stop it or choose another port.`,
+      { cause: error, facts: { port } },
+    );
   }
   if (code === 'EACCES' || code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
-    return new WeirError('CONFIG_INVALID', `Cannot listen on ${host}:${port} (${code}); choose an address of this machine and a port above 1023.`, { cause: error });
+    return new WeirError(
+      'CONFIG_INVALID',
+      `Cannot listen on ${host}:${port} (${code}); choose an address of this machine and a port above 1023.`,
+      { cause: error },
+    );
   }
   return error;
 }
@@ -59,9 +72,14 @@ export interface RequestOrigin {
  * cross-site request (Origin and Sec-Fetch-Site do).
  */
 export function foreignRequest(request: RequestOrigin, listensOn: string): string | null {
-  if (isLoopback(listensOn) && !isLoopback(hostName(request.host ?? ''))) return 'the Host header names no address of this machine';
+  if (isLoopback(listensOn) && !isLoopback(hostName(request.host ?? '')))
+    return 'the Host header names no address of this machine';
   if (request.fetchSite === 'cross-site') return 'the request comes from another web site';
-  if (request.origin !== undefined && request.origin !== `http://${request.host}` && request.origin !== `https://${request.host}`) {
+  if (
+    request.origin !== undefined &&
+    request.origin !== `http://${request.host}` &&
+    request.origin !== `https://${request.host}`
+  ) {
     return 'the request comes from another web site';
   }
   return null;

@@ -28,7 +28,9 @@ const statusOfCode: Partial<Record<ErrorCode, number>> = {
 };
 
 export function statusOf(code: ErrorCode): number {
-  return statusOfCode[code] ?? (errorTable[code].retry === 'backoff' ? 503 : errorTable[code].domain === 'user' ? 400 : 500);
+  return (
+    statusOfCode[code] ?? (errorTable[code].retry === 'backoff' ? 503 : errorTable[code].domain === 'user' ? 400 : 500)
+  );
 }
 
 export function problem(code: ErrorCode, detail: string, status = statusOf(code)): ProblemDocument {

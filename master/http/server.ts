@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import Fastify from 'fastify';
 import type { Registry } from 'prom-client';
 import { WeirError, messageOf } from '../../core/errors.ts';
+import { jobJsonSchema } from '../../core/job/json-schema.ts';
 import type { Log } from '../../core/ports.ts';
 import type { ApplyOutcome, JobService, StartOptions } from '../service.ts';
 import type { JobView } from '../views.ts';
@@ -55,11 +56,17 @@ export function buildHttp(service: JobService, options: HttpOptions): FastifyIns
   app.addHook('onRequest', async (request, reply) => await admit(request, reply, options));
   app.setErrorHandler(async (error, request, reply) => {
     const document = problemOf(error);
-    if (document.status >= 500) options.log.error({ route: request.routeOptions.url, error: messageOf(error) }, 'request failed');
+    if (document.status >= 500)
+      options.log.error({ route: request.routeOptions.url, error: messageOf(error) }, 'request failed');
     await send(reply, document.status, document, PROBLEM_TYPE);
   });
   app.setNotFoundHandler(async (request, reply) => {
-    await send(reply, 404, problem('NOT_FOUND', `There is no ${request.method} ${request.url.split('?')[0]}.`), PROBLEM_TYPE);
+    await send(
+      reply,
+      404,
+      problem('NOT_FOUND', `There is no ${request.method} ${request.url.split('?')[0]}.`),
+      PROBLEM_TYPE,
+    );
   });
   addOperations(app, service, options);
   addJobs(app, service);
@@ -76,32 +83,49 @@ async function admit(request: FastifyRequest, reply: FastifyReply, options: Http
     'cache-control': 'no-store',
   });
   const { host, origin, 'sec-fetch-site': fetchSite } = request.headers;
-  const foreign = foreignRequest({ host, origin, fetchSite: typeof fetchSite === 'string' ? fetchSite : undefined }, options.host);
-  if (foreign !== null) return await send(reply, 403, problem('UNAUTHORIZED', `Refused: ${foreign}.`, 403), PROBLEM_TYPE);
+  const foreign = foreignRequest(
+    { host, origin, fetchSite: typeof fetchSite === 'string' ? fetchSite : undefined },
+    options.host,
+  );
+  if (foreign !== null)
+    return await send(reply, 403, problem('UNAUTHORIZED', `Refused: ${foreign}.`, 403), PROBLEM_TYPE);
   const open = request.method === 'GET' && !request.url.startsWith('/v1');
   if (open || options.token === null || tokenMatches(request.headers.authorization, options.token)) return;
   void reply.header('www-authenticate', 'Bearer');
-  const detail = 'This master asks for a token: send it as "Authorization: Bearer …", or give the weir command --token or WEIR_TOKEN.';
+  const detail =
+    'This master asks for a token: send it as "Authorization: Bearer …", or give the weir command --token or WEIR_TOKEN.';
   await send(reply, 401, problem('UNAUTHORIZED', detail), PROBLEM_TYPE);
 }
 
 async function send(reply: FastifyReply, status: number, body: unknown, type = 'application/json'): Promise<void> {
-  await reply.code(status).type(type).send(`${JSON.stringify(body)}\n`);
+  await reply
+    .code(status)
+    .type(type)
+    .send(`${JSON.stringify(body)}\n`);
 }
 
 function addOperations(app: FastifyInstance, service: JobService, options: HttpOptions): void {
   app.get('/healthz', async (_, reply) => await send(reply, 200, { status: 'ok' }));
   app.get('/readyz', async (_, reply) => {
     const reason = options.notReady?.() ?? null;
-    await send(reply, reason === null ? 200 : 503, reason === null ? { status: 'ready' } : { status: 'not ready', reason });
+    await send(
+      reply,
+      reason === null ? 200 : 503,
+      reason === null ? { status: 'ready' } : { status: 'not ready', reason },
+    );
   });
+  app.get(
+    '/schemas/job.v1.json',
+    async (_, reply) => await send(reply, 200, jobJsonSchema(), 'application/schema+json'),
+  );
   app.get('/metrics', async (_, reply) => {
     await reply.type(options.registry.contentType).send(await options.registry.metrics());
   });
   app.get('/', async (_, reply) => {
     // With a token the page comes empty: its script asks for the figures, with the token.
-    const shown = options.token === null ? { jobs: service.jobs(), workers: service.workers() } : { jobs: [], workers: [] };
-    await reply.type('text/html; charset=utf-8').send(renderPage(shown));
+    const open = options.token === null;
+    const shown = open ? { jobs: service.jobs(), workers: service.workers() } : { jobs: [], workers: [] };
+    await reply.type('text/html; charset=utf-8').send(renderPage({ open, ...shown }));
   });
   app.get('/page.js', async (_, reply) => await reply.type('text/javascript; charset=utf-8').send(pageScript));
   app.get('/page.css', async (_, reply) => await reply.type('text/css; charset=utf-8').send(pageStyle));
@@ -113,7 +137,10 @@ interface NameRoute {
 
 function addJobs(app: FastifyInstance, service: JobService): void {
   app.get('/v1/jobs', async (_, reply) => await send(reply, 200, { jobs: service.jobs() }));
-  app.get<NameRoute>('/v1/jobs/:name', async (request, reply) => await send(reply, 200, service.job(request.params.name)));
+  app.get<NameRoute>(
+    '/v1/jobs/:name',
+    async (request, reply) => await send(reply, 200, service.job(request.params.name)),
+  );
   app.get<NameRoute>('/v1/jobs/:name/status', async (request, reply) => {
     await send(reply, 200, statusDocument(service.job(request.params.name)));
   });
@@ -121,32 +148,58 @@ function addJobs(app: FastifyInstance, service: JobService): void {
     const view = service.job(request.params.name);
     const wanted = request.query.state ?? 'running';
     if (view.row.state === wanted) return await send(reply, 200, statusDocument(view));
-    await send(reply, 404, problem('NOT_FOUND', `Job ${view.row.name} is ${view.row.state}, not ${wanted}.`), PROBLEM_TYPE);
+    await send(
+      reply,
+      404,
+      problem('NOT_FOUND', `Job ${view.row.name} is ${view.row.state}, not ${wanted}.`),
+      PROBLEM_TYPE,
+    );
   });
-  app.put<NameRoute & { Querystring: { dryRun?: string; start?: string } }>('/v1/jobs/:name', async (request, reply) => {
-    const { dryRun, start } = request.query;
-    const outcome = await service.apply(bodyText(request), {
-      ...startOption(start),
-      dryRun: dryRun === 'true' || dryRun === '1' || dryRun === '',
-      name: request.params.name,
-    });
-    await sendOutcome(reply, outcome);
-  });
+  app.put<NameRoute & { Querystring: { dryRun?: string; start?: string } }>(
+    '/v1/jobs/:name',
+    async (request, reply) => {
+      const { dryRun, start } = request.query;
+      const outcome = await service.apply(bodyText(request), {
+        ...startOption(start),
+        dryRun: dryRun === 'true' || dryRun === '1' || dryRun === '',
+        name: request.params.name,
+      });
+      await sendOutcome(reply, outcome);
+    },
+  );
   app.post('/v1/validate', async (request, reply) => {
     const checked = await service.check(bodyText(request));
-    const body = checked.kind === 'refused' ? { valid: false, problems: checked.problems } : { valid: true, problems: [], warnings: checked.plan.warnings };
+    const body =
+      checked.kind === 'refused'
+        ? { valid: false, problems: checked.problems }
+        : { valid: true, problems: [], warnings: checked.plan.warnings };
     await send(reply, 200, body);
   });
-  app.post<NameRoute>('/v1/jobs/:name/stop', async (request, reply) => await act(reply, service, request.params.name, async (name) => await service.stop(name)));
-  app.post<NameRoute>('/v1/jobs/:name/cancel', async (request, reply) => await act(reply, service, request.params.name, async (name) => await service.cancel(name)));
-  app.post<NameRoute>('/v1/jobs/:name/start', async (request, reply) => await act(reply, service, request.params.name, async (name) => await service.start(name)));
+  app.post<NameRoute>(
+    '/v1/jobs/:name/stop',
+    async (request, reply) => await act(reply, service, request.params.name, async (name) => await service.stop(name)),
+  );
+  app.post<NameRoute>(
+    '/v1/jobs/:name/cancel',
+    async (request, reply) =>
+      await act(reply, service, request.params.name, async (name) => await service.cancel(name)),
+  );
+  app.post<NameRoute>(
+    '/v1/jobs/:name/start',
+    async (request, reply) => await act(reply, service, request.params.name, async (name) => await service.start(name)),
+  );
   app.delete<NameRoute>('/v1/jobs/:name', async (request, reply) => {
     await service.remove(request.params.name);
     await reply.code(204).send();
   });
 }
 
-async function act(reply: FastifyReply, service: JobService, name: string, action: (name: string) => Promise<void>): Promise<void> {
+async function act(
+  reply: FastifyReply,
+  service: JobService,
+  name: string,
+  action: (name: string) => Promise<void>,
+): Promise<void> {
   await action(name);
   await send(reply, 202, statusDocument(service.job(name)));
 }
@@ -164,7 +217,10 @@ function startOption(start: string | undefined): StartOptions {
 
 function addCluster(app: FastifyInstance, service: JobService): void {
   app.get('/v1/workers', async (_, reply) => await send(reply, 200, { workers: service.workers() }));
-  app.get('/v1/targets', async (request, reply) => await send(reply, 200, scrapeTargets(service, request.headers.host)));
+  app.get(
+    '/v1/targets',
+    async (request, reply) => await send(reply, 200, scrapeTargets(service, request.headers.host)),
+  );
   app.post('/v1/query', async (request, reply) => await send(reply, 200, await service.query(queryText(request))));
 }
 
@@ -174,7 +230,10 @@ function scrapeTargets(service: JobService, host: string | undefined): unknown[]
   const workers = service.workers().filter((worker) => worker.httpAddress !== '');
   return [
     ...master,
-    ...workers.map((worker) => ({ targets: [worker.httpAddress.replace(/^https?:\/\//, '')], labels: { component: 'worker', worker: worker.id } })),
+    ...workers.map((worker) => ({
+      targets: [worker.httpAddress.replace(/^https?:\/\//, '')],
+      labels: { component: 'worker', worker: worker.id },
+    })),
   ];
 }
 

@@ -5,15 +5,31 @@
 import type { JobView, WorkerView } from '../views.ts';
 
 export interface PageFacts {
+  /** Whether a browser may follow links to /v1 as it is, without a token. */
+  readonly open: boolean;
   readonly jobs: readonly JobView[];
   readonly workers: readonly WorkerView[];
 }
 
-const jobHeads = ['Job', 'State', 'Rev', 'Run', 'Lanes', 'Records/s', 'Rows/s', 'p50 ms', 'p99 ms', 'Lag', 'Rows out', 'Dead', 'Reason'];
+const jobHeads = [
+  'Job',
+  'State',
+  'Rev',
+  'Run',
+  'Lanes',
+  'Records/s',
+  'Rows/s',
+  'p50 ms',
+  'p99 ms',
+  'Lag',
+  'Rows out',
+  'Dead',
+  'Reason',
+];
 const workerHeads = ['Worker', 'State', 'Lanes', 'Threads', 'Memory MB', 'Loop delay ms', 'Heard ms ago', 'Address'];
 
 /** The whole page. */
-export function renderPage({ jobs, workers }: PageFacts): string {
+export function renderPage({ open, jobs, workers }: PageFacts): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -32,7 +48,7 @@ ${table('jobs', jobHeads, jobs.map(jobCells))}
 <h2>Workers</h2>
 ${table('workers', workerHeads, workers.map(workerCells))}
 </main>
-<footer><a href="/metrics">metrics</a> · <a href="/v1/jobs">jobs as JSON</a> · <a href="/v1/workers">workers as JSON</a></footer>
+<footer><a href="/metrics">metrics</a>${open ? ' · <a href="/v1/jobs">jobs as JSON</a> · <a href="/v1/workers">workers as JSON</a>' : ''}</footer>
 </body>
 </html>
 `;
@@ -40,7 +56,9 @@ ${table('workers', workerHeads, workers.map(workerCells))}
 
 function table(id: string, heads: readonly string[], rows: readonly (readonly string[])[]): string {
   const head = heads.map((text) => `<th scope="col">${escapeHtml(text)}</th>`).join('');
-  const body = rows.map((cells) => `<tr>${cells.map((text) => `<td>${escapeHtml(text)}</td>`).join('')}</tr>`).join('\n');
+  const body = rows
+    .map((cells) => `<tr>${cells.map((text) => `<td>${escapeHtml(text)}</td>`).join('')}</tr>`)
+    .join('\n');
   return `<div class="wide"><table id="${id}"><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table></div>`;
 }
 
@@ -50,12 +68,28 @@ function jobCells(view: JobView): string[] {
   const latencies = [view.latencyMsP50, view.latencyMsP99].map((value) => (value === null ? '' : value.toFixed(1)));
   const reason = row.reason === null ? '' : `${row.reason.code}: ${row.reason.message}`;
   const numbers = [row.revision, row.run, lanes.length].map(String);
-  return [row.name, row.state, ...numbers, ...figures, ...latencies, String(view.lag), String(counters.rowsOut), String(counters.dead), reason];
+  return [
+    row.name,
+    row.state,
+    ...numbers,
+    ...figures,
+    ...latencies,
+    String(view.lag),
+    String(counters.rowsOut),
+    String(counters.dead),
+    reason,
+  ];
 }
 
 function workerCells(view: WorkerView): string[] {
   const megabytes = Math.round(view.rssBytes / 1024 / 1024);
-  const numbers = [view.lanes, view.threads, megabytes, Math.round(view.eventLoopDelayMs), Math.round(view.heartbeatAgeMs)].map(String);
+  const numbers = [
+    view.lanes,
+    view.threads,
+    megabytes,
+    Math.round(view.eventLoopDelayMs),
+    Math.round(view.heartbeatAgeMs),
+  ].map(String);
   return [view.id, view.state, ...numbers, view.httpAddress];
 }
 

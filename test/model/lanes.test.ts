@@ -17,12 +17,17 @@ for (const [name, bounds] of Object.entries({ oneRun, twoRuns })) {
   });
 }
 
+/** Two owners of one run may begin at different positions when the former run's last commit comes late. */
+const lateCommit: LaneModelBounds = { keys: [0, 0, 0], times: [9, 3, 2], generations: 3, runs: 2, inFlight: 1 };
+
 const harmful: readonly [keyof LaneMutations, LaneModelBounds, RegExp][] = [
   ['arrivalOrder', oneRun, /shows the older/],
   ['commitBeforeAck', oneRun, /not in the sink/],
   ['commitAnyAck', oneRun, /not in the sink/],
   ['recordTimesOnly', oneRun, /shows the older/],
   ['runsShareTimes', twoRuns, /the sink shows/],
+  ['startNotDurable', lateCommit, /at the same time/],
+  ['noPermit', lateCommit, /at the same time/],
 ];
 
 for (const [mutation, bounds, message] of harmful) {

@@ -84,6 +84,8 @@ export function laneModel(bounds: LaneModelBounds, mutations: LaneMutations = {}
   /** Write + 1 that each row shows. */
   const BY_KEY = field(keyCount);
   const BY_RECORD = field(records);
+  /** 1 when two different records of one key met at the same time: their cells would mix. */
+  const TIED = field(1);
   const WORKER = field(WORKERS * WORKER_FIELDS);
 
   const initial = new Uint8Array(size);
@@ -96,10 +98,18 @@ export function laneModel(bounds: LaneModelBounds, mutations: LaneMutations = {}
     const after = state.slice();
     const record = write % records;
     const key = BY_KEY + (keys[record] as number);
+    const shown = at(after, key) - 1;
+    if (shown >= 0 && shown % records !== record && times[shown] === times[write]) after[TIED] = 1;
     if (wins(write, at(after, key))) after[key] = write + 1;
     if (wins(write, at(after, BY_RECORD + record))) after[BY_RECORD + record] = write + 1;
     after[APPLIED + write] = 1;
     return after;
+  };
+
+  /** Applied before, and would lose today: nothing changes. */
+  const isStale = (state: Uint8Array, write: number): boolean => {
+    const record = write % records;
+    return at(state, APPLIED + write) === 1 && !wins(write, at(state, BY_RECORD + record)) && !wins(write, at(state, BY_KEY + (keys[record] as number)));
   };
 
   const applyCommit = (state: Uint8Array, path: number, position: number): Uint8Array => {
@@ -114,11 +124,13 @@ export function laneModel(bounds: LaneModelBounds, mutations: LaneMutations = {}
 
   const step = (state: Uint8Array, emit: (label: () => string, after: Uint8Array) => void): void => {
     for (let write = 0; write < paths * records; write++) {
-      if (at(state, WRITES_SENT + write) === 1) emit(() => `the sink applies ${writeText(write)}`, applyWrite(state, write));
+      if (at(state, WRITES_SENT + write) === 1 && !isStale(state, write)) emit(() => `the sink applies ${writeText(write)}`, applyWrite(state, write));
     }
     for (let path = 0; path < paths; path++) {
       for (let position = 0; position <= records; position++) {
-        if (at(state, COMMITS_SENT + path * (records + 1) + position) === 1) emit(() => `position ${position} of ${pathText(path)} is stored`, applyCommit(state, path, position));
+        if (at(state, COMMITS_SENT + path * (records + 1) + position) === 0) continue;
+        if (mutations.plainRegister !== true && position < at(state, ROW + Math.floor(path / (records + 1)))) continue;
+        emit(() => `position ${position} of ${pathText(path)} is stored`, applyCommit(state, path, position));
       }
     }
     for (let worker = 0; worker < WORKERS; worker++) {
@@ -220,6 +232,7 @@ export function laneModel(bounds: LaneModelBounds, mutations: LaneMutations = {}
   };
 
   const check = (state: Uint8Array): string | null => {
+    if (at(state, TIED) === 1) return 'two records of one key were written at the same time';
     for (let run = 1; run <= runs; run++) {
       const position = at(state, ROW + run - 1) - 1;
       if (position < 0) continue;

@@ -23,8 +23,7 @@ export function cassandraConfig({ directory, port, storagePort, settings }: Cass
     rpc_address: LOOPBACK,
     start_native_transport: 'true',
     native_transport_port: String(port),
-    commitlog_sync: 'periodic',
-    commitlog_sync_period: '10000ms',
+    ...(settings['commitlog_sync'] === undefined ? { commitlog_sync: 'periodic', commitlog_sync_period: '10000ms' } : {}),
     commitlog_segment_size: '32MiB',
     commitlog_directory: place('commitlog'),
     data_file_directories: `[${place('data')}]`,
@@ -49,6 +48,9 @@ export function cassandraConfig({ directory, port, storagePort, settings }: Cass
     .map(([key, value]) => `${key}: ${value}\n`)
     .join('');
 }
+
+/** Settings under which a write is acknowledged after it was synced, together with others of the same 10 ms. */
+export const groupCommit = { commitlog_sync: 'group', commitlog_sync_group_window: '10ms' } as const;
 
 export interface CassandraProcess {
   readonly heapMb: number;

@@ -38,20 +38,19 @@ test('Kafka keeps topics over kill9 and restart, stands still while paused, and 
 });
 
 test('Cassandra keeps acknowledged rows over kill9 and restart', own, async () => {
-  const service = await startCassandra();
+  const service = await startCassandra({ survivesKill: true });
   await using _ = disposing(service);
-  const open = (): Client => new Client({ contactPoints: [service.address], localDataCenter: 'datacenter1' });
-  const client = open();
-  await client.execute("CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}");
-  await client.execute('CREATE TABLE k.t (id int PRIMARY KEY)');
-  await client.execute('INSERT INTO k.t (id) VALUES (7) IF NOT EXISTS');
-  await client.shutdown();
+  await withClient(service, async (client) => {
+    await client.execute("CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}");
+    await client.execute('CREATE TABLE k.t (id int PRIMARY KEY)');
+    await client.execute('INSERT INTO k.t (id) VALUES (7)');
+  });
   await service.kill9();
   await service.restart();
-  const again = open();
-  const result = await again.execute('SELECT id FROM k.t');
-  assert.deepEqual(result.rows.map((row) => row['id']), [7]);
-  await again.shutdown();
+  await withClient(service, async (client) => {
+    const result = await client.execute('SELECT id FROM k.t');
+    assert.deepEqual(result.rows.map((row) => row['id'] as number), [7]);
+  });
 });
 
 test('servers given by the environment are used and cannot be stopped', async (t) => {
@@ -77,6 +76,15 @@ test('without Java the failure says so in one sentence', own, async (t) => {
   });
   await assert.rejects(startKafka(), /a test against Kafka needs Java 17, and there is no `\/nowhere\/bin\/java` command/);
 });
+
+async function withClient(service: Service, use: (client: Client) => Promise<void>): Promise<void> {
+  const client = new Client({ contactPoints: [service.address], localDataCenter: 'datacenter1' });
+  try {
+    await use(client);
+  } finally {
+    await client.shutdown();
+  }
+}
 
 function disposing(service: Service): AsyncDisposable {
   return { [Symbol.asyncDispose]: () => service.dispose() };

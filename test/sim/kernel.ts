@@ -7,7 +7,7 @@
  */
 import type { Clock } from '../../core/clock.ts';
 import { assert } from '../../core/assert.ts';
-import { SeededRng } from './rng.ts';
+import { SimRng } from './rng.ts';
 import { trapRealTime } from './trap.ts';
 
 /** Wall clock of every node at the start, ms since 1970. Virtual time counts from 0. */
@@ -49,8 +49,8 @@ const realSetImmediate = setImmediate;
 const nextMacrotask = (): Promise<void> => new Promise((resolve) => realSetImmediate(resolve));
 
 export class Simulation {
-  readonly rng: SeededRng;
-  readonly #ties: SeededRng;
+  readonly rng: SimRng;
+  readonly #ties: SimRng;
   readonly #heap: Event[] = [];
   readonly #nodes: SimNode[] = [];
   #now = 0;
@@ -61,7 +61,7 @@ export class Simulation {
   #violation: SimViolation | null = null;
 
   constructor(seed: number) {
-    this.rng = new SeededRng(seed);
+    this.rng = new SimRng(seed);
     this.#ties = this.rng.fork('ties');
   }
 

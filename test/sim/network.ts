@@ -9,7 +9,7 @@ import type { WeirError } from '../../core/errors.ts';
 import { WeirError as WeirErrorClass } from '../../core/errors.ts';
 import type { ControlStream } from '../../core/ports.ts';
 import type { SimNode, Simulation } from './kernel.ts';
-import type { SeededRng } from './rng.ts';
+import type { SimRng } from './rng.ts';
 
 /** What may go wrong, as probabilities per message. All zero = a healthy network. */
 export interface NetworkFaults {
@@ -45,7 +45,7 @@ export interface RequestOptions {
 
 export class SimNetwork {
   readonly #sim: Simulation;
-  readonly #rng: SeededRng;
+  readonly #rng: SimRng;
   readonly #cuts = new Set<string>();
   faults: NetworkFaults = healthy;
 
@@ -132,7 +132,7 @@ interface Link {
 export class StreamEnd<In, Out> implements ControlStream<In, Out> {
   readonly #sim: Simulation;
   readonly #network: SimNetwork;
-  readonly #rng: SeededRng;
+  readonly #rng: SimRng;
   readonly #node: SimNode;
   readonly #peerNode: SimNode;
   readonly #link: Link;
@@ -143,7 +143,7 @@ export class StreamEnd<In, Out> implements ControlStream<In, Out> {
   /** Messages never overtake each other. */
   #lastArrival = 0;
 
-  constructor(sim: Simulation, network: SimNetwork, rng: SeededRng, node: SimNode, peerNode: SimNode, link: Link) {
+  constructor(sim: Simulation, network: SimNetwork, rng: SimRng, node: SimNode, peerNode: SimNode, link: Link) {
     this.#sim = sim;
     this.#network = network;
     this.#rng = rng;

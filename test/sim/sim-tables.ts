@@ -15,7 +15,7 @@ import type { Clock } from '../../core/clock.ts';
 import { isWeirError } from '../../core/errors.ts';
 import type { SimNode, Simulation } from './kernel.ts';
 import type { SimNetwork } from './network.ts';
-import type { SeededRng } from './rng.ts';
+import type { SimRng } from './rng.ts';
 
 export const TABLE_SERVER = 'tables';
 const REQUEST_TIMEOUT_MS = 700;
@@ -170,7 +170,7 @@ class SimTableWriter implements TableWriter {
   readonly #server: SimTableServer;
   readonly #node: SimNode;
   readonly #clock: Clock;
-  readonly #rng: SeededRng;
+  readonly #rng: SimRng;
   readonly #shape: RowShape;
   readonly #behaviour: WriterBehaviour;
   #inFlight = 0;

@@ -1,0 +1,159 @@
+/** Servers and Weir processes of a benchmark. */
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { MasterClient } from '../cli/client.ts';
+import { makeConnections } from '../connectors/connections.ts';
+import { systemClock, systemRng } from '../connectors/system/clock.ts';
+import { makeLog } from '../connectors/system/log.ts';
+import type { MetaStore } from '../core/meta.ts';
+import type { Connections, LogWriter } from '../core/ports.ts';
+import type { JobView } from '../master/views.ts';
+import { freePorts } from '../test/services/java-server.ts';
+import type { Service } from '../test/services/services.ts';
+import { startCassandra, startKafka } from '../test/services/services.ts';
+
+const cli = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
+const TOKEN = 'bench';
+const READY_LIMIT_MS = 60_000;
+
+export interface StartedWeir {
+  readonly masterPid: number;
+  readonly workerPid: number;
+  /** From the start of both processes until the master lists the worker. */
+  readonly readySeconds: number;
+}
+
+export class BenchCluster implements AsyncDisposable {
+  readonly connections: Connections;
+  readonly store: MetaStore;
+  readonly writer: LogWriter;
+  readonly clock = systemClock;
+  /** Kafka, Cassandra, embedded: whatever is there. */
+  readonly serverPids: readonly number[];
+  readonly described: string;
+  readonly #directory: string;
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #ports: { readonly http: number; readonly grpc: number };
+  readonly #client: MasterClient;
+  readonly #services: readonly Service[];
+  readonly #children: ChildProcess[];
+
+  private constructor(parts: {
+    readonly directory: string;
+    readonly env: NodeJS.ProcessEnv;
+    readonly ports: { readonly http: number; readonly grpc: number };
+    readonly services: readonly Service[];
+    readonly children: ChildProcess[];
+    readonly connections: ReturnType<typeof makeConnections>;
+  }) {
+    this.#directory = parts.directory;
+    this.#env = parts.env;
+    this.#ports = parts.ports;
+    this.#services = parts.services;
+    this.#children = parts.children;
+    this.connections = parts.connections;
+    this.store = parts.connections.metaStore();
+    this.writer = parts.connections.logWriter('kafka', {});
+    this.serverPids = [...parts.services.map((service) => service.pid), ...parts.children.flatMap((child) => child.pid ?? [])];
+    const { log, tables } = parts.connections.describe();
+    this.described = log === tables ? log : `${log}, ${tables}`;
+    this.#client = new MasterClient({ address: `http://127.0.0.1:${parts.ports.http}`, token: TOKEN });
+  }
+
+  /** With the store `real`, Cassandra runs only where rows go there; else the embedded process keeps the metadata. */
+  static async start(options: { readonly cassandra: boolean; readonly store: 'embedded' | 'real' }): Promise<BenchCluster> {
+    const directory = await mkdtemp(join(tmpdir(), 'weir-bench-'));
+    const [http = 0, grpc = 0, embedded = 0] = await freePorts(3);
+    const services: Service[] = [];
+    const children: ChildProcess[] = [];
+    const env: NodeJS.ProcessEnv = { ...process.env, WEIR_TOKEN: TOKEN };
+    if (options.store === 'real') {
+      const kafka = await startKafka({ heapMb: 768 });
+      services.push(kafka);
+      env['KAFKA_BROKERS'] = kafka.address;
+    }
+    if (options.store === 'real' && options.cassandra) {
+      const cassandra = await startCassandra({ heapMb: 1024 });
+      services.push(cassandra);
+      env['CASSANDRA_CONTACT_POINTS'] = cassandra.address;
+    } else {
+      children.push(spawnWeir('embedded', ['embedded', '--port', String(embedded)], env, directory));
+      env['WEIR_EMBEDDED'] = `127.0.0.1:${embedded}`;
+    }
+    const connections = makeConnections(env, { clock: systemClock, rng: systemRng, log: makeLog('bench', 'warn') });
+    await connections.ready();
+    return new BenchCluster({ directory, env, ports: { http, grpc }, services, children, connections });
+  }
+
+  /** A master and one worker. */
+  async startWeir(threads: number | null): Promise<StartedWeir> {
+    const { http, grpc } = this.#ports;
+    const startedAt = performance.now();
+    const master = spawnWeir('master', ['master', '--port', String(grpc), '--http-port', String(http)], this.#env, this.#directory);
+    const threadArgs = threads === null ? [] : ['--threads', String(threads)];
+    const worker = spawnWeir('worker', ['worker', '--master', `127.0.0.1:${grpc}`, '--http-port', '0', ...threadArgs], this.#env, this.#directory);
+    this.#children.push(master, worker);
+    const deadline = performance.now() + READY_LIMIT_MS;
+    while ((await this.#client.workers().catch(() => [])).length === 0) {
+      if (master.exitCode !== null || worker.exitCode !== null) throw new Error(`a process ended; its log is in ${this.#directory}`);
+      if (performance.now() > deadline) throw new Error(`not ready after ${READY_LIMIT_MS} ms; logs are in ${this.#directory}`);
+      await sleep(5);
+    }
+    return { masterPid: master.pid ?? 0, workerPid: worker.pid ?? 0, readySeconds: (performance.now() - startedAt) / 1000 };
+  }
+
+  async apply(name: string, text: string): Promise<void> {
+    const outcome = await this.#client.apply(name, text, { dryRun: false });
+    if (outcome.kind === 'refused') throw new Error(`${name} was refused: ${JSON.stringify(outcome.problems)}`);
+  }
+
+  async act(name: string, action: 'stop' | 'cancel'): Promise<void> {
+    await this.#client.act(name, action);
+    await this.waitFor(name, (view) => view.row.state === 'stopped');
+  }
+
+  async job(name: string): Promise<JobView> {
+    return await this.#client.job(name);
+  }
+
+  async waitFor(name: string, isSo: (view: JobView) => boolean): Promise<void> {
+    const deadline = performance.now() + READY_LIMIT_MS;
+    for (let view = await this.job(name); !isSo(view); view = await this.job(name)) {
+      if (performance.now() > deadline) throw new Error(`job ${name} does not get there: ${JSON.stringify(view)}`);
+      await sleep(20);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of this.#children.toReversed()) await stopChild(child);
+    await this.connections.close();
+    await Promise.all(this.#services.map((service) => service.dispose()));
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+}
+
+function spawnWeir(name: string, args: readonly string[], env: NodeJS.ProcessEnv, directory: string): ChildProcess {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', cli, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const log = createWriteStream(join(directory, `${name}.log`));
+  child.stdout.pipe(log, { end: false });
+  child.stderr.pipe(log, { end: false });
+  child.stderr.on('data', (chunk: Buffer) => {
+    if (/"level":"error"/.test(chunk.toString())) process.stderr.write(`${name}: ${chunk.toString()}`);
+  });
+  return child;
+}
+
+async function stopChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+  await exited;
+  clearTimeout(timer);
+}

@@ -1,0 +1,226 @@
+/** The command as scripts see it: exit codes, what goes to stdout, what to stderr. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { IncomingMessage, RequestListener } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, suite, test } from 'node:test';
+
+const folder = mkdtempSync(join(tmpdir(), 'weir-cli-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Done {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function weir(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Done> {
+  const {
+    WEIR_ADDRESS: _address,
+    WEIR_TOKEN: _token,
+    CASSANDRA_CONTACT_POINTS: _points,
+    WEIR_EMBEDDED: _embedded,
+    ...inherited
+  } = process.env;
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args], {
+    env: { ...inherited, HOME: folder, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const texts = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const)
+    child[name].on('data', (chunk: Buffer) => (texts[name] += chunk.toString()));
+  return new Promise((resolve) => child.on('close', (code) => resolve({ code, ...texts })));
+}
+
+/** A master that gives one answer to everything. */
+async function answering(listener: RequestListener): Promise<string> {
+  const server = createServer(listener);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  after(() => server.close());
+  return `http://127.0.0.1:${(server.address() as { port: number }).port}`;
+}
+
+async function answeringProblem(status: number, code: string): Promise<string> {
+  return await answering((_, response) =>
+    response
+      .writeHead(status, { 'content-type': 'application/problem+json' })
+      .end(JSON.stringify({ status, code, detail: `Because of ${code}.` })),
+  );
+}
+
+/** Nothing listens on port 1 of loopback. */
+const nobody = ['--address', 'http://127.0.0.1:1'];
+
+suite('exit codes', { concurrency: 2 }, () => {
+  test('help and version end well, on stdout', async () => {
+    for (const args of [['--help'], ['apply', '--help'], ['version'], ['help', 'get']]) {
+      const { code, stdout, stderr } = await weir(args);
+      assert.deepEqual([code, stderr], [0, ''], args.join(' '));
+      assert.notEqual(stdout, '');
+    }
+  });
+
+  test('a wrong command line is 2, and says how to get help', async () => {
+    for (const args of [
+      ['no-such-command'],
+      ['get'],
+      ['get', 'jobs', '--colour'],
+      ['apply'],
+      ['get', 'jobs', '-o', 'xml'],
+      ['get', 'jobs', '--address', 'http://:x'],
+      ['worker', '--threads', 'many'],
+    ]) {
+      const { code, stdout, stderr } = await weir(args);
+      assert.deepEqual([code, stdout], [2, ''], `${args.join(' ')}: ${stderr}`);
+      assert.notEqual(stderr, '');
+    }
+  });
+
+  test('a master that does not answer is 7 and one sentence', async () => {
+    for (const args of [
+      ['get', 'jobs'],
+      ['describe', 'job', 'x'],
+      ['stop', 'x'],
+      ['query', 'SELECT 1'],
+    ]) {
+      const { code, stdout, stderr } = await weir([...nobody, ...args]);
+      assert.deepEqual([code, stdout], [7, '']);
+      assert.match(stderr, /^weir: No master answers at http:\/\/127\.0\.0\.1:1 \(ECONNREFUSED\); start one .*\n$/);
+    }
+  });
+
+  test('what the master refuses has its own code', async () => {
+    for (const [status, code, expected] of [
+      [404, 'NOT_FOUND', 4],
+      [409, 'CONFLICT', 5],
+      [401, 'UNAUTHORIZED', 6],
+      [503, 'STORE_UNAVAILABLE', 7],
+      [504, 'TIMED_OUT', 8],
+      [500, 'INTERNAL', 1],
+    ] as const) {
+      const done = await weir(['describe', 'job', 'x', '--address', await answeringProblem(status, code)]);
+      assert.deepEqual([done.code, done.stderr], [expected, `weir: Because of ${code}.\n`]);
+    }
+  });
+
+  test('something that is no master is 7', async () => {
+    const address = await answering((_, response) => response.writeHead(404).end('<html>'));
+    assert.equal((await weir(['get', 'jobs', '--address', address])).code, 7);
+  });
+
+  test('a file with mistakes is 3, and nothing is sent', async () => {
+    const path = join(folder, 'bad.yaml');
+    writeFileSync(path, 'apiVersion: weir/v1\nkind: Job\nname: Bad\n');
+    const done = await weir([...nobody, 'apply', path]);
+    assert.equal(done.code, 3);
+    assert.match(done.stderr, new RegExp(`^${path}:3:7 name: a job name`, 'm'));
+    assert.equal((await weir([...nobody, 'apply', join(folder, 'none.yaml')])).code, 4);
+  });
+
+  test('waiting too long is 8, a failed job is 1', async () => {
+    const view = (state: string): string =>
+      JSON.stringify({
+        row: { name: 'x', state, reason: state === 'failed' ? { code: 'SINK_SCHEMA', message: 'no column a' } : null },
+      });
+    const master = async (state: string): Promise<string> =>
+      await answering((request: IncomingMessage, response) =>
+        response.writeHead(request.method === 'POST' ? 202 : 200).end(view(state)),
+      );
+    assert.equal((await weir(['start', 'x', '--timeout', '50ms', '--address', await master('starting')])).code, 8);
+    const failed = await weir(['start', 'x', '--address', await master('failed')]);
+    assert.deepEqual([failed.code, failed.stderr], [1, 'weir: Job x failed: no column a\n']);
+  });
+});
+
+suite('output', () => {
+  const job = {
+    row: { name: 'users', state: 'running', revision: 1, run: 2, reason: null, submittedAt: Date.now() },
+    lanes: [],
+    counters: { read: 5, passed: 4, filtered: 1, skipped: 0, dead: 0, rowsOut: 4 },
+    lag: 0,
+    recordsPerSecond: 1234.5,
+    rowsPerSecond: 1200,
+    latencyMsP50: 1.25,
+    latencyMsP99: null,
+  };
+
+  test('tables for people, JSON and names for scripts', async () => {
+    const address = await answering((_, response) => response.end(JSON.stringify({ jobs: [job] })));
+    const table = await weir(['get', 'jobs', '--address', address]);
+    assert.match(table.stdout, /^NAME +STATE +REVISION .*\nusers +running +1 +2 +0 +1,235 +1,200 +1\.3 +- +0 /);
+    assert.deepEqual(JSON.parse((await weir(['get', 'jobs', '-o', 'json', '--address', address])).stdout), {
+      jobs: [job],
+    });
+    assert.equal((await weir(['-o', 'name', 'get', 'jobs'], { WEIR_ADDRESS: address })).stdout, 'users\n');
+  });
+
+  test('the token goes along, from the option, the environment or the file', async () => {
+    const address = await answering((request, response) =>
+      response.end(
+        JSON.stringify({ jobs: [{ ...job, row: { ...job.row, name: request.headers.authorization ?? 'none' } }] }),
+      ),
+    );
+    const names = async (args: readonly string[], environment?: NodeJS.ProcessEnv): Promise<string> =>
+      (await weir(['get', 'jobs', '-o', 'name', '--address', address, ...args], environment)).stdout.trim();
+    assert.equal(await names([]), 'none');
+    assert.equal(await names(['--token', 'a']), 'Bearer a');
+    assert.equal(await names([], { WEIR_TOKEN: 'b' }), 'Bearer b');
+  });
+
+  test('query results: values, nulls, control characters', async () => {
+    const result = {
+      columns: [
+        { name: 'id', type: 'text' },
+        { name: 'n', type: 'int' },
+      ],
+      rows: [
+        ['a\u001b[2J', 1],
+        ['b', null],
+      ],
+    };
+    const address = await answering((_, response) => response.end(JSON.stringify(result)));
+    const table = await weir(['query', 'SELECT * FROM t', '--address', address]);
+    assert.equal(table.stdout, 'id     n\na␛[2J  1\nb      null\n');
+    assert.equal(table.stderr, '(2 rows)\n');
+    assert.deepEqual(
+      JSON.parse((await weir(['query', 'SELECT * FROM t', '-o', 'json', '--address', address])).stdout),
+      [
+        { id: 'a\u001b[2J', n: 1 },
+        { id: 'b', n: null },
+      ],
+    );
+  });
+
+  test('logs of a running npm start, by process and by job', async () => {
+    const address = 'http://127.0.0.1:2';
+    mkdirSync(join(folder, '.weir', 'run'), { recursive: true });
+    const logDirectory = join(folder, 'logs');
+    mkdirSync(logDirectory);
+    writeFileSync(
+      join(folder, '.weir', 'run', '127.0.0.1_2.json'),
+      JSON.stringify({ pid: process.pid, token: 't', logDirectory }),
+    );
+    const line = (second: number, msg: string, fields: object = {}): string =>
+      `${JSON.stringify({ level: 'info', time: `2020-01-01T00:00:0${second}.000Z`, msg, ...fields })}\n`;
+    writeFileSync(join(logDirectory, 'master.log'), line(1, 'one') + line(3, 'three', { job: 'users', n: 1 }));
+    writeFileSync(join(logDirectory, 'worker-1.log'), `${line(2, 'two')}not JSON\n{"half":`);
+    const logs = async (...args: string[]): Promise<string> =>
+      (await weir(['logs', ...args, '--address', address])).stdout;
+    assert.equal(
+      await logs('master'),
+      '00:00:01.000 master     info  one\n00:00:03.000 master     info  three job=users n=1\n',
+    );
+    assert.match(await logs(), /not JSON\n.*one\n.*two\n.*three/);
+    assert.equal(await logs('users'), '00:00:03.000 master     info  three job=users n=1\n');
+    assert.equal((await weir(['logs', '--address', 'http://127.0.0.1:3'])).code, 4);
+  });
+
+  test('help loads nothing of the engine, the connectors or gRPC', async () => {
+    const { stderr } = await weir(['--help'], { NODE_DEBUG: 'esm,module' });
+    assert.doesNotMatch(stderr, /engine\/|connectors\/|grpc-js|fastify|cassandra-driver|kafkajs/);
+    assert.match(stderr, /commander/, 'the test sees what is loaded');
+  });
+});

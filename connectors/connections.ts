@@ -1,0 +1,216 @@
+/**
+ * Where a process's sources, sinks and metadata are, from its environment: Kafka when KAFKA_BROKERS is set and Cassandra
+ * when CASSANDRA_CONTACT_POINTS is set, else the embedded process at WEIR_EMBEDDED (default 127.0.0.1:7079). A job names
+ * connectors, never places, so the same job file runs on both.
+ *
+ * Connectors are loaded when first used: a process on the embedded one loads neither driver. Each place has one client
+ * per process.
+ */
+import { must } from '../core/assert.ts';
+import type { Clock, Rng } from '../core/clock.ts';
+import { WeirError } from '../core/errors.ts';
+import type { MetaStore } from '../core/meta.ts';
+import type { Connections, Fetched, FetchRequest, Log, LogWriter, Source, SourceReader, TableStore } from '../core/ports.ts';
+
+export interface ConnectionParts {
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Log;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** One place that logs are read from and written to. */
+interface LogConnection {
+  readonly source: Source;
+  readonly writer: LogWriter;
+  close(): Promise<void>;
+}
+
+/** One place of tables and metadata. */
+interface TablesConnection {
+  readonly tables: TableStore;
+  readonly meta: MetaStore;
+  close(): Promise<void>;
+}
+
+const EMBEDDED_DEFAULT = '127.0.0.1:7079';
+
+/** Nothing is connected yet. Throws: CONFIG_INVALID for settings that cannot be. */
+export function makeConnections(env: Environment, parts: ConnectionParts): ConnectionRegistry {
+  return new ConnectionRegistry(env, parts);
+}
+
+export class ConnectionRegistry implements Connections {
+  readonly #env: Environment;
+  readonly #parts: ConnectionParts;
+  readonly #embeddedAddress: string;
+  /** By brokers; '' = the embedded process. */
+  readonly #logs = new Map<string, Promise<LogConnection>>();
+  #tables: Promise<TablesConnection> | undefined;
+  #embedded: Promise<EmbeddedPlace> | undefined;
+
+  constructor(env: Environment, parts: ConnectionParts) {
+    this.#env = env;
+    this.#parts = parts;
+    this.#embeddedAddress = settingOf(env, 'WEIR_EMBEDDED') ?? EMBEDDED_DEFAULT;
+    if (!/^.+:\d{1,5}$/.test(this.#embeddedAddress)) {
+      throw new WeirError('CONFIG_INVALID', `WEIR_EMBEDDED is "${this.#embeddedAddress}"; write host:port.`);
+    }
+  }
+
+  /** Loads the default connectors ahead of their first use. Throws: CONFIG_INVALID. */
+  async ready(): Promise<void> {
+    await Promise.all([this.#log({}), this.#tablesConnection()]);
+  }
+
+  source(connector: string, options: Readonly<Record<string, unknown>>): Source {
+    expectConnector(connector, 'kafka', 'read from');
+    return laterSource(async () => (await this.#log(options)).source);
+  }
+
+  logWriter(connector: string, options: Readonly<Record<string, unknown>>): LogWriter {
+    expectConnector(connector, 'kafka', 'append to');
+    return later(async () => (await this.#log(options)).writer);
+  }
+
+  tables(connector: string, _options: Readonly<Record<string, unknown>>): TableStore {
+    expectConnector(connector, 'cassandra', 'write tables with');
+    return later(async () => (await this.#tablesConnection()).tables);
+  }
+
+  metaStore(): MetaStore {
+    return later(async () => (await this.#tablesConnection()).meta);
+  }
+
+  describe(): { readonly log: string; readonly tables: string } {
+    const embedded = `embedded ${this.#embeddedAddress}`;
+    const brokers = settingOf(this.#env, 'KAFKA_BROKERS');
+    const contactPoints = settingOf(this.#env, 'CASSANDRA_CONTACT_POINTS');
+    return {
+      log: brokers === undefined ? embedded : `kafka ${brokers}`,
+      tables: contactPoints === undefined ? embedded : `cassandra ${contactPoints}`,
+    };
+  }
+
+  async close(): Promise<void> {
+    const opened = [...this.#logs.values(), ...(this.#tables === undefined ? [] : [this.#tables])];
+    // One that failed to open has nothing to close.
+    for (const result of await Promise.allSettled(opened)) if (result.status === 'fulfilled') await result.value.close();
+    if (this.#embedded !== undefined) (await this.#embedded).close();
+  }
+
+  #log(options: Readonly<Record<string, unknown>>): Promise<LogConnection> {
+    const own = typeof options['brokers'] === 'string' ? options['brokers'] : undefined;
+    const brokers = own ?? settingOf(this.#env, 'KAFKA_BROKERS') ?? '';
+    let opened = this.#logs.get(brokers);
+    if (opened === undefined) {
+      opened = brokers === '' ? this.#embeddedLog() : this.#kafkaLog(brokers);
+      this.#logs.set(brokers, opened);
+    }
+    return opened;
+  }
+
+  #tablesConnection(): Promise<TablesConnection> {
+    this.#tables ??= settingOf(this.#env, 'CASSANDRA_CONTACT_POINTS') === undefined ? this.#embeddedTables() : this.#cassandraTables();
+    return this.#tables;
+  }
+
+  #embeddedPlace(): Promise<EmbeddedPlace> {
+    this.#embedded ??= import('./embedded/place.ts').then(({ EmbeddedPlace }) => new EmbeddedPlace(this.#embeddedAddress, this.#parts));
+    return this.#embedded;
+  }
+
+  async #embeddedLog(): Promise<LogConnection> {
+    const { source, logWriter } = await this.#embeddedPlace();
+    return { source, writer: logWriter, close: () => source.close() };
+  }
+
+  async #embeddedTables(): Promise<TablesConnection> {
+    const { tables, meta } = await this.#embeddedPlace();
+    return { tables, meta, close: () => Promise.resolve() };
+  }
+
+  // KAFKA-BEGIN
+  #kafkaLog(brokers: string): Promise<LogConnection> {
+    return Promise.reject(new WeirError('UNSUPPORTED', `Kafka at ${brokers} cannot be connected yet.`));
+  }
+  // KAFKA-END
+
+  async #cassandraTables(): Promise<TablesConnection> {
+    const [{ CassandraClient, cassandraOptionsFromEnv }, { CassandraTableStore }, { CassandraMetaStore }] = await Promise.all([
+      import('./cassandra/client.ts'),
+      import('./cassandra/table-store.ts'),
+      import('./cassandra/meta-store.ts'),
+    ]);
+    const options = must(cassandraOptionsFromEnv(this.#env), () => 'contact points are set');
+    const client = new CassandraClient(options);
+    return { tables: new CassandraTableStore(client), meta: new CassandraMetaStore(client), close: () => client.close() };
+  }
+}
+
+type EmbeddedPlace = import('./embedded/place.ts').EmbeddedPlace;
+
+function settingOf(env: Environment, name: string): string | undefined {
+  const value = env[name]?.trim();
+  return value === '' ? undefined : value;
+}
+
+function expectConnector(given: string, known: string, verb: string): void {
+  if (given === known) return;
+  throw new WeirError('UNSUPPORTED', `There is no connector "${given}" to ${verb}; "${known}" is the one there is.`);
+}
+
+// ------------------------------------------------------------------- stand-ins until the connector's module is loaded
+
+/**
+ * An object whose methods load the real one first. For interfaces of asynchronous methods only. The place behind it is
+ * shared: `close` leaves it open, the registry closes it.
+ */
+function later<T extends object>(load: () => Promise<T>): T {
+  const close = (): Promise<void> => Promise.resolve();
+  return new Proxy({} as T, {
+    get(_, name) {
+      if (name === 'close') return close;
+      // Not to be taken for a promise when it is awaited.
+      if (name === 'then') return undefined;
+      return async (...args: unknown[]) => {
+        const target = await load();
+        const method = target[name as keyof T] as (...args: unknown[]) => unknown;
+        return method.apply(target, args);
+      };
+    },
+  });
+}
+
+/** As {@link later}, for a Source, whose `open` answers at once. */
+function laterSource(load: () => Promise<Source>): Source {
+  return {
+    describe: async (topic) => (await load()).describe(topic),
+    offsets: async (topic, partitions, query) => (await load()).offsets(topic, partitions, query),
+    open: (topic) => new LaterReader(load().then((source) => source.open(topic))),
+    showOffsets: async (group, topic, offsets) => (await load()).showOffsets(group, topic, offsets),
+    close: () => Promise.resolve(),
+  };
+}
+
+class LaterReader implements SourceReader {
+  readonly #inner: Promise<SourceReader>;
+
+  constructor(inner: Promise<SourceReader>) {
+    this.#inner = inner;
+    // Whoever fetches hears why it cannot be opened.
+    inner.catch(() => undefined);
+  }
+
+  async fetch(request: FetchRequest): Promise<Fetched> {
+    return (await this.#inner).fetch(request);
+  }
+
+  async close(): Promise<void> {
+    await this.#inner.then(
+      (reader) => reader.close(),
+      () => undefined,
+    );
+  }
+}

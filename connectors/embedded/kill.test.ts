@@ -1,0 +1,292 @@
+/** A real embedded process, killed again and again: what it acknowledged is there, once; what it did not is there once or not at all. */
+import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { isWeirError } from '../../core/errors.ts';
+import { jobName, offset, partition } from '../../core/ids.ts';
+import type { Source } from '../../core/ports.ts';
+import { buildRows, shapeOf } from '../../test/conformance/rows.ts';
+import { sampleJob } from '../../test/conformance/meta-store.ts';
+import { always, batchOf, valuesOf } from '../../test/conformance/source.ts';
+import { noLog } from '../../test/conformance/no-log.ts';
+import { systemClock, systemRng } from '../system/clock.ts';
+import { EmbeddedPlace } from './place.ts';
+import { EmbeddedConnection } from './client.ts';
+import { startEmbedded } from './main.ts';
+
+const program = `
+  const { startEmbedded } = await import(${JSON.stringify(new URL('./main.ts', import.meta.url).href)});
+  const { systemClock } = await import(${JSON.stringify(new URL('../system/clock.ts', import.meta.url).href)});
+  const write = (fields, message) => process.stderr.write(message + '\\n');
+  const log = { debug: write, info: write, warn: write, error: write, child: () => log };
+  try {
+    const { address } = await startEmbedded({ host: '127.0.0.1', port: 0, dataDir: process.argv[1], log, clock: systemClock });
+    console.log(address);
+  } catch (error) {
+    console.log('failed ' + error.code + ' ' + error.message);
+    process.exit(1);
+  }
+`;
+
+interface Child {
+  readonly process: ChildProcess;
+  readonly address: string;
+  readonly warnings: () => string;
+  kill(): Promise<void>;
+}
+
+const children = new Set<ChildProcess>();
+
+/** Resolves with its first line; `failed CODE message` when it did not start. */
+async function spawnEmbedded(dir: string): Promise<Child> {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program, dir], { stdio: ['ignore', 'pipe', 'pipe'] });
+  children.add(child);
+  let warnings = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (warnings += text));
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const address = await new Promise<string>((resolve, reject) => {
+    let text = '';
+    child.stdout.setEncoding('utf8').on('data', (more: string) => {
+      text += more;
+      if (text.includes('\n')) resolve(text.trim());
+    });
+    child.once('exit', (code) => reject(new Error(`exit ${code}: ${text}${warnings}`)));
+  });
+  return {
+    process: child,
+    address,
+    warnings: () => warnings,
+    kill: async () => {
+      child.kill('SIGKILL');
+      await exited;
+      children.delete(child);
+    },
+  };
+}
+
+let dir: string;
+before(() => {
+  dir = mkdtempSync(join(tmpdir(), 'weir-kill-'));
+});
+after(() => {
+  for (const child of children) child.kill('SIGKILL');
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const table = {
+  keyspace: 'ks',
+  table: 'rows',
+  columns: [
+    { name: 'id', type: { kind: 'int' as const } },
+    { name: 'v', type: { kind: 'text' as const } },
+  ],
+  partitionKey: ['id'],
+  clusteringKey: [],
+};
+
+async function readAll(source: Source, index: number): Promise<{ offset: number; value: string }[]> {
+  const description = await source.describe('events');
+  const reader = source.open(description);
+  const end = (await source.offsets('events', [partition(index)], 'latest')).get(partition(index)) ?? 0;
+  const values: { offset: number; value: string }[] = [];
+  while (values.length < end) {
+    const { bytes } = await reader.fetch({ partition: partition(index), offset: offset(values.length), maxBytes: 1 << 20, maxWaitMs: 1000 });
+    const more = valuesOf(bytes, values.length);
+    assert.ok(more.length > 0, `data at ${values.length} of ${end}`);
+    values.push(...more);
+  }
+  await reader.close();
+  return values;
+}
+
+test('kill -9 in a loop loses and doubles nothing', async () => {
+  const rounds = 8;
+  const acknowledged = new Map<string, { index: number; base: number }>();
+  const acknowledgedRows = new Map<number, string>();
+  let lanePosition = 0;
+  let jobVer = 0;
+  let next = 0;
+  for (let round = 0; round < rounds; round++) {
+    const child = await spawnEmbedded(dir);
+    const place = new EmbeddedPlace(child.address, { clock: systemClock, rng: systemRng });
+    const connection = new EmbeddedConnection(child.address);
+    await place.logWriter.createTopic('events', 2);
+    await place.tables.create(table);
+    const job = await place.meta.readJob(jobName('kill'));
+    assert.ok((job?.ver ?? 0) >= jobVer, 'an applied change is there');
+    jobVer = job?.ver ?? 0;
+    let alive = true;
+    let acknowledgements = 0;
+    const killAt = 20 + (systemRng.u32() % 150);
+    const acknowledge = async (): Promise<void> => {
+      if (++acknowledgements !== killAt) return;
+      alive = false;
+      await child.kill();
+    };
+    const until = async (step: () => Promise<void>): Promise<void> => {
+      while (alive) {
+        try {
+          await step();
+        } catch (error) {
+          assert.ok(isWeirError(error) && error.retryable, String(error));
+          return;
+        }
+        await acknowledge();
+      }
+    };
+    const append = async (): Promise<void> => {
+      const first = next;
+      next += 3;
+      const index = first % 2;
+      const request = { appends: [{ topic: 'events', partition: index, batch: batchOf('event', first, 3) }] };
+      const { baseOffsets } = await connection.call((client) => client.append, request, 'SINK_UNAVAILABLE');
+      acknowledged.set(`event-${first}`, { index, base: baseOffsets[0] ?? -1 });
+    };
+    const writeRows = async (): Promise<void> => {
+      const first = next;
+      next += 50;
+      const rows = Array.from({ length: 50 }, (_, at) => ({ op: 'upsert' as const, values: [first + at, `row ${first + at}`], timestamp: first + at }));
+      const block = buildRows(shapeOf(table), rows);
+      const request = { keyspace: 'ks', table: 'rows', columns: ['id', 'v'], rowCount: 50, rows: block.bytes };
+      await connection.call((client) => client.writeRows, request, 'SINK_UNAVAILABLE');
+      for (const row of rows) acknowledgedRows.set(row.values[0] as number, row.values[1] as string);
+    };
+    const commit = async (): Promise<void> => {
+      const position = lanePosition + 1;
+      const request = { job: 'kill', run: 1, source: 's', topicId: 't', partition: 0, nextOffset: position, position: JSON.stringify({ nextOffset: position }) };
+      await connection.call((client) => client.writeLane, request, 'STORE_UNAVAILABLE');
+      lanePosition = position;
+    };
+    const change = async (): Promise<void> => {
+      const outcome = await place.meta.casJob(jobVer, sampleJob('kill', jobVer + 1));
+      if (outcome.kind === 'unknown') throw outcome.cause;
+      assert.equal(outcome.kind, 'applied');
+      jobVer++;
+    };
+    await Promise.all([until(append), until(append), until(append), until(writeRows), until(commit), until(change)]);
+    assert.equal(alive, false);
+    connection.close();
+    await place.source.close();
+    place.close();
+  }
+
+  const child = await spawnEmbedded(dir);
+  const place = new EmbeddedPlace(child.address, { clock: systemClock, rng: systemRng });
+  const seen = new Map<string, { index: number; offset: number }>();
+  for (const index of [0, 1]) {
+    const values = await readAll(place.source, index);
+    values.forEach((record, at) => {
+      assert.equal(record.offset, at, 'offsets have no gap');
+      assert.ok(!seen.has(record.value), `${record.value} is there once`);
+      seen.set(record.value, { index, offset: record.offset });
+    });
+  }
+  for (const [value, { index, base }] of acknowledged) assert.deepEqual(seen.get(value), { index, offset: base }, value);
+  assert.ok(acknowledged.size > rounds * 5, `${acknowledged.size} appends`);
+  const rows = new Map((await place.tables.query('SELECT id, v FROM ks.rows')).rows.map(([id, v]) => [id, v] as const));
+  for (const [id, value] of acknowledgedRows) assert.equal(rows.get(id), value);
+  assert.equal(rows.size % 50, 0, 'a block is there as a whole or not at all');
+  const [lane] = await place.meta.readLanes(jobName('kill'), 1 as never);
+  assert.ok((lane?.position.nextOffset ?? 0) >= lanePosition);
+  await place.source.close();
+  place.close();
+  await child.kill();
+});
+
+test('a torn tail is cut off, and appends go on after it', async () => {
+  const path = join(dir, 'topics', 'events', '0');
+  const file = join(path, readdirSync(path).filter((name) => name.endsWith('.log')).at(-1) ?? '');
+  const good = statSync(file).size;
+  const tails = [Buffer.alloc(4096), batchOf('torn', 0, 3).subarray(0, 90), Buffer.from(damaged(batchOf('torn', 0, 3)))];
+  for (const tail of tails) {
+    appendFileSync(file, tail);
+    const child = await spawnEmbedded(dir);
+    assert.equal(statSync(file).size, good);
+    assert.match(child.warnings(), /cut \d+ bytes off events-0/);
+    await child.kill();
+  }
+  const child = await spawnEmbedded(dir);
+  const place = new EmbeddedPlace(child.address, { clock: systemClock, rng: systemRng });
+  const before = await readAll(place.source, 0);
+  await place.logWriter.append([{ topic: 'events', partition: partition(0), batch: batchOf('later', 0, 2) }], always);
+  assert.deepEqual(await readAll(place.source, 0), [...before, { offset: before.length, value: 'later-0' }, { offset: before.length + 1, value: 'later-1' }]);
+  await place.source.close();
+  place.close();
+  await child.kill();
+  // A tail cut within the last batch takes that batch and nothing before it.
+  truncateSync(file, statSync(file).size - 1);
+  const again = await startEmbedded({ host: '127.0.0.1', port: 0, dataDir: dir, log: noLog, clock: systemClock });
+  const last = new EmbeddedPlace(again.address, { clock: systemClock, rng: systemRng });
+  assert.deepEqual(await readAll(last.source, 0), before);
+  await last.source.close();
+  last.close();
+  await again.close();
+});
+
+function damaged(batch: Uint8Array): Uint8Array {
+  const copy = Uint8Array.from(batch);
+  copy[copy.length - 1] = (copy[copy.length - 1] ?? 0) ^ 1;
+  return copy;
+}
+
+test('a second process on the directory is refused with the id of the first, and may have it once that is gone', async () => {
+  const first = await spawnEmbedded(dir);
+  await assert.rejects(spawnEmbedded(dir), (error: Error) => {
+    assert.match(error.message, /failed DATA_DIR_IN_USE/);
+    assert.match(error.message, new RegExp(`in use by the process ${first.process.pid}\\b`));
+    return true;
+  });
+  assert.equal(readFileSync(join(dir, 'pid'), 'utf8').trim(), String(first.process.pid));
+  await first.kill();
+  const second = await spawnEmbedded(dir);
+  await second.kill();
+});
+
+test('the same process cannot take the directory twice either', async () => {
+  const options = { host: '127.0.0.1', port: 0, dataDir: dir, log: noLog, clock: systemClock };
+  const first = await startEmbedded(options);
+  await assert.rejects(startEmbedded(options), (error) => isWeirError(error, 'DATA_DIR_IN_USE'));
+  await first.close();
+  await (await startEmbedded(options)).close();
+});
+
+test('a busy port is refused by name, and the directory is free again', async () => {
+  const first = await startEmbedded({ host: '127.0.0.1', port: 0, dataDir: null, log: noLog, clock: systemClock });
+  const port = Number(first.address.split(':')[1]);
+  const options = { host: '127.0.0.1', port, dataDir: dir, log: noLog, clock: systemClock };
+  await assert.rejects(startEmbedded(options), (error) => isWeirError(error, 'PORT_IN_USE') && error.message.includes(String(port)));
+  await (await startEmbedded({ ...options, port: 0 })).close();
+  await first.close();
+});
+
+test('clients reconnect by themselves: writes that wait go on, fetches say that the source is away', async () => {
+  const first = await startEmbedded({ host: '127.0.0.1', port: 0, dataDir: dir, log: noLog, clock: systemClock });
+  const port = Number(first.address.split(':')[1]);
+  const place = new EmbeddedPlace(first.address, { clock: systemClock, rng: systemRng });
+  const reader = place.source.open(await place.source.describe('events'));
+  const end = (await place.source.offsets('events', [partition(0)], 'latest')).get(partition(0)) ?? offset(0);
+  const request = { partition: partition(0), offset: end, maxBytes: 1000, maxWaitMs: 60_000 };
+  const waiting = reader.fetch(request);
+  const writer = await place.tables.open(shapeOf(table));
+  await first.close();
+  await assert.rejects(waiting, (error) => isWeirError(error, 'SOURCE_UNAVAILABLE'));
+  await assert.rejects(place.meta.listJobs(), (error) => isWeirError(error, 'STORE_UNAVAILABLE'));
+  assert.equal((await place.meta.casJob(0, sampleJob('away', 1))).kind, 'unknown');
+  const block = buildRows(shapeOf(table), [{ op: 'upsert', values: [-1, 'waited'], timestamp: 1 }]);
+  const written = writer.write(block, always);
+  const appended = place.logWriter.append([{ topic: 'events', partition: partition(0), batch: batchOf('waited', 0, 1) }], always);
+  while (writer.stats().retries === 0) await systemClock.sleep(5);
+  assert.match(writer.stats().blockedBy ?? '', /does not answer/);
+  const second = await startEmbedded({ host: '127.0.0.1', port, dataDir: dir, log: noLog, clock: systemClock });
+  await Promise.all([written, appended]);
+  assert.equal(writer.stats().blockedBy, null);
+  assert.deepEqual(valuesOf((await reader.fetch(request)).bytes).map((record) => record.value), ['waited-0']);
+  assert.deepEqual((await place.tables.query('SELECT v FROM ks.rows WHERE id = -1')).rows, [['waited']]);
+  await place.source.close();
+  place.close();
+  await second.close();
+});

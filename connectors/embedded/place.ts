@@ -1,0 +1,28 @@
+/** The embedded process as one place of logs, tables and metadata, over one connection. */
+import type { Clock, Rng } from '../../core/clock.ts';
+import { EmbeddedConnection } from './client.ts';
+import { EmbeddedLogWriter } from './embedded-log-writer.ts';
+import { EmbeddedMetaStore } from './embedded-meta-store.ts';
+import { EmbeddedSource } from './embedded-source.ts';
+import { EmbeddedTableStore } from './embedded-table-store.ts';
+
+export class EmbeddedPlace {
+  readonly source: EmbeddedSource;
+  readonly logWriter: EmbeddedLogWriter;
+  readonly tables: EmbeddedTableStore;
+  readonly meta: EmbeddedMetaStore;
+  readonly #connection: EmbeddedConnection;
+
+  /** Connects with the first call. */
+  constructor(address: string, { clock, rng }: { readonly clock: Clock; readonly rng: Rng }) {
+    this.#connection = new EmbeddedConnection(address);
+    this.source = new EmbeddedSource(this.#connection, clock);
+    this.logWriter = new EmbeddedLogWriter(this.#connection, clock, rng);
+    this.tables = new EmbeddedTableStore(this.#connection, clock, rng);
+    this.meta = new EmbeddedMetaStore(this.#connection);
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+}

@@ -1,0 +1,44 @@
+/** Rows as JSON lines, for people who look at a job's output. */
+import type { Schema } from '../../core/types.ts';
+import { ByteBuffer } from '../byte-buffer.ts';
+import type { ColumnBatch } from '../column-batch.ts';
+import type { TimeZone } from '../scan/time-zone.ts';
+import type { SinkOutput } from '../stage.ts';
+import { JsonWriter } from './json-writer.ts';
+import type { EncodeContext, SinkEncoder } from './sink-encoder.ts';
+import { appendText } from './text.ts';
+
+export class ConsoleEncoder implements SinkEncoder {
+  readonly #schema: Schema;
+  readonly #json: JsonWriter;
+  readonly #out = new ByteBuffer();
+  #rowCount = 0;
+
+  constructor(schema: Schema, timeZone: TimeZone) {
+    this.#schema = schema;
+    this.#json = new JsonWriter(timeZone);
+  }
+
+  begin(): void {
+    this.#out.clear();
+    this.#rowCount = 0;
+  }
+
+  encode(rows: ColumnBatch, context: EncodeContext): void {
+    for (let row = 0; row < rows.rowCount; row++) {
+      if (context.isDead(rows.origins.record[row]!)) continue;
+      this.#json.writeRow(this.#out, this.#schema, rows.columns, row, -1);
+      appendText(this.#out, '\n');
+      this.#rowCount++;
+    }
+  }
+
+  /** Shows the rows of the removed keys. */
+  encodeDeletes(rows: ColumnBatch, context: EncodeContext): void {
+    this.encode(rows, context);
+  }
+
+  finish(): SinkOutput {
+    return { kind: 'console', rowCount: this.#rowCount, text: new TextDecoder().decode(this.#out.bytes.subarray(0, this.#out.length)) };
+  }
+}

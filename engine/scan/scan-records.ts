@@ -1,0 +1,221 @@
+/**
+ * Records → the stage's input batch: fields of the JSON value by the scanner, record columns (key, offset, …) from the
+ * index. Records that cannot be read become failures and have no row.
+ */
+import { deadLetterReasons, WeirError } from '../../core/errors.ts';
+import type { DeadLetterReason } from '../../core/errors.ts';
+import type { ByteBuffer } from '../byte-buffer.ts';
+import type { RecordIndex } from '../codecs/decode-records.ts';
+import { visitHeaders } from '../codecs/decode-records.ts';
+import type { Column, ColumnBatch } from '../column-batch.ts';
+import type { InputColumn, RecordColumn, StagePlan } from '../plan/stage-plan.ts';
+import { BUILD_BIGINT, BUILD_BINARY, BUILD_LIST, BUILD_STRING, BUILD_STRUCT, BUILD_TIMESTAMP, ColumnBuilder } from './column-builder.ts';
+import { JsonScanner } from './json-scanner.ts';
+import type { TimeZone } from './time-zone.ts';
+import { hasNonAscii, isUtf8 } from './utf8.ts';
+
+const reason = (code: DeadLetterReason): number => deadLetterReasons.indexOf(code);
+const TOO_LARGE = reason('RECORD_TOO_LARGE');
+const INVALID_UTF8 = reason('RECORD_INVALID_UTF8');
+
+interface RecordColumnBuilder {
+  readonly column: RecordColumn;
+  readonly builder: ColumnBuilder;
+}
+
+export class RecordScanner {
+  readonly #arena: ByteBuffer;
+  readonly #topic: string;
+  readonly #recordBytesMax: number;
+  readonly #json: JsonScanner | null;
+  readonly #record: readonly RecordColumnBuilder[];
+  /** Per column of the plan: its place among the fields (≥ 0) or, as -1 - place, among the record columns. */
+  readonly #places: readonly number[];
+  #offset = new Float64Array(0);
+  #timestampMs = new Float64Array(0);
+  #index = new Int32Array(0);
+  #recordOfRow = new Int32Array(0);
+
+  /** Throws: UNSUPPORTED for a column that records do not have. */
+  constructor(plan: StagePlan, timeZone: TimeZone, arena: ByteBuffer) {
+    this.#arena = arena;
+    this.#topic = plan.topic;
+    this.#recordBytesMax = plan.recordBytesMax;
+    const fields = plan.columns.filter((column) => column.kind === 'field');
+    const recordColumns = plan.columns.filter((column) => column.kind === 'record');
+    this.#json = plan.format === 'json' ? new JsonScanner(fields, { depthMax: plan.recordDepthMax, timeZone }, arena) : null;
+    if (this.#json === null && fields.length > 0) {
+      throw new WeirError('UNSUPPORTED', `a source of format raw has no field ${fields[0]?.name}; it has the columns key and value`);
+    }
+    this.#record = recordColumns.map((column) => ({ column: column.column, builder: recordBuilder(column) }));
+    this.#places = plan.columns.map((column) =>
+      column.kind === 'field' ? fields.indexOf(column) : -1 - recordColumns.indexOf(column),
+    );
+  }
+
+  /**
+   * The rows of the records `[from, to)`. Records for which `skip` is true have none. With `nullValues` the records
+   * have no value, and their fields are all NULL. Valid until the next call.
+   */
+  scan(
+    records: RecordIndex,
+    partition: number,
+    from: number,
+    to: number,
+    nullValues: boolean,
+    skip: (record: number) => boolean,
+    fail: (record: number, reasonIndex: number, place: string) => void,
+  ): ColumnBatch {
+    const capacity = to - from;
+    this.#ensure(capacity);
+    this.#json?.begin(capacity);
+    for (const { builder } of this.#record) builder.begin(capacity);
+    const topic = this.#appendTopic();
+    let row = 0;
+    for (let record = from; record < to; record++) {
+      if (skip(record)) continue;
+      const valueLength = records.valueLength[record]!;
+      if (Math.max(0, records.keyLength[record]!) + Math.max(0, valueLength) > this.#recordBytesMax) {
+        fail(record, TOO_LARGE, '');
+        continue;
+      }
+      if (this.#json !== null && !nullValues) {
+        const start = records.valueStart[record]!;
+        const failure = this.#json.scan(start, start + valueLength, row);
+        if (failure >= 0) {
+          fail(record, failure, this.#json.place);
+          continue;
+        }
+      }
+      const failedColumn = this.#record.length === 0 ? -1 : this.#recordColumns(records, record, partition, topic, row);
+      if (failedColumn >= 0) {
+        fail(record, INVALID_UTF8, this.#record[failedColumn]!.builder.place);
+        this.#json?.setNull(row);
+        continue;
+      }
+      this.#offset[row] = records.offset[record]!;
+      this.#timestampMs[row] = records.timestampMs[record]!;
+      this.#index[row] = 0;
+      this.#recordOfRow[row] = record;
+      row++;
+    }
+    return {
+      rowCount: row,
+      columns: this.#columns(),
+      origins: {
+        topic: this.#topic,
+        partition,
+        offset: this.#offset,
+        timestampMs: this.#timestampMs,
+        index: this.#index,
+        record: this.#recordOfRow,
+      },
+    };
+  }
+
+  #columns(): Column[] {
+    const fields = this.#json?.columns() ?? [];
+    const record = this.#record.map(({ builder }) => builder.column(this.#arena.bytes));
+    return this.#places.map((place) => (place >= 0 ? fields[place]! : record[-1 - place]!));
+  }
+
+  /** Where the topic's name stands, when a column needs it. */
+  #appendTopic(): number {
+    if (!this.#record.some(({ column }) => column === 'topic')) return 0;
+    return this.#arena.append(new TextEncoder().encode(this.#topic));
+  }
+
+  /** Fills the record columns of a row; the index of the first that is not UTF-8 but should be, or -1. */
+  #recordColumns(records: RecordIndex, record: number, partition: number, topic: number, row: number): number {
+    for (let index = 0; index < this.#record.length; index++) {
+      const { column, builder } = this.#record[index]!;
+      switch (column) {
+        case 'key':
+          if (!this.#bytes(builder, row, records.keyStart[record]!, records.keyLength[record]!)) return index;
+          break;
+        case 'value':
+          if (!this.#bytes(builder, row, records.valueStart[record]!, records.valueLength[record]!)) return index;
+          break;
+        case 'topic':
+          this.#bytes(builder, row, topic, Buffer.byteLength(this.#topic));
+          break;
+        case 'partition':
+          setNumber(builder, row, partition);
+          break;
+        case 'offset':
+          setNumber(builder, row, records.offset[record]!);
+          break;
+        case 'timestamp':
+          if (records.timestampMs[record]! < 0) builder.setNull(row);
+          else setNumber(builder, row, records.timestampMs[record]! * 1000);
+          break;
+        case 'timestampType':
+          setNumber(builder, row, records.timestampType[record]!);
+          break;
+        case 'headers':
+          this.#headers(builder, row, records.headersStart[record]!);
+          break;
+      }
+    }
+    return -1;
+  }
+
+  #bytes(builder: ColumnBuilder, row: number, start: number, length: number): boolean {
+    builder.start[row] = start;
+    builder.length[row] = length;
+    if (builder.kind === BUILD_BINARY || length <= 0) {
+      builder.nonAscii[row] = 1;
+      return true;
+    }
+    const { bytes } = this.#arena;
+    const nonAscii = hasNonAscii(bytes, start, start + length);
+    builder.nonAscii[row] = nonAscii ? 1 : 0;
+    return !nonAscii || isUtf8(bytes, start, start + length);
+  }
+
+  /** As Spark: NULL when the record has none. A name that is not UTF-8 is left out. */
+  #headers(builder: ColumnBuilder, row: number, start: number): void {
+    const element = builder.children[0]!;
+    const first = element.count;
+    const found = visitHeaders(this.#arena.bytes, start, this.#arena.length, (nameStart, nameLength, valueStart, valueLength) => {
+      const header = element.append();
+      element.valid[header] = 1;
+      const [name, value] = [element.children[0]!, element.children[1]!];
+      if (!this.#bytes(name, header, nameStart, nameLength)) name.setNull(header);
+      if (!this.#bytes(value, header, valueStart, valueLength)) value.setNull(header);
+    });
+    builder.start[row] = first;
+    builder.length[row] = found === 0 ? -1 : element.count - first;
+  }
+
+  #ensure(rows: number): void {
+    if (rows <= this.#offset.length) return;
+    const capacity = Math.max(rows, this.#offset.length * 2);
+    this.#offset = new Float64Array(capacity);
+    this.#timestampMs = new Float64Array(capacity);
+    this.#index = new Int32Array(capacity);
+    this.#recordOfRow = new Int32Array(capacity);
+  }
+}
+
+const bytesColumns: readonly RecordColumn[] = ['key', 'value', 'topic'];
+
+function recordBuilder(column: Extract<InputColumn, { kind: 'record' }>): ColumnBuilder {
+  const builder = new ColumnBuilder(column.type, column.name, false);
+  const isText = builder.kind === BUILD_STRING || builder.kind === BUILD_BINARY;
+  const header = builder.children[0];
+  const isHeaders = builder.kind === BUILD_LIST && header?.kind === BUILD_STRUCT && header.children.length === 2;
+  const fits = bytesColumns.includes(column.column) ? isText : column.column === 'headers' ? isHeaders : !isText && !isHeaders;
+  if (!fits) throw new WeirError('UNSUPPORTED', `the record column ${column.column} cannot have the type of ${column.name}`);
+  return builder;
+}
+
+function setNumber(builder: ColumnBuilder, row: number, value: number): void {
+  if (builder.kind === BUILD_BIGINT) {
+    builder.setInteger(row, value);
+    return;
+  }
+  if (builder.kind === BUILD_TIMESTAMP) builder.f64[row] = value;
+  else builder.i32[row] = value;
+  builder.valid[row] = 1;
+}

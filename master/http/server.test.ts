@@ -1,0 +1,453 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:net';
+import { after, suite, test } from 'node:test';
+import { Script } from 'node:vm';
+import { Registry } from 'prom-client';
+import { WeirError } from '../../core/errors.ts';
+import type { JobName } from '../../core/ids.ts';
+import { revision, run, timestampUs } from '../../core/ids.ts';
+import { zeroCounters } from '../../core/lane/position.ts';
+import type { JobRow } from '../../core/meta.ts';
+import type { Connections, Log, QueryResult, TableStore } from '../../core/ports.ts';
+import type { TableSchema } from '../../core/table/schema.ts';
+import type { ClusterControl, JobDefinition } from '../service.ts';
+import { JobService } from '../service.ts';
+import type { JobView } from '../views.ts';
+import type { HttpOptions } from './server.ts';
+import { buildHttp, startHttp } from './server.ts';
+
+const noLog: Log = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => noLog,
+};
+
+/** A cluster that keeps jobs in memory and runs nothing. */
+class MemoryControl implements ClusterControl {
+  readonly rows = new Map<JobName, JobRow>();
+
+  apply(definition: JobDefinition): Promise<JobRow> {
+    const before = this.rows.get(definition.name);
+    const row: JobRow = {
+      formatVersion: 1,
+      name: definition.name,
+      ver: 1,
+      nonce: '',
+      revision: revision((before?.revision ?? 0) + 1),
+      definition: definition.hash,
+      run: run((before?.run ?? 0) + 1),
+      runStart: timestampUs(0),
+      stride: 32,
+      start: { kind: 'initial' },
+      state: 'running',
+      reason: null,
+      lanes: {},
+      submittedAt: 0,
+      changedAt: 0,
+    };
+    this.rows.set(definition.name, row);
+    return Promise.resolve(row);
+  }
+
+  #move(name: JobName, state: JobRow['state']): Promise<void> {
+    const row = this.rows.get(name);
+    if (row !== undefined) this.rows.set(name, { ...row, state });
+    return Promise.resolve();
+  }
+
+  stop(name: JobName): Promise<void> {
+    return this.#move(name, 'stopped');
+  }
+
+  cancel(name: JobName): Promise<void> {
+    return this.#move(name, 'stopped');
+  }
+
+  start(name: JobName): Promise<void> {
+    return this.#move(name, 'running');
+  }
+
+  remove(name: JobName): Promise<void> {
+    if (this.rows.get(name)?.state === 'running')
+      throw new WeirError('CONFLICT', `Job ${name} is running; stop it first.`);
+    this.rows.delete(name);
+    return Promise.resolve();
+  }
+
+  jobs(): JobView[] {
+    return [...this.rows.values()].map((row) => ({
+      row,
+      lanes: [],
+      counters: zeroCounters,
+      lag: 0,
+      recordsPerSecond: 0,
+      rowsPerSecond: 0,
+      latencyMsP50: null,
+      latencyMsP99: null,
+    }));
+  }
+
+  job(name: JobName): JobView | undefined {
+    return this.jobs().find((view) => view.row.name === name);
+  }
+
+  workers(): ReturnType<ClusterControl['workers']> {
+    return [
+      {
+        id: 'w1-<b>',
+        state: 'alive',
+        httpAddress: '127.0.0.1:7081',
+        threads: 2,
+        version: '1',
+        lanes: 0,
+        rssBytes: 0,
+        eventLoopDelayMs: 0,
+        heartbeatAgeMs: 1,
+      },
+    ];
+  }
+}
+
+class MemoryTables implements TableStore {
+  readonly tables = new Map<string, TableSchema>();
+
+  describe(keyspace: string, table: string): Promise<TableSchema | undefined> {
+    return Promise.resolve(this.tables.get(`${keyspace}.${table}`));
+  }
+
+  create(schema: TableSchema): Promise<void> {
+    this.tables.set(`${schema.keyspace}.${schema.table}`, schema);
+    return Promise.resolve();
+  }
+
+  open(): never {
+    throw new Error('nothing is written here');
+  }
+
+  query(cql: string): Promise<QueryResult> {
+    if (!cql.startsWith('SELECT'))
+      return Promise.reject(new WeirError('UNSUPPORTED', 'Embedded tables do not do this.'));
+    return Promise.resolve({ columns: [{ name: 'count', type: 'bigint' }], rows: [[3]] });
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+function setUp(options: Partial<HttpOptions> = {}): {
+  service: JobService;
+  control: MemoryControl;
+  tables: MemoryTables;
+  app: ReturnType<typeof buildHttp>;
+} {
+  const control = new MemoryControl();
+  const tables = new MemoryTables();
+  const connections = { tables: () => tables } as unknown as Connections;
+  const service = new JobService(control, connections, noLog);
+  const app = buildHttp(service, {
+    host: '127.0.0.1',
+    port: 0,
+    token: null,
+    registry: new Registry(),
+    log: noLog,
+    ...options,
+  });
+  after(async () => await app.close());
+  return { service, control, tables, app };
+}
+
+const job = (name: string, query = 'SELECT id, age FROM users'): string => `apiVersion: weir/v1
+kind: Job
+name: ${name}
+sources:
+  users:
+    connector: kafka
+    topic: users
+    schema: id STRING NOT NULL, age INT
+query: ${query}
+sinks:
+  - { connector: cassandra, keyspace: ks, table: users, primaryKey: [id], create: true }
+`;
+
+const yaml = { 'content-type': 'application/yaml', host: '127.0.0.1:7080' };
+const host = { host: 'localhost:7080' };
+
+suite('REST: jobs', () => {
+  test('PUT creates once, changes nothing the second time, and a change is a new revision', async () => {
+    const { app, tables } = setUp();
+    const put = async (query?: string): Promise<{ status: number; body: Record<string, unknown> }> => {
+      const answer = await app.inject({
+        method: 'PUT',
+        url: '/v1/jobs/users',
+        headers: yaml,
+        payload: job('users', query),
+      });
+      return { status: answer.statusCode, body: answer.json() };
+    };
+    const first = await put();
+    assert.deepEqual(
+      [first.status, first.body['change'], first.body['revision'], first.body['run']],
+      [201, 'created', 1, 1],
+    );
+    assert.deepEqual([...tables.tables.keys()], ['ks.users', 'weir.dead_letters']);
+    const second = await put();
+    assert.deepEqual([second.status, second.body['change'], second.body['revision']], [200, 'unchanged', 1]);
+    const third = await put('SELECT id FROM users');
+    assert.deepEqual(
+      [third.status, third.body['change'], third.body['revision'], third.body['run']],
+      [200, 'updated', 2, 2],
+    );
+  });
+
+  test('a job at rest is started by applying it again', async () => {
+    const { app, control } = setUp();
+    const put = async (): Promise<unknown> =>
+      (await app.inject({ method: 'PUT', url: '/v1/jobs/users', headers: yaml, payload: job('users') })).json<{
+        change: string;
+      }>().change;
+    await put();
+    await app.inject({ method: 'POST', url: '/v1/jobs/users/stop', headers: host });
+    assert.equal(control.jobs()[0]?.row.state, 'stopped');
+    assert.equal(await put(), 'started');
+    assert.equal(control.jobs()[0]?.row.state, 'running');
+  });
+
+  test('a dry run changes nothing', async () => {
+    const { app, control, tables } = setUp();
+    const answer = await app.inject({
+      method: 'PUT',
+      url: '/v1/jobs/users?dryRun=true',
+      headers: yaml,
+      payload: job('users'),
+    });
+    assert.equal(answer.statusCode, 200);
+    assert.deepEqual(answer.json(), {
+      kind: 'valid',
+      name: 'users',
+      changed: true,
+      warnings: answer.json<{ warnings: string[] }>().warnings,
+    });
+    assert.equal(control.rows.size + tables.tables.size, 0);
+  });
+
+  test('a bad file is refused with every mistake and its place', async () => {
+    const { app, control } = setUp();
+    const text = job('users').replace('topic: users', 'topik: users').replace('name: users', 'name: Users');
+    const answer = await app.inject({ method: 'PUT', url: '/v1/jobs/users', headers: yaml, payload: text });
+    assert.equal(answer.statusCode, 422);
+    assert.match(String(answer.headers['content-type']), /^application\/problem\+json/);
+    const body = answer.json<{ code: string; problems: { line: number; column: number }[] }>();
+    assert.equal(body.code, 'JOB_INVALID');
+    assert.deepEqual(
+      body.problems.map(({ line, column }) => `${line}:${column}`),
+      ['3:7', '7:5'],
+    );
+    assert.equal(control.rows.size, 0);
+  });
+
+  test('a mistake in the SQL has its line and column in the file', async () => {
+    const { app } = setUp();
+    const answer = await app.inject({
+      method: 'POST',
+      url: '/v1/validate',
+      headers: yaml,
+      payload: job('users', 'SELECT id, agee FROM users'),
+    });
+    const body = answer.json<{ valid: boolean; problems: { line: number; column: number }[] }>();
+    assert.equal(body.valid, false);
+    assert.deepEqual(
+      body.problems.map(({ line, column }) => `${line}:${column}`),
+      ['9:19'],
+    );
+  });
+
+  test('JSON is taken too, and the name must be the same', async () => {
+    const { app } = setUp();
+    const { loadJobFile } = await import('../../core/job/file.ts');
+    const payload = JSON.stringify(loadJobFile(job('users')).spec);
+    const headers = { ...host, 'content-type': 'application/json' };
+    assert.equal((await app.inject({ method: 'PUT', url: '/v1/jobs/users', headers, payload })).statusCode, 201);
+    assert.equal((await app.inject({ method: 'PUT', url: '/v1/jobs/other', headers, payload })).statusCode, 422);
+  });
+
+  test('status, wait, list, delete', async () => {
+    const { app } = setUp();
+    const get = async (url: string): Promise<number> =>
+      (await app.inject({ method: 'GET', url, headers: host })).statusCode;
+    assert.equal(await get('/v1/jobs/users'), 404);
+    await app.inject({ method: 'PUT', url: '/v1/jobs/users', headers: yaml, payload: job('users') });
+    assert.equal(await get('/v1/jobs/users'), 200);
+    assert.equal(await get('/v1/jobs/users/status'), 200);
+    assert.equal(await get('/v1/jobs/users/wait?state=running'), 200);
+    assert.equal(await get('/v1/jobs/users/wait?state=finished'), 404);
+    assert.equal(
+      (await app.inject({ method: 'GET', url: '/v1/jobs', headers: host })).json<{ jobs: unknown[] }>().jobs.length,
+      1,
+    );
+    const remove = async (): Promise<number> =>
+      (await app.inject({ method: 'DELETE', url: '/v1/jobs/users', headers: host })).statusCode;
+    assert.equal(await remove(), 409);
+    await app.inject({ method: 'POST', url: '/v1/jobs/users/cancel', headers: host });
+    assert.equal(await remove(), 204);
+    assert.equal(await remove(), 404);
+  });
+});
+
+suite('REST: cluster', () => {
+  test('queries, workers and scrape targets', async () => {
+    const { app } = setUp();
+    const query = async (payload: string): Promise<{ status: number; body: { code?: string; rows?: unknown } }> => {
+      const answer = await app.inject({
+        method: 'POST',
+        url: '/v1/query',
+        headers: { ...host, 'content-type': 'application/json' },
+        payload,
+      });
+      return { status: answer.statusCode, body: answer.json() };
+    };
+    assert.deepEqual((await query('{"cql":"SELECT count(*) FROM ks.users"}')).body.rows, [[3]]);
+    assert.deepEqual(
+      [(await query('{"cql":"DROP TABLE x"}')).status, (await query('{"cql":"DROP TABLE x"}')).body.code],
+      [400, 'UNSUPPORTED'],
+    );
+    assert.equal((await query('SELECT 1')).status, 400);
+    const targets = await app.inject({ method: 'GET', url: '/v1/targets', headers: { host: '127.0.0.1:7080' } });
+    assert.deepEqual(targets.json(), [
+      { targets: ['127.0.0.1:7080'], labels: { component: 'master' } },
+      { targets: ['127.0.0.1:7081'], labels: { component: 'worker', worker: 'w1-<b>' } },
+    ]);
+  });
+
+  test('health, readiness, metrics', async () => {
+    const registry = new Registry();
+    let reason: string | null = 'reads its jobs';
+    const { app } = setUp({ registry, notReady: () => reason });
+    const get = async (url: string): Promise<number> =>
+      (await app.inject({ method: 'GET', url, headers: host })).statusCode;
+    assert.deepEqual(
+      [await get('/healthz'), await get('/readyz'), await get('/metrics'), await get('/schemas/job.v1.json')],
+      [200, 503, 200, 200],
+    );
+    reason = null;
+    assert.equal(await get('/readyz'), 200);
+    assert.equal(await get('/nowhere'), 404);
+  });
+
+  test('the page escapes what it shows and runs no inline script', async () => {
+    const { app } = setUp();
+    const page = await app.inject({ method: 'GET', url: '/', headers: host });
+    assert.match(page.body, /w1-&#60;b&#62;/);
+    assert.doesNotMatch(page.body, /<script>|\son\w+=/);
+    assert.match(String(page.headers['content-security-policy']), /script-src 'self'.*frame-ancestors 'none'/);
+    const script = await app.inject({ method: 'GET', url: '/page.js', headers: host });
+    assert.doesNotThrow(() => new Script(script.body), 'the script is JavaScript');
+  });
+});
+
+suite('REST: who may ask', () => {
+  const routes = [
+    ['GET', '/v1/jobs'],
+    ['GET', '/v1/workers'],
+    ['GET', '/v1/targets'],
+    ['GET', '/v1/jobs/x/status'],
+    ['PUT', '/v1/jobs/x'],
+    ['POST', '/v1/validate'],
+    ['POST', '/v1/query'],
+    ['POST', '/v1/jobs/x/stop'],
+    ['DELETE', '/v1/jobs/x'],
+    ['GET', '/v1/no-such-route'],
+  ] as const;
+
+  test('with a token nobody gets in without it', async () => {
+    const { app } = setUp({ token: 'secret' });
+    for (const [method, url] of routes) {
+      for (const authorization of [undefined, 'Bearer wrong', 'Bearer ', 'Basic secret', 'Bearer secretsecret']) {
+        const answer = await app.inject({
+          method,
+          url,
+          headers: { ...host, ...(authorization === undefined ? {} : { authorization }) },
+        });
+        assert.deepEqual(
+          [answer.statusCode, answer.json<{ code: string }>().code],
+          [401, 'UNAUTHORIZED'],
+          `${method} ${url} ${authorization}`,
+        );
+      }
+    }
+    const good = await app.inject({
+      method: 'GET',
+      url: '/v1/jobs',
+      headers: { ...host, authorization: 'Bearer secret' },
+    });
+    assert.equal(good.statusCode, 200);
+  });
+
+  test('with a token the page shows nothing to those who do not have it', async () => {
+    const { app } = setUp({ token: 'secret' });
+    assert.doesNotMatch((await app.inject({ method: 'GET', url: '/', headers: host })).body, /w1/);
+  });
+
+  test('other web sites are refused', async () => {
+    const { app } = setUp();
+    const foreign = [
+      { host: 'evil.example' },
+      { host: 'evil.example:7080' },
+      { ...host, origin: 'http://evil.example' },
+      { ...host, 'sec-fetch-site': 'cross-site' },
+      { ...host, origin: 'null' },
+    ];
+    for (const headers of foreign)
+      assert.equal(
+        (await app.inject({ method: 'POST', url: '/v1/query', headers, payload: '{"cql":"SELECT 1"}' })).statusCode,
+        403,
+        JSON.stringify(headers),
+      );
+    for (const name of ['localhost', '127.0.0.1:7080', '[::1]:7080'])
+      assert.equal(
+        (await app.inject({ method: 'GET', url: '/v1/jobs', headers: { host: name } })).statusCode,
+        200,
+        name,
+      );
+    assert.equal(
+      (
+        await app.inject({
+          method: 'GET',
+          url: '/v1/jobs',
+          headers: { host: 'localhost:7080', origin: 'http://localhost:7080' },
+        })
+      ).statusCode,
+      200,
+    );
+  });
+
+  test('off loopback it does not listen without a token', async () => {
+    const { service } = setUp();
+    const options = { host: '0.0.0.0', port: 0, token: null, registry: new Registry(), log: noLog };
+    await assert.rejects(
+      startHttp(service, options),
+      (error) => error instanceof WeirError && error.code === 'CONFIG_INVALID',
+    );
+    const server = await startHttp(service, { ...options, token: 'secret' });
+    assert.equal((await fetch(`${server.address}/v1/jobs`)).status, 401);
+    assert.equal(
+      (await fetch(`${server.address}/v1/jobs`, { headers: { authorization: 'Bearer secret' } })).status,
+      200,
+    );
+    await server.close();
+  });
+
+  test('a busy port is one sentence', async () => {
+    const { service } = setUp();
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const { port } = other.address() as { port: number };
+    await assert.rejects(
+      startHttp(service, { host: '127.0.0.1', port, token: null, registry: new Registry(), log: noLog }),
+      (error) => error instanceof WeirError && error.code === 'PORT_IN_USE' && error.message.includes(String(port)),
+    );
+    other.close();
+  });
+});

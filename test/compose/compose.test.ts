@@ -1,0 +1,244 @@
+/**
+ * The compose file on a real engine: build, three workers, scaled down and up under load, then every user that was
+ * produced is counted in Cassandra. `npm run test:compose`; needs a Docker engine with the compose plugin and fails,
+ * naming what is missing, without.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import cassandra from 'cassandra-driver';
+import kafkajs from 'kafkajs';
+import { LISTING_COUNT, deadlyFaults, makeListings } from '../../jobs/site/listings.ts';
+import { UserGenerator } from '../../jobs/producers/random-user.ts';
+import type { JobView, WorkerView } from '../../master/views.ts';
+import { freePorts } from '../services/java-server.ts';
+import { ComposeProject, missingImages, requireDocker } from './docker.ts';
+
+const USERS_SEED = 20_240;
+const USERS_RATE = 2000;
+const PATIENCE_MS = 240_000;
+
+interface Ports {
+  readonly kafka: number;
+  readonly cassandra: number;
+  readonly http: number;
+  readonly prometheus: number;
+}
+
+let project: ComposeProject;
+let ports: Ports;
+let token: string;
+let grafana = false;
+
+before(async () => {
+  await requireDocker();
+  const [kafka = 0, cassandraPort = 0, http = 0, grpc = 0, prometheus = 0, grafanaPort = 0] = await freePorts(6);
+  ports = { kafka, cassandra: cassandraPort, http, prometheus };
+  project = new ComposeProject('weir-compose-test', {
+    KAFKA_PORT: String(kafka),
+    CASSANDRA_PORT: String(cassandraPort),
+    WEIR_HTTP_PORT: String(http),
+    WEIR_GRPC_PORT: String(grpc),
+    PROMETHEUS_PORT: String(prometheus),
+    GRAFANA_PORT: String(grafanaPort),
+    USERS_RATE: String(USERS_RATE),
+    USERS_SEED: String(USERS_SEED),
+    USERS_COUNT: '',
+  });
+  const missing = await missingImages(['node:24-bookworm-slim', 'apache/kafka:4.1.1', 'cassandra:5.0', 'prom/prometheus:latest']);
+  assert.deepEqual(missing, [], `images that are neither on this machine nor in a registry it reaches: ${missing.join(', ')}`);
+  grafana = (await missingImages(['grafana/grafana:latest'])).length === 0;
+  await project.run('down', '--volumes', '--remove-orphans');
+  await project.run('build');
+});
+
+after(async () => {
+  if (process.env['WEIR_KEEP_COMPOSE'] === undefined) await project?.try('down', '--volumes', '--remove-orphans', '--timeout', '5');
+});
+
+/** Tries until `check` passes; then its value. What it last threw is the failure, with the end of the logs. */
+async function eventually<T>(what: string, check: () => Promise<T>, patienceMs = PATIENCE_MS): Promise<T> {
+  const deadline = performance.now() + patienceMs;
+  for (;;) {
+    try {
+      return await check();
+    } catch (error) {
+      if (performance.now() > deadline) {
+        const logs = await project.logs('master', 'worker', 'jobs', 'users');
+        throw new Error(`${what}: not after ${patienceMs / 1000} s: ${String(error)}\n${logs}`, { cause: error });
+      }
+      await sleep(500);
+    }
+  }
+}
+
+async function ask<T>(method: string, path: string, body?: string): Promise<T> {
+  const response = await fetch(`http://127.0.0.1:${ports.http}${path}`, {
+    method,
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    ...(body === undefined ? {} : { body }),
+  });
+  const text = await response.text();
+  assert.ok(response.ok, `${method} ${path}: ${response.status} ${text}`);
+  return JSON.parse(text) as T;
+}
+
+const jobOf = (name: string): Promise<JobView> => ask<JobView>('GET', `/v1/jobs/${name}`);
+
+async function aliveWorkers(count: number): Promise<WorkerView[]> {
+  const { workers } = await ask<{ workers: WorkerView[] }>('GET', '/v1/workers');
+  const alive = workers.filter((worker) => worker.state === 'alive');
+  assert.equal(alive.length, count, `alive: ${JSON.stringify(workers)}`);
+  return alive;
+}
+
+/** Rows keep coming and every lane has a living owner. */
+async function assertFlowing(workerCount: number): Promise<void> {
+  const workers = await aliveWorkers(workerCount);
+  const ids = new Set(workers.map((worker) => worker.id));
+  const { row, lanes, counters } = await jobOf('created-users');
+  assert.equal(row.state, 'running', JSON.stringify(row.reason));
+  for (const lane of lanes) assert.ok(lane.owner !== null && ids.has(lane.owner), `lane ${lane.lane} is owned by ${lane.owner}`);
+  await sleep(1000);
+  assert.ok((await jobOf('created-users')).counters.rowsOut > counters.rowsOut, 'rows do not grow');
+}
+
+test('the cluster comes up with three workers and both pipelines run', async (t) => {
+  const services = ['kafka', 'cassandra', 'master', 'worker', 'jobs', 'users', 'properties', 'prometheus', ...(grafana ? ['grafana'] : [])];
+  if (!grafana) t.diagnostic('no image of Grafana is to be had here: its dashboard is checked against Prometheus only');
+  await project.run('up', '--detach', '--no-build', '--scale', 'worker=3', ...services);
+  token = (await eventually('the token', () => project.run('exec', '-T', 'master', 'cat', '/var/lib/weir/token/token'))).trim();
+  assert.match(token, /^[0-9a-f]{64}$/);
+  await eventually('the jobs are submitted', async () => {
+    const jobs = (await project.containers()).find((container) => container.Service === 'jobs');
+    assert.ok(jobs?.State === 'exited' && jobs.ExitCode === 0, JSON.stringify(jobs));
+  });
+  await eventually('three workers and growing rows', () => assertFlowing(3));
+  await eventually('a row of each pipeline by the command line', async () => {
+    for (const table of ['spark_streams.created_users', 'property_streams.properties']) {
+      const output = await project.run('exec', '-T', 'master', '/app/ops/docker/entrypoint.sh', 'query', `SELECT id FROM ${table} LIMIT 1`, '-o', 'json');
+      assert.equal((JSON.parse(output) as unknown[]).length, 1);
+    }
+  });
+});
+
+test('everything listens on loopback only, and asks for the token', async () => {
+  const published = (await project.containers()).flatMap((container) => container.Publishers ?? []).filter((port) => port.PublishedPort > 0);
+  assert.ok(published.length >= 5);
+  for (const port of published) assert.equal(port.URL, '127.0.0.1');
+  const response = await fetch(`http://127.0.0.1:${ports.http}/v1/jobs`);
+  assert.equal(response.status, 401);
+});
+
+test('containers are confined', async () => {
+  for (const service of ['master', 'worker', 'users']) {
+    const container = (await project.containers()).find((candidate) => candidate.Service === service);
+    assert.ok(container);
+    const script = 'id -u; (touch /app/x 2>/dev/null && echo written) || echo read-only; grep -E "CapEff|NoNewPrivs" /proc/self/status';
+    const output = await project.run('exec', '-T', service, 'sh', '-c', script);
+    assert.match(output, /^1000\nread-only\nCapEff:\s+0+\nNoNewPrivs:\s+1\n$/, service);
+  }
+});
+
+test('workers come and go under load', async () => {
+  for (const count of [1, 4, 2, 4]) {
+    await project.run('scale', '--no-deps', `worker=${count}`);
+    await eventually(`${count} workers and growing rows`, () => assertFlowing(count), 60_000);
+  }
+});
+
+test('Prometheus finds the master and every worker, and the dashboard has something to draw', async () => {
+  const prometheus = async <T>(path: string): Promise<T> => {
+    const body = (await (await fetch(`http://127.0.0.1:${ports.prometheus}/api/v1/${path}`)).json()) as { status: string; data: T; error?: string };
+    assert.equal(body.status, 'success', `${path}: ${body.error}`);
+    return body.data;
+  };
+  await eventually('all targets are up', async () => {
+    const { activeTargets } = await prometheus<{ activeTargets: { labels: Record<string, string>; health: string; lastError: string }[] }>('targets?state=active');
+    const ours = activeTargets.filter((target) => target.labels['job'] === 'weir');
+    assert.deepEqual(ours.map((target) => target.labels['component']).toSorted(), ['master', 'worker', 'worker', 'worker', 'worker']);
+    for (const target of ours) assert.equal(target.health, 'up', target.lastError);
+  });
+  // Counted from the first event on: without one there is no series.
+  const mayBeEmpty = /weir_(sink_retries_total|fenced_writes_total|dead_letters_total)/;
+  for (const { title, expr } of dashboardQueries()) {
+    await eventually(`panel "${title}" has data for ${expr}`, async () => {
+      const { result } = await prometheus<{ result: unknown[] }>(`query?query=${encodeURIComponent(expr)}`);
+      assert.ok(result.length > 0 || mayBeEmpty.test(expr), 'no series');
+    }, 60_000);
+  }
+});
+
+function dashboardQueries(): { readonly title: string; readonly expr: string }[] {
+  const text = readFileSync(new URL('../../ops/grafana/dashboards/weir.json', import.meta.url), 'utf8');
+  const { panels } = JSON.parse(text) as { panels: { title: string; targets?: { expr: string }[] }[] };
+  return panels.flatMap(({ title, targets = [] }) =>
+    targets.map(({ expr }) => ({ title, expr: expr.replaceAll('$__rate_interval', '1m').replaceAll('$job_name', '.*') })),
+  );
+}
+
+test('after all that, every user is there once and the counters add up', async (t) => {
+  await project.run('stop', 'users', 'properties');
+  const produced = await endOffsets('users_created');
+  await eventually('all lanes are at the end', async () => assert.equal((await jobOf('created-users')).counters.read, produced));
+
+  const expected = new Set<string>();
+  const users = new UserGenerator(USERS_SEED);
+  for (let index = 0; index < produced; index++) {
+    const { key, value } = users.at(index);
+    if (!value.includes('"post_code":null')) expected.add(key);
+  }
+  const { counters } = await jobOf('created-users');
+  assert.deepEqual(counters, { read: produced, passed: expected.size, filtered: produced - expected.size, skipped: 0, dead: 0, rowsOut: expected.size });
+
+  const found = await readIds('spark_streams', 'created_users');
+  const distinct = new Set(found);
+  assert.equal(found.length, distinct.size);
+  const lost = [...expected].filter((id) => !distinct.has(id));
+  assert.deepEqual(lost.slice(0, 5), [], `${lost.length} users are missing`);
+  assert.equal(found.length, expected.size, 'there are users that nobody produced');
+  t.diagnostic(`${produced} users produced, ${found.length} rows, none lost or doubled`);
+
+  const listings = makeListings(1);
+  const clean = listings.filter((listing) => listing.fault === null || !deadlyFaults.includes(listing.fault));
+  await eventually('all listings are read', async () => {
+    const properties = await jobOf('properties');
+    assert.equal(properties.counters.read, await endOffsets('properties'));
+    assert.equal(properties.counters.read, properties.counters.passed + properties.counters.dead);
+    assert.ok(properties.counters.dead >= LISTING_COUNT - clean.length);
+  });
+  assert.deepEqual((await readIds('property_streams', 'properties')).toSorted(), clean.map((listing) => listing.id).toSorted());
+});
+
+/** Records ever appended: nothing is deleted here. */
+async function endOffsets(topic: string): Promise<number> {
+  const kafka = new kafkajs.Kafka({ brokers: [`127.0.0.1:${ports.kafka}`], logLevel: kafkajs.logLevel.NOTHING });
+  const admin = kafka.admin();
+  await admin.connect();
+  try {
+    return (await admin.fetchTopicOffsets(topic)).reduce((sum, { offset }) => sum + Number(offset), 0);
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+async function readIds(keyspace: string, table: string): Promise<string[]> {
+  const client = new cassandra.Client({
+    contactPoints: [`127.0.0.1:${ports.cassandra}`],
+    localDataCenter: 'datacenter1',
+    socketOptions: { readTimeout: 60_000 },
+  });
+  try {
+    const ids: string[] = [];
+    for (let pageState: string | undefined, first = true; first || pageState !== undefined; first = false) {
+      const options = { prepare: true, fetchSize: 5000, ...(pageState === undefined ? {} : { pageState }) };
+      const page = await client.execute(`SELECT id FROM ${keyspace}.${table}`, [], options);
+      for (const row of page.rows) ids.push(String(row['id']));
+      pageState = page.pageState ?? undefined;
+    }
+    return ids;
+  } finally {
+    await client.shutdown();
+  }
+}
