@@ -1,7 +1,7 @@
 /** Servers and Weir processes of a benchmark. */
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ import { MasterClient } from '../cli/client.ts';
 import { makeConnections } from '../connectors/connections.ts';
 import { systemClock, systemRng } from '../connectors/system/clock.ts';
 import { makeLog } from '../connectors/system/log.ts';
+import { isWeirError } from '../core/errors.ts';
 import type { MetaStore } from '../core/meta.ts';
 import type { Connections, LogWriter } from '../core/ports.ts';
 import type { JobView } from '../master/views.ts';
@@ -87,8 +88,27 @@ export class BenchCluster implements AsyncDisposable {
       env['WEIR_EMBEDDED'] = `127.0.0.1:${embedded}`;
     }
     const connections = makeConnections(env, { clock: systemClock, rng: systemRng, log: makeLog('bench', 'warn') });
-    await connections.ready();
-    return new BenchCluster({ directory, env, ports: { http, grpc }, services, children, connections });
+    const cluster = new BenchCluster({ directory, env, ports: { http, grpc }, services, children, connections });
+    try {
+      await cluster.#untilServersAnswer();
+    } catch (error) {
+      await cluster[Symbol.asyncDispose]();
+      throw error;
+    }
+    return cluster;
+  }
+
+  async #untilServersAnswer(): Promise<void> {
+    const deadline = performance.now() + READY_LIMIT_MS;
+    for (;;) {
+      try {
+        await this.store.prepare();
+        return;
+      } catch (error) {
+        if (!(isWeirError(error) && error.retryable) || performance.now() > deadline) throw error;
+        await sleep(20);
+      }
+    }
   }
 
   /** A master and one worker. */
@@ -101,11 +121,17 @@ export class BenchCluster implements AsyncDisposable {
     this.#children.push(master, worker);
     const deadline = performance.now() + READY_LIMIT_MS;
     while ((await this.#client.workers().catch(() => [])).length === 0) {
-      if (master.exitCode !== null || worker.exitCode !== null) throw new Error(`a process ended; its log is in ${this.#directory}`);
-      if (performance.now() > deadline) throw new Error(`not ready after ${READY_LIMIT_MS} ms; logs are in ${this.#directory}`);
+      if (master.exitCode !== null || worker.exitCode !== null) throw new Error(`a process ended:\n${this.#logs()}`);
+      if (performance.now() > deadline) throw new Error(`not ready after ${READY_LIMIT_MS} ms:\n${this.#logs()}`);
       await sleep(5);
     }
     return { masterPid: master.pid ?? 0, workerPid: worker.pid ?? 0, readySeconds: (performance.now() - startedAt) / 1000 };
+  }
+
+  /** The last lines of both processes. */
+  #logs(): string {
+    const tail = (name: string): string => readFileSync(join(this.#directory, `${name}.log`), 'utf8').trimEnd().split('\n').slice(-8).join('\n');
+    return `master: ${tail('master')}\nworker: ${tail('worker')}`;
   }
 
   async apply(name: string, text: string): Promise<void> {
@@ -120,6 +146,18 @@ export class BenchCluster implements AsyncDisposable {
 
   async job(name: string): Promise<JobView> {
     return await this.#client.job(name);
+  }
+
+  /** Xor over the workers of a gauge of one job; undefined when none has it. */
+  async workerMetric(metric: string, job: string): Promise<number | undefined> {
+    let value: number | undefined;
+    for (const worker of await this.#client.workers()) {
+      const text = await (await fetch(`http://${worker.httpAddress}/metrics`)).text();
+      for (const [, labels = '', number] of text.matchAll(new RegExp(`^${metric}\\{(.*)\\} (\\d+)$`, 'gm'))) {
+        if (labels.includes(`job_name="${job}"`)) value = ((value ?? 0) ^ Number(number)) >>> 0;
+      }
+    }
+    return value;
   }
 
   async waitFor(name: string, isSo: (view: JobView) => boolean): Promise<void> {

@@ -2,12 +2,14 @@
  * The `weir` command. This file holds the command tree only: what a command needs is loaded when it runs, so that
  * `weir --help` and completion stay instant.
  */
+import { enableCompileCache } from 'node:module';
 import { Command, CommanderError, Option } from 'commander';
 import type { ApplyOptions, WaitOptions } from './commands/jobs.ts';
 import type { LogsOptions } from './commands/logs.ts';
 import type { DevOptions } from './dev/options.ts';
 import type { GlobalOptions } from './settings.ts';
 import { exitCodeOf, exitCodes } from './exit.ts';
+import { compileCacheFolder } from './settings.ts';
 
 type Action<O> = (args: readonly string[], options: O) => Promise<number | void>;
 
@@ -178,6 +180,8 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+// For what is loaded from here on; the launcher has it on from the start.
+enableCompileCache(compileCacheFolder());
 // A closed pipe (weir get jobs | head -1) is the reader's wish, not an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) =>
   process.exit(error.code === 'EPIPE' ? exitCodes.ok : exitCodes.failed),

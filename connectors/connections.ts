@@ -10,7 +10,16 @@ import { must } from '../core/assert.ts';
 import type { Clock, Rng } from '../core/clock.ts';
 import { WeirError } from '../core/errors.ts';
 import type { MetaStore } from '../core/meta.ts';
-import type { Connections, Fetched, FetchRequest, Log, LogWriter, Source, SourceReader, TableStore } from '../core/ports.ts';
+import type {
+  Connections,
+  Fetched,
+  FetchRequest,
+  Log,
+  LogWriter,
+  Source,
+  SourceReader,
+  TableStore,
+} from '../core/ports.ts';
 
 export interface ConnectionParts {
   readonly clock: Clock;
@@ -96,7 +105,8 @@ export class ConnectionRegistry implements Connections {
   async close(): Promise<void> {
     const opened = [...this.#logs.values(), ...(this.#tables === undefined ? [] : [this.#tables])];
     // One that failed to open has nothing to close.
-    for (const result of await Promise.allSettled(opened)) if (result.status === 'fulfilled') await result.value.close();
+    for (const result of await Promise.allSettled(opened))
+      if (result.status === 'fulfilled') await result.value.close();
     if (this.#embedded !== undefined) (await this.#embedded).close();
   }
 
@@ -112,12 +122,15 @@ export class ConnectionRegistry implements Connections {
   }
 
   #tablesConnection(): Promise<TablesConnection> {
-    this.#tables ??= settingOf(this.#env, 'CASSANDRA_CONTACT_POINTS') === undefined ? this.#embeddedTables() : this.#cassandraTables();
+    this.#tables ??=
+      settingOf(this.#env, 'CASSANDRA_CONTACT_POINTS') === undefined ? this.#embeddedTables() : this.#cassandraTables();
     return this.#tables;
   }
 
   #embeddedPlace(): Promise<EmbeddedPlace> {
-    this.#embedded ??= import('./embedded/place.ts').then(({ EmbeddedPlace }) => new EmbeddedPlace(this.#embeddedAddress, this.#parts));
+    this.#embedded ??= import('./embedded/place.ts').then(
+      ({ EmbeddedPlace }) => new EmbeddedPlace(this.#embeddedAddress, this.#parts),
+    );
     return this.#embedded;
   }
 
@@ -131,21 +144,32 @@ export class ConnectionRegistry implements Connections {
     return { tables, meta, close: () => Promise.resolve() };
   }
 
-  // KAFKA-BEGIN
-  #kafkaLog(brokers: string): Promise<LogConnection> {
-    return Promise.reject(new WeirError('UNSUPPORTED', `Kafka at ${brokers} cannot be connected yet.`));
+  async #kafkaLog(brokers: string): Promise<LogConnection> {
+    const [{ kafkaOptionsFromEnv }, { KafkaSource }, { KafkaLogWriter }] = await Promise.all([
+      import('./kafka/options.ts'),
+      import('./kafka/kafka-source.ts'),
+      import('./kafka/kafka-log-writer.ts'),
+    ]);
+    const options = must(kafkaOptionsFromEnv(this.#env, brokers), () => 'brokers are given');
+    const source = new KafkaSource(options, this.#parts);
+    const writer = new KafkaLogWriter(options, this.#parts);
+    return { source, writer, close: async () => void (await Promise.all([source.close(), writer.close()])) };
   }
-  // KAFKA-END
 
   async #cassandraTables(): Promise<TablesConnection> {
-    const [{ CassandraClient, cassandraOptionsFromEnv }, { CassandraTableStore }, { CassandraMetaStore }] = await Promise.all([
-      import('./cassandra/client.ts'),
-      import('./cassandra/table-store.ts'),
-      import('./cassandra/meta-store.ts'),
-    ]);
+    const [{ CassandraClient, cassandraOptionsFromEnv }, { CassandraTableStore }, { CassandraMetaStore }] =
+      await Promise.all([
+        import('./cassandra/client.ts'),
+        import('./cassandra/table-store.ts'),
+        import('./cassandra/meta-store.ts'),
+      ]);
     const options = must(cassandraOptionsFromEnv(this.#env), () => 'contact points are set');
     const client = new CassandraClient(options);
-    return { tables: new CassandraTableStore(client), meta: new CassandraMetaStore(client), close: () => client.close() };
+    return {
+      tables: new CassandraTableStore(client),
+      meta: new CassandraMetaStore(client),
+      close: () => client.close(),
+    };
   }
 }
 

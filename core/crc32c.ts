@@ -28,9 +28,11 @@ function buildTables(): Int32Array {
 export function crc32c(bytes: Uint8Array, start = 0, end = bytes.byteLength, seed = 0): number {
   const table = TABLES;
   let crc = ~seed;
-  let at = start;
+  // Positions often come out of arrays of doubles; the loop wants machine integers.
+  let at = start | 0;
+  const stop = end | 0;
   // Indexes are in range by the loop bounds and the masks; `!` keeps the hot loop free of fallbacks.
-  for (const last = end - 16; at <= last; at += 16) {
+  for (const last = stop - 16; at <= last; at += 16) {
     crc =
       table[3840 + ((crc ^ bytes[at]!) & 0xff)]! ^
       table[3584 + (((crc >>> 8) ^ bytes[at + 1]!) & 0xff)]! ^
@@ -49,6 +51,6 @@ export function crc32c(bytes: Uint8Array, start = 0, end = bytes.byteLength, see
       table[256 + bytes[at + 14]!]! ^
       table[bytes[at + 15]!]!;
   }
-  for (; at < end; at++) crc = (crc >>> 8) ^ table[(crc ^ bytes[at]!) & 0xff]!;
+  for (; at < stop; at++) crc = (crc >>> 8) ^ table[(crc ^ bytes[at]!) & 0xff]!;
   return ~crc >>> 0;
 }

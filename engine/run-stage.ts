@@ -164,8 +164,9 @@ class Stage implements EncodeContext {
         decodeBatch(
           source,
           {
-            start: batches[batch]! - start,
-            end: batches[batch + 1]! - start,
+            // As machine integers: the loops over bytes start from them.
+            start: (batches[batch]! - start) | 0,
+            end: (batches[batch + 1]! - start) | 0,
             baseOffset,
             baseTimeUs: batches[batch + 3]!,
             stride: task.stride,

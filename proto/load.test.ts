@@ -22,7 +22,8 @@ test('every message of both files keeps every field through encode and decode', 
       const value = sample(body);
       const { encode, decode } = loaded.message<Record<string, unknown>>(name);
       const decoded = decode(encode(value));
-      for (const [field, expected] of Object.entries(value)) assert.deepEqual(decoded[field], expected, `${file}.${name}.${field}`);
+      for (const [field, expected] of Object.entries(value))
+        assert.deepEqual(decoded[field], expected, `${file}.${name}.${field}`);
     }
   }
 });
@@ -64,7 +65,10 @@ test('nested messages, oneofs and defaults look as the generated types say', () 
   assert.equal(master.decode(Buffer.alloc(0)).body, undefined);
 
   const reply = loadEmbedded().message<ReadReply>('ReadReply').decode(Buffer.alloc(0));
-  assert.deepEqual({ ...reply, bytes: reply.bytes.byteLength }, { id: 0, failure: null, bytes: 0, endOffset: 0, startOffset: 0 });
+  assert.deepEqual(
+    { ...reply, bytes: reply.bytes.byteLength },
+    { id: 0, failure: null, bytes: 0, endOffset: 0, startOffset: 0 },
+  );
 
   const offsets = loadEmbedded().message<ListOffsetsRequest>('ListOffsetsRequest');
   assert.equal(offsets.decode(offsets.encode({ topic: 't', partitions: [0], timestampMs: 0 })).query, 'timestampMs');
@@ -73,7 +77,9 @@ test('nested messages, oneofs and defaults look as the generated types say', () 
 test('bytes are carried as they are', () => {
   const append = loadEmbedded().message<AppendRequest>('AppendRequest');
   const batch = new Uint8Array(1000).map((_, index) => index & 255);
-  const back = append.decode(append.encode({ appends: [{ topic: 't', partition: 3, batch: batch.subarray(10, 900) }] }));
+  const back = append.decode(
+    append.encode({ appends: [{ topic: 't', partition: 3, batch: batch.subarray(10, 900) }] }),
+  );
   assert.deepEqual(new Uint8Array(back.appends[0]?.batch ?? []), batch.slice(10, 900));
 });
 

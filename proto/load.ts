@@ -1,11 +1,14 @@
 /** The services of proto/*.proto at run time, typed by what `npm run gen` makes of the same files. */
 import { fileURLToPath } from 'node:url';
 import type { ChannelCredentials, ChannelOptions, Client, ServiceDefinition } from '@grpc/grpc-js';
-import { credentials, loadPackageDefinition } from '@grpc/grpc-js';
+import { credentials, loadPackageDefinition, logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import type { MessageTypeDefinition, Options } from '@grpc/proto-loader';
 import { loadSync } from '@grpc/proto-loader';
 import type { ControlClient, ControlDefinition } from './gen/control.ts';
 import type { EmbeddedClient, EmbeddedDefinition } from './gen/embedded.ts';
+
+// What fails is thrown and told in our own words; grpc-js would print it a second time, in its own. GRPC_VERBOSITY still works.
+if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);
 
 /**
  * How messages look: camel-cased fields, every field of a received message set (0, '', [], null for a message), of a
@@ -18,21 +21,41 @@ export const CONTROL_MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
 /** Largest message of the embedded process: a fetch or a block of rows. */
 export const EMBEDDED_MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 
-/** A silent peer (lost network, stopped process) ends the connection after 5 s; lost ones are tried again quickly. */
-function channelOptions(messageBytesMax: number): ChannelOptions {
+interface ChannelLimits {
+  readonly messageBytesMax: number;
+  /** A connection silent for so long is probed, ms. */
+  readonly keepaliveTimeMs: number;
+  /** And given up when the probe is not answered for so long, ms: lost network, stopped process. */
+  readonly keepaliveTimeoutMs: number;
+}
+
+function channelOptions({ messageBytesMax, keepaliveTimeMs, keepaliveTimeoutMs }: ChannelLimits): ChannelOptions {
   return {
     'grpc.max_receive_message_length': messageBytesMax,
     'grpc.max_send_message_length': messageBytesMax,
-    'grpc.keepalive_time_ms': 2000,
-    'grpc.keepalive_timeout_ms': 3000,
+    'grpc.keepalive_time_ms': keepaliveTimeMs,
+    'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
     'grpc.keepalive_permit_without_calls': 1,
+    // Lost connections are tried again quickly: what waits for them is data.
     'grpc.initial_reconnect_backoff_ms': 50,
     'grpc.min_reconnect_backoff_ms': 50,
     'grpc.max_reconnect_backoff_ms': 1000,
-    'grpc.enable_retries': 0,
     'grpc.use_local_subchannel_pool': 1,
   };
 }
+
+const controlLimits: ChannelLimits = {
+  messageBytesMax: CONTROL_MESSAGE_BYTES_MAX,
+  keepaliveTimeMs: 2000,
+  keepaliveTimeoutMs: 3000,
+};
+
+/** Patient: it is on the same machine, calls have deadlines of their own, and a client may be busy for seconds. */
+const embeddedLimits: ChannelLimits = {
+  messageBytesMax: EMBEDDED_MESSAGE_BYTES_MAX,
+  keepaliveTimeMs: 10_000,
+  keepaliveTimeoutMs: 10_000,
+};
 
 export interface LoadedService<Definition extends ServiceDefinition, C extends Client> {
   /** For `server.addService(definition, handlers)`. */
@@ -45,16 +68,20 @@ export interface LoadedService<Definition extends ServiceDefinition, C extends C
   message<T extends object>(name: string): { encode(value: T): Buffer; decode(bytes: Buffer): T };
 }
 
-type ClientConstructor<C extends Client> = new (address: string, creds: ChannelCredentials, options: ChannelOptions) => C;
+type ClientConstructor<C extends Client> = new (
+  address: string,
+  creds: ChannelCredentials,
+  options: ChannelOptions,
+) => C;
 
 function load<Definition extends ServiceDefinition, C extends Client>(
   fileName: string,
   serviceName: string,
-  messageBytesMax: number,
+  limits: ChannelLimits,
 ): LoadedService<Definition, C> {
   const definition = loadSync(fileURLToPath(new URL(fileName, import.meta.url)), loaderOptions);
   const Constructor = serviceConstructor(loadPackageDefinition(definition), serviceName);
-  const options = channelOptions(messageBytesMax);
+  const options = channelOptions(limits);
   return {
     definition: Constructor.service as unknown as Definition,
     options,
@@ -82,12 +109,12 @@ let embedded: LoadedService<EmbeddedDefinition, EmbeddedClient> | undefined;
 
 /** proto/control.proto: master and worker. Parsed once per process. */
 export function loadControl(): LoadedService<ControlDefinition, ControlClient> {
-  control ??= load<ControlDefinition, ControlClient>('control.proto', 'Control', CONTROL_MESSAGE_BYTES_MAX);
+  control ??= load<ControlDefinition, ControlClient>('control.proto', 'Control', controlLimits);
   return control;
 }
 
 /** proto/embedded.proto: the embedded process. Parsed once per process. */
 export function loadEmbedded(): LoadedService<EmbeddedDefinition, EmbeddedClient> {
-  embedded ??= load<EmbeddedDefinition, EmbeddedClient>('embedded.proto', 'Embedded', EMBEDDED_MESSAGE_BYTES_MAX);
+  embedded ??= load<EmbeddedDefinition, EmbeddedClient>('embedded.proto', 'Embedded', embeddedLimits);
   return embedded;
 }

@@ -47,7 +47,7 @@ function generate(fileName: string): string {
   for (const [qualifiedName, entry] of Object.entries(definition)) {
     const name = qualifiedName.slice(qualifiedName.lastIndexOf('.') + 1);
     if (isMessage(entry)) messages.push(messageType(entry));
-    else if (!('format' in entry)) services.push(serviceTypes(name, entry as ServiceDefinition));
+    else if (!('format' in entry)) services.push(serviceTypes(name, entry));
     else throw new Error(`${fileName}: ${qualifiedName} is an enum; use strings in the protocol instead`);
   }
   const head = `// Made from proto/${fileName} by \`npm run gen\`. Do not edit.`;
@@ -72,7 +72,9 @@ function messageType(entry: MessageTypeDefinition<object, object>): string {
     else lines.push(`  ${field.name}: ${type}${field.type === 'TYPE_MESSAGE' ? ' | null' : ''};`);
   }
   message.oneofDecl.forEach((oneof, index) => {
-    const names = message.field.filter((field) => !plain.has(field.name) && field.oneofIndex === index).map((field) => `'${field.name}'`);
+    const names = message.field
+      .filter((field) => !plain.has(field.name) && field.oneofIndex === index)
+      .map((field) => `'${field.name}'`);
     lines.push(`  /** Which of ${names.join(', ')} is there. */\n  ${oneof.name}?: ${names.join(' | ')};`);
   });
   return `export interface ${message.name} {\n${lines.join('\n')}\n}`;
@@ -109,8 +111,11 @@ function serviceTypes(name: string, service: ServiceDefinition): string {
 }
 
 function callTypes(method: MethodDefinition<object, object>): { readonly handler: string; readonly isUnary: boolean } {
-  if (method.requestStream !== method.responseStream) throw new Error(`${method.path}: one-sided streams are not generated`);
-  return method.requestStream ? { handler: 'handleBidiStreamingCall', isUnary: false } : { handler: 'handleUnaryCall', isUnary: true };
+  if (method.requestStream !== method.responseStream)
+    throw new Error(`${method.path}: one-sided streams are not generated`);
+  return method.requestStream
+    ? { handler: 'handleBidiStreamingCall', isUnary: false }
+    : { handler: 'handleUnaryCall', isUnary: true };
 }
 
 function typeOf(message: MethodDefinition<object, object>['requestType']): string {
@@ -135,7 +140,9 @@ function grpcImports(text: string): string {
 }
 
 let stale = 0;
-for (const fileName of readdirSync(protoDir).filter((name) => name.endsWith('.proto')).sort()) {
+for (const fileName of readdirSync(protoDir)
+  .filter((name) => name.endsWith('.proto'))
+  .sort()) {
   const path = `${protoDir}gen/${fileName.replace(/\.proto$/, '.ts')}`;
   const text = generate(fileName);
   if (process.argv.includes('--check')) {
@@ -146,7 +153,9 @@ for (const fileName of readdirSync(protoDir).filter((name) => name.endsWith('.pr
       // A missing file is a stale one.
     }
     if (current === text) continue;
-    console.error(`proto/gen/${fileName.replace(/\.proto$/, '.ts')} is not what proto/${fileName} gives; run: npm run gen`);
+    console.error(
+      `proto/gen/${fileName.replace(/\.proto$/, '.ts')} is not what proto/${fileName} gives; run: npm run gen`,
+    );
     stale++;
   } else {
     writeFileSync(path, text);

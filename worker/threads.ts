@@ -48,7 +48,6 @@ export class ThreadExecutor implements Executor {
         filename,
         minThreads: 1,
         maxThreads: 1,
-        idleTimeout: Number.MAX_SAFE_INTEGER,
         recordTiming: false,
       }),
       waitingBytes: 0,

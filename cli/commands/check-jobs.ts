@@ -3,7 +3,7 @@ import { loadJobFile, locateProblems } from '../../core/job/file.ts';
 import { jobJsonSchema } from '../../core/job/json-schema.ts';
 import type { JobProblem } from '../../core/job/problem.ts';
 import { renderProblems } from '../../core/job/render.ts';
-import { formatType } from '../../core/types.ts';
+import { explainJob } from '../../engine/plan/explain.ts';
 import type { JobPlan } from '../../engine/plan/job-plan.ts';
 import { planJob } from '../../engine/plan/plan-job.ts';
 import { exitCodes } from '../exit.ts';
@@ -66,33 +66,9 @@ export function explain(path: string, options: GlobalOptions): number {
       return exitCodes.invalid;
     }
     if (format === 'json') printJson(planned.plan);
-    else print(describePlan(planned.plan));
+    else print(explainJob(planned.plan));
   }
   return exitCodes.ok;
-}
-
-function describePlan(job: JobPlan): string {
-  const lines = [`job ${job.job}: runs as ${job.protocol}, ${job.protocolReason}`, `trigger ${job.trigger.kind}`];
-  for (const source of job.sources) {
-    lines.push(
-      `source ${source.name}: ${source.connector} topic ${source.topic}, ${source.stage.format}, from ${source.startingOffsets.kind}`,
-    );
-    for (const column of source.stage.columns) lines.push(`  reads ${column.name} ${formatType(column.type)}`);
-    for (const operator of source.stage.operators) {
-      lines.push(
-        `  ${operator.kind}${operator.kind === 'project' ? ` ${operator.columns.map((column) => column.name).join(', ')}` : ''}`,
-      );
-    }
-    lines.push(
-      '  gives',
-      ...source.stage.output.map(
-        (field) => `    ${field.name} ${formatType(field.type)}${field.nullable ? '' : ' NOT NULL'}`,
-      ),
-    );
-  }
-  for (const sink of job.sinks) lines.push(`sink ${sink.connector}: ${sink.description}`);
-  for (const warning of job.warnings) lines.push(`warning: ${warning}`);
-  return lines.join('\n');
 }
 
 /** Prints the JSON Schema of job files. */

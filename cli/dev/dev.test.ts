@@ -87,16 +87,24 @@ async function allGone(mark: string): Promise<void> {
   }
 }
 
+async function workersAlive(run: Run, count: number): Promise<void> {
+  const headers = { authorization: `Bearer ${run.token}` };
+  for (let alive = -1; alive !== count; await sleep(100)) {
+    const body = (await (await fetch(`${run.address}/v1/workers`, { headers })).json()) as WorkersBody;
+    alive = body.workers.filter(({ state }) => state === 'alive').length;
+  }
+}
+
+interface WorkersBody {
+  readonly workers: readonly { readonly state: string }[];
+}
+
 suite('npm start', () => {
   test('shows rows, answers at its addresses, and ends without leftovers', async () => {
     const run = await start(['--rate', '200']);
     await run.seen(/First rows of spark_streams\.created_users/);
     await run.seen(/created-users.*rows\/s, p50/);
-    const headers = { authorization: `Bearer ${run.token}` };
-    const { workers } = (await (await fetch(`${run.address}/v1/workers`, { headers })).json()) as {
-      workers: unknown[];
-    };
-    assert.equal(workers.length, 2);
+    await workersAlive(run, 2);
     assert.equal((await fetch(`${run.address}/v1/workers`)).status, 401);
     assert.match(await (await fetch(`${run.address}/metrics`)).text(), /^# HELP/m);
     assert.match(run.output(), new RegExp(`status page +${run.address}/#token=dev-test`));
@@ -114,13 +122,7 @@ suite('npm start', () => {
     assert.equal(workers.length, 1);
     process.kill(Number(workers[0]), 'SIGKILL');
     await run.seen(/worker-1 died \(signal SIGKILL\) and is started again/);
-    const headers = { authorization: `Bearer ${run.token}` };
-    for (let alive = 0; alive < 2; await sleep(100)) {
-      const body = (await (await fetch(`${run.address}/v1/workers`, { headers })).json()) as {
-        workers: { id: string; state: string }[];
-      };
-      alive = body.workers.filter(({ state }) => state === 'alive').length;
-    }
+    await workersAlive(run, 2);
     run.child.kill('SIGTERM');
     assert.equal(await run.exited(), 0, run.output());
     assert.deepEqual(marked(run.mark), []);

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -24,7 +24,7 @@ import { Screen } from './screen.ts';
 /** ms that a drain may take before the process is killed. */
 const STOP_PATIENCE_MS = 10_000;
 const START_PATIENCE_MS = 30_000;
-const POLL_MS = 25;
+const POLL_MS = 40;
 /** A process that dies so soon again and again will not get better by starting it once more. */
 const EARLY_DEATH_MS = 2000;
 const EARLY_DEATHS_MAX = 3;
@@ -76,10 +76,10 @@ class DevCluster {
     this.#openLogDirectory();
     this.#watchSignals();
     try {
-      this.#startProcesses();
-      writeDevRun(this.#address, { pid: process.pid, token: this.#token, logDirectory: this.#logDirectory });
       const client = new MasterClient({ address: this.#address, token: this.#token === '' ? null : this.#token });
-      await this.#show(client);
+      const started = this.#startProcesses(client);
+      writeDevRun(this.#address, { pid: process.pid, token: this.#token, logDirectory: this.#logDirectory });
+      await Promise.all([started, this.#show(client)]);
     } catch (error) {
       if (!this.#stop.signal.aborted) this.#failure ??= error as Error;
     }
@@ -107,7 +107,7 @@ class DevCluster {
     mkdirSync(this.#logDirectory, { recursive: true, mode: 0o700 });
   }
 
-  #startProcesses(): void {
+  async #startProcesses(client: MasterClient): Promise<void> {
     const { http, grpc, embedded } = this.#ports;
     const { data, rate, workers } = this.#options;
     const master = this.#child('master', [
@@ -144,7 +144,17 @@ class DevCluster {
     const producers =
       files.length === 0 ? [] : [this.#child('producers', ['produce', ...files, '--rate', rate, '--seed', seed])];
     this.#steps = [producers, workerChildren, [master], embeddedChild];
-    for (const child of [...embeddedChild, master, ...workerChildren, ...producers]) child.start();
+    const [firstWorker, ...otherWorkers] = workerChildren;
+    for (const child of [...embeddedChild, master, ...(firstWorker === undefined ? [] : [firstWorker])]) child.start();
+    // What is not needed for the first rows yet would only take processor time from what is.
+    if (this.#embedded) await this.#whenUp(async () => await connectTo(embedded));
+    this.#startUnlessStopped(producers);
+    if (firstWorker !== undefined) await this.#whenUp(async () => await someWorker(client));
+    this.#startUnlessStopped(otherWorkers);
+  }
+
+  #startUnlessStopped(children: readonly Child[]): void {
+    if (!this.#stop.signal.aborted) for (const child of children) child.start();
   }
 
   #child(name: string, args: readonly string[]): Child {
@@ -201,6 +211,7 @@ class DevCluster {
 
   async #show(client: MasterClient): Promise<void> {
     const { signal } = this.#stop;
+    await this.#whenUp(async () => await client.workers());
     if (this.#options.jobs) await this.#submit(client);
     if (signal.aborted) return;
     this.#screen.say(this.#greeting());
@@ -356,4 +367,23 @@ async function requireFreePort(number: number, flag: string): Promise<void> {
   const closed = Promise.withResolvers<void>();
   server.close(() => closed.resolve());
   await closed.promise;
+}
+
+/** Throws: MASTER_UNREACHABLE until a worker has joined. */
+async function someWorker(client: MasterClient): Promise<void> {
+  if ((await client.workers()).length === 0) throw new WeirError('MASTER_UNREACHABLE', 'No worker has joined yet.');
+}
+
+/** Throws: SOURCE_UNAVAILABLE while nothing listens there. */
+async function connectTo(number: number): Promise<void> {
+  const connected = Promise.withResolvers<void>();
+  const socket = connect(number, HOST, connected.resolve);
+  socket.once('error', (cause) =>
+    connected.reject(new WeirError('SOURCE_UNAVAILABLE', `Nothing listens on port ${number} yet.`, { cause })),
+  );
+  try {
+    await connected.promise;
+  } finally {
+    socket.destroy();
+  }
 }

@@ -83,7 +83,7 @@ describe('Cassandra beyond the contract', () => {
   test('statements go through, but not USE', async () => {
     await store.query(`CREATE TABLE ${keyspace}.people (id int PRIMARY KEY, name text)`);
     await store.query(`INSERT INTO ${keyspace}.people (id, name) VALUES (1, 'Ada')`);
-    const answer = await store.query(`SELECT id, name, writetime(name) AS w FROM ${keyspace}.people -- all of them`);
+    const answer = await store.query(`SELECT id, name, writetime(name) AS w FROM ${keyspace}.people /* all */`);
     assert.deepEqual(answer.rows[0]?.slice(0, 2), [1, 'Ada']);
     for (const cql of [`USE ${keyspace}`, ` /* x */ use ${keyspace};`, `-- y\nUSE ${keyspace}`]) {
       await assert.rejects(store.query(cql), (error) => isWeirError(error, 'UNSUPPORTED'), cql);

@@ -113,10 +113,7 @@ export class CassandraClient {
     this.#closed = true;
     const connection = this.#connection;
     this.#connection = undefined;
-    await connection?.then(
-      ({ driver }) => driver.shutdown(),
-      () => undefined,
-    );
+    await connection?.then(disconnect, () => undefined);
   }
 
   async #connected(unavailable: ErrorCode): Promise<Connected> {
@@ -136,6 +133,18 @@ export class CassandraClient {
 interface Connected {
   readonly driver: Client;
   readonly dataCenter: string;
+  /** Every host the driver ever knew. */
+  readonly hosts: Set<Host>;
+}
+
+/**
+ * When all nodes were lost, the driver makes new host objects and forgets the old ones, which go on trying to connect
+ * after its shutdown and keep the process alive; so they are shut down one by one.
+ */
+async function disconnect({ driver, hosts }: Connected): Promise<void> {
+  for (const host of driver.hosts.values()) hosts.add(host);
+  await driver.shutdown();
+  await Promise.all([...hosts].map((host) => (host as Host & { shutdown?: (wait: boolean) => Promise<void> }).shutdown?.(false)));
 }
 
 async function connect(options: CassandraOptions): Promise<Connected> {
@@ -177,7 +186,9 @@ async function connect(options: CassandraOptions): Promise<Connected> {
   });
   try {
     await driver.connect();
-    return { driver, dataCenter: loadBalancing.dataCenter };
+    const hosts = new Set(driver.hosts.values());
+    for (const event of ['hostAdd', 'hostUp', 'hostDown', 'hostRemove']) driver.on(event, (host: Host) => hosts.add(host));
+    return { driver, dataCenter: loadBalancing.dataCenter, hosts };
   } catch (error) {
     await driver.shutdown().catch(() => undefined);
     throw error;

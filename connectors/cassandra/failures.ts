@@ -37,7 +37,8 @@ export function classify(error: unknown): Failure {
     // The statement fell out of the driver's cache; preparing it again helps.
     return error.message.startsWith('Unprepared response invalid') ? { kind: 'schemaChanged', message: error.message } : transient(true, false, error.message);
   }
-  const written = (error as { requestNotWritten?: boolean }).requestNotWritten !== true;
+  const { requestNotWritten, syscall } = (error ?? {}) as { readonly requestNotWritten?: boolean; readonly syscall?: string };
+  const written = requestNotWritten !== true && syscall !== 'connect';
   if (error instanceof errors.DriverError || isSocketError(error)) return transient(written, false, messageOf(error));
   return { kind: 'foreign' };
 }

@@ -37,7 +37,8 @@ describe('Cassandra under faults', () => {
   let tables = 0;
 
   before(async () => {
-    node = await startCassandra({ heapMb: 400 });
+    // By default a node acknowledges writes that a kill -9 within the next 0.1 s loses.
+    node = await startCassandra({ heapMb: 400, settings: { commitlog_sync: 'batch', commitlog_sync_period: '0ms' } });
     client = new CassandraClient({ contactPoints: [node.address], replicationFactor: 1 });
     store = new CassandraTableStore(client);
   });

@@ -5,7 +5,7 @@ import type { ErrorCode } from '../../core/errors.ts';
 import { WeirError } from '../../core/errors.ts';
 import type { EmbeddedClient } from '../../proto/gen/embedded.ts';
 import { loadEmbedded } from '../../proto/load.ts';
-import { reportedError } from './failure.ts';
+import { reportedError } from './status.ts';
 
 /** Longest wait for an answer, ms. A stopped or overloaded process shows up as unavailable then. */
 export const CALL_TIMEOUT_MS = 10_000;

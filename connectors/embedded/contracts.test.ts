@@ -42,7 +42,11 @@ for (const durable of [false, true]) {
   const name = durable ? 'embedded with a data directory' : 'embedded in memory';
   metaStoreContract(name, async () => {
     const started = await start(durable);
-    return { store: new EmbeddedMetaStore(started.connect()), second: new EmbeddedMetaStore(started.connect()), close: started.close };
+    return {
+      store: new EmbeddedMetaStore(started.connect()),
+      second: new EmbeddedMetaStore(started.connect()),
+      close: started.close,
+    };
   });
   tableStoreContract(name, async () => {
     const started = await start(durable);
@@ -54,7 +58,8 @@ for (const durable of [false, true]) {
     return {
       source: new EmbeddedSource(connection, systemClock),
       writer: new EmbeddedLogWriter(connection, systemClock, systemRng),
-      deleteTopic: async (topic: string) => void (await connection.call((client) => client.deleteTopic, { topic }, 'SOURCE_UNAVAILABLE')),
+      deleteTopic: async (topic: string) =>
+        void (await connection.call((client) => client.deleteTopic, { topic }, 'SOURCE_UNAVAILABLE')),
       deleteRecords: async (topic: string, partition: number, before: number) => {
         const request = { topic, before: [{ partition, offset: before }] };
         await connection.call((client) => client.deleteRecords, request, 'SOURCE_UNAVAILABLE');

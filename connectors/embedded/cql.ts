@@ -115,14 +115,22 @@ class CqlParser {
 
   #refusal(first: Token): WeirError {
     const why = first.kind === 'word' ? refusedStatements.get(first.text) : undefined;
-    if (why === undefined) return syntaxError(this.#text, first, `a statement cannot begin with "${first.raw}"; ${supported} supported here`);
+    if (why === undefined)
+      return syntaxError(
+        this.#text,
+        first,
+        `a statement cannot begin with "${first.raw}"; ${supported} supported here`,
+      );
     return unsupported(first.text, why);
   }
 
   #select(): SelectStatement {
     for (const word of ['DISTINCT', 'JSON']) {
       if (this.#peek().text === word && this.#peek().kind === 'word' && !['FROM', ','].includes(this.#peek(1).text)) {
-        throw unsupported(`SELECT ${word}`, word === 'JSON' ? 'use -o json' : 'select the columns of the partition key');
+        throw unsupported(
+          `SELECT ${word}`,
+          word === 'JSON' ? 'use -o json' : 'select the columns of the partition key',
+        );
       }
     }
     const selectors = this.#takeSymbol('*') ? null : this.#list(() => this.#selector());
@@ -185,9 +193,11 @@ class CqlParser {
 
   #relation(): Relation {
     const first = this.#peek();
-    if (first.kind === 'symbol' && first.text === '(') throw unsupported('comparing several columns at once', 'compare each by itself');
+    if (first.kind === 'symbol' && first.text === '(')
+      throw unsupported('comparing several columns at once', 'compare each by itself');
     const column = this.#name('a column');
-    if (first.kind === 'word' && first.text === 'TOKEN' && this.#peek().text === '(') throw unsupported('token()', 'compare the key columns');
+    if (first.kind === 'word' && first.text === 'TOKEN' && this.#peek().text === '(')
+      throw unsupported('token()', 'compare the key columns');
     if (this.#takeWord('IN')) {
       this.#expectSymbol('(');
       const values = this.#peek().text === ')' ? [] : this.#list(() => this.#literal());
@@ -228,7 +238,8 @@ class CqlParser {
 
   #limit(): number {
     const token = this.#peek();
-    if (token.kind !== 'number' || !/^[1-9]\d{0,9}$/.test(token.text)) throw syntaxError(this.#text, token, 'LIMIT takes a whole number above 0');
+    if (token.kind !== 'number' || !/^[1-9]\d{0,9}$/.test(token.text))
+      throw syntaxError(this.#text, token, 'LIMIT takes a whole number above 0');
     this.#next++;
     return Number(token.text);
   }
@@ -239,7 +250,11 @@ class CqlParser {
     if (this.#takeWord('KEYSPACE')) return { kind: 'describeKeyspace', keyspace: this.#name('a keyspace') };
     const token = this.#peek();
     const named = this.#peek(1).kind === 'word' || this.#peek(1).kind === 'quoted';
-    if (token.kind === 'word' && token.text !== 'TABLE' && (named || ['SCHEMA', 'CLUSTER', 'TYPES', 'FUNCTIONS', 'AGGREGATES'].includes(token.text))) {
+    if (
+      token.kind === 'word' &&
+      token.text !== 'TABLE' &&
+      (named || ['SCHEMA', 'CLUSTER', 'TYPES', 'FUNCTIONS', 'AGGREGATES'].includes(token.text))
+    ) {
       throw unsupported(`DESCRIBE ${token.text}`, 'DESCRIBE KEYSPACES, TABLES, KEYSPACE and TABLE are');
     }
     if (named) this.#takeWord('TABLE');
@@ -254,7 +269,8 @@ class CqlParser {
   /** Unquoted names are lower case, as in Cassandra. */
   #name(what: string): string {
     const token = this.#peek();
-    if (token.kind !== 'word' && token.kind !== 'quoted') throw syntaxError(this.#text, token, `${what} is missing before "${token.raw}"`);
+    if (token.kind !== 'word' && token.kind !== 'quoted')
+      throw syntaxError(this.#text, token, `${what} is missing before "${token.raw}"`);
     this.#next++;
     return token.kind === 'word' ? token.text.toLowerCase() : token.text;
   }
@@ -285,11 +301,13 @@ class CqlParser {
   }
 
   #expectWord(word: string): void {
-    if (!this.#takeWord(word)) throw syntaxError(this.#text, this.#peek(), `${word} is missing before "${this.#peek().raw}"`);
+    if (!this.#takeWord(word))
+      throw syntaxError(this.#text, this.#peek(), `${word} is missing before "${this.#peek().raw}"`);
   }
 
   #expectSymbol(symbol: string): void {
-    if (!this.#takeSymbol(symbol)) throw syntaxError(this.#text, this.#peek(), `"${symbol}" is missing before "${this.#peek().raw}"`);
+    if (!this.#takeSymbol(symbol))
+      throw syntaxError(this.#text, this.#peek(), `"${symbol}" is missing before "${this.#peek().raw}"`);
   }
 }
 
@@ -310,8 +328,10 @@ function tokenize(text: string): Token[] {
     else if (groups['blob'] !== undefined) tokens.push({ kind: 'blob', text: groups['blob'], raw, at });
     else if (groups['number'] !== undefined) tokens.push({ kind: 'number', text: groups['number'], raw, at });
     else if (groups['word'] !== undefined) tokens.push({ kind: 'word', text: groups['word'].toUpperCase(), raw, at });
-    else if (groups['quoted'] !== undefined) tokens.push({ kind: 'quoted', text: groups['quoted'].replaceAll('""', '"'), raw, at });
-    else if (groups['string'] !== undefined) tokens.push({ kind: 'string', text: groups['string'].replaceAll("''", "'"), raw, at });
+    else if (groups['quoted'] !== undefined)
+      tokens.push({ kind: 'quoted', text: groups['quoted'].replaceAll('""', '"'), raw, at });
+    else if (groups['string'] !== undefined)
+      tokens.push({ kind: 'string', text: groups['string'].replaceAll("''", "'"), raw, at });
     else if (groups['dollar'] !== undefined) tokens.push({ kind: 'string', text: groups['dollar'], raw, at });
     else if (groups['symbol'] !== undefined) tokens.push({ kind: 'symbol', text: groups['symbol'], raw, at });
   }

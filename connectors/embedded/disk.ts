@@ -11,11 +11,17 @@ export function diskError(error: unknown, what: string): unknown {
   if (error instanceof WeirError) return error;
   const { code, errcode } = (error ?? {}) as { readonly code?: unknown; readonly errcode?: unknown };
   if (code === 'ENOSPC' || code === 'EDQUOT' || errcode === SQLITE_FULL) {
-    return new WeirError('DISK_FULL', `The embedded process could not ${what}: the disk of its data directory is full. Free some space.`, {
-      cause: error,
-    });
+    return new WeirError(
+      'DISK_FULL',
+      `The embedded process could not ${what}: the disk of its data directory is full. Free some space.`,
+      {
+        cause: error,
+      },
+    );
   }
-  return new WeirError('STORE_UNAVAILABLE', `The embedded process could not ${what}: ${messageOf(error)}.`, { cause: error });
+  return new WeirError('STORE_UNAVAILABLE', `The embedded process could not ${what}: ${messageOf(error)}.`, {
+    cause: error,
+  });
 }
 
 /** Makes creations, renames and removals within a directory durable. */

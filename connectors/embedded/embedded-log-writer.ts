@@ -28,7 +28,12 @@ export class EmbeddedLogWriter implements LogWriter {
     for (const part of splitBySize(appends)) {
       await untilDone(this.#clock, this.#rng, () => {
         permit.check();
-        return this.#connection.call((client) => client.append, { appends: part }, 'SINK_UNAVAILABLE', LONG_CALL_TIMEOUT_MS);
+        return this.#connection.call(
+          (client) => client.append,
+          { appends: part },
+          'SINK_UNAVAILABLE',
+          LONG_CALL_TIMEOUT_MS,
+        );
       });
     }
   }

@@ -53,7 +53,11 @@ export class EmbeddedMetaStore implements MetaStore {
   }
 
   async readLane(key: LaneKey): Promise<LaneRow | undefined> {
-    const { lanes } = await this.#connection.call((client) => client.readLane, { ...keyOf(key), nextOffset: 0, position: '' }, UNAVAILABLE);
+    const { lanes } = await this.#connection.call(
+      (client) => client.readLane,
+      { ...keyOf(key), nextOffset: 0, position: '' },
+      UNAVAILABLE,
+    );
     return lanes.map(laneOf)[0];
   }
 

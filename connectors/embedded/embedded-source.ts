@@ -34,7 +34,11 @@ export class EmbeddedSource implements Source {
 
   async offsets(topic: string, partitions: readonly Partition[], query: OffsetQuery): Promise<Map<Partition, Offset>> {
     const asked =
-      query === 'earliest' ? { earliest: true } : query === 'latest' ? { latest: true } : { timestampMs: query.timestampMs };
+      query === 'earliest'
+        ? { earliest: true }
+        : query === 'latest'
+          ? { latest: true }
+          : { timestampMs: query.timestampMs };
     const request = { topic, partitions: [...partitions], ...asked };
     const reply = await this.#connection.call((client) => client.listOffsets, request, 'SOURCE_UNAVAILABLE');
     assert(reply.offsets.length === partitions.length, () => 'one offset per partition');
@@ -84,7 +88,8 @@ class EmbeddedReader implements SourceReader {
   }
 
   fetch(request: FetchRequest): Promise<Fetched> {
-    if (this.#isClosed) return Promise.reject(new WeirError('SOURCE_UNAVAILABLE', `The reader of ${this.#topic.topic} is closed.`));
+    if (this.#isClosed)
+      return Promise.reject(new WeirError('SOURCE_UNAVAILABLE', `The reader of ${this.#topic.topic} is closed.`));
     const { signal } = request;
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
     return new Promise((resolve, reject) => {
@@ -166,8 +171,17 @@ class EmbeddedReader implements SourceReader {
     this.#call = undefined;
     call.cancel();
     const error = this.#connection.unavailable('SOURCE_UNAVAILABLE', cause);
-    for (const id of [...this.#waiting.keys()]) this.#settle(id)?.reject(error);
+    for (const id of this.#waiting.keys()) this.#settle(id)?.reject(error);
   }
 }
 
-const emptyRequest: ReadRequest = { id: 0, cancel: false, topic: '', topicId: '', partition: 0, offset: 0, maxBytes: 0, maxWaitMs: 0 };
+const emptyRequest: ReadRequest = {
+  id: 0,
+  cancel: false,
+  topic: '',
+  topicId: '',
+  partition: 0,
+  offset: 0,
+  maxBytes: 0,
+  maxWaitMs: 0,
+};

@@ -22,7 +22,11 @@ export class EmbeddedTableStore implements TableStore {
   }
 
   async describe(keyspace: string, table: string): Promise<TableSchema | undefined> {
-    const { schema } = await this.#connection.call((client) => client.describeTable, { keyspace, table }, 'SINK_UNAVAILABLE');
+    const { schema } = await this.#connection.call(
+      (client) => client.describeTable,
+      { keyspace, table },
+      'SINK_UNAVAILABLE',
+    );
     return schema === '' ? undefined : (JSON.parse(schema) as TableSchema);
   }
 
@@ -31,7 +35,8 @@ export class EmbeddedTableStore implements TableStore {
     await this.#connection.call((client) => client.createTable, { schema: JSON.stringify(schema) }, 'SINK_UNAVAILABLE');
     const found = await this.#existing(keyspace, table);
     const keyOf = (one: TableSchema): string => `((${one.partitionKey.join(', ')}), ${one.clusteringKey.join(', ')})`;
-    if (keyOf(found) !== keyOf(schema)) throw misfit(keyspace, table, `its primary key is ${keyOf(found)}, and ${keyOf(schema)} is wanted`);
+    if (keyOf(found) !== keyOf(schema))
+      throw misfit(keyspace, table, `its primary key is ${keyOf(found)}, and ${keyOf(schema)} is wanted`);
     checkColumns(found, schema.columns);
   }
 
@@ -40,14 +45,23 @@ export class EmbeddedTableStore implements TableStore {
     const keys = [...found.partitionKey, ...found.clusteringKey];
     const given = shape.columns.slice(0, shape.primaryKeyCount).map((column) => column.name);
     if (keys.join() !== given.join() || found.partitionKey.length !== shape.partitionKeyCount) {
-      throw misfit(shape.keyspace, shape.table, `its primary key is (${keys.join(', ')}), and the rows have (${given.join(', ')})`);
+      throw misfit(
+        shape.keyspace,
+        shape.table,
+        `its primary key is (${keys.join(', ')}), and the rows have (${given.join(', ')})`,
+      );
     }
     checkColumns(found, shape.columns);
     return new EmbeddedTableWriter(this.#connection, shape, this.#clock, this.#rng);
   }
 
   async query(cql: string): Promise<QueryResult> {
-    const { result } = await this.#connection.call((client) => client.query, { cql }, 'SINK_UNAVAILABLE', LONG_CALL_TIMEOUT_MS);
+    const { result } = await this.#connection.call(
+      (client) => client.query,
+      { cql },
+      'SINK_UNAVAILABLE',
+      LONG_CALL_TIMEOUT_MS,
+    );
     return JSON.parse(result) as QueryResult;
   }
 
@@ -59,7 +73,10 @@ export class EmbeddedTableStore implements TableStore {
   async #existing(keyspace: string, table: string): Promise<TableSchema> {
     const found = await this.describe(keyspace, table);
     if (found !== undefined) return found;
-    throw new WeirError('SINK_SCHEMA', `There is no table ${keyspace}.${table}. Create it, or set create: true in the sink.`);
+    throw new WeirError(
+      'SINK_SCHEMA',
+      `There is no table ${keyspace}.${table}. Create it, or set create: true in the sink.`,
+    );
   }
 }
 
@@ -120,7 +137,8 @@ function checkColumns(found: TableSchema, wanted: readonly TableColumn[]): void 
     const existing = found.columns.find((candidate) => candidate.name === column.name);
     if (existing === undefined) throw misfit(found.keyspace, found.table, `it has no column "${column.name}"`);
     const [has, wants] = [formatCqlType(existing.type), formatCqlType(column.type)];
-    if (has !== wants) throw misfit(found.keyspace, found.table, `its column "${column.name}" is ${has}, and the rows have ${wants}`);
+    if (has !== wants)
+      throw misfit(found.keyspace, found.table, `its column "${column.name}" is ${has}, and the rows have ${wants}`);
   }
 }
 

@@ -16,10 +16,17 @@ export interface KeyPart {
 /** The parts of a table's primary key, partition key first. */
 export function keyPartsOf(schema: TableSchema): readonly KeyPart[] {
   const typeOf = (name: string): CqlType =>
-    must(schema.columns.find((column) => column.name === name), () => `key column ${name} of ${schema.table}`).type;
+    must(
+      schema.columns.find((column) => column.name === name),
+      () => `key column ${name} of ${schema.table}`,
+    ).type;
   return [
     ...schema.partitionKey.map((name) => ({ name, type: typeOf(name), descending: false })),
-    ...schema.clusteringKey.map((name, index) => ({ name, type: typeOf(name), descending: schema.clusteringOrder?.[index] === 'desc' })),
+    ...schema.clusteringKey.map((name, index) => ({
+      name,
+      type: typeOf(name),
+      descending: schema.clusteringOrder?.[index] === 'desc',
+    })),
   ];
 }
 
@@ -27,7 +34,11 @@ export function keyPartsOf(schema: TableSchema): readonly KeyPart[] {
  * The first values of a primary key: all of them give the key of a row, fewer the prefix that the keys of a partition or
  * of a slice of it begin with.
  */
-export function encodeKey(parts: readonly KeyPart[], partitionKeyCount: number, values: readonly Uint8Array[]): Uint8Array {
+export function encodeKey(
+  parts: readonly KeyPart[],
+  partitionKeyCount: number,
+  values: readonly Uint8Array[],
+): Uint8Array {
   const pieces: Uint8Array[] = [];
   for (const [index, value] of values.entries()) {
     if (index < partitionKeyCount) {
@@ -108,7 +119,10 @@ export function sortableBytes(type: CqlType, value: Uint8Array): Uint8Array {
     case 'inet':
       return value;
     default:
-      throw new WeirError('UNSUPPORTED', `Embedded tables do not sort or compare values of the type ${formatCqlType(type)}.`);
+      throw new WeirError(
+        'UNSUPPORTED',
+        `Embedded tables do not sort or compare values of the type ${formatCqlType(type)}.`,
+      );
   }
 }
 

@@ -41,9 +41,11 @@ interface Child {
 
 const children = new Set<ChildProcess>();
 
-/** Resolves with its first line; `failed CODE message` when it did not start. */
+/** Rejects with `failed CODE message` when it does not start. */
 async function spawnEmbedded(dir: string): Promise<Child> {
-  const child = spawn(process.execPath, ['--input-type=module', '-e', program, dir], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program, dir], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   children.add(child);
   let warnings = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (warnings += text));
@@ -52,7 +54,8 @@ async function spawnEmbedded(dir: string): Promise<Child> {
     let text = '';
     child.stdout.setEncoding('utf8').on('data', (more: string) => {
       text += more;
-      if (text.includes('\n')) resolve(text.trim());
+      if (text.startsWith('failed')) reject(new Error(text));
+      else if (text.includes('\n')) resolve(text.trim());
     });
     child.once('exit', (code) => reject(new Error(`exit ${code}: ${text}${warnings}`)));
   });
@@ -94,7 +97,12 @@ async function readAll(source: Source, index: number): Promise<{ offset: number;
   const end = (await source.offsets('events', [partition(index)], 'latest')).get(partition(index)) ?? 0;
   const values: { offset: number; value: string }[] = [];
   while (values.length < end) {
-    const { bytes } = await reader.fetch({ partition: partition(index), offset: offset(values.length), maxBytes: 1 << 20, maxWaitMs: 1000 });
+    const { bytes } = await reader.fetch({
+      partition: partition(index),
+      offset: offset(values.length),
+      maxBytes: 1 << 20,
+      maxWaitMs: 1000,
+    });
     const more = valuesOf(bytes, values.length);
     assert.ok(more.length > 0, `data at ${values.length} of ${end}`);
     values.push(...more);
@@ -149,7 +157,11 @@ test('kill -9 in a loop loses and doubles nothing', async () => {
     const writeRows = async (): Promise<void> => {
       const first = next;
       next += 50;
-      const rows = Array.from({ length: 50 }, (_, at) => ({ op: 'upsert' as const, values: [first + at, `row ${first + at}`], timestamp: first + at }));
+      const rows = Array.from({ length: 50 }, (_, at) => ({
+        op: 'upsert' as const,
+        values: [first + at, `row ${first + at}`],
+        timestamp: first + at,
+      }));
       const block = buildRows(shapeOf(table), rows);
       const request = { keyspace: 'ks', table: 'rows', columns: ['id', 'v'], rowCount: 50, rows: block.bytes };
       await connection.call((client) => client.writeRows, request, 'SINK_UNAVAILABLE');
@@ -157,7 +169,15 @@ test('kill -9 in a loop loses and doubles nothing', async () => {
     };
     const commit = async (): Promise<void> => {
       const position = lanePosition + 1;
-      const request = { job: 'kill', run: 1, source: 's', topicId: 't', partition: 0, nextOffset: position, position: JSON.stringify({ nextOffset: position }) };
+      const request = {
+        job: 'kill',
+        run: 1,
+        source: 's',
+        topicId: 't',
+        partition: 0,
+        nextOffset: position,
+        position: JSON.stringify({ nextOffset: position }),
+      };
       await connection.call((client) => client.writeLane, request, 'STORE_UNAVAILABLE');
       lanePosition = position;
     };
@@ -185,7 +205,8 @@ test('kill -9 in a loop loses and doubles nothing', async () => {
       seen.set(record.value, { index, offset: record.offset });
     });
   }
-  for (const [value, { index, base }] of acknowledged) assert.deepEqual(seen.get(value), { index, offset: base }, value);
+  for (const [value, { index, base }] of acknowledged)
+    assert.deepEqual(seen.get(value), { index, offset: base }, value);
   assert.ok(acknowledged.size > rounds * 5, `${acknowledged.size} appends`);
   const rows = new Map((await place.tables.query('SELECT id, v FROM ks.rows')).rows.map(([id, v]) => [id, v] as const));
   for (const [id, value] of acknowledgedRows) assert.equal(rows.get(id), value);
@@ -199,9 +220,18 @@ test('kill -9 in a loop loses and doubles nothing', async () => {
 
 test('a torn tail is cut off, and appends go on after it', async () => {
   const path = join(dir, 'topics', 'events', '0');
-  const file = join(path, readdirSync(path).filter((name) => name.endsWith('.log')).at(-1) ?? '');
+  const file = join(
+    path,
+    readdirSync(path)
+      .filter((name) => name.endsWith('.log'))
+      .at(-1) ?? '',
+  );
   const good = statSync(file).size;
-  const tails = [Buffer.alloc(4096), batchOf('torn', 0, 3).subarray(0, 90), Buffer.from(damaged(batchOf('torn', 0, 3)))];
+  const tails = [
+    Buffer.alloc(4096),
+    batchOf('torn', 0, 3).subarray(0, 90),
+    Buffer.from(damaged(batchOf('torn', 0, 3))),
+  ];
   for (const tail of tails) {
     appendFileSync(file, tail);
     const child = await spawnEmbedded(dir);
@@ -213,7 +243,11 @@ test('a torn tail is cut off, and appends go on after it', async () => {
   const place = new EmbeddedPlace(child.address, { clock: systemClock, rng: systemRng });
   const before = await readAll(place.source, 0);
   await place.logWriter.append([{ topic: 'events', partition: partition(0), batch: batchOf('later', 0, 2) }], always);
-  assert.deepEqual(await readAll(place.source, 0), [...before, { offset: before.length, value: 'later-0' }, { offset: before.length + 1, value: 'later-1' }]);
+  assert.deepEqual(await readAll(place.source, 0), [
+    ...before,
+    { offset: before.length, value: 'later-0' },
+    { offset: before.length + 1, value: 'later-1' },
+  ]);
   await place.source.close();
   place.close();
   await child.kill();
@@ -258,7 +292,10 @@ test('a busy port is refused by name, and the directory is free again', async ()
   const first = await startEmbedded({ host: '127.0.0.1', port: 0, dataDir: null, log: noLog, clock: systemClock });
   const port = Number(first.address.split(':')[1]);
   const options = { host: '127.0.0.1', port, dataDir: dir, log: noLog, clock: systemClock };
-  await assert.rejects(startEmbedded(options), (error) => isWeirError(error, 'PORT_IN_USE') && error.message.includes(String(port)));
+  await assert.rejects(
+    startEmbedded(options),
+    (error) => isWeirError(error, 'PORT_IN_USE') && error.message.includes(String(port)),
+  );
   await (await startEmbedded({ ...options, port: 0 })).close();
   await first.close();
 });
@@ -270,21 +307,27 @@ test('clients reconnect by themselves: writes that wait go on, fetches say that 
   const reader = place.source.open(await place.source.describe('events'));
   const end = (await place.source.offsets('events', [partition(0)], 'latest')).get(partition(0)) ?? offset(0);
   const request = { partition: partition(0), offset: end, maxBytes: 1000, maxWaitMs: 60_000 };
-  const waiting = reader.fetch(request);
   const writer = await place.tables.open(shapeOf(table));
+  const waiting = assert.rejects(reader.fetch(request), (error) => isWeirError(error, 'SOURCE_UNAVAILABLE'));
   await first.close();
-  await assert.rejects(waiting, (error) => isWeirError(error, 'SOURCE_UNAVAILABLE'));
+  await waiting;
   await assert.rejects(place.meta.listJobs(), (error) => isWeirError(error, 'STORE_UNAVAILABLE'));
   assert.equal((await place.meta.casJob(0, sampleJob('away', 1))).kind, 'unknown');
   const block = buildRows(shapeOf(table), [{ op: 'upsert', values: [-1, 'waited'], timestamp: 1 }]);
   const written = writer.write(block, always);
-  const appended = place.logWriter.append([{ topic: 'events', partition: partition(0), batch: batchOf('waited', 0, 1) }], always);
+  const appended = place.logWriter.append(
+    [{ topic: 'events', partition: partition(0), batch: batchOf('waited', 0, 1) }],
+    always,
+  );
   while (writer.stats().retries === 0) await systemClock.sleep(5);
   assert.match(writer.stats().blockedBy ?? '', /does not answer/);
   const second = await startEmbedded({ host: '127.0.0.1', port, dataDir: dir, log: noLog, clock: systemClock });
   await Promise.all([written, appended]);
   assert.equal(writer.stats().blockedBy, null);
-  assert.deepEqual(valuesOf((await reader.fetch(request)).bytes).map((record) => record.value), ['waited-0']);
+  assert.deepEqual(
+    valuesOf((await reader.fetch(request)).bytes).map((record) => record.value),
+    ['waited-0'],
+  );
   assert.deepEqual((await place.tables.query('SELECT v FROM ks.rows WHERE id = -1')).rows, [['waited']]);
   await place.source.close();
   place.close();

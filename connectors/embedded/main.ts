@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Clock } from '../../core/clock.ts';
 import type { Log } from '../../core/ports.ts';
-import { EmbeddedServer } from './server.ts';
+import type { EmbeddedServer } from './server.ts';
 import { StoreHost } from './store-host.ts';
 import { Topics } from './topics.ts';
 
@@ -32,8 +32,8 @@ export interface EmbeddedProcess {
 /** Throws: PORT_IN_USE, DATA_DIR_IN_USE, DISK_FULL, VERSION_MISMATCH, CONFIG_INVALID. */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedProcess> {
   const { host, port, dataDir, log, clock } = options;
-  // The store takes the lock of the directory, so nothing else in it is touched before.
-  const store = await StoreHost.start(dataDir);
+  // The store takes the lock of the directory, so nothing else in it is touched before. Meanwhile gRPC is loaded.
+  const [store, serverModule] = await Promise.all([StoreHost.start(dataDir), import('./server.ts')]);
   let topics: Topics | undefined;
   let server: EmbeddedServer | undefined;
   const close = async (): Promise<void> => {
@@ -47,7 +47,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
       bytesMax: options.logBytesMax ?? (dataDir === null ? MEMORY_LOG_BYTES_MAX : Number.POSITIVE_INFINITY),
       log,
     });
-    server = new EmbeddedServer({ topics, store, dataDir, clock, log });
+    server = new serverModule.EmbeddedServer({ topics, store, dataDir, clock, log });
     const address = `${host}:${await server.listen(host, port)}`;
     return { address, close };
   } catch (error) {

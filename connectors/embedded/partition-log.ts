@@ -4,7 +4,8 @@ import { WeirError } from '../../core/errors.ts';
 import { readBatchHeaders, writeBaseOffset } from '../../core/record-batch.ts';
 import { diskError } from './disk.ts';
 import { firstOffsetAt } from './record-times.ts';
-import { hasValidChecksum, Segment } from './segment.ts';
+import type { Segment } from './segment.ts';
+import { hasValidChecksum } from './segment.ts';
 
 /** Largest batch that is taken, as Kafka's message.max.bytes but with room for a whole fetch. */
 export const BATCH_BYTES_MAX = 16 * 1024 * 1024;
@@ -88,7 +89,10 @@ export class PartitionLog {
     if (this.#closed !== undefined) throw this.#closed;
     if (offset < this.#startOffset || offset > this.endOffset) throw this.#outOfRange(offset);
     if (offset === this.endOffset) return new Uint8Array(0);
-    const segment = must(this.#segments.find((candidate) => candidate.endOffset > offset), () => `no segment holds ${offset}`);
+    const segment = must(
+      this.#segments.find((candidate) => candidate.endOffset > offset),
+      () => `no segment holds ${offset}`,
+    );
     const bytes = await segment.read(offset, Math.min(maxBytes, BATCH_BYTES_MAX));
     // Retention may have taken the segment while it was read.
     if (offset < this.#startOffset) throw this.#outOfRange(offset);
@@ -97,7 +101,9 @@ export class PartitionLog {
 
   /** First offset whose record is dated at or after `timestampMs`; the end when there is none. */
   async offsetAt(timestampMs: number): Promise<number> {
-    for (const segment of [...this.#segments]) {
+    // Retention may shorten the list meanwhile.
+    const segments = this.#segments.slice();
+    for (const segment of segments) {
       if ((await segment.maxTimestampMs()) < timestampMs) continue;
       for await (const header of segment.headers(Math.max(segment.baseOffset, this.#startOffset))) {
         if (header.maxTimestampMs < timestampMs || header.nextOffset <= this.#startOffset) continue;
@@ -210,10 +216,12 @@ function checkBatch(name: string, batch: Uint8Array): number {
   const refuse = (why: string): never => {
     throw new WeirError('SINK_REFUSED', `the embedded log ${name} refuses the batch: ${why}`);
   };
-  if (batch.byteLength > BATCH_BYTES_MAX) refuse(`it has ${batch.byteLength} bytes, and at most ${BATCH_BYTES_MAX} are allowed`);
+  if (batch.byteLength > BATCH_BYTES_MAX)
+    refuse(`it has ${batch.byteLength} bytes, and at most ${BATCH_BYTES_MAX} are allowed`);
   const headers = readBatchHeaders(batch);
   const header = headers[0];
-  if (header === undefined || headers.length > 1 || header.end !== batch.byteLength) return refuse('it is not one whole record batch');
+  if (header === undefined || headers.length > 1 || header.end !== batch.byteLength)
+    return refuse('it is not one whole record batch');
   if (header.recordCount < 1 || header.nextOffset <= header.baseOffset) refuse('it holds no record');
   if (!hasValidChecksum(batch, header)) refuse('its checksum does not fit its bytes');
   return header.nextOffset - header.baseOffset;

@@ -59,7 +59,10 @@ export class ReadStream {
   async #read(request: ReadRequest): Promise<ReadReply> {
     const topic = this.#topics.get(request.topic);
     if (topic.id !== request.topicId) {
-      throw new WeirError('TOPIC_RECREATED', `The topic ${request.topic} was deleted and created again: its id is ${topic.id} and was ${request.topicId}.`);
+      throw new WeirError(
+        'TOPIC_RECREATED',
+        `The topic ${request.topic} was deleted and created again: its id is ${topic.id} and was ${request.topicId}.`,
+      );
     }
     const log = this.#topics.partition(request.topic, request.partition);
     const end = this.#clock.mono() + request.maxWaitMs;

@@ -9,7 +9,12 @@ import { WeirError } from '../../core/errors.ts';
  *
  * TOPIC_NOT_FOUND counts as final: a writer's topic is not going to appear by itself.
  */
-export async function untilDone<T>(clock: Clock, rng: Rng, attempt: () => Promise<T>, onRetry?: (error: WeirError) => void): Promise<T> {
+export async function untilDone<T>(
+  clock: Clock,
+  rng: Rng,
+  attempt: () => Promise<T>,
+  onRetry?: (error: WeirError) => void,
+): Promise<T> {
   for (let count = 0; ; count++) {
     try {
       return await attempt();

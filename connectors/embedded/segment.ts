@@ -274,7 +274,7 @@ export class Segment {
   /** Batch by batch, so that the good ones before damage are seen. Throws: BATCH_CORRUPT at the first bad one. */
   async *#scan(from: number, to: number, verify = false): AsyncGenerator<BatchHeader> {
     let want = SCAN_BYTES;
-    for (let position = from; position < to; ) {
+    for (let position = from; position < to;) {
       const bytes = await this.storage.read(position, Math.min(want, to - position));
       let used = 0;
       for (;;) {

@@ -12,8 +12,8 @@ import type { EmbeddedTable, VisibleRow } from './table.ts';
 
 /** An answer is one message; larger ones need a LIMIT. */
 const ANSWER_BYTES_MAX = 32 * 1024 * 1024;
-/** Most combinations of IN lists over the partition key. */
-const PARTITIONS_MAX = 1000;
+/** Most combinations of IN lists over the primary key. */
+const PREFIXES_MAX = 1000;
 
 /** A comparison with its constants as bytes. */
 interface Condition {
@@ -46,10 +46,16 @@ export function select(table: EmbeddedTable, statement: SelectStatement): QueryR
   const counts = statement.selectors?.filter((selector) => selector.kind === 'count') ?? [];
   if (counts.length > 0) {
     if (counts.length !== statement.selectors?.length) {
-      throw new WeirError('UNSUPPORTED', 'count(*) beside columns is not supported on embedded tables; ask for it alone.');
+      throw new WeirError(
+        'UNSUPPORTED',
+        'count(*) beside columns is not supported on embedded tables; ask for it alone.',
+      );
     }
     const count = countRows(table, plan);
-    return { columns: counts.map((selector) => ({ name: selector.alias ?? 'count', type: 'bigint' })), rows: [counts.map(() => count)] };
+    return {
+      columns: counts.map((selector) => ({ name: selector.alias ?? 'count', type: 'bigint' })),
+      rows: [counts.map(() => count)],
+    };
   }
   const output = outputColumns(table, statement.selectors);
   const rows: unknown[][] = [];
@@ -59,7 +65,10 @@ export function select(table: EmbeddedTable, statement: SelectStatement): QueryR
     bytes += found.row.keys.byteLength;
     for (const cell of found.row.cells.values()) bytes += cell.value?.byteLength ?? 0;
     if (bytes > ANSWER_BYTES_MAX) {
-      throw new WeirError('UNSUPPORTED', `The answer is larger than ${ANSWER_BYTES_MAX >> 20} MiB after ${rows.length} rows; add a LIMIT or a WHERE.`);
+      throw new WeirError(
+        'UNSUPPORTED',
+        `The answer is larger than ${ANSWER_BYTES_MAX >> 20} MiB after ${rows.length} rows; add a LIMIT or a WHERE.`,
+      );
     }
     rows.push(output.map((column) => column.value(found)));
   }
@@ -67,7 +76,8 @@ export function select(table: EmbeddedTable, statement: SelectStatement): QueryR
 }
 
 function countRows(table: EmbeddedTable, plan: ScanPlan): number {
-  if (plan.filters.length === 0 && plan.prefixes.length === 1 && must(plan.prefixes[0], () => 'a prefix').length === 0) return table.countAll();
+  if (plan.filters.length === 0 && plan.prefixes.length === 1 && must(plan.prefixes[0], () => 'a prefix').length === 0)
+    return table.countAll();
   let count = 0;
   for (const _ of scan(table, plan)) count++;
   return count;
@@ -86,32 +96,61 @@ function* scan(table: EmbeddedTable, plan: ScanPlan): Generator<VisibleRow> {
 function planScan(table: EmbeddedTable, statement: SelectStatement): ScanPlan {
   const conditions = statement.where.map((relation) => toCondition(table, relation));
   const rest = new Set(conditions);
-  /** The values a key column is pinned to; undefined when it is not. */
-  const pinned = (column: string): readonly Uint8Array[] | undefined => {
-    const condition = conditions.find((candidate) => candidate.column === column && (candidate.comparison === '=' || candidate.comparison === 'IN'));
-    if (condition !== undefined) rest.delete(condition);
-    return condition?.values;
-  };
-  const prefixes = keyPrefixes(table, pinned);
-  const hasPartition = must(prefixes[0] ?? [], () => 'a prefix').length > 0 || prefixes.length === 0;
-  if (!statement.allowFiltering) refuseFiltering(table, statement, hasPartition, prefixes[0]?.length ?? 0, rest);
-  return { prefixes, filters: [...rest], reversed: isReversed(table, statement, hasPartition) };
+  for (const { column, comparison } of conditions) {
+    const isEquality = comparison === '=' || comparison === 'IN';
+    if (isEquality && conditions.filter((other) => other.column === column).length > 1) {
+      throw new WeirError(
+        'SQL_SEMANTIC',
+        `The column ${column} is compared more than once, one of the times with ${comparison}; one comparison is enough.`,
+      );
+    }
+  }
+  const pins = keyPins(table, conditions);
+  for (const pin of pins) rest.delete(pin);
+  const prefixes = keyPrefixes(table, pins);
+  const hasPartition = pins.length > 0;
+  if (!statement.allowFiltering) refuseFiltering(table, statement, pins.length, rest);
+  const reversed = isReversed(table, statement, hasPartition);
+  return { prefixes: reversed ? prefixes.toReversed() : prefixes, filters: [...rest], reversed };
 }
 
-/** Beginnings of keys to scan: one empty one when the partition key is not pinned as a whole. */
-function keyPrefixes(table: EmbeddedTable, pinned: (column: string) => readonly Uint8Array[] | undefined): readonly (readonly Uint8Array[])[] {
-  const { schema, keyParts, partitionKeyCount } = table;
-  if (!schema.partitionKey.every((column) => pinned(column) !== undefined)) {
-    return [[]];
+/**
+ * The conditions that pin the first columns of the primary key to values: the whole partition key, then clustering
+ * columns as far as they go; none when a column of the partition key is free.
+ */
+function keyPins(table: EmbeddedTable, conditions: readonly Condition[]): readonly Condition[] {
+  const pins: Condition[] = [];
+  for (const part of table.keyParts) {
+    const pin = conditions.find(
+      ({ column, comparison }) => column === part.name && (comparison === '=' || comparison === 'IN'),
+    );
+    if (pin === undefined) break;
+    pins.push(pin);
   }
+  return pins.length < table.partitionKeyCount ? [] : pins;
+}
+
+/** Beginnings of the keys to scan, in the order of rows within a partition; without pins an empty one: all keys. */
+function keyPrefixes(table: EmbeddedTable, pins: readonly Condition[]): readonly (readonly Uint8Array[])[] {
   let prefixes: Uint8Array[][] = [[]];
-  for (const [index, part] of keyParts.entries()) {
-    const values = pinned(part.name);
-    if (values === undefined) break;
-    const ordered = index < partitionKeyCount ? values : [...values].sort((a, b) => compare(part.type, a, b) * (part.descending ? -1 : 1));
-    prefixes = prefixes.flatMap((prefix) => ordered.map((value) => [...prefix, value]));
-    if (prefixes.length > PARTITIONS_MAX) {
-      throw new WeirError('UNSUPPORTED', `IN over more than ${PARTITIONS_MAX} combinations of key values is not supported on embedded tables; ask in parts.`);
+  for (const [index, pin] of pins.entries()) {
+    const descending = table.keyParts[index]?.descending === true;
+    const sorted = [...pin.values].sort((a, b) => compare(pin.type, a, b) * (descending ? -1 : 1));
+    const distinct = sorted.filter(
+      (value, at) =>
+        at === 0 ||
+        compare(
+          pin.type,
+          value,
+          must(sorted[at - 1], () => 'a value'),
+        ) !== 0,
+    );
+    prefixes = prefixes.flatMap((prefix) => distinct.map((value) => [...prefix, value]));
+    if (prefixes.length > PREFIXES_MAX) {
+      throw new WeirError(
+        'UNSUPPORTED',
+        `IN over more than ${PREFIXES_MAX} combinations of key values is not supported on embedded tables; ask in parts.`,
+      );
     }
   }
   return prefixes;
@@ -121,15 +160,17 @@ function keyPrefixes(table: EmbeddedTable, pinned: (column: string) => readonly 
 function refuseFiltering(
   table: EmbeddedTable,
   statement: SelectStatement,
-  hasPartition: boolean,
   pinnedCount: number,
   rest: ReadonlySet<Condition>,
 ): void {
   if (statement.where.length === 0) return;
+  const hasPartition = pinnedCount > 0;
   const nextKey = table.keyParts[pinnedCount];
   const other = [...rest].find((condition) => !hasPartition || condition.column !== nextKey?.name);
   if (hasPartition && other === undefined) return;
-  const missing = table.schema.partitionKey.filter((column) => !statement.where.some((relation) => relation.column === column));
+  const isPinned = (column: string): boolean =>
+    statement.where.some((one) => one.column === column && (one.comparison === '=' || one.comparison === 'IN'));
+  const missing = table.schema.partitionKey.filter((column) => !isPinned(column));
   const why =
     !hasPartition && missing.length > 0
       ? `the partition key column ${missing.join(', ')} is not given with = or IN`
@@ -144,7 +185,10 @@ function isReversed(table: EmbeddedTable, statement: SelectStatement, hasPartiti
   const directions = statement.orderBy.map((item, index) => {
     const part = clustering[index];
     if (part?.name !== item.column) {
-      throw new WeirError('SQL_SEMANTIC', `ORDER BY takes the clustering columns in their order (${clustering.map(({ name }) => name).join(', ')}), not "${item.column}".`);
+      throw new WeirError(
+        'SQL_SEMANTIC',
+        `ORDER BY takes the clustering columns in their order (${clustering.map(({ name }) => name).join(', ')}), not "${item.column}".`,
+      );
     }
     return item.descending !== part.descending;
   });
@@ -158,7 +202,11 @@ function toCondition(table: EmbeddedTable, relation: Relation): Condition {
   const { type } = columnOf(table, relation.column);
   const values = relation.values.map((literal) => {
     const value = encodeLiteral(type, literal);
-    if (value === null) throw new WeirError('SQL_SEMANTIC', `The condition on ${relation.column} compares with NULL, which no row equals.`);
+    if (value === null)
+      throw new WeirError(
+        'SQL_SEMANTIC',
+        `The condition on ${relation.column} compares with NULL, which no row equals.`,
+      );
     return value;
   });
   return { column: relation.column, type, comparison: relation.comparison, values };
@@ -168,8 +216,13 @@ function toCondition(table: EmbeddedTable, relation: Relation): Condition {
 
 function holds(condition: Condition, value: Uint8Array | null): boolean {
   if (value === null) return false;
-  if (condition.comparison === 'IN') return condition.values.some((candidate) => compare(condition.type, value, candidate) === 0);
-  const order = compare(condition.type, value, must(condition.values[0], () => 'a constant'));
+  if (condition.comparison === 'IN')
+    return condition.values.some((candidate) => compare(condition.type, value, candidate) === 0);
+  const order = compare(
+    condition.type,
+    value,
+    must(condition.values[0], () => 'a constant'),
+  );
   switch (condition.comparison) {
     case '=':
       return order === 0;
@@ -193,7 +246,10 @@ function columnOf(table: EmbeddedTable, name: string): { readonly position: numb
   const column = position === undefined ? undefined : table.schema.columns[position];
   if (position === undefined || column === undefined) {
     const names = table.schema.columns.map((candidate) => candidate.name).join(', ');
-    throw new WeirError('NOT_FOUND', `The table ${table.schema.keyspace}.${table.schema.table} has no column "${name}"; it has ${names}.`);
+    throw new WeirError(
+      'NOT_FOUND',
+      `The table ${table.schema.keyspace}.${table.schema.table} has no column "${name}"; it has ${names}.`,
+    );
   }
   return { position, type: column.type };
 }
@@ -216,7 +272,11 @@ function outputColumns(table: EmbeddedTable, selectors: readonly Selector[] | nu
 }
 
 function outputColumn(table: EmbeddedTable, selector: Selector): OutputColumn {
-  if (selector.kind === 'count') throw new WeirError('UNSUPPORTED', 'count(*) beside columns is not supported on embedded tables; ask for it alone.');
+  if (selector.kind === 'count')
+    throw new WeirError(
+      'UNSUPPORTED',
+      'count(*) beside columns is not supported on embedded tables; ask for it alone.',
+    );
   const { position, type } = columnOf(table, selector.column);
   if (selector.kind === 'writetime') {
     if (table.keyParts.some((part) => part.name === selector.column)) {

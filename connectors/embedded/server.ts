@@ -5,11 +5,17 @@ import type { Clock } from '../../core/clock.ts';
 import { messageOf, WeirError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
 import type { TableSchema } from '../../core/table/schema.ts';
-import type { EmbeddedHandlers, ListOffsetsRequest, ReadReply, ReadRequest, TopicReply } from '../../proto/gen/embedded.ts';
+import type {
+  EmbeddedHandlers,
+  ListOffsetsRequest,
+  ReadReply,
+  ReadRequest,
+  TopicReply,
+} from '../../proto/gen/embedded.ts';
 import { loadEmbedded } from '../../proto/load.ts';
-import { statusOf } from './failure.ts';
 import type { PartitionLog } from './partition-log.ts';
 import { ReadStream } from './reads.ts';
+import { statusOf } from './status.ts';
 import type { StoreHost } from './store-host.ts';
 import type { Topic, Topics } from './topics.ts';
 
@@ -64,14 +70,20 @@ export class EmbeddedServer {
       }),
       DescribeTopic: unary(({ topic }) => topicReply(topics.get(topic))),
       Append: unary(async ({ appends }) => ({
-        baseOffsets: await Promise.all(appends.map(({ topic, partition, batch }) => topics.append(topic, partition, batch))),
+        baseOffsets: await Promise.all(
+          appends.map(({ topic, partition, batch }) => topics.append(topic, partition, batch)),
+        ),
       })),
       ListOffsets: unary(async (request) => ({
-        offsets: await Promise.all(request.partitions.map((partition) => offsetOf(topics.partition(request.topic, partition), request))),
+        offsets: await Promise.all(
+          request.partitions.map((partition) => offsetOf(topics.partition(request.topic, partition), request)),
+        ),
       })),
       Read: (call) => this.#read(call),
       DeleteRecords: unary(async ({ topic, before }) => {
-        await Promise.all(before.map(({ partition, offset }) => topics.partition(topic, partition).deleteBefore(offset)));
+        await Promise.all(
+          before.map(({ partition, offset }) => topics.partition(topic, partition).deleteBefore(offset)),
+        );
         return {};
       }),
 
@@ -133,7 +145,7 @@ function topicReply(topic: Topic): TopicReply {
   return { topic: topic.name, topicId: topic.id, partitions: topic.partitions.length };
 }
 
-function offsetOf(log: PartitionLog, request: ListOffsetsRequest): number | Promise<number> {
+async function offsetOf(log: PartitionLog, request: ListOffsetsRequest): Promise<number> {
   switch (request.query) {
     case 'earliest':
       return log.startOffset;
@@ -146,7 +158,15 @@ function offsetOf(log: PartitionLog, request: ListOffsetsRequest): number | Prom
 
 function listenError(host: string, port: number, error: Error): WeirError {
   if (/EADDRINUSE/.test(error.message)) {
-    return new WeirError('PORT_IN_USE', `The port ${port} on ${host} is in use by another process. Stop it, or choose another port.`, { cause: error });
+    return new WeirError(
+      'PORT_IN_USE',
+      `The port ${port} on ${host} is in use by another process. Stop it, or choose another port.`,
+      { cause: error },
+    );
   }
-  return new WeirError('CONFIG_INVALID', `The embedded process cannot listen on ${host}:${port}: ${messageOf(error)}.`, { cause: error });
+  return new WeirError(
+    'CONFIG_INVALID',
+    `The embedded process cannot listen on ${host}:${port}: ${messageOf(error)}.`,
+    { cause: error },
+  );
 }

@@ -26,7 +26,9 @@ export class StoreHost {
       else waiting?.reject(errorOf(reply.failure));
     });
     thread.on('error', (error) => this.#break(error));
-    thread.on('exit', () => this.#break(new WeirError('STORE_UNAVAILABLE', 'The tables of the embedded process are closed.')));
+    thread.on('exit', () =>
+      this.#break(new WeirError('STORE_UNAVAILABLE', 'The tables of the embedded process are closed.')),
+    );
   }
 
   /** Throws: DATA_DIR_IN_USE, VERSION_MISMATCH, DISK_FULL. */
@@ -59,7 +61,12 @@ export class StoreHost {
     await this.#thread.terminate();
   }
 
-  #send(method: StoreCall['method'], args: readonly unknown[], rows: number, transfer: readonly ArrayBuffer[]): Promise<unknown> {
+  #send(
+    method: StoreCall['method'],
+    args: readonly unknown[],
+    rows: number,
+    transfer: readonly ArrayBuffer[],
+  ): Promise<unknown> {
     if (this.#broken !== undefined) return Promise.reject(this.#broken);
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {

@@ -59,7 +59,8 @@ async function serve(port: NonNullable<typeof parentPort>): Promise<void> {
   port.on('message', (call: StoreCall) => {
     queue.push(call);
     while (queue.length > 0) {
-      for (let more = receiveMessageOnPort(port); more !== undefined; more = receiveMessageOnPort(port)) queue.push(more.message as StoreCall);
+      for (let more = receiveMessageOnPort(port); more !== undefined; more = receiveMessageOnPort(port))
+        queue.push(more.message as StoreCall);
       const group = takeGroup(queue);
       if (group[0]?.method === 'close') {
         store.close();
@@ -96,7 +97,10 @@ function answer(store: EmbeddedStore, group: readonly StoreCall[]): StoreReply[]
   } catch (error) {
     if (writes) store.rollback();
     if (group.length > 1) return group.flatMap((call) => answer(store, [call]));
-    return group.map((call) => ({ id: call.id, failure: failureOf(isSqliteError(error) ? diskError(error, `do ${call.method}`) : error) }));
+    return group.map((call) => ({
+      id: call.id,
+      failure: failureOf(isSqliteError(error) ? diskError(error, `do ${call.method}`) : error),
+    }));
   }
 }
 

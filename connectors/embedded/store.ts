@@ -9,7 +9,14 @@ import { WeirError } from '../../core/errors.ts';
 import type { QueryResult } from '../../core/ports.ts';
 import type { TableSchema } from '../../core/table/schema.ts';
 import { formatCqlType, quoteIdentifier } from '../../core/table/schema.ts';
-import type { CasJobReply, CasJobRequest, Definition, LaneRequest, LanesRequest, WriteRowsRequest } from '../../proto/gen/embedded.ts';
+import type {
+  CasJobReply,
+  CasJobRequest,
+  Definition,
+  LaneRequest,
+  LanesRequest,
+  WriteRowsRequest,
+} from '../../proto/gen/embedded.ts';
 import type { Statement } from './cql.ts';
 import { parseCql } from './cql.ts';
 import { select } from './select.ts';
@@ -38,11 +45,16 @@ export class EmbeddedStore {
     if (dir !== null) mkdirSync(dir, { recursive: true });
     this.#lock = dir === null ? null : lockDirectory(sqlite, dir);
     this.#db = new sqlite.DatabaseSync(dir === null ? ':memory:' : join(dir, 'tables.db'));
-    this.#db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;');
+    this.#db.exec(
+      'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;',
+    );
     this.#prepareFormat(dir);
     for (const row of this.#db.prepare('SELECT id, schema FROM weir_table').all()) {
       const schema = JSON.parse(row['schema'] as string) as TableSchema;
-      this.#tables.set(tableKey(schema.keyspace, schema.table), new EmbeddedTable(this.#db, `t${row['id'] as number}`, schema));
+      this.#tables.set(
+        tableKey(schema.keyspace, schema.table),
+        new EmbeddedTable(this.#db, `t${row['id'] as number}`, schema),
+      );
     }
   }
 
@@ -91,7 +103,8 @@ export class EmbeddedStore {
 
   writeRows(request: WriteRowsRequest): void {
     const table = this.#tables.get(tableKey(request.keyspace, request.table));
-    if (table === undefined) throw new WeirError('SINK_SCHEMA', `There is no table ${request.keyspace}.${request.table} any more.`);
+    if (table === undefined)
+      throw new WeirError('SINK_SCHEMA', `There is no table ${request.keyspace}.${request.table} any more.`);
     table.write(request.columns, request.rows, request.rowCount);
   }
 
@@ -104,7 +117,9 @@ export class EmbeddedStore {
   // ---------------------------------------------------------------------------------------------------------- metadata
 
   listJobs(): string[] {
-    return this.#prepared('SELECT name FROM weir_job ORDER BY name').all().map((row) => row['name'] as string);
+    return this.#prepared('SELECT name FROM weir_job ORDER BY name')
+      .all()
+      .map((row) => row['name'] as string);
   }
 
   /** JSON of the row; '' = none. */
@@ -118,9 +133,18 @@ export class EmbeddedStore {
       next === ''
         ? this.#prepared('DELETE FROM weir_job WHERE name = ? AND ver = ?').run(name, expectedVer)
         : expectedVer === 0
-          ? this.#prepared('INSERT INTO weir_job (name, ver, row) VALUES (?, 1, ?) ON CONFLICT DO NOTHING').run(name, next)
-          : this.#prepared('UPDATE weir_job SET ver = ver + 1, row = ? WHERE name = ? AND ver = ?').run(next, name, expectedVer);
-    return Number(applied.changes) === 1 ? { applied: true, current: '' } : { applied: false, current: this.readJob(name) };
+          ? this.#prepared('INSERT INTO weir_job (name, ver, row) VALUES (?, 1, ?) ON CONFLICT DO NOTHING').run(
+              name,
+              next,
+            )
+          : this.#prepared('UPDATE weir_job SET ver = ver + 1, row = ? WHERE name = ? AND ver = ?').run(
+              next,
+              name,
+              expectedVer,
+            );
+    return Number(applied.changes) === 1
+      ? { applied: true, current: '' }
+      : { applied: false, current: this.readJob(name) };
   }
 
   putDefinition({ hash, text }: Definition): void {
@@ -141,7 +165,9 @@ export class EmbeddedStore {
   }
 
   readLane(lane: LaneRequest): LaneRequest[] {
-    return this.#prepared('SELECT * FROM weir_lane WHERE job = ? AND run = ? AND source = ? AND topic_id = ? AND part = ?')
+    return this.#prepared(
+      'SELECT * FROM weir_lane WHERE job = ? AND run = ? AND source = ? AND topic_id = ? AND part = ?',
+    )
       .all(lane.job, lane.run, lane.source, lane.topicId, lane.partition)
       .map(laneOf);
   }
@@ -153,10 +179,15 @@ export class EmbeddedStore {
   // ------------------------------------------------------------------------------------------------------------ inside
 
   #prepareFormat(dir: string | null): void {
-    const { user_version: version } = this.#db.prepare('PRAGMA user_version').get() as { readonly user_version: number };
+    const { user_version: version } = this.#db.prepare('PRAGMA user_version').get() as {
+      readonly user_version: number;
+    };
     if (version > FORMAT_VERSION) {
       this.close();
-      throw new WeirError('VERSION_MISMATCH', `The data directory ${dir ?? ''} has format version ${version}; this Weir reads up to ${FORMAT_VERSION}.`);
+      throw new WeirError(
+        'VERSION_MISMATCH',
+        `The data directory ${dir ?? ''} has format version ${version}; this Weir reads up to ${FORMAT_VERSION}.`,
+      );
     }
     this.#db.exec(`
       BEGIN IMMEDIATE;
@@ -182,10 +213,17 @@ export class EmbeddedStore {
   }
 
   #tableOf(keyspace: string | null, name: string): EmbeddedTable {
-    if (keyspace === null) throw new WeirError('SQL_SEMANTIC', `Write the keyspace before the table: keyspace.${name}. DESCRIBE TABLES shows both.`);
+    if (keyspace === null)
+      throw new WeirError(
+        'SQL_SEMANTIC',
+        `Write the keyspace before the table: keyspace.${name}. DESCRIBE TABLES shows both.`,
+      );
     const table = this.#tables.get(tableKey(keyspace, name));
     if (table !== undefined) return table;
-    throw new WeirError('NOT_FOUND', `There is no table ${keyspace}.${name}. DESCRIBE TABLES shows those that are there.`);
+    throw new WeirError(
+      'NOT_FOUND',
+      `There is no table ${keyspace}.${name}. DESCRIBE TABLES shows those that are there.`,
+    );
   }
 
   /** Columns as Cassandra's DESCRIBE gives them. */
@@ -200,7 +238,8 @@ export class EmbeddedStore {
       case 'describeTables':
         return described(schemas.map((schema) => [schema.keyspace, 'table', schema.table]));
       case 'describeKeyspace': {
-        if (!keyspaces.includes(statement.keyspace)) throw new WeirError('NOT_FOUND', `There is no keyspace ${statement.keyspace}.`);
+        if (!keyspaces.includes(statement.keyspace))
+          throw new WeirError('NOT_FOUND', `There is no keyspace ${statement.keyspace}.`);
         const own = schemas.filter((schema) => schema.keyspace === statement.keyspace);
         return described(own.map((schema) => [schema.keyspace, 'table', schema.table, createStatement(schema)]));
       }
@@ -239,12 +278,23 @@ function described(rows: readonly (readonly string[])[]): QueryResult {
 
 function createStatement(schema: TableSchema): string {
   const quoted = (name: string): string => (/^[a-z][a-z0-9_]*$/.test(name) ? name : quoteIdentifier(name));
-  const columns = schema.columns.map((column) => `    ${quoted(column.name)} ${formatCqlType(column.type)}${column.isStatic === true ? ' static' : ''},`);
+  const columns = schema.columns.map(
+    (column) => `    ${quoted(column.name)} ${formatCqlType(column.type)}${column.isStatic === true ? ' static' : ''},`,
+  );
   const partition = schema.partitionKey.map(quoted).join(', ');
-  const key = [schema.partitionKey.length > 1 ? `(${partition})` : partition, ...schema.clusteringKey.map(quoted)].join(', ');
-  const order = schema.clusteringKey.map((name, index) => `${quoted(name)} ${(schema.clusteringOrder?.[index] ?? 'asc').toUpperCase()}`);
+  const key = [schema.partitionKey.length > 1 ? `(${partition})` : partition, ...schema.clusteringKey.map(quoted)].join(
+    ', ',
+  );
+  const order = schema.clusteringKey.map(
+    (name, index) => `${quoted(name)} ${(schema.clusteringOrder?.[index] ?? 'asc').toUpperCase()}`,
+  );
   const suffix = order.length === 0 ? '' : ` WITH CLUSTERING ORDER BY (${order.join(', ')})`;
-  return [`CREATE TABLE ${quoted(schema.keyspace)}.${quoted(schema.table)} (`, ...columns, `    PRIMARY KEY (${key})`, `)${suffix};`].join('\n');
+  return [
+    `CREATE TABLE ${quoted(schema.keyspace)}.${quoted(schema.table)} (`,
+    ...columns,
+    `    PRIMARY KEY (${key})`,
+    `)${suffix};`,
+  ].join('\n');
 }
 
 function checkSchema(schema: TableSchema): void {
@@ -257,13 +307,15 @@ function checkSchema(schema: TableSchema): void {
   for (const column of schema.columns) {
     if (names.has(column.name)) refuse(`it has the column "${column.name}" twice`);
     names.add(column.name);
-    if (column.type.kind === 'counter') refuse(`the column "${column.name}" is a counter, which a repeated write would change`);
+    if (column.type.kind === 'counter')
+      refuse(`the column "${column.name}" is a counter, which a repeated write would change`);
   }
   const keys = [...schema.partitionKey, ...schema.clusteringKey];
   for (const key of keys) {
     const type = schema.columns.find((column) => column.name === key)?.type;
     if (type === undefined) refuse(`the primary key names "${key}", which is not a column`);
-    else if (!isKeyType(type.kind)) refuse(`"${key}" of type ${formatCqlType(type)} cannot be in the primary key of an embedded table`);
+    else if (!isKeyType(type.kind))
+      refuse(`"${key}" of type ${formatCqlType(type)} cannot be in the primary key of an embedded table`);
   }
   if (new Set(keys).size < keys.length) refuse('a column is in the primary key twice');
 }
@@ -290,9 +342,13 @@ function lockDirectory(sqlite: SqliteModule, dir: string): DatabaseSync {
     } catch {
       // The other process has the lock but did not write its id yet.
     }
-    throw new WeirError('DATA_DIR_IN_USE', `The data directory ${dir} is in use by the process ${pid}. Stop it, or give another directory.`, {
-      facts: { dir, pid },
-    });
+    throw new WeirError(
+      'DATA_DIR_IN_USE',
+      `The data directory ${dir} is in use by the process ${pid}. Stop it, or give another directory.`,
+      {
+        facts: { dir, pid },
+      },
+    );
   }
   writeFileSync(pidFile, `${process.pid}\n`);
   return lock;

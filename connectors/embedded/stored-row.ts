@@ -41,7 +41,7 @@ export function isLive(row: StoredRow): boolean {
   return false;
 }
 
-/** The row after one more write. Any order of the same writes gives the same row. */
+/** The row after one more write; the same object when it changes nothing, as on a replay. In any order the same writes give the same row. */
 export function applyWrite(current: StoredRow | undefined, write: RowWrite): StoredRow {
   const before = current ?? { deletedAt: NEVER, writtenAt: NEVER, keys: write.keys, cells: new Map<number, Cell>() };
   return write.kind === 'delete' ? applyDelete(before, write.timestamp) : applyUpsert(before, write);
@@ -57,11 +57,14 @@ function applyUpsert(row: StoredRow, write: RowWrite): StoredRow {
   // At the same time the delete wins.
   if (write.timestamp <= row.deletedAt) return row;
   const cells = new Map(row.cells);
+  let changed = write.timestamp > row.writtenAt;
   for (const [column, value] of write.values) {
     const cell = { timestamp: write.timestamp, value };
-    if (replaces(cell, cells.get(column))) cells.set(column, cell);
+    if (!replaces(cell, cells.get(column))) continue;
+    cells.set(column, cell);
+    changed = true;
   }
-  return { ...row, writtenAt: Math.max(row.writtenAt, write.timestamp), cells };
+  return changed ? { ...row, writtenAt: Math.max(row.writtenAt, write.timestamp), cells } : row;
 }
 
 /** Writes rows into one buffer that is used again and again: what {@link encode} gives is valid until the next call. */
@@ -113,12 +116,15 @@ export class RowEncoder {
 /** Inverse of {@link RowEncoder.encode}; cells are views of `bytes`. */
 export function decodeRow(bytes: Uint8Array): StoredRow {
   if (bytes[0] !== ROW_VERSION) {
-    throw new WeirError('VERSION_MISMATCH', `A stored row has format version ${bytes[0]}; this Weir reads version ${ROW_VERSION}.`);
+    throw new WeirError(
+      'VERSION_MISMATCH',
+      `A stored row has format version ${bytes[0]}; this Weir reads version ${ROW_VERSION}.`,
+    );
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const keysEnd = FIXED_BYTES + view.getUint32(17);
   const cells = new Map<number, Cell>();
-  for (let at = keysEnd; at < bytes.byteLength; ) {
+  for (let at = keysEnd; at < bytes.byteLength;) {
     const length = view.getInt32(at + 10);
     const start = at + CELL_BYTES;
     cells.set(view.getUint16(at), {
@@ -127,14 +133,19 @@ export function decodeRow(bytes: Uint8Array): StoredRow {
     });
     at = start + Math.max(0, length);
   }
-  return { deletedAt: view.getFloat64(1), writtenAt: view.getFloat64(9), keys: bytes.subarray(FIXED_BYTES, keysEnd), cells };
+  return {
+    deletedAt: view.getFloat64(1),
+    writtenAt: view.getFloat64(9),
+    keys: bytes.subarray(FIXED_BYTES, keysEnd),
+    cells,
+  };
 }
 
 /** The values within a run of `[value]`s, as the keys of a row are. */
 export function splitValues(bytes: Uint8Array): Uint8Array[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const values: Uint8Array[] = [];
-  for (let at = 0; at < bytes.byteLength; ) {
+  for (let at = 0; at < bytes.byteLength;) {
     const length = view.getInt32(at);
     values.push(bytes.subarray(at + 4, at + 4 + length));
     at += 4 + length;

@@ -3,7 +3,14 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { must } from '../../core/assert.ts';
 import { WeirError } from '../../core/errors.ts';
 import type { RowView } from '../../core/row-block.ts';
-import { ROW_HEADER_BYTES, ROW_OP_DELETE, rowsOf, rowTimestamp, VALUE_NULL, VALUE_UNSET } from '../../core/row-block.ts';
+import {
+  ROW_HEADER_BYTES,
+  ROW_OP_DELETE,
+  rowsOf,
+  rowTimestamp,
+  VALUE_NULL,
+  VALUE_UNSET,
+} from '../../core/row-block.ts';
 import type { TableColumn, TableSchema } from '../../core/table/schema.ts';
 import { formatCqlType } from '../../core/table/schema.ts';
 import type { KeyPart } from './key-order.ts';
@@ -47,7 +54,9 @@ export class EmbeddedTable {
     this.#update = db.prepare(`UPDATE ${name} SET live = ?, row = ? WHERE pk = ?`);
     this.#count = db.prepare(`SELECT count(*) AS count FROM ${name} WHERE live = ${LIVE}`);
     const scan = (order: string): StatementSync =>
-      db.prepare(`SELECT pk, row FROM ${name} WHERE pk >= ? AND (? IS NULL OR pk < ?) AND live = ${LIVE} ORDER BY pk ${order}`);
+      db.prepare(
+        `SELECT pk, row FROM ${name} WHERE pk >= ? AND (? IS NULL OR pk < ?) AND live = ${LIVE} ORDER BY pk ${order}`,
+      );
     this.#scans = new Map([
       [false, scan('ASC')],
       [true, scan('DESC')],
@@ -112,7 +121,11 @@ export class EmbeddedTable {
     const { write, statics, keyValues } = this.#takeApart(layout, bytes, view);
     this.#apply(encodeKey(this.keyParts, this.partitionKeyCount, keyValues), write, LIVE);
     if (statics === undefined) return;
-    this.#apply(encodeKey(this.keyParts, this.partitionKeyCount, keyValues.slice(0, this.partitionKeyCount)), statics, STATICS);
+    this.#apply(
+      encodeKey(this.keyParts, this.partitionKeyCount, keyValues.slice(0, this.partitionKeyCount)),
+      statics,
+      STATICS,
+    );
   }
 
   #apply(key: Uint8Array, write: RowWrite, live: number): void {
@@ -135,7 +148,9 @@ export class EmbeddedTable {
   #layout(columns: readonly string[]): readonly TableColumn[] {
     const keyNames = this.keyParts.map((part) => part.name);
     if (keyNames.some((name, index) => columns[index] !== name)) {
-      throw this.#schemaError(`its primary key is (${keyNames.join(', ')}) and the rows begin with (${columns.slice(0, keyNames.length).join(', ')})`);
+      throw this.#schemaError(
+        `its primary key is (${keyNames.join(', ')}) and the rows begin with (${columns.slice(0, keyNames.length).join(', ')})`,
+      );
     }
     return columns.map((name) => {
       const column = this.schema.columns[this.#positions.get(name) ?? -1];
@@ -144,8 +159,13 @@ export class EmbeddedTable {
     });
   }
 
-  #takeApart(layout: readonly TableColumn[], bytes: Uint8Array, row: RowView): { write: RowWrite; statics: RowWrite | undefined; keyValues: Uint8Array[] } {
-    if (row.bodyEnd > bytes.byteLength || row.bodyEnd - row.bodyStart < ROW_HEADER_BYTES) throw this.#refused('the block of rows ends early');
+  #takeApart(
+    layout: readonly TableColumn[],
+    bytes: Uint8Array,
+    row: RowView,
+  ): { write: RowWrite; statics: RowWrite | undefined; keyValues: Uint8Array[] } {
+    if (row.bodyEnd > bytes.byteLength || row.bodyEnd - row.bodyStart < ROW_HEADER_BYTES)
+      throw this.#refused('the block of rows ends early');
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const timestamp = rowTimestamp(bytes, row);
     const kind = row.op === ROW_OP_DELETE ? 'delete' : 'upsert';
@@ -170,7 +190,10 @@ export class EmbeddedTable {
         continue;
       }
       this.#checkSize(column, value);
-      (column.isStatic === true ? staticValues : values).push([must(this.#positions.get(column.name), () => column.name), value]);
+      (column.isStatic === true ? staticValues : values).push([
+        must(this.#positions.get(column.name), () => column.name),
+        value,
+      ]);
     }
     const keys = bytes.subarray(row.bodyStart, keysEnd);
     return {
@@ -182,11 +205,17 @@ export class EmbeddedTable {
 
   #checkedKey(column: TableColumn, value: Uint8Array | null): Uint8Array {
     if (value === null) throw this.#refused(`the key column "${column.name}" is null`);
-    if (value.byteLength === 0 && this.schema.partitionKey.length === 1 && column.name === this.schema.partitionKey[0]) {
+    if (
+      value.byteLength === 0 &&
+      this.schema.partitionKey.length === 1 &&
+      column.name === this.schema.partitionKey[0]
+    ) {
       throw this.#refused(`the key column "${column.name}" is empty`);
     }
     if (value.byteLength > KEY_BYTES_MAX) {
-      throw this.#refused(`the key column "${column.name}" has ${value.byteLength} bytes, and at most ${KEY_BYTES_MAX} are allowed`);
+      throw this.#refused(
+        `the key column "${column.name}" has ${value.byteLength} bytes, and at most ${KEY_BYTES_MAX} are allowed`,
+      );
     }
     this.#checkSize(column, value);
     return value;
@@ -196,15 +225,24 @@ export class EmbeddedTable {
     if (value === null || value.byteLength === 0) return;
     const size = fixedSizeOf(column.type);
     if (size !== undefined && value.byteLength !== size) {
-      throw this.#refused(`the column "${column.name}" is ${formatCqlType(column.type)} with ${size} bytes, and a value has ${value.byteLength}`);
+      throw this.#refused(
+        `the column "${column.name}" is ${formatCqlType(column.type)} with ${size} bytes, and a value has ${value.byteLength}`,
+      );
     }
   }
 
   #schemaError(why: string): WeirError {
-    return new WeirError('SINK_SCHEMA', `The table ${this.schema.keyspace}.${this.schema.table} does not fit the rows: ${why}.`);
+    return new WeirError(
+      'SINK_SCHEMA',
+      `The table ${this.schema.keyspace}.${this.schema.table} does not fit the rows: ${why}.`,
+    );
   }
 
   #refused(why: string, cause?: unknown): WeirError {
-    return new WeirError('SINK_REFUSED', `The table ${this.schema.keyspace}.${this.schema.table} refuses rows: ${why}.`, { cause });
+    return new WeirError(
+      'SINK_REFUSED',
+      `The table ${this.schema.keyspace}.${this.schema.table} refuses rows: ${why}.`,
+      { cause },
+    );
   }
 }

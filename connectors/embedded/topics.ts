@@ -62,12 +62,18 @@ export class Topics {
   /** Creates the topic if it is missing; one that exists is given back as it is. */
   create(name: string, partitionCount: number): Topic {
     if (!topicPattern.test(name) || name === '.' || name === '..') {
-      throw new WeirError('SINK_REFUSED', `"${name}" cannot be a topic: a name is 1 to 249 of a-z, A-Z, 0-9, ".", "_" and "-".`);
+      throw new WeirError(
+        'SINK_REFUSED',
+        `"${name}" cannot be a topic: a name is 1 to 249 of a-z, A-Z, 0-9, ".", "_" and "-".`,
+      );
     }
     const existing = this.#topics.get(name);
     if (existing !== undefined) return existing;
     if (!(partitionCount >= 1 && partitionCount <= PARTITIONS_MAX)) {
-      throw new WeirError('SINK_REFUSED', `the topic ${name} cannot have ${partitionCount} partitions: 1 to ${PARTITIONS_MAX} are possible.`);
+      throw new WeirError(
+        'SINK_REFUSED',
+        `the topic ${name} cannot have ${partitionCount} partitions: 1 to ${PARTITIONS_MAX} are possible.`,
+      );
     }
     const id = randomUUID();
     const { dir } = this.#options;
@@ -85,7 +91,10 @@ export class Topics {
   get(name: string): Topic {
     const topic = this.#topics.get(name);
     if (topic === undefined) {
-      throw new WeirError('TOPIC_NOT_FOUND', `There is no topic ${name} in the embedded log. Create it, or start what produces into it.`);
+      throw new WeirError(
+        'TOPIC_NOT_FOUND',
+        `There is no topic ${name} in the embedded log. Create it, or start what produces into it.`,
+      );
     }
     return topic;
   }
@@ -95,7 +104,10 @@ export class Topics {
     const topic = this.get(name);
     const partition = topic.partitions[index];
     if (partition === undefined) {
-      throw new WeirError('TOPIC_NOT_FOUND', `The topic ${name} has ${topic.partitions.length} partitions, and none of number ${index}.`);
+      throw new WeirError(
+        'TOPIC_NOT_FOUND',
+        `The topic ${name} has ${topic.partitions.length} partitions, and none of number ${index}.`,
+      );
     }
     return partition;
   }
@@ -121,14 +133,19 @@ export class Topics {
 
   async close(): Promise<void> {
     const reason = new WeirError('SOURCE_UNAVAILABLE', 'The embedded process is shutting down.');
-    for (const topic of this.#topics.values()) await Promise.all(topic.partitions.map((partition) => partition.close(reason)));
+    for (const topic of this.#topics.values())
+      await Promise.all(topic.partitions.map((partition) => partition.close(reason)));
   }
 
   #createOnDisk(dir: string, name: string, id: string, partitionCount: number): void {
     const building = join(dir, `~${id}`);
     try {
-      for (let index = 0; index < partitionCount; index++) mkdirSync(join(building, String(index)), { recursive: true });
-      writeFileAtomic(join(building, 'topic.json'), JSON.stringify({ formatVersion: 1, topicId: id, partitions: partitionCount }));
+      for (let index = 0; index < partitionCount; index++)
+        mkdirSync(join(building, String(index)), { recursive: true });
+      writeFileAtomic(
+        join(building, 'topic.json'),
+        JSON.stringify({ formatVersion: 1, topicId: id, partitions: partitionCount }),
+      );
       renameSync(building, join(dir, name));
       syncDirectory(dir);
     } catch (error) {
@@ -140,13 +157,16 @@ export class Topics {
   async #load(name: string, dir: string): Promise<Topic> {
     const facts = JSON.parse(readFileSync(join(dir, 'topic.json'), 'utf8')) as { topicId: string; partitions: number };
     const partitions: PartitionLog[] = [];
-    for (let index = 0; index < facts.partitions; index++) partitions.push(await this.#loadPartition(name, index, join(dir, String(index))));
+    for (let index = 0; index < facts.partitions; index++)
+      partitions.push(await this.#loadPartition(name, index, join(dir, String(index))));
     return { name, id: facts.topicId, partitions };
   }
 
   async #loadPartition(name: string, index: number, dir: string): Promise<PartitionLog> {
     const startText = readdirSync(dir).includes('start') ? readFileSync(join(dir, 'start'), 'utf8') : '0';
-    const files = readdirSync(dir).filter((file) => /^\d{20}\.log$/.test(file)).sort();
+    const files = readdirSync(dir)
+      .filter((file) => /^\d{20}\.log$/.test(file))
+      .sort();
     const segments: Segment[] = [];
     for (const [at, file] of files.entries()) {
       const path = join(dir, file);
@@ -179,7 +199,10 @@ export class Topics {
       startOffset,
       createSegment: (baseOffset) => {
         if (partitionDir === null) return new Segment(baseOffset, new MemoryStorage());
-        return new Segment(baseOffset, new FileStorage(join(partitionDir, `${String(baseOffset).padStart(20, '0')}.log`)));
+        return new Segment(
+          baseOffset,
+          new FileStorage(join(partitionDir, `${String(baseOffset).padStart(20, '0')}.log`)),
+        );
       },
       saveStart: (start) => {
         if (partitionDir !== null) writeFileAtomic(join(partitionDir, 'start'), String(start));
@@ -192,7 +215,9 @@ export class Topics {
     if (this.#isTrimming || !Number.isFinite(this.#options.bytesMax)) return;
     const partitions = [...this.#topics.values()].flatMap((topic) => topic.partitions);
     if (partitions.reduce((sum, partition) => sum + partition.byteLength, 0) <= this.#options.bytesMax) return;
-    const largest = partitions.filter((partition) => partition.droppableBytes > 0).sort((a, b) => b.byteLength - a.byteLength)[0];
+    const largest = partitions
+      .filter((partition) => partition.droppableBytes > 0)
+      .sort((a, b) => b.byteLength - a.byteLength)[0];
     if (largest === undefined) return;
     this.#isTrimming = true;
     void largest

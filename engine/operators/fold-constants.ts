@@ -5,7 +5,7 @@ import { reprOf } from '../sql/codegen.ts';
 import { nullLiteral, valueToLiteral } from '../sql/literal.ts';
 import { readValue } from '../sql/runtime/boxed.ts';
 import { failureOf, Runtime } from '../sql/runtime/runtime.ts';
-import type { Zone } from '../sql/runtime/zone.ts';
+import type { TimeZone } from '../scan/time-zone.ts';
 import type { ColumnBatch, RowFailure } from '../column-batch.ts';
 import { FailureLog } from './operator.ts';
 import { Project } from './project.ts';
@@ -14,7 +14,7 @@ import { Project } from './project.ts';
  * Replaces every part of an expression that reads no column and is the same for all records by its value. A part that
  * raises stays as it is: it may stand where no row ever gets to.
  */
-export function foldConstants(expr: Expr, zone: Zone): Expr {
+export function foldConstants(expr: Expr, zone: TimeZone): Expr {
   if (expr.kind === 'literal' || expr.kind === 'column' || expr.kind === 'variable') return expr;
   if (isConstant(expr)) return evaluate(expr, zone) ?? expr;
   switch (expr.kind) {
@@ -54,7 +54,7 @@ const emptyRow: ColumnBatch = {
   },
 };
 
-function evaluate(expr: Expr, zone: Zone): Expr | undefined {
+function evaluate(expr: Expr, zone: TimeZone): Expr | undefined {
   if (reprOf(expr.type) === 'box') return undefined;
   const runtime = new Runtime(zone);
   const failures: RowFailure[] = [];

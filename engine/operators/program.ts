@@ -4,7 +4,7 @@ import type { Schema } from '../../core/types.ts';
 import type { ColumnBatch, RowFailure } from '../column-batch.ts';
 import type { StageOperator, StagePlan } from '../plan/stage-plan.ts';
 import { Runtime } from '../sql/runtime/runtime.ts';
-import { zoneOf } from '../sql/runtime/zone.ts';
+import { timeZoneOf } from '../scan/time-zone.ts';
 import { foldConstants } from './fold-constants.ts';
 import { Filter } from './filter.ts';
 import { gather, gatherOrigins } from './gather.ts';
@@ -28,7 +28,7 @@ export type ProgramPlan = Pick<StagePlan, 'columns' | 'operators' | 'output' | '
 
 /** Compiles the operators of a stage. Costs well under a millisecond per operator. */
 export function compileProgram(plan: ProgramPlan): Program {
-  const zone = must(zoneOf(plan.timeZone), () => `the plan names the unknown time zone ${plan.timeZone}`);
+  const zone = must(timeZoneOf(plan.timeZone), () => `the plan names the unknown time zone ${plan.timeZone}`);
   const runtime = new Runtime(zone);
   const operators = compileOperators(plan, runtime);
   return {

@@ -3,11 +3,11 @@ import type { Schema } from '../../core/types.ts';
 import type { ColumnBatch, RowOrigins } from '../column-batch.ts';
 import { type BoxedValue, buildColumn, readValue } from '../sql/runtime/boxed.ts';
 import { Runtime } from '../sql/runtime/runtime.ts';
-import { utcZone } from '../sql/runtime/zone.ts';
+import { utc } from '../sql/runtime/time.ts';
 
 /** One row per record, offsets and timestamps counting up. */
 export function batchOf(schema: Schema, rows: readonly (readonly unknown[])[]): ColumnBatch {
-  const runtime = new Runtime(utcZone);
+  const runtime = new Runtime(utc);
   const columns = schema.map((field, index) => buildColumn(runtime, field.type, rows.map((row) => (row[index] ?? null) as BoxedValue)));
   return { rowCount: rows.length, columns, origins: originsOf(rows.length) };
 }
@@ -25,7 +25,7 @@ function originsOf(count: number): RowOrigins {
 
 /** The rows of a batch as boxed values. */
 export function rowsOfBatch(schema: Schema, batch: ColumnBatch): BoxedValue[][] {
-  const runtime = new Runtime(utcZone);
+  const runtime = new Runtime(utc);
   return Array.from({ length: batch.rowCount }, (_, row) =>
     schema.map((field, index) => {
       const column = batch.columns[index];

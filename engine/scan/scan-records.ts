@@ -70,6 +70,31 @@ export class RecordScanner {
     this.#ensure(capacity);
     this.#json?.begin(capacity);
     for (const { builder } of this.#record) builder.begin(capacity);
+    const rowCount = this.#rows(records, partition, from, to, nullValues, skip, fail);
+    return {
+      rowCount,
+      columns: this.#columns(),
+      origins: {
+        topic: this.#topic,
+        partition,
+        offset: this.#offset,
+        timestampMs: this.#timestampMs,
+        index: this.#index,
+        record: this.#recordOfRow,
+      },
+    };
+  }
+
+  /** A method of its own, with nothing behind the loop, so that it is compiled once and stays so. */
+  #rows(
+    records: RecordIndex,
+    partition: number,
+    from: number,
+    to: number,
+    nullValues: boolean,
+    skip: (record: number) => boolean,
+    fail: (record: number, reasonIndex: number, place: string) => void,
+  ): number {
     const topic = this.#appendTopic();
     let row = 0;
     for (let record = from; record < to; record++) {
@@ -99,18 +124,7 @@ export class RecordScanner {
       this.#recordOfRow[row] = record;
       row++;
     }
-    return {
-      rowCount: row,
-      columns: this.#columns(),
-      origins: {
-        topic: this.#topic,
-        partition,
-        offset: this.#offset,
-        timestampMs: this.#timestampMs,
-        index: this.#index,
-        record: this.#recordOfRow,
-      },
-    };
+    return row;
   }
 
   #columns(): Column[] {

@@ -4,6 +4,7 @@ import type { DataType } from '../../core/types.ts';
 import { type Gen, type Result, reprOf, type Val } from './codegen.ts';
 import { castNeverFails, isFractional, isIntegral } from './coercion.ts';
 import { castValue } from './runtime/casts.ts';
+import { castTextToDate, castTextToTimestamp } from './runtime/time.ts';
 import { checkByte, checkInt, checkLong, checkShort, doubleToInt, doubleToLong } from './runtime/numbers.ts';
 
 export function emitCast(g: Gen, expr: Extract<Expr, { kind: 'cast' }>): Val {
@@ -26,6 +27,8 @@ function shortWay(g: Gen, val: Val, from: DataType, to: DataType): Result | unde
   if ((from.kind === 'binary' && to.kind === 'string') || (from.kind === 'string' && to.kind === 'binary')) {
     return { same: { ...val, type: to } };
   }
+  if (from.kind === 'string' && to.kind === 'date') return { value: `${g.fn(castTextToDate)}(${g.bytes(val)})` };
+  if (from.kind === 'string' && to.kind === 'timestamp') return { value: `${g.fn(castTextToTimestamp)}(${g.bytes(val)}, rt.zone)` };
   if (isIntegral(from) || isFractional(from)) return numberToNumber(g, val, from, to);
   if (from.kind === 'boolean' && isIntegral(to)) return { value: reprOf(to) === 'big' ? `(${val.v} ? 1n : 0n)` : `(${val.v} ? 1 : 0)` };
   return undefined;

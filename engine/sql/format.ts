@@ -2,8 +2,7 @@
 import type { Expr } from '../../core/ast.ts';
 import { formatType } from '../../core/types.ts';
 import { formatDecimal } from './runtime/numbers.ts';
-import { formatDate, formatTimestamp } from './runtime/time.ts';
-import { utcZone } from './runtime/zone.ts';
+import { formatDate, formatTimestamp, utc } from './runtime/time.ts';
 
 const infix = new Set(['=', '<>', '<', '<=', '>', '>=', '<=>', '+', '-', '*', '/', '%', 'div', '&', '|', '^', 'and', 'or']);
 
@@ -63,7 +62,7 @@ function formatLiteral({ type, value }: Extract<Expr, { kind: 'literal' }>): str
     case 'date':
       return `DATE '${formatDate(Number(value))}'`;
     case 'timestamp':
-      return `TIMESTAMP '${formatTimestamp(Number(value), utcZone)}Z'`;
+      return `TIMESTAMP '${formatTimestamp(Number(value), utc)}Z'`;
     case 'decimal':
       return formatDecimal(BigInt(String(value)), type.scale);
     case 'bigint':

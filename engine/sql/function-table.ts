@@ -24,8 +24,6 @@ export interface Complaint {
 export interface TypingContext {
   /** A number of its own for each call, for functions that draw values: uuid(), rand(). */
   nextSite(): number;
-  /** IANA name or offset of the session time zone. */
-  readonly timeZone: string;
 }
 
 export interface FunctionDef {
@@ -41,7 +39,17 @@ export interface FunctionDef {
   /** False when two runs over the same record may differ. */
   readonly deterministic: boolean;
   readonly type: (args: readonly Expr[], context: TypingContext) => Typing | Complaint;
+  /**
+   * What a lambda at place `index` is called with, given the arguments that are not lambdas (undefined: one that is);
+   * undefined where no lambda belongs.
+   */
+  readonly lambdaParams?: (index: number, args: readonly (Expr | undefined)[]) => readonly LambdaInput[] | undefined;
   readonly emit: (g: Gen, call: CallExpr) => Val;
+}
+
+export interface LambdaInput {
+  readonly type: DataType;
+  readonly nullable: boolean;
 }
 
 export function isComplaint(outcome: Typing | Complaint): outcome is Complaint {

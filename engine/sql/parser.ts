@@ -543,7 +543,7 @@ class Parser {
       while (this.skip(',')) rest.push(this.expr());
       this.#expect(')', 'behind the values');
       const span = this.#span(start);
-      return { kind: 'call', name: { text: 'struct', ...start }, args: rest, distinct: false, filter: null, over: null, ...span };
+      return { kind: 'call', name: { text: 'struct', offset: start.offset, length: start.length }, args: rest, distinct: false, filter: null, over: null, ...span };
     }
     this.#expect(')', 'behind the expression');
     return { ...expr, ...this.#span(start) };
@@ -604,7 +604,7 @@ class Parser {
     }
     if (bareFunctions.has(token.upper) && !this.#is('(', 1)) {
       this.#next();
-      return { kind: 'call', name: { text: token.text, ...token }, args: [], distinct: false, filter: null, over: null, ...this.#span(token) };
+      return { kind: 'call', name: { text: token.text, offset: token.offset, length: token.length }, args: [], distinct: false, filter: null, over: null, ...this.#span(token) };
     }
     return this.#nameOrCall();
   }

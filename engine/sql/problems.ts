@@ -1,6 +1,7 @@
 /** Mistakes in SQL text: where they are, what is wrong, what to write instead. */
 import type { Span } from '../../core/ast.ts';
 import type { JobProblem } from '../../core/job/problem.ts';
+import { similarWord } from '../../core/job/similar.ts';
 
 /** A mistake that ends parsing: the rest of the text has no certain meaning behind it. */
 export class SqlSyntaxError extends Error {
@@ -58,34 +59,8 @@ export function lineAt(text: string, offset: number): { readonly line: number; r
   return { line, column: offset - start + 1, content };
 }
 
-const SUGGESTIONS_MAX = 3;
-
 /** "did you mean …?" for a name that nothing has, or undefined when nothing comes near. */
 export function didYouMean(name: string, candidates: Iterable<string>): string | undefined {
-  const wanted = name.toLowerCase();
-  const near = [...new Set(candidates)]
-    .map((candidate) => ({ candidate, distance: editDistance(wanted, candidate.toLowerCase()) }))
-    .filter(({ candidate, distance }) => distance <= Math.max(1, Math.floor(Math.max(wanted.length, candidate.length) / 3)))
-    .sort((a, b) => a.distance - b.distance)
-    .slice(0, SUGGESTIONS_MAX)
-    .map(({ candidate }) => candidate);
-  return near.length === 0 ? undefined : `did you mean ${near.join(' or ')}?`;
-}
-
-/** Optimal string alignment: insert, delete, replace, swap neighbours. */
-function editDistance(a: string, b: string): number {
-  let beforePrevious: number[] = [];
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const current = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const cost = a[i - 1] === b[j - 1] ? 0 : 1;
-      let best = Math.min((previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1, (previous[j - 1] ?? 0) + cost);
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) best = Math.min(best, (beforePrevious[j - 2] ?? 0) + 1);
-      current.push(best);
-    }
-    beforePrevious = previous;
-    previous = current;
-  }
-  return previous[b.length] ?? 0;
+  const near = similarWord(name, candidates);
+  return near === undefined ? undefined : `did you mean ${near}?`;
 }

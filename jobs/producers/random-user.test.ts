@@ -16,6 +16,16 @@ test('a user is a function of seed and index', () => {
   assert.notDeepEqual(new UserGenerator(43).at(0), first[0]);
 });
 
+test('bytes are the text in UTF-8', () => {
+  const generator = new UserGenerator(3);
+  for (let index = 0; index < 2000; index++) {
+    const { key, value } = generator.at(index);
+    const bytes = generator.bytesAt(index);
+    assert.equal(Buffer.from(bytes.key).toString(), key);
+    assert.equal(Buffer.from(bytes.value).toString(), value);
+  }
+});
+
 test('the twelve fields, in the shape a registration has', () => {
   for (const user of sample(1, 2000)) {
     assert.deepEqual(Object.keys(user), [

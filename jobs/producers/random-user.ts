@@ -4,10 +4,16 @@
  */
 import { countries, mailHosts } from './name-pools.ts';
 
-/** One user as it travels: the key is the id, the value JSON of about 460 bytes. */
+/** One user: the key is the id, the value JSON of about 460 bytes. */
 export interface UserRecord {
   readonly key: string;
   readonly value: string;
+}
+
+/** The same as it travels, in UTF-8. */
+export interface UserBytes {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
 }
 
 /** The twelve fields of a user's JSON. */
@@ -47,22 +53,34 @@ interface Pools {
   readonly hexPairs: readonly string[];
 }
 
-let sharedPools: Pools | undefined;
+let textPools: Pools | undefined;
+let bytePools: Pools | undefined;
 
 /** Users from a seed. */
 export class UserGenerator {
   readonly #seed: number;
-  readonly #pools: Pools;
 
   /** `seed` is taken as a 32-bit number. */
   constructor(seed: number) {
     this.#seed = mix(seed ^ 0x9e3779b9);
-    this.#pools = sharedPools ??= buildPools();
   }
 
   /** The user of an index from 0. The indexes below 2^32 have distinct ids. */
   at(index: number): UserRecord {
-    const { people, handles, places, postCodes, births, registrations, phonePrefixes, hexPairs } = this.#pools;
+    return this.#compose(index, (textPools ??= buildPools()));
+  }
+
+  /**
+   * As {@link at}, encoded, several times as fast as encoding its text: the pieces hold one character per byte of
+   * UTF-8, so that joining them and writing them as Latin-1 gives the bytes.
+   */
+  bytesAt(index: number): UserBytes {
+    const { key, value } = this.#compose(index, (bytePools ??= asByteStrings(buildPools())));
+    return { key: Buffer.from(key, 'latin1'), value: Buffer.from(value, 'latin1') };
+  }
+
+  #compose(index: number, pools: Pools): UserRecord {
+    const { people, handles, places, postCodes, births, registrations, phonePrefixes, hexPairs } = pools;
     // Four independent 32-bit words from the index. The first two are one-to-one in the index, so ids cannot meet.
     const a = mix(index ^ this.#seed);
     const b = mix(a ^ 0x85ebca6b);
@@ -85,6 +103,11 @@ export class UserGenerator {
       `"picture":"https://pictures.example.com/portraits/medium/${(b & 1) === 0 ? 'women' : 'men'}/${(b >>> 12) % 100}-256x256.jpg?crop=face"}`;
     return { key: id, value };
   }
+}
+
+function asByteStrings(pools: Pools): Pools {
+  const bytes = (texts: readonly string[]): string[] => texts.map((text) => Buffer.from(text).toString('latin1'));
+  return { ...pools, people: bytes(pools.people), places: bytes(pools.places) };
 }
 
 /** The finalizer of MurmurHash3: one-to-one on 32 bits. */

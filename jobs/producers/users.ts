@@ -12,7 +12,7 @@ export default defineProducer({
     await paced(context, (count, firstIndex) =>
       context.send(
         'users_created',
-        Array.from({ length: count }, (_, index) => users.at(firstIndex + index)),
+        Array.from({ length: count }, (_, index) => users.bytesAt(firstIndex + index)),
       ),
     );
   },

@@ -33,8 +33,13 @@ export function logWriterContract(name: string, make: () => Promise<LogFixture>)
       const reader = source.open(await source.describe(topic));
       const values: string[] = [];
       try {
-        for (let from = 0; from < end; ) {
-          const { bytes } = await reader.fetch({ partition: at, offset: offset(from), maxBytes: 1024 * 1024, maxWaitMs: 2000 });
+        for (let from = 0; from < end;) {
+          const { bytes } = await reader.fetch({
+            partition: at,
+            offset: offset(from),
+            maxBytes: 1024 * 1024,
+            maxWaitMs: 2000,
+          });
           const records = valuesOf(bytes, from);
           values.push(...records.map((record) => record.value));
           from = (records.at(-1)?.offset ?? from - 1) + 1;
@@ -69,7 +74,11 @@ export function logWriterContract(name: string, make: () => Promise<LogFixture>)
     test('appends of one call go to their partitions in their order', async () => {
       const topic = fresh();
       await writer.createTopic(topic, 2);
-      const appends = [0, 1, 0, 1, 0].map((index, at) => ({ topic, partition: partition(index), batch: batchOf('a', at, 1) }));
+      const appends = [0, 1, 0, 1, 0].map((index, at) => ({
+        topic,
+        partition: partition(index),
+        batch: batchOf('a', at, 1),
+      }));
       await writer.append(appends, always);
       assert.deepEqual(await valuesIn(topic, 0), ['a-0', 'a-2', 'a-4']);
       assert.deepEqual(await valuesIn(topic, 1), ['a-1', 'a-3']);
@@ -78,7 +87,11 @@ export function logWriterContract(name: string, make: () => Promise<LogFixture>)
     test('what was acknowledged is there, none twice, from many calls at once', async () => {
       const topic = fresh();
       await writer.createTopic(topic, 1);
-      await Promise.all(Array.from({ length: 40 }, (_, at) => writer.append([{ topic, partition: p0, batch: batchOf('a', at * 3, 3) }], always)));
+      await Promise.all(
+        Array.from({ length: 40 }, (_, at) =>
+          writer.append([{ topic, partition: p0, batch: batchOf('a', at * 3, 3) }], always),
+        ),
+      );
       const values = await valuesIn(topic);
       assert.equal(values.length, 120);
       assert.equal(new Set(values).size, 120);
@@ -88,8 +101,17 @@ export function logWriterContract(name: string, make: () => Promise<LogFixture>)
       const [one, two] = [fresh(), fresh()];
       await writer.createTopic(one, 1);
       await writer.createTopic(two, 1);
-      await writer.append([one, two].map((topic) => ({ topic, partition: p0, batch: batchOf('a', 0, 2) })), always);
-      assert.deepEqual([await valuesIn(one), await valuesIn(two)], [['a-0', 'a-1'], ['a-0', 'a-1']]);
+      await writer.append(
+        [one, two].map((topic) => ({ topic, partition: p0, batch: batchOf('a', 0, 2) })),
+        always,
+      );
+      assert.deepEqual(
+        [await valuesIn(one), await valuesIn(two)],
+        [
+          ['a-0', 'a-1'],
+          ['a-0', 'a-1'],
+        ],
+      );
     });
 
     test('nothing to append is nothing', async () => {
@@ -98,7 +120,10 @@ export function logWriterContract(name: string, make: () => Promise<LogFixture>)
 
     test('a topic that is not there is not created by writing', async () => {
       const topic = fresh();
-      await assert.rejects(writer.append([{ topic, partition: p0, batch: batchOf('a', 0, 1) }], always), code('TOPIC_NOT_FOUND'));
+      await assert.rejects(
+        writer.append([{ topic, partition: p0, batch: batchOf('a', 0, 1) }], always),
+        code('TOPIC_NOT_FOUND'),
+      );
       await assert.rejects(source.describe(topic), code('TOPIC_NOT_FOUND'));
     });
 

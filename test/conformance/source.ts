@@ -7,7 +7,7 @@ import { offset, partition, topicId, type Partition } from '../../core/ids.ts';
 import type { WritePermit } from '../../core/lane/permit.ts';
 import type { Fetched, LogWriter, Source, SourceReader } from '../../core/ports.ts';
 import { encodeRecordBatch } from '../../core/record-batch-encoder.ts';
-import { readBatchHeaders } from '../../core/record-batch.ts';
+import { readBatchHeaders, RECORD_BATCH_HEADER_BYTES } from '../../core/record-batch.ts';
 
 export interface LogFixture {
   readonly source: Source;
@@ -36,15 +36,32 @@ export function batchOf(name: string, first: number, count: number, padding = 0)
   );
 }
 
-/** The values of fetched records at or after `from`, with their offsets; batches must be as {@link batchOf} made them. */
+/** The values of fetched records at or after `from`, without padding, and their offsets. Uncompressed batches only. */
 export function valuesOf(bytes: Uint8Array, from = 0): { readonly offset: number; readonly value: string }[] {
   const values: { offset: number; value: string }[] = [];
   for (const header of readBatchHeaders(bytes)) {
-    const text = new TextDecoder('latin1').decode(bytes.subarray(header.start + 61, header.end));
-    [...text.matchAll(/[a-z]+-\d+/g)].forEach((match, index) => {
-      const at = header.baseOffset + index;
-      if (at >= from) values.push({ offset: at, value: match[0] });
-    });
+    let at = header.start + RECORD_BATCH_HEADER_BYTES;
+    const varint = (): number => {
+      let value = 0;
+      for (let scale = 1; ; scale *= 128) {
+        const byte = bytes[at++] ?? 0;
+        value += (byte & 0x7f) * scale;
+        if (byte < 0x80) return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+      }
+    };
+    for (let count = 0; count < header.recordCount; count++) {
+      const length = varint();
+      const end = at + length;
+      at += 1;
+      varint();
+      const offset = header.baseOffset + varint();
+      const keyLength = varint();
+      at += Math.max(0, keyLength);
+      const valueLength = varint();
+      const value = new TextDecoder().decode(bytes.subarray(at, at + valueLength)).replace(/\.+$/, '');
+      if (offset >= from) values.push({ offset, value });
+      at = end;
+    }
   }
   return values;
 }
@@ -76,10 +93,23 @@ export function sourceContract(name: string, make: () => Promise<LogFixture>): v
     const append = (topic: string, index: number, batch: Uint8Array): Promise<void> =>
       writer.append([{ topic, partition: p(index), batch }], always);
     const opened = async (topic: string): Promise<SourceReader> => source.open(await source.describe(topic));
-    const fetch = (reader: SourceReader, from: number, options: { readonly index?: number; readonly maxBytes?: number; readonly maxWaitMs?: number } = {}): Promise<Fetched> =>
-      reader.fetch({ partition: p(options.index ?? 0), offset: offset(from), maxBytes: options.maxBytes ?? 1024 * 1024, maxWaitMs: options.maxWaitMs ?? 0 });
+    const fetch = (
+      reader: SourceReader,
+      from: number,
+      options: { readonly index?: number; readonly maxBytes?: number; readonly maxWaitMs?: number } = {},
+    ): Promise<Fetched> =>
+      reader.fetch({
+        partition: p(options.index ?? 0),
+        offset: offset(from),
+        maxBytes: options.maxBytes ?? 1024 * 1024,
+        maxWaitMs: options.maxWaitMs ?? 0,
+      });
     /** Fetches until something comes: a broker may answer early with nothing. */
-    const fetchSome = async (reader: SourceReader, from: number, options: Parameters<typeof fetch>[2] = {}): Promise<Fetched> => {
+    const fetchSome = async (
+      reader: SourceReader,
+      from: number,
+      options: Parameters<typeof fetch>[2] = {},
+    ): Promise<Fetched> => {
       for (let attempt = 0; ; attempt++) {
         const fetched = await fetch(reader, from, { maxWaitMs: 2000, ...options });
         if (fetched.bytes.byteLength > 0 || attempt === 10) return fetched;
@@ -88,7 +118,7 @@ export function sourceContract(name: string, make: () => Promise<LogFixture>): v
     /** Everything from `from` to `end`, fetched as a lane does. */
     const readAll = async (reader: SourceReader, index: number, from: number, end: number, maxBytes = 1024 * 1024) => {
       const values: { offset: number; value: string }[] = [];
-      for (let at = from; at < end; ) {
+      for (let at = from; at < end;) {
         const { bytes } = await fetchSome(reader, at, { index, maxBytes });
         const last = readBatchHeaders(bytes).at(-1);
         assert.ok(last !== undefined, `data at offset ${at}`);
@@ -124,12 +154,31 @@ export function sourceContract(name: string, make: () => Promise<LogFixture>): v
 
     test('offsets: earliest, latest and by time', async () => {
       const topic = await created(2);
-      assert.deepEqual([...(await source.offsets(topic, [p(0), p(1)], 'latest'))], [[0, 0], [1, 0]]);
+      assert.deepEqual(
+        [...(await source.offsets(topic, [p(0), p(1)], 'latest'))],
+        [
+          [0, 0],
+          [1, 0],
+        ],
+      );
       await append(topic, 0, batchOf('a', 0, 5));
       await append(topic, 0, batchOf('a', 5, 5));
-      assert.deepEqual([...(await source.offsets(topic, [p(1), p(0)], 'latest'))], [[1, 0], [0, 10]]);
-      assert.deepEqual([...(await source.offsets(topic, [p(0), p(1)], 'earliest'))], [[0, 0], [1, 0]]);
-      const at = async (timestampMs: number): Promise<number | undefined> => (await source.offsets(topic, [p(0)], { timestampMs })).get(p(0));
+      assert.deepEqual(
+        [...(await source.offsets(topic, [p(1), p(0)], 'latest'))],
+        [
+          [1, 0],
+          [0, 10],
+        ],
+      );
+      assert.deepEqual(
+        [...(await source.offsets(topic, [p(0), p(1)], 'earliest'))],
+        [
+          [0, 0],
+          [1, 0],
+        ],
+      );
+      const at = async (timestampMs: number): Promise<number | undefined> =>
+        (await source.offsets(topic, [p(0)], { timestampMs })).get(p(0));
       assert.equal(await at(0), 0);
       assert.equal(await at(T0 + 5000), 5, 'a time of the second batch');
       assert.equal(await at(T0 + 3000), 3, 'a record within a batch');
@@ -144,14 +193,26 @@ export function sourceContract(name: string, make: () => Promise<LogFixture>): v
       for (const batch of batches) await append(topic, 0, batch);
       const all = await fetchSome(reader, 0);
       const headers = readBatchHeaders(all.bytes);
-      assert.deepEqual(headers.map((header) => [header.baseOffset, header.nextOffset]), [[0, 4], [4, 8], [8, 10]]);
+      assert.deepEqual(
+        headers.map((header) => [header.baseOffset, header.nextOffset]),
+        [
+          [0, 4],
+          [4, 8],
+          [8, 10],
+        ],
+      );
       // Beyond offsets and the leader's epoch, which the CRC does not cover, nothing changes.
-      headers.forEach((header, index) => assert.deepEqual(new Uint8Array(all.bytes.slice(header.start + 16, header.end)), batches[index]?.slice(16)));
+      headers.forEach((header, index) =>
+        assert.deepEqual(new Uint8Array(all.bytes.slice(header.start + 16, header.end)), batches[index]?.slice(16)),
+      );
       assert.deepEqual([all.logStartOffset, all.highWatermark, all.lastStableOffset], [0, 10, 10]);
 
       const middle = await fetchSome(reader, 6);
       assert.equal(readBatchHeaders(middle.bytes)[0]?.baseOffset, 4, 'the batch that holds the offset comes whole');
-      assert.deepEqual(valuesOf(middle.bytes, 6).map((record) => record.value), ['a-6', 'a-7', 'a-8', 'a-9']);
+      assert.deepEqual(
+        valuesOf(middle.bytes, 6).map((record) => record.value),
+        ['a-6', 'a-7', 'a-8', 'a-9'],
+      );
 
       const end = await fetch(reader, 10);
       assert.deepEqual([end.bytes.byteLength, end.highWatermark], [0, 10]);
@@ -178,7 +239,10 @@ export function sourceContract(name: string, make: () => Promise<LogFixture>): v
       await fetchSome(reader, 0);
       assert.equal(done, false, 'an append to another partition does not wake it with nothing');
       await append(topic, 1, batchOf('a', 0, 1));
-      assert.deepEqual(valuesOf((await waiting).bytes).map((record) => record.value), ['a-0']);
+      assert.deepEqual(
+        valuesOf((await waiting).bytes).map((record) => record.value),
+        ['a-0'],
+      );
       await reader.close();
     });
 
@@ -199,10 +263,20 @@ export function sourceContract(name: string, make: () => Promise<LogFixture>): v
       const indexes = Array.from({ length: partitions }, (_, index) => index);
       const reads = indexes.map((index) => readAll(reader, index, 0, 60, 2000));
       for (let first = 0; first < 60; first += 6) {
-        await writer.append(indexes.map((index) => ({ topic, partition: p(index), batch: batchOf(`p${'abcdefghijklmnop'[index]}`, first, 6) })), always);
+        await writer.append(
+          indexes.map((index) => ({
+            topic,
+            partition: p(index),
+            batch: batchOf(`p${'abcdefghijklmnop'[index]}`, first, 6),
+          })),
+          always,
+        );
       }
       for (const [index, values] of (await Promise.all(reads)).entries()) {
-        const expected = Array.from({ length: 60 }, (_, at) => ({ offset: at, value: `p${'abcdefghijklmnop'[index]}-${at}` }));
+        const expected = Array.from({ length: 60 }, (_, at) => ({
+          offset: at,
+          value: `p${'abcdefghijklmnop'[index]}-${at}`,
+        }));
         assert.deepEqual(values, expected);
       }
       await reader.close();
@@ -215,7 +289,10 @@ export function sourceContract(name: string, make: () => Promise<LogFixture>): v
       await append(topic, 0, batchOf('big', 1, 10, 70_000));
       await append(topic, 0, batchOf('small', 11, 1));
       const values = await readAll(reader, 0, 0, 12, 1000);
-      assert.deepEqual(values.map((record) => record.offset), Array.from({ length: 12 }, (_, index) => index));
+      assert.deepEqual(
+        values.map((record) => record.offset),
+        Array.from({ length: 12 }, (_, index) => index),
+      );
       await reader.close();
     });
 
@@ -232,7 +309,13 @@ export function sourceContract(name: string, make: () => Promise<LogFixture>): v
       const topic = await created();
       const reader = await opened(topic);
       const abort = new AbortController();
-      const waiting = reader.fetch({ partition: p(0), offset: offset(0), maxBytes: 1000, maxWaitMs: 60_000, signal: abort.signal });
+      const waiting = reader.fetch({
+        partition: p(0),
+        offset: offset(0),
+        maxBytes: 1000,
+        maxWaitMs: 60_000,
+        signal: abort.signal,
+      });
       abort.abort(new Error('enough'));
       await assert.rejects(waiting, /enough/);
       await append(topic, 0, batchOf('a', 0, 1));
@@ -248,7 +331,10 @@ export function sourceContract(name: string, make: () => Promise<LogFixture>): v
       assert.deepEqual([...(await source.offsets(topic, [p(0)], 'earliest'))], [[0, 5]]);
       await assert.rejects(fetch(reader, 4), code('OFFSET_OUT_OF_RANGE', { low: 5, high: 10 }));
       await assert.rejects(fetch(reader, 11), code('OFFSET_OUT_OF_RANGE', { low: 5, high: 10 }));
-      assert.deepEqual(valuesOf((await fetchSome(reader, 5)).bytes, 5).map((record) => record.value), ['a-5', 'a-6', 'a-7', 'a-8', 'a-9']);
+      assert.deepEqual(
+        valuesOf((await fetchSome(reader, 5)).bytes, 5).map((record) => record.value),
+        ['a-5', 'a-6', 'a-7', 'a-8', 'a-9'],
+      );
       await reader.close();
     });
 
@@ -272,7 +358,10 @@ export function sourceContract(name: string, make: () => Promise<LogFixture>): v
       await assert.rejects(fetch(source.open(old), 0), code('TOPIC_RECREATED'));
       const fresh = source.open(next);
       await append(topic, 0, batchOf('b', 0, 1));
-      assert.deepEqual(valuesOf((await fetchSome(fresh, 0)).bytes).map((record) => record.value), ['b-0']);
+      assert.deepEqual(
+        valuesOf((await fetchSome(fresh, 0)).bytes).map((record) => record.value),
+        ['b-0'],
+      );
       await fresh.close();
       await reader.close();
     });

@@ -59,6 +59,13 @@ export class SimNetwork {
     this.#cuts.add(`${from}>${to}`);
   }
 
+  /** Ends both directions' cuts between two. */
+  mend(a: string, b: string): void {
+    this.#cuts.delete(`${a}>${b}`);
+    this.#cuts.delete(`${b}>${a}`);
+  }
+
+  /** Ends all cuts and faults. */
   heal(): void {
     this.#cuts.clear();
     this.faults = healthy;

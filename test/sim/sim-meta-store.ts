@@ -111,14 +111,21 @@ function laneKeyText(key: LaneKey): string {
   return `${key.job}/${key.run}/${laneId(key)}`;
 }
 
+/** How a client behaves: `hideFormerOwners` makes its worker start at once, on purpose. */
+export interface MetaClientBehaviour {
+  readonly hideFormerOwners: boolean;
+}
+
 /** One process's client. */
 export class SimMetaStore implements MetaStore {
   readonly #sim: Simulation;
   readonly #network: SimNetwork;
   readonly #server: SimMetaServer;
   readonly #node: SimNode;
+  readonly #behaviour: MetaClientBehaviour;
 
-  constructor(sim: Simulation, network: SimNetwork, server: SimMetaServer, node: SimNode) {
+  constructor(sim: Simulation, network: SimNetwork, server: SimMetaServer, node: SimNode, behaviour: MetaClientBehaviour) {
+    this.#behaviour = behaviour;
     this.#sim = sim;
     this.#network = network;
     this.#server = server;
@@ -145,8 +152,9 @@ export class SimMetaStore implements MetaStore {
   async readOwnership(name: JobName): Promise<JobRow | undefined> {
     const sentAt = this.#sim.now;
     const row = await this.#call(false, () => this.#server.readOwnership(name));
-    if (row !== undefined) this.#server.watcher?.ownershipRead(this.#node, row, sentAt);
-    return row;
+    if (row === undefined) return undefined;
+    this.#server.watcher?.ownershipRead(this.#node, row, sentAt);
+    return this.#behaviour.hideFormerOwners ? withoutFormerOwners(row) : row;
   }
 
   async casJob(expectedVer: number, next: JobRow): Promise<CasOutcome<JobRow>> {
@@ -195,4 +203,9 @@ export class SimMetaStore implements MetaStore {
   close(): Promise<void> {
     return Promise.resolve();
   }
+}
+
+function withoutFormerOwners(row: JobRow): JobRow {
+  const lanes = Object.entries(row.lanes).map(([id, lane]) => [id, { ...lane, previousOwner: null }] as const);
+  return { ...row, lanes: Object.fromEntries(lanes) };
 }

@@ -195,8 +195,8 @@ class SimTableWriter implements TableWriter {
       at = next;
     }
     const all = Promise.all(sends);
-    if (!this.#behaviour.ackWithoutWaiting) await all;
-    else all.catch(() => undefined);
+    if (this.#behaviour.ackWithoutWaiting) all.catch(() => undefined);
+    else await all;
   }
 
   /** Repeats until acknowledged, or until the permit is gone. */

@@ -21,7 +21,7 @@ import {
 } from './numbers.ts';
 import { raiseCastInvalid } from './runtime.ts';
 import { dateOfTimestamp, formatDate, formatTimestamp, parseDate, parseTimestamp, timestampOfDate } from './time.ts';
-import type { Zone } from './zone.ts';
+import type { TimeZone } from '../../scan/time-zone.ts';
 
 const SECOND_US = 1_000_000;
 const integerPattern = /^[+-]?\d+$/;
@@ -97,7 +97,7 @@ export function parseBoolean(input: string): boolean {
 }
 
 /** A value that is NULL only when it was before, as a value of another type. */
-export function castValue(value: BoxedValue, from: DataType, to: DataType, zone: Zone): BoxedValue {
+export function castValue(value: BoxedValue, from: DataType, to: DataType, zone: TimeZone): BoxedValue {
   if (value === null) return null;
   if (from.kind === to.kind && from.kind !== 'decimal' && from.kind !== 'array' && from.kind !== 'map' && from.kind !== 'struct') return value;
   switch (to.kind) {
@@ -185,7 +185,7 @@ function castToDecimal(value: BoxedValue, from: DataType, precision: number, sca
   return checkDecimal(rescale(BigInt(value as number), 0, scale), precision);
 }
 
-function castToTimestamp(value: BoxedValue, from: DataType, zone: Zone): number {
+function castToTimestamp(value: BoxedValue, from: DataType, zone: TimeZone): number {
   if (typeof value === 'string') return parseTimestamp(value, zone) ?? raiseCastInvalid();
   if (typeof value === 'bigint') return from.kind === 'decimal' ? Number(rescale(value, from.scale, 6)) : Number(checkLong(value * 1_000_000n));
   if (from.kind === 'date') return timestampOfDate(value as number, zone);
@@ -207,7 +207,7 @@ function castToBinary(value: BoxedValue, from: DataType): Uint8Array {
   return bytes.subarray(8 - size);
 }
 
-export function castToString(value: BoxedValue, from: DataType, zone: Zone): string {
+export function castToString(value: BoxedValue, from: DataType, zone: TimeZone): string {
   if (value === null) return 'null';
   switch (from.kind) {
     case 'string':

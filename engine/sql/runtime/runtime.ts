@@ -1,7 +1,7 @@
 import type { DeadLetterReason } from '../../../core/errors.ts';
 import { deadLetterReasons } from '../../../core/errors.ts';
 import type { RowOrigins } from '../../column-batch.ts';
-import type { Zone } from './zone.ts';
+import type { TimeZone } from '../../scan/time-zone.ts';
 
 /**
  * What an expression raises for a record that it cannot process. Not an Error: it is thrown once per bad record and
@@ -73,11 +73,11 @@ export class Runtime {
   used = 0;
   origins: RowOrigins = { topic: '', partition: 0, offset: none, timestampMs: none, index: noInts, record: noInts };
   /** The session time zone. */
-  readonly zone: Zone;
+  readonly zone: TimeZone;
   #viewed: Uint8Array = this.data;
   #view = this.data as SlicingBuffer;
 
-  constructor(zone: Zone) {
+  constructor(zone: TimeZone) {
     this.zone = zone;
   }
 

@@ -2,49 +2,21 @@
  * Dates (days since 1970-01-01) and timestamps (µs since 1970-01-01 UTC) in the proleptic Gregorian calendar, as Spark
  * since 3.0.
  */
-import { raiseOverflow } from './runtime.ts';
-import { type Zone, zoneOf } from './zone.ts';
+import { civilOf } from '../../encode/text.ts';
+import { daysOf, parseDate as parseDateBytes, parseTimestamp as parseTimestampBytes } from '../../scan/text-times.ts';
+import type { TimeZone } from '../../scan/time-zone.ts';
+import { raiseCastInvalid, raiseOverflow } from './runtime.ts';
 
 export const DAY_US = 86_400_000_000;
 const HOUR_US = 3_600_000_000;
 const MINUTE_US = 60_000_000;
 const SECOND_US = 1_000_000;
-/** Days from 0000-03-01 to 1970-01-01. */
-const EPOCH_DAYS = 719_468;
+/** UTC needs no tables. */
+export const utc: TimeZone = { offsetAtUtc: () => 0, offsetAtLocal: () => 0 };
 
-export interface CivilDate {
-  readonly year: number;
-  /** 1 to 12. */
-  readonly month: number;
-  readonly day: number;
-}
-
-/** Howard Hinnant's civil_from_days. */
-export function civilOf(days: number): CivilDate {
-  const shifted = days + EPOCH_DAYS;
-  const era = Math.floor(shifted / 146_097);
-  const dayOfEra = shifted - era * 146_097;
-  const yearOfEra = Math.floor(
-    (dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365,
-  );
-  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
-  const shiftedMonth = Math.floor((5 * dayOfYear + 2) / 153);
-  const month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9;
-  return {
-    year: yearOfEra + era * 400 + (month <= 2 ? 1 : 0),
-    month,
-    day: dayOfYear - Math.floor((153 * shiftedMonth + 2) / 5) + 1,
-  };
-}
-
-/** The inverse of {@link civilOf}; the day may lie outside the month. */
-export function daysOf(year: number, month: number, day: number): number {
-  const shiftedYear = month <= 2 ? year - 1 : year;
-  const era = Math.floor(shiftedYear / 400);
-  const yearOfEra = shiftedYear - era * 400;
-  const dayOfYear = Math.floor((153 * (month > 2 ? month - 3 : month + 9) + 2) / 5) + day - 1;
-  const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
-  return era * 146_097 + dayOfEra - EPOCH_DAYS;
+/** The moment a local time stands for; the earlier one where clocks go back, later by the gap where they go forward. */
+export function toUtc(zone: TimeZone, local: number): number {
+  return local - zone.offsetAtLocal(local);
 }
 
 export function daysInMonth(year: number, month: number): number {
@@ -68,10 +40,10 @@ export function addMonthsToDate(days: number, months: number): number {
   return result;
 }
 
-export function addMonthsToTimestamp(timestamp: number, months: number, zone: Zone): number {
-  const local = timestamp + zone.offsetAt(timestamp);
+export function addMonthsToTimestamp(timestamp: number, months: number, zone: TimeZone): number {
+  const local = timestamp + zone.offsetAtUtc(timestamp);
   const days = Math.floor(local / DAY_US);
-  return zone.toUtc(addMonthsToDate(days, months) * DAY_US + (local - days * DAY_US));
+  return toUtc(zone, addMonthsToDate(days, months) * DAY_US + (local - days * DAY_US));
 }
 
 /** Sunday = 1 … Saturday = 7. */
@@ -94,27 +66,27 @@ export function lastDay(days: number): number {
   return daysOf(year, month, daysInMonth(year, month));
 }
 
-export function dateOfTimestamp(timestamp: number, zone: Zone): number {
-  return Math.floor((timestamp + zone.offsetAt(timestamp)) / DAY_US);
+export function dateOfTimestamp(timestamp: number, zone: TimeZone): number {
+  return Math.floor((timestamp + zone.offsetAtUtc(timestamp)) / DAY_US);
 }
 
-export function timestampOfDate(days: number, zone: Zone): number {
-  return zone.toUtc(days * DAY_US);
+export function timestampOfDate(days: number, zone: TimeZone): number {
+  return toUtc(zone, days * DAY_US);
 }
 
 /** Local hour, 0 to 23. */
-export function hourOf(timestamp: number, zone: Zone): number {
-  const local = timestamp + zone.offsetAt(timestamp);
+export function hourOf(timestamp: number, zone: TimeZone): number {
+  const local = timestamp + zone.offsetAtUtc(timestamp);
   return Math.floor((local - Math.floor(local / DAY_US) * DAY_US) / HOUR_US);
 }
 
-export function minuteOf(timestamp: number, zone: Zone): number {
-  const local = timestamp + zone.offsetAt(timestamp);
+export function minuteOf(timestamp: number, zone: TimeZone): number {
+  const local = timestamp + zone.offsetAtUtc(timestamp);
   return Math.floor((local - Math.floor(local / HOUR_US) * HOUR_US) / MINUTE_US);
 }
 
-export function secondOf(timestamp: number, zone: Zone): number {
-  const local = timestamp + zone.offsetAt(timestamp);
+export function secondOf(timestamp: number, zone: TimeZone): number {
+  const local = timestamp + zone.offsetAtUtc(timestamp);
   return Math.floor((local - Math.floor(local / MINUTE_US) * MINUTE_US) / SECOND_US);
 }
 
@@ -135,8 +107,8 @@ export function formatDate(days: number): string {
 }
 
 /** `2024-01-31 10:20:30.5`: the fraction without closing zeros. */
-export function formatTimestamp(timestamp: number, zone: Zone): string {
-  const local = timestamp + zone.offsetAt(timestamp);
+export function formatTimestamp(timestamp: number, zone: TimeZone): string {
+  const local = timestamp + zone.offsetAtUtc(timestamp);
   const days = Math.floor(local / DAY_US);
   const time = local - days * DAY_US;
   const fraction = time % SECOND_US;
@@ -144,31 +116,30 @@ export function formatTimestamp(timestamp: number, zone: Zone): string {
   return fraction === 0 ? text : `${text}.${pad(fraction, 6).replace(/0+$/, '')}`;
 }
 
-const datePattern = /^([+-]?\d{4,7})(?:-(\d{1,2})(?:-(\d{1,2})(?:[T ].*)?)?)?$/s;
-
-/** Days of a text as CAST(… AS DATE) reads it, or null. */
-export function parseDate(input: string): number | null {
-  const match = datePattern.exec(input.trim());
-  if (match === null) return null;
-  return checkedDays(Number(match[1]), Number(match[2] ?? 1), Number(match[3] ?? 1));
+/** Days of a text as CAST(… AS DATE) reads it; raises CAST_INVALID. */
+export function castTextToDate(data: Uint8Array, start: number, length: number): number {
+  const days = parseDateBytes(data, start, start + length);
+  return Number.isNaN(days) ? raiseCastInvalid() : days;
 }
 
-const timestampPattern =
-  /^([+-]?\d{4,6})(?:-(\d{1,2})(?:-(\d{1,2})(?:[T ](?:(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d*))?)?)?\s*(.*))?)?)?$/s;
+/** µs of a text as CAST(… AS TIMESTAMP) reads it; without a zone it is in the session's. Raises CAST_INVALID. */
+export function castTextToTimestamp(data: Uint8Array, start: number, length: number, session: TimeZone): number {
+  const timestamp = parseTimestampBytes(data, start, start + length, session);
+  return Number.isNaN(timestamp) ? raiseCastInvalid() : timestamp;
+}
 
-/** µs of a text as CAST(… AS TIMESTAMP) reads it, or null. A text without a zone is in the session's. */
-export function parseTimestamp(input: string, session: Zone): number | null {
-  const match = timestampPattern.exec(input.trim());
-  if (match === null) return null;
-  const days = checkedDays(Number(match[1]), Number(match[2] ?? 1), Number(match[3] ?? 1));
-  const hour = Number(match[4] ?? 0);
-  const minute = Number(match[5] ?? 0);
-  const second = Number(match[6] ?? 0);
-  if (days === null || hour > 23 || minute > 59 || second > 59) return null;
-  const zone = match[8] === undefined || match[8] === '' ? session : zoneOf(match[8]);
-  if (zone === undefined) return null;
-  const fraction = Number((match[7] ?? '').slice(0, 6).padEnd(6, '0'));
-  return zone.toUtc(days * DAY_US + hour * HOUR_US + minute * MINUTE_US + second * SECOND_US + fraction);
+/** As {@link castTextToDate} for a JS string; null where it is not a date. */
+export function parseDate(text: string): number | null {
+  const bytes = Buffer.from(text, 'utf8');
+  const days = parseDateBytes(bytes, 0, bytes.length);
+  return Number.isNaN(days) ? null : days;
+}
+
+/** As {@link castTextToTimestamp} for a JS string; null where it is not a timestamp. */
+export function parseTimestamp(text: string, session: TimeZone): number | null {
+  const bytes = Buffer.from(text, 'utf8');
+  const timestamp = parseTimestampBytes(bytes, 0, bytes.length, session);
+  return Number.isNaN(timestamp) ? null : timestamp;
 }
 
 // ---- truncation and differences ---------------------------------------------------------------------------------
@@ -203,8 +174,8 @@ const truncUnits = new Map([
 ]);
 
 /** date_trunc: the start of the unit that a moment lies in, by local time; null for another unit. */
-export function truncTimestamp(unit: string, timestamp: number, zone: Zone): number | null {
-  const local = timestamp + zone.offsetAt(timestamp);
+export function truncTimestamp(unit: string, timestamp: number, zone: TimeZone): number | null {
+  const local = timestamp + zone.offsetAtUtc(timestamp);
   const size = truncUnits.get(unit.toUpperCase());
   if (size !== undefined) {
     const rest = ((local % size) + size) % size;
@@ -213,13 +184,13 @@ export function truncTimestamp(unit: string, timestamp: number, zone: Zone): num
   const days = Math.floor(local / DAY_US);
   const name = unit.toUpperCase();
   const start = name === 'DAY' || name === 'DD' ? days : truncDate(days, name);
-  return start === null ? null : zone.toUtc(start * DAY_US);
+  return start === null ? null : toUtc(zone, start * DAY_US);
 }
 
 /** months_between: whole months where both are the same day of the month or both its last, else by 31-day months. */
-export function monthsBetween(a: number, b: number, roundOff: boolean, zone: Zone): number {
-  const aLocal = a + zone.offsetAt(a);
-  const bLocal = b + zone.offsetAt(b);
+export function monthsBetween(a: number, b: number, roundOff: boolean, zone: TimeZone): number {
+  const aLocal = a + zone.offsetAtUtc(a);
+  const bLocal = b + zone.offsetAtUtc(b);
   const aDays = Math.floor(aLocal / DAY_US);
   const bDays = Math.floor(bLocal / DAY_US);
   const aDate = civilOf(aDays);
@@ -233,10 +204,10 @@ export function monthsBetween(a: number, b: number, roundOff: boolean, zone: Zon
 }
 
 /** Whole units from `a` to `b`. */
-export function unitsBetween(unit: string, a: number, b: number, zone: Zone): number | null {
+export function unitsBetween(unit: string, a: number, b: number, zone: TimeZone): number | null {
   const size = new Map([...truncUnits, ['DAY', DAY_US], ['WEEK', 7 * DAY_US]]).get(unit.toUpperCase());
-  const aLocal = a + zone.offsetAt(a);
-  const bLocal = b + zone.offsetAt(b);
+  const aLocal = a + zone.offsetAtUtc(a);
+  const bLocal = b + zone.offsetAtUtc(b);
   if (size !== undefined) return Math.trunc((size >= DAY_US ? bLocal - aLocal : b - a) / size);
   const perUnit = new Map([['MONTH', 1], ['QUARTER', 3], ['YEAR', 12]]).get(unit.toUpperCase());
   if (perUnit === undefined) return null;

@@ -1,0 +1,358 @@
+import type { Expr } from '../../core/ast.ts';
+import type { JobProblem } from '../../core/job/problem.ts';
+import type { JobSpec, SinkSpec, SourceSpec } from '../../core/job/spec.ts';
+import type { RowShape } from '../../core/row-block.ts';
+import { formatCqlType, identifierPattern, type TableColumn, type TableSchema } from '../../core/table/schema.ts';
+import { formatType, type Schema } from '../../core/types.ts';
+import type { TimeZone } from '../scan/time-zone.ts';
+import type { AnalyzedQuery, SourceColumn } from '../sql/analyzer.ts';
+import { functionByName } from '../sql/functions.ts';
+import { isComplaint } from '../sql/function-table.ts';
+import { didYouMean } from '../sql/problems.ts';
+import { canEncode, cqlTypeOf, holdsStruct, isNested } from './cql-types.ts';
+import type { SinkTarget } from './job-plan.ts';
+import type { PlanFacts } from './plan-job.ts';
+import { sourceColumnsOf } from './prune-columns.ts';
+import type { ProjectedColumn, SinkPlan, StageOperator } from './stage-plan.ts';
+
+type TableSinkSpec = Extract<SinkSpec, { connector: 'cassandra' }>;
+type LogSinkSpec = Extract<SinkSpec, { connector: 'kafka' }>;
+
+/** The sinks of a job: where they are, how rows become theirs, and what has to be created. */
+export class PlannedSinks {
+  readonly plans: readonly SinkPlan[];
+  readonly targets: readonly SinkTarget[];
+  readonly tables: readonly TableSchema[];
+  readonly warnings: readonly string[];
+  /** The query's operators; structs that a table holds as text are turned into JSON by the last of them. */
+  readonly operators: readonly StageOperator[];
+  readonly output: Schema;
+
+  constructor(
+    spec: JobSpec,
+    source: SourceSpec,
+    facts: PlanFacts,
+    analyzed: AnalyzedQuery,
+    columns: readonly SourceColumn[],
+    timeZone: TimeZone,
+    problems: JobProblem[],
+  ) {
+    const planner = new SinkPlanner(spec, source, facts, analyzed, columns, timeZone, problems);
+    this.plans = planner.plan();
+    this.targets = spec.sinks.map(targetOf);
+    this.tables = planner.tables;
+    this.warnings = planner.warnings;
+    this.operators = planner.operators;
+    this.output = planner.output;
+  }
+}
+
+function targetOf(sink: SinkSpec): SinkTarget {
+  switch (sink.connector) {
+    case 'cassandra':
+      return { connector: sink.connector, options: {}, description: `${sink.keyspace}.${sink.table}` };
+    case 'kafka': {
+      const target = { connector: sink.connector, options: {}, description: `topic ${sink.topic}` };
+      return sink.partitions === undefined ? target : { ...target, createPartitions: sink.partitions };
+    }
+    case 'blackhole':
+    case 'console':
+      return { connector: sink.connector, options: {}, description: sink.connector };
+  }
+}
+
+class SinkPlanner {
+  readonly tables: TableSchema[] = [];
+  readonly warnings: string[] = [];
+  operators: readonly StageOperator[];
+  output: Schema;
+  readonly #spec: JobSpec;
+  readonly #source: SourceSpec;
+  readonly #facts: PlanFacts;
+  readonly #columns: readonly SourceColumn[];
+  readonly #timeZone: TimeZone;
+  readonly #problems: JobProblem[];
+
+  constructor(
+    spec: JobSpec,
+    source: SourceSpec,
+    facts: PlanFacts,
+    analyzed: AnalyzedQuery,
+    columns: readonly SourceColumn[],
+    timeZone: TimeZone,
+    problems: JobProblem[],
+  ) {
+    this.#spec = spec;
+    this.#source = source;
+    this.#facts = facts;
+    this.#columns = columns;
+    this.#timeZone = timeZone;
+    this.#problems = problems;
+    this.operators = analyzed.operators;
+    this.output = analyzed.output;
+    this.#structsToJson();
+  }
+
+  plan(): SinkPlan[] {
+    const used = new Map<string, number>();
+    return this.#spec.sinks.flatMap((sink, index) => {
+      const count = (used.get(sink.connector) ?? 0) + 1;
+      used.set(sink.connector, count);
+      const name = count === 1 ? sink.connector : `${sink.connector}-${count}`;
+      return this.#sink(sink, `sinks[${index}]`, name) ?? [];
+    });
+  }
+
+  #sink(sink: SinkSpec, path: string, name: string): SinkPlan | undefined {
+    switch (sink.connector) {
+      case 'cassandra':
+        return this.#table(sink, path, name);
+      case 'kafka':
+        return this.#log(sink, path, name);
+      case 'blackhole':
+      case 'console':
+        return { kind: sink.connector, name };
+    }
+  }
+
+  #problem(path: string, message: string, hint?: string): undefined {
+    this.#problems.push(hint === undefined ? { path, message } : { path, message, hint });
+    return undefined;
+  }
+
+  #existing(sink: TableSinkSpec): TableSchema | undefined {
+    return this.#facts.tables?.get(`${sink.keyspace}.${sink.table}`);
+  }
+
+  // ---- structs as text --------------------------------------------------------------------------------------------
+
+  /** A struct goes into a text column as JSON; into a user-defined type as it is. */
+  #structsToJson(): void {
+    const wanted = this.output.map((field) => holdsStruct(field.type) && this.#tableSinks().some((sink) => this.#takesText(sink, field.name)));
+    if (!wanted.includes(true)) return;
+    const others = this.#spec.sinks.filter((sink) => sink.connector !== 'cassandra' && sink.connector !== 'blackhole');
+    const last = this.operators.at(-1);
+    if (last?.kind !== 'project') return;
+    const columns = last.columns.map((column, index): ProjectedColumn => {
+      if (wanted[index] !== true) return column;
+      if (others.length > 0 || !this.#tableSinks().every((sink) => this.#takesText(sink, column.name))) {
+        this.#problem('query', `the column ${column.name} is ${formatType(column.type)}, which one sink takes as text and another as it is`, `add to_json(${column.name}) under another name for the table`);
+        return column;
+      }
+      const expr = toJson(column.expr);
+      return expr === undefined ? column : { name: column.name, type: expr.type, nullable: expr.nullable, expr };
+    });
+    this.operators = [...this.operators.slice(0, -1), { kind: 'project', columns }];
+    this.output = columns.map(({ name, type, nullable }) => ({ name, type, nullable }));
+  }
+
+  #tableSinks(): readonly TableSinkSpec[] {
+    return this.#spec.sinks.filter((sink) => sink.connector === 'cassandra');
+  }
+
+  #takesText(sink: TableSinkSpec, name: string): boolean {
+    const table = this.#existing(sink);
+    if (table === undefined) return true;
+    const { kind } = columnNamed(table, name)?.type ?? { kind: 'text' };
+    return kind === 'text' || kind === 'ascii';
+  }
+
+  // ---- tables -----------------------------------------------------------------------------------------------------
+
+  #table(sink: TableSinkSpec, path: string, name: string): SinkPlan | undefined {
+    for (const [key, value] of [['keyspace', sink.keyspace], ['table', sink.table]] as const) {
+      if (!identifierPattern.test(value)) this.#problem(`${path}.${key}`, `${value} is not a name that Cassandra takes`, 'a letter, then letters, digits and _; 48 at most');
+    }
+    const existing = this.#existing(sink);
+    const place = `${sink.keyspace}.${sink.table}`;
+    if (existing === undefined && this.#facts.tables !== null && !sink.create) {
+      return this.#problem(`${path}.table`, `there is no table ${place}`, 'create it, or write create: true and a primaryKey');
+    }
+    const table = existing ?? this.#newTable(sink, path);
+    if (table === undefined) return undefined;
+    if (existing === undefined && sink.create) this.tables.push(table);
+    if (existing !== undefined && !this.#fits(sink, existing, path)) return undefined;
+    this.#checkKey(sink, table, path);
+    return this.#bind(sink, table, name);
+  }
+
+  /** The table that the output asks for. */
+  #newTable(sink: TableSinkSpec, path: string): TableSchema | undefined {
+    const place = `${sink.keyspace}.${sink.table}`;
+    if (sink.primaryKey === undefined) {
+      return this.#problem(path, `${place} has no primary key yet`, `add primaryKey: [${this.output[0]?.name ?? 'id'}]`);
+    }
+    const [first, ...rest] = sink.primaryKey;
+    const partitionKey = typeof first === 'string' ? [first] : (first ?? []);
+    for (const [index, part] of rest.entries()) {
+      if (typeof part !== 'string') this.#problem(`${path}.primaryKey[${index + 1}]`, 'only the first part of a primary key may be a list', '[[a, b], c]: a and b are the partition key');
+    }
+    const clusteringKey = rest.flatMap((part) => part);
+    let complete = true;
+    const columns = this.output.flatMap(({ name, type }): TableColumn[] => {
+      const cql = cqlTypeOf(type);
+      if (!identifierPattern.test(name)) {
+        complete = false;
+        this.#problem('query', `the column "${name}" has no name that Cassandra takes`, 'give it one with AS: a letter, then letters, digits and _');
+        return [];
+      }
+      return cql === undefined ? [] : [{ name, type: cql }];
+    });
+    const keys = [...partitionKey, ...clusteringKey].map((key, index) => this.#keyColumn(key, index, sink, path));
+    if (!complete || keys.some((key) => key === undefined)) return undefined;
+    const names = keys as string[];
+    return {
+      keyspace: sink.keyspace,
+      table: sink.table,
+      columns,
+      partitionKey: names.slice(0, partitionKey.length),
+      clusteringKey: names.slice(partitionKey.length),
+    };
+  }
+
+  #keyColumn(key: string, index: number, sink: TableSinkSpec, path: string): string | undefined {
+    const column = this.output.find((field) => field.name === key) ?? this.output.find((field) => field.name.toLowerCase() === key.toLowerCase());
+    if (column !== undefined) return column.name;
+    const at = typeof sink.primaryKey?.[index] === 'string' ? `${path}.primaryKey[${index}]` : `${path}.primaryKey`;
+    const names = this.output.map(({ name }) => name);
+    return this.#problem(at, `the result has no column ${key}`, didYouMean(key, names) ?? `its columns are: ${names.join(', ')}`);
+  }
+
+  /** Checks the output against a table that is there. */
+  #fits(sink: TableSinkSpec, table: TableSchema, path: string): boolean {
+    const before = this.#problems.length;
+    const place = `${sink.keyspace}.${sink.table}`;
+    const names = table.columns.map((column) => column.name);
+    if (table.columns.some((column) => column.type.kind === 'counter')) {
+      this.#problem(`${path}.table`, `${place} is a counter table, and a repeated write would count twice`, 'keep the counts as bigint');
+      return false;
+    }
+    for (const field of this.output) {
+      const column = columnNamed(table, field.name);
+      if (column === undefined) {
+        this.#problem(`${path}.table`, `${place} has no column ${field.name}`, didYouMean(field.name, names) ?? `its columns are: ${names.join(', ')}`);
+      } else if (column.type.kind === 'list' && !column.type.frozen) {
+        this.#problem(`${path}.table`, `${place}.${column.name} is a list that is not frozen, and a repeated write would double its elements`, `make it ${formatCqlType({ ...column.type, frozen: true })}`);
+      } else if (field.type.kind !== 'null' && !canEncode(field.type, column.type, this.#timeZone)) {
+        this.#problem(`${path}.table`, `the column ${field.name} is ${formatType(field.type)}, but ${place}.${column.name} is ${formatCqlType(column.type)}`, 'write a CAST in the query, or change the table');
+      }
+    }
+    this.#comparePrimaryKeys(sink, table, path);
+    return this.#problems.length === before;
+  }
+
+  #comparePrimaryKeys(sink: TableSinkSpec, table: TableSchema, path: string): void {
+    const place = `${sink.keyspace}.${sink.table}`;
+    for (const key of keyColumns(table)) {
+      if (outputIndex(this.output, key) < 0) {
+        this.#problem(`${path}.table`, `the result lacks ${key}, which is part of the primary key of ${place}`, `add it to the select list: … AS ${key}`);
+      }
+    }
+    if (sink.primaryKey === undefined) return;
+    const [first, ...rest] = sink.primaryKey;
+    const given = [typeof first === 'string' ? [first] : (first ?? []), rest.flat()];
+    const same = JSON.stringify(given).toLowerCase() === JSON.stringify([table.partitionKey, table.clusteringKey]).toLowerCase();
+    if (same) return;
+    const partition = table.partitionKey.length === 1 ? `${table.partitionKey[0]}` : `[${table.partitionKey.join(', ')}]`;
+    this.#problem(`${path}.primaryKey`, `${place} exists with another primary key`, `it is [${[partition, ...table.clusteringKey].join(', ')}]`);
+  }
+
+  #checkKey(sink: TableSinkSpec, table: TableSchema, path: string): void {
+    const place = `${sink.keyspace}.${sink.table}`;
+    let recordOnly = true;
+    for (const key of keyColumns(table)) {
+      const index = outputIndex(this.output, key);
+      const field = this.output[index];
+      if (field === undefined) continue;
+      if (field.nullable) {
+        this.warnings.push(`${key} is part of the primary key of ${place} and may be NULL: such records become dead letters (KEY_NULL); declare it NOT NULL or filter with ${key} IS NOT NULL`);
+      }
+      if (isNested(field.type)) this.warnings.push(`${key} is part of the primary key of ${place} and a ${field.type.kind}: every change of it makes another row`);
+      const sources = [...sourceColumnsOf(this.operators, index, this.#columns.length)];
+      if (!sources.every((column) => this.#isRecordColumn(column, recordPlace))) recordOnly = false;
+      if (this.#spec.onNullValue === 'delete' && !sources.every((column) => this.#isRecordColumn(column, knownOfDeletes))) {
+        this.#problem('onNullValue', `onNullValue: delete must know the primary key of ${place} without a value, but ${key} comes from the value`, 'make it of the column key: CAST(key AS STRING)');
+      }
+    }
+    if (recordOnly && !sink.ignoreNulls && this.output.some((field) => field.nullable)) {
+      this.warnings.push(`every record makes a row of its own in ${place}: with ignoreNulls: true a NULL writes nothing instead of a tombstone`);
+    }
+    if (this.#spec.onNullValue === 'delete' && this.operators.some(({ kind }) => kind === 'generate')) {
+      this.#problem('onNullValue', 'onNullValue: delete does not go with explode: without a value there is nothing to tell the rows', `choose skip or deadLetter (${path})`);
+    }
+  }
+
+  #isRecordColumn(index: number, names: ReadonlySet<string>): boolean {
+    const column = this.#columns[index];
+    return column !== undefined && (column.hidden || this.#source.format === 'raw') && names.has(column.name);
+  }
+
+  #bind(sink: TableSinkSpec, table: TableSchema, name: string): SinkPlan {
+    const keys = keyColumns(table);
+    const rest = this.output
+      .map((field) => columnNamed(table, field.name)?.name)
+      .filter((column) => column !== undefined && !keys.includes(column));
+    const columns = [...keys, ...rest].flatMap((column) => (column === undefined ? [] : (columnNamed(table, column) ?? [])));
+    const shape: RowShape = {
+      keyspace: table.keyspace,
+      table: table.table,
+      columns,
+      partitionKeyCount: table.partitionKey.length,
+      primaryKeyCount: keys.length,
+    };
+    const bindings = columns.map((column) => {
+      const input = outputIndex(this.output, column.name);
+      return { input, from: this.output[input]?.type ?? ({ kind: 'null' } as const), to: column.type };
+    });
+    return { kind: 'table', name, shape, bindings, ignoreNulls: sink.ignoreNulls };
+  }
+
+  // ---- logs -------------------------------------------------------------------------------------------------------
+
+  #log(sink: LogSinkSpec, path: string, name: string): SinkPlan | undefined {
+    if (sink.topic === this.#source.topic && this.#source.brokers === undefined) {
+      this.#problem(`${path}.topic`, `the job reads the topic ${sink.topic} and would read its own rows for ever`, 'write to another topic');
+    }
+    const key = sink.key === undefined ? -1 : this.#bytesColumn(sink.key, `${path}.key`);
+    const value = sink.value === undefined ? 'json' : this.#bytesColumn(sink.value, `${path}.value`);
+    if (key === undefined || value === undefined) return undefined;
+    return { kind: 'log', name, topic: sink.topic, compression: sink.compression, key, value, headers: true };
+  }
+
+  #bytesColumn(name: string, path: string): number | undefined {
+    const index = outputIndex(this.output, name);
+    const field = this.output[index];
+    if (field === undefined) {
+      const names = this.output.map((column) => column.name);
+      return this.#problem(path, `the result has no column ${name}`, didYouMean(name, names) ?? `its columns are: ${names.join(', ')}`);
+    }
+    if (field.type.kind === 'string' || field.type.kind === 'binary') return index;
+    return this.#problem(path, `the column ${name} is ${formatType(field.type)}; keys and values are STRING or BINARY`, `write CAST(${name} AS STRING) or to_json(${name}) in the query`);
+  }
+}
+
+/** Columns that say which record it is. */
+const recordPlace = new Set(['topic', 'partition', 'offset']);
+/** Columns that a record without a value still has. */
+const knownOfDeletes = new Set(['key', 'topic', 'partition', 'offset', 'timestamp', 'timestampType', 'headers']);
+
+function keyColumns(table: TableSchema): readonly string[] {
+  return [...table.partitionKey, ...table.clusteringKey];
+}
+
+/** CQL folds names without quotes to small letters, so a name in other letters is meant. */
+function columnNamed(table: TableSchema, name: string): TableColumn | undefined {
+  return table.columns.find((column) => column.name === name) ?? table.columns.find((column) => column.name.toLowerCase() === name.toLowerCase());
+}
+
+function outputIndex(output: Schema, name: string): number {
+  const exact = output.findIndex((field) => field.name === name);
+  return exact >= 0 ? exact : output.findIndex((field) => field.name.toLowerCase() === name.toLowerCase());
+}
+
+function toJson(input: Expr): Expr | undefined {
+  const definition = functionByName('to_json');
+  const typing = definition?.type([input], { nextSite: () => 0 });
+  if (definition === undefined || typing === undefined || isComplaint(typing)) return undefined;
+  return { kind: 'call', name: definition.name, type: typing.type, nullable: typing.nullable, args: typing.args };
+}

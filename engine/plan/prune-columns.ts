@@ -1,0 +1,85 @@
+import { collectColumns, mapColumns, type Expr } from '../../core/ast.ts';
+import type { InputColumn, StageOperator } from './stage-plan.ts';
+
+/**
+ * Takes away the input columns that no operator reads. Required fields stay: whether a record is good must not depend
+ * on the query. Operators see the new indexes; columns that a generator appends move along.
+ */
+export function pruneColumns(
+  columns: readonly InputColumn[],
+  operators: readonly StageOperator[],
+): { readonly columns: readonly InputColumn[]; readonly operators: readonly StageOperator[] } {
+  const read = columnsRead(operators);
+  const kept = columns.map((_, index) => index).filter((index) => read.has(index) || isRequired(columns[index]));
+  const places = new Map(kept.map((index, place) => [index, place]));
+  const moved = columns.length - kept.length;
+  const change = (expr: Expr): Expr =>
+    mapColumns(expr, (column) => ({ ...column, index: places.get(column.index) ?? column.index - moved }));
+  const first = operators.findIndex(({ kind }) => kind === 'project');
+  return {
+    columns: kept.flatMap((index) => columns[index] ?? []),
+    operators: operators.map((operator, place) => (first >= 0 && place > first ? operator : changed(operator, change))),
+  };
+}
+
+function isRequired(column: InputColumn | undefined): boolean {
+  return column?.kind === 'field' && column.required;
+}
+
+/** Columns read up to and with the first projection; behind it there are others. */
+function columnsRead(operators: readonly StageOperator[]): ReadonlySet<number> {
+  const read = new Set<number>();
+  for (const operator of operators) {
+    if (operator.kind === 'filter') collectColumns(operator.predicate, read);
+    if (operator.kind === 'generate') collectColumns(operator.input, read);
+    if (operator.kind !== 'project') continue;
+    for (const column of operator.columns) collectColumns(column.expr, read);
+    break;
+  }
+  return read;
+}
+
+function changed(operator: StageOperator, change: (expr: Expr) => Expr): StageOperator {
+  switch (operator.kind) {
+    case 'filter':
+      return { ...operator, predicate: change(operator.predicate) };
+    case 'generate':
+      return { ...operator, input: change(operator.input) };
+    case 'project':
+      return { ...operator, columns: operator.columns.map((column) => ({ ...column, expr: change(column.expr) })) };
+  }
+}
+
+/** The source columns that an output column is made of; `width` is the source's column count. */
+export function sourceColumnsOf(operators: readonly StageOperator[], output: number, width: number): ReadonlySet<number> {
+  let wanted: ReadonlySet<number> = new Set([output]);
+  for (let place = operators.length - 1; place >= 0; place--) {
+    const operator = operators[place] as StageOperator;
+    if (operator.kind === 'filter') continue;
+    const next = new Set<number>();
+    if (operator.kind === 'project') {
+      for (const index of wanted) {
+        const column = operator.columns[index];
+        if (column !== undefined) collectColumns(column.expr, next);
+      }
+    } else {
+      const generated = inputWidth(operators, place, width);
+      for (const index of wanted) {
+        if (index < generated) next.add(index);
+        else collectColumns(operator.input, next);
+      }
+    }
+    wanted = next;
+  }
+  return wanted;
+}
+
+/** Columns that go into the operator at `place`. */
+function inputWidth(operators: readonly StageOperator[], place: number, width: number): number {
+  let count = width;
+  for (const operator of operators.slice(0, place)) {
+    if (operator.kind === 'project') count = operator.columns.length;
+    if (operator.kind === 'generate') count += operator.output.length;
+  }
+  return count;
+}
