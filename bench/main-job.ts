@@ -115,7 +115,7 @@ function jobFile(name: string, topic: string, sink: BenchSink): string {
   const sinks = {
     blackhole: '{ connector: blackhole }',
     cassandra: `{ connector: cassandra, keyspace: weir_bench, table: ${name.replaceAll('-', '_')}, primaryKey: [id], create: true }`,
-    kafka: `{ connector: kafka, topic: ${name}-out, key: id, partitions: 4 }`,
+    kafka: `{ connector: kafka, topic: ${outputTopic(name)}, key: id }`,
   };
   return `
 apiVersion: weir/v1
@@ -149,6 +149,7 @@ interface Throughput {
 
 async function measureThroughput(cluster: BenchCluster, sink: BenchSink, options: MainJobOptions, pids: readonly number[]): Promise<Throughput> {
   const name = `bench-${sink}`;
+  if (sink === 'kafka') await cluster.writer.createTopic(outputTopic(name), options.partitions);
   const warmFrom = Math.min(WARM_UP_RECORDS, Math.floor(options.records / 2));
   const serverCpuBefore = cpuSecondsOf(cluster.serverPids);
   const cpuBefore = cpuSecondsOf(pids);
@@ -199,6 +200,10 @@ async function describeJob(cluster: BenchCluster, name: string): Promise<string>
   return JSON.stringify({ state: row.state, reason: row.reason, lanes: lanes.map(({ lane, state, message }) => ({ lane, state, message })) });
 }
 
+function outputTopic(name: string): string {
+  return `${name}-out`;
+}
+
 async function checkSink(problems: string[], cluster: BenchCluster, sink: BenchSink, options: MainJobOptions, expected: ExpectedRows): Promise<void> {
   if (sink === 'blackhole') {
     const hash = await cluster.workerMetric('weir_blackhole_hash', 'bench-blackhole');
@@ -207,8 +212,8 @@ async function checkSink(problems: string[], cluster: BenchCluster, sink: BenchS
   }
   if (sink === 'kafka') {
     const source = cluster.connections.source('kafka', {});
-    const { partitions } = await source.describe('bench-kafka-out');
-    const ends = await source.offsets('bench-kafka-out', partitions, 'latest');
+    const { partitions } = await source.describe(outputTopic('bench-kafka'));
+    const ends = await source.offsets(outputTopic('bench-kafka'), partitions, 'latest');
     check(problems, 'records in the output topic', [...ends.values()].reduce((sum, end) => sum + end, 0), expected.passed);
   }
   if (sink === 'cassandra') {
@@ -241,6 +246,7 @@ async function measureLatency(cluster: BenchCluster, sink: BenchSink, options: M
   const name = `bench-latency-${sink}`;
   const topic = 'bench_latency';
   await cluster.writer.createTopic(topic, options.partitions);
+  if (sink === 'kafka') await cluster.writer.createTopic(outputTopic(name), options.partitions);
   await cluster.apply(name, jobFile(name, topic, sink));
   await cluster.waitFor(name, (view) => view.lanes.length === options.partitions && view.lanes.every((lane) => lane.state === 'running'));
   const batcher = new RecordBatcher(cluster.writer, topic, options.partitions, cluster.clock, { lingerMs: 0, batchBytes: 128 * 1024, waitingBytesMax: 64 * 1024 * 1024 });

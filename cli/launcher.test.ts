@@ -56,14 +56,14 @@ suite('weir launcher', () => {
     fakeNode(join(root, 'node_modules/.bin/node'), 'v24.21.0');
     assert.equal(
       run('get', 'a b').stdout,
-      `v24.21.0 cache=${base}/own/home/.cache/weir/compile --disable-warning=ExperimentalWarning ${root}/cli/main.ts get a b`,
+      `v24.21.0 cache=${base}/own/home/.cache/weir/compile --disable-warning=ExperimentalWarning --conditions=weir-source ${root}/cli/main.ts get a b`,
     );
   });
 
   test('as a dependency it finds the Node hoisted beside it, and built files', () => {
     const { root, run } = place('hoisted', 'app/node_modules/weir', 'v20.20.2', 'dist/cli/main.js');
     fakeNode(join(base, 'hoisted/app/node_modules/.bin/node'), 'v22.18.0');
-    assert.match(run('version').stdout, new RegExp(`^v22\\.18\\.0 .*${root}/dist/cli/main\\.js version$`));
+    assert.match(run('version').stdout, new RegExp(`^v22\\.18\\.0 .*Warning ${root}/dist/cli/main\\.js version$`));
   });
 
   test('a link to it (node_modules/.bin/weir) leads to the same place', () => {

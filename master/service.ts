@@ -179,14 +179,14 @@ export class JobService {
 }
 
 /**
- * The stored form. `createsTables` is a fact of the moment, not of the job: it is left out of the text, so that the
- * definition of a job whose table exists by now is still the same.
+ * The stored form. Which tables had to be made is a fact of the moment, not of the job: it is left out of the text, so
+ * that the definition of a job whose table exists by now is still the same.
  */
 function defineJob(name: JobName, source: string, plan: JobPlan): JobDefinition {
   const text = JSON.stringify({
     formatVersion: DEFINITION_FORMAT_VERSION,
     source,
-    plan: { ...plan, createsTables: false },
+    plan: { ...plan, tables: [], createsTables: false },
   });
   return { name, hash: createHash('sha256').update(text).digest('hex'), text, plan };
 }

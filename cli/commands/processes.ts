@@ -1,11 +1,14 @@
 /** `weir master|worker|embedded|produce`: options and environment to what the processes take. */
 import { WeirError } from '../../core/errors.ts';
+import { exitCodes } from '../exit.ts';
 import { WEIR_VERSION } from '../version.ts';
 
 /** As commander gives them. */
 type Options = Readonly<Record<string, string | undefined>>;
 
 const HOST_DEFAULT = '127.0.0.1';
+/** How long an orphan may take to end by itself. */
+const ORPHAN_PATIENCE_MS = 5000;
 
 /** Runs until it is told to stop. */
 export async function runMasterProcess(options: Options): Promise<void> {
@@ -104,7 +107,11 @@ export async function runProducerProcess(files: readonly string[], options: Opti
  */
 function endWithParent(): void {
   if (process.env['WEIR_END_WITH_PARENT'] === undefined) return;
-  process.stdin.on('end', () => process.kill(process.pid, 'SIGTERM'));
+  process.stdin.on('end', () => {
+    process.kill(process.pid, 'SIGTERM');
+    // What it waits for (a log to flush to, a master to say goodbye to) may have gone with the parent.
+    setTimeout(() => process.exit(exitCodes.failed), ORPHAN_PATIENCE_MS).unref();
+  });
   process.stdin.resume();
   process.stdin.unref();
 }

@@ -58,7 +58,7 @@ export class Child {
     const startedAt = performance.now();
     const main = join(import.meta.dirname, '..', import.meta.filename.endsWith('.ts') ? 'main.ts' : 'main.js');
     // Its own session: a Ctrl-C in the terminal reaches this process alone, which then stops the others in order.
-    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...args], {
+    const child = spawn(process.execPath, [...process.execArgv, main, ...args], {
       detached: true,
       env: { ...env, WEIR_END_WITH_PARENT: '1', NODE_COMPILE_CACHE: compileCacheFolder() },
       stdio: ['pipe', log, log],

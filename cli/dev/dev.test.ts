@@ -151,6 +151,9 @@ suite('npm start', () => {
     const second = await start(['--data', data, '--no-producers']);
     await second.seen(/created-users: /);
     assert.ok((await count(second)) > 0);
+    const third = await start(['--data', data]);
+    assert.equal(await third.exited(), 5, third.output());
+    assert.match(third.output(), /weir: The data directory .* is in use/);
     second.child.kill('SIGINT');
     assert.equal(await second.exited(), 0, second.output());
   });

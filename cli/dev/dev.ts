@@ -3,15 +3,17 @@
  * (unless Kafka and Cassandra are connected), a master, workers, and producers for the example jobs.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ErrorCode } from '../../core/errors.ts';
 import { WeirError, isWeirError, messageOf } from '../../core/errors.ts';
 import type { JobView } from '../../master/views.ts';
 import { MasterClient } from '../client.ts';
 import { exitCodes } from '../exit.ts';
+import type { JobFileText } from '../job-files.ts';
 import { readJobFiles } from '../job-files.ts';
 import { formatCount, formatMs, formatTable, formatValue } from '../output.ts';
 import { removeDevRun, writeDevRun } from '../settings.ts';
@@ -25,11 +27,19 @@ import { Screen } from './screen.ts';
 const STOP_PATIENCE_MS = 10_000;
 const START_PATIENCE_MS = 30_000;
 const POLL_MS = 40;
+/** The workers after the first wait so long for the first rows to be shown. */
+const FIRST_ROWS_PATIENCE_MS = 5000;
 /** A process that dies so soon again and again will not get better by starting it once more. */
 const EARLY_DEATH_MS = 2000;
 const EARLY_DEATHS_MAX = 3;
 const HOST = '127.0.0.1';
-const hopelessCodes = new Set<number>([exitCodes.usage, exitCodes.invalid, exitCodes.conflict, exitCodes.notAllowed]);
+/** Exit codes of processes that another start would not help, and what this command then fails with. */
+const hopelessCodes = new Map<number | null, ErrorCode>([
+  [exitCodes.usage, 'CONFIG_INVALID'],
+  [exitCodes.invalid, 'SINK_SCHEMA'],
+  [exitCodes.conflict, 'CONFLICT'],
+  [exitCodes.notAllowed, 'UNAUTHORIZED'],
+]);
 
 interface Ports {
   readonly http: number;
@@ -50,6 +60,7 @@ class DevCluster {
   readonly #stop = new AbortController();
   readonly #embedded: boolean;
   readonly #earlyDeaths = new Map<string, number>();
+  readonly #firstRows = Promise.withResolvers<void>();
   #logDirectory = '';
   #temporary: string | undefined;
   /** In the order in which they are stopped, together within one step. */
@@ -77,7 +88,7 @@ class DevCluster {
     this.#watchSignals();
     try {
       const client = new MasterClient({ address: this.#address, token: this.#token === '' ? null : this.#token });
-      const started = this.#startProcesses(client);
+      const started = this.#startProcesses();
       writeDevRun(this.#address, { pid: process.pid, token: this.#token, logDirectory: this.#logDirectory });
       await Promise.all([started, this.#show(client)]);
     } catch (error) {
@@ -107,7 +118,7 @@ class DevCluster {
     mkdirSync(this.#logDirectory, { recursive: true, mode: 0o700 });
   }
 
-  async #startProcesses(client: MasterClient): Promise<void> {
+  async #startProcesses(): Promise<void> {
     const { http, grpc, embedded } = this.#ports;
     const { data, rate, workers } = this.#options;
     const master = this.#child('master', [
@@ -149,7 +160,7 @@ class DevCluster {
     // What is not needed for the first rows yet would only take processor time from what is.
     if (this.#embedded) await this.#whenUp(async () => await connectTo(embedded));
     this.#startUnlessStopped(producers);
-    if (firstWorker !== undefined) await this.#whenUp(async () => await someWorker(client));
+    await Promise.race([this.#firstRows.promise, this.#pause(FIRST_ROWS_PATIENCE_MS)]);
     this.#startUnlessStopped(otherWorkers);
   }
 
@@ -172,14 +183,17 @@ class DevCluster {
     const early = death.uptimeMs < EARLY_DEATH_MS ? (this.#earlyDeaths.get(name) ?? 0) + 1 : 0;
     this.#earlyDeaths.set(name, early);
     // Wrong settings, a busy port and refused credentials stay so.
-    const hopeless = death.exitCode !== null && hopelessCodes.has(death.exitCode);
+    const hopeless = hopelessCodes.has(death.exitCode);
     const inMemory = name === 'embedded' && this.#options.data === undefined;
     if (!inMemory && !hopeless && early < EARLY_DEATHS_MAX) {
       this.#screen.say(`${name} died (${how}) and is started again`);
       return true;
     }
-    const why = inMemory && early === 0 ? 'its data were in memory and are gone' : lastWords;
-    this.#fail(new Error(`The ${name} process died (${how}): ${why}`));
+    const code = hopeless ? hopelessCodes.get(death.exitCode) : undefined;
+    if (code !== undefined) this.#fail(new WeirError(code, lastWords));
+    else if (inMemory && early === 0)
+      this.#fail(new Error(`The ${name} process died (${how}); its data were in memory and are gone.`));
+    else this.#fail(new Error(`The ${name} process died (${how}): ${lastWords}`));
     return false;
   }
 
@@ -216,6 +230,7 @@ class DevCluster {
     if (signal.aborted) return;
     this.#screen.say(this.#greeting());
     await this.#showFirstRows(client);
+    this.#firstRows.resolve();
     while (!signal.aborted) {
       try {
         const views = await client.jobs();
@@ -231,21 +246,19 @@ class DevCluster {
     await sleep(ms, undefined, { signal: this.#stop.signal }).catch(() => undefined);
   }
 
-  /** Tries until the master and what it stands on are up. */
+  /** A job that is refused is shown; the others run. Throws: JOB_INVALID when none is left. */
   async #submit(client: MasterClient): Promise<void> {
-    const files = readJobFiles([join(packageRoot(), 'jobs')]).map((file) => ({ ...file, name: jobNameIn(file.text) }));
-    await Promise.all(
-      files.map(async (file) => {
-        const outcome = await this.#whenUp(async () => await client.apply(file.name, file.text, { dryRun: false }));
-        if (outcome?.kind === 'refused') {
-          const { renderProblems } = await import('../../core/job/render.ts');
-          throw new WeirError(
-            'JOB_INVALID',
-            `${file.path} was refused:\n${renderProblems(file.path, file.text, outcome.problems)}`,
-          );
-        }
-      }),
-    );
+    const files = readJobFiles([join(packageRoot(), 'jobs')]);
+    const accepted = await Promise.all(files.map(async (file) => await this.#submitFile(client, file)));
+    if (!accepted.includes(true)) throw new WeirError('JOB_INVALID', 'None of the example jobs was accepted.');
+  }
+
+  async #submitFile(client: MasterClient, { path, text }: JobFileText): Promise<boolean> {
+    const outcome = await this.#whenUp(async () => await client.apply(jobNameIn(text), text, { dryRun: false }));
+    if (outcome?.kind !== 'refused') return true;
+    const { renderProblems } = await import('../../core/job/render.ts');
+    this.#screen.say(`${path} was refused:\n${renderProblems(path, text, outcome.problems)}\n`);
+    return false;
   }
 
   async #whenUp<T>(ask: () => Promise<T>): Promise<T | undefined> {
@@ -316,7 +329,7 @@ function liveLine(views: readonly JobView[]): string {
         ? ''
         : ` ${view.row.state}${view.row.reason === null ? '' : ` (${view.row.reason.message})`}`;
     const latency = `p50 ${formatMs(view.latencyMsP50)} p99 ${formatMs(view.latencyMsP99)} ms`;
-    return `${view.row.name}${state}: ${formatCount(view.rowsPerSecond)} rows/s, ${latency}, lag ${view.lag < 0 ? '?' : formatCount(view.lag)}, ${formatCount(view.counters.rowsOut)} rows`;
+    return `${view.row.name}${state}: ${formatCount(view.rowsPerSecond)} rows/s, ${latency}, lag ${view.lag < 0 ? '?' : formatCount(view.lag)}`;
   });
   return parts.join(' | ');
 }
@@ -326,12 +339,11 @@ function jobNameIn(text: string): string {
   return /^name: *([a-z][a-z0-9-]*)/m.exec(text)?.[1] ?? 'unnamed';
 }
 
+/** As TypeScript in a checkout, built in an installed package: Node runs no TypeScript under node_modules. */
 function producerFiles(): string[] {
-  const folder = join(packageRoot(), 'jobs', 'producers');
-  const names = readdirSync(folder).filter((name) =>
-    ['users.ts', 'properties.ts', 'users.js', 'properties.js'].includes(name),
-  );
-  return names.map((name) => join(folder, name));
+  const built = import.meta.filename.endsWith('.js');
+  const folder = join(packageRoot(), ...(built ? ['dist'] : []), 'jobs', 'producers');
+  return ['users', 'properties'].map((name) => join(folder, `${name}.${built ? 'js' : 'ts'}`));
 }
 
 function isSet(variable: string): boolean {
@@ -367,11 +379,6 @@ async function requireFreePort(number: number, flag: string): Promise<void> {
   const closed = Promise.withResolvers<void>();
   server.close(() => closed.resolve());
   await closed.promise;
-}
-
-/** Throws: MASTER_UNREACHABLE until a worker has joined. */
-async function someWorker(client: MasterClient): Promise<void> {
-  if ((await client.workers()).length === 0) throw new WeirError('MASTER_UNREACHABLE', 'No worker has joined yet.');
 }
 
 /** Throws: SOURCE_UNAVAILABLE while nothing listens there. */

@@ -12,7 +12,10 @@ import { readRows } from './row-groups.ts';
 const schema: TableSchema = {
   keyspace: 'ks',
   table: 't',
-  columns: Object.entries({ p: 'text', c: 'int', v: 'text', w: 'text' }).map(([name, type]) => ({ name, type: parseCqlType(type) })),
+  columns: Object.entries({ p: 'text', c: 'int', v: 'text', w: 'text' }).map(([name, type]) => ({
+    name,
+    type: parseCqlType(type),
+  })),
   partitionKey: ['p'],
   clusteringKey: ['c'],
 };
@@ -29,19 +32,40 @@ const upsert = { cql: 'insert', queryId: Buffer.alloc(16, 1), signature: signatu
 const remove = { cql: 'delete', queryId: Buffer.alloc(16, 2), signature: signatureOf(['p', 'c']) };
 const permit = { valid: () => true, check: () => undefined };
 const request = (granted = permit) =>
-  new BatchRequest(table, { rows: [0, 1, 2], bytes: 0, onePartition: false }, { upsert, delete: remove }, { upsert: 5, delete: 3 }, cassandra.types.consistencies.localQuorum, granted);
+  new BatchRequest(
+    table,
+    { rows: [0, 1, 2], bytes: 0, onePartition: false },
+    { upsert, delete: remove },
+    { upsert: 5, delete: 3 },
+    cassandra.types.consistencies.localQuorum,
+    granted,
+  );
 
 test("the frame is byte for byte the driver's", () => {
   const load = createRequire(import.meta.url);
-  const { BatchRequest: DriverBatch } = load('cassandra-driver/lib/requests.js') as { BatchRequest: new (queries: unknown, options: unknown) => { write(encoder: unknown, streamId: number): Buffer } };
+  const { BatchRequest: DriverBatch } = load('cassandra-driver/lib/requests.js') as {
+    BatchRequest: new (queries: unknown, options: unknown) => { write(encoder: unknown, streamId: number): Buffer };
+  };
   const Encoder = load('cassandra-driver/lib/encoder.js') as new (version: number, options: object) => unknown;
   const type = (code: number) => ({ type: { code } });
   const { text, int, bigint } = cassandra.types.dataTypes;
   const long = (value: number) => cassandra.types.Long.fromNumber(value);
   const queries = [
-    { queryId: upsert.queryId, meta: { columns: [text, int, text, text, bigint].map(type) }, params: ['a', 1, 'é', null, long(1_700_000_000_000_001)] },
-    { queryId: remove.queryId, meta: { columns: [bigint, text, int].map(type) }, params: [long(1_700_000_000_000_002), 'a', 2] },
-    { queryId: upsert.queryId, meta: { columns: [text, int, text, text, bigint].map(type) }, params: ['b', -1, cassandra.types.unset, '', long(0)] },
+    {
+      queryId: upsert.queryId,
+      meta: { columns: [text, int, text, text, bigint].map(type) },
+      params: ['a', 1, 'é', null, long(1_700_000_000_000_001)],
+    },
+    {
+      queryId: remove.queryId,
+      meta: { columns: [bigint, text, int].map(type) },
+      params: [long(1_700_000_000_000_002), 'a', 2],
+    },
+    {
+      queryId: upsert.queryId,
+      meta: { columns: [text, int, text, text, bigint].map(type) },
+      params: ['b', -1, cassandra.types.unset, '', long(0)],
+    },
   ];
   const options = {
     getOrGenerateTimestamp: () => null,
@@ -66,7 +90,10 @@ test('the permit is asked right before the bytes leave', () => {
       throw new WeirError('FENCED', 'handed over');
     },
   };
-  assert.throws(() => request(ended).write({ protocolVersion: 4 }, 1), (error) => isWeirError(error, 'FENCED'));
+  assert.throws(
+    () => request(ended).write({ protocolVersion: 4 }, 1),
+    (error) => isWeirError(error, 'FENCED'),
+  );
 });
 
 test('a statement prepared again with other types is not sent', () => {

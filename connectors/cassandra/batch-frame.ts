@@ -94,7 +94,14 @@ export class BatchRequest {
   write(encoder: Encoder, streamId: number): Buffer {
     if (this.#changed) throw new BindTypesChanged();
     this.#permit.check();
-    const frame = encodeBatch(this.#table, this.#batch.rows, this.#upsert, this.#delete, this.#valueCounts, this.consistency);
+    const frame = encodeBatch(
+      this.#table,
+      this.#batch.rows,
+      this.#upsert,
+      this.#delete,
+      this.#valueCounts,
+      this.consistency,
+    );
     frame.writeUInt8(encoder.protocolVersion, 0);
     frame.writeInt16BE(streamId, 2);
     this.length = frame.byteLength - FRAME_HEADER_BYTES;
@@ -111,9 +118,13 @@ export function encodeBatch(
   valueCounts: { readonly upsert: number; readonly delete: number },
   consistency: number,
 ): Buffer {
-  const heads = [statementHead(upsert.queryId, valueCounts.upsert), statementHead(remove.queryId, valueCounts.delete)] as const;
+  const heads = [
+    statementHead(upsert.queryId, valueCounts.upsert),
+    statementHead(remove.queryId, valueCounts.delete),
+  ] as const;
   let size = FRAME_HEADER_BYTES + 3 + 3;
-  for (const row of rows) size += (table.deletes[row] === 1 ? heads[1] : heads[0]).byteLength + table.bodyEnd[row]! - table.bodyStart[row]!;
+  for (const row of rows)
+    size += (table.deletes[row] === 1 ? heads[1] : heads[0]).byteLength + table.bodyEnd[row]! - table.bodyStart[row]!;
   const frame = Buffer.allocUnsafe(size);
   frame.writeUInt32BE(0, 0);
   frame.writeUInt8(OPCODE_BATCH, 4);
@@ -159,7 +170,12 @@ interface RequestHandlerModule {
 }
 
 interface PrepareHandlerModule {
-  getPrepared?: (client: Client, loadBalancing: unknown, query: string, keyspace: string | undefined) => Promise<{ queryId: Buffer; meta: PreparedMeta }>;
+  getPrepared?: (
+    client: Client,
+    loadBalancing: unknown,
+    query: string,
+    keyspace: string | undefined,
+  ) => Promise<{ queryId: Buffer; meta: PreparedMeta }>;
 }
 
 interface ExecutionOptionsModule {
@@ -177,10 +193,12 @@ export function loadDriverInternals(): DriverInternals | undefined {
     const { send } = requestHandler;
     const { getPrepared } = prepareHandler;
     const create = DefaultExecutionOptions?.create;
-    if (version !== DRIVER_VERSION || send?.length !== 3 || getPrepared?.length !== 4 || create === undefined) return undefined;
+    if (version !== DRIVER_VERSION || send?.length !== 3 || getPrepared?.length !== 4 || create === undefined)
+      return undefined;
     return {
       prepare: async (client, cql) => {
-        const loadBalancing = (client as unknown as { options: { policies: { loadBalancing: unknown } } }).options.policies.loadBalancing;
+        const loadBalancing = (client as unknown as { options: { policies: { loadBalancing: unknown } } }).options
+          .policies.loadBalancing;
         const { queryId, meta } = await getPrepared.call(prepareHandler, client, loadBalancing, cql, undefined);
         return { cql, queryId, signature: signatureOf(meta) };
       },
@@ -212,7 +230,7 @@ export async function sendPlainBatch(
 function bodyValues(table: RowTable, row: number): unknown[] {
   const buffer = Buffer.from(table.bytes.buffer, table.bytes.byteOffset, table.bytes.byteLength);
   const values: unknown[] = [];
-  for (let at = table.bodyStart[row]!; at < table.bodyEnd[row]!; ) {
+  for (let at = table.bodyStart[row]!; at < table.bodyEnd[row]!;) {
     const length = buffer.readInt32BE(at);
     at += 4;
     if (length === VALUE_NULL) values.push(null);

@@ -50,7 +50,9 @@ describe('Cassandra beyond the contract', () => {
     client = new CassandraClient(await optionsOfNode());
     store = new CassandraTableStore(client);
     const dataCenter = await client.localDataCenter('SINK_UNAVAILABLE');
-    await store.query(`CREATE KEYSPACE ${keyspace} WITH replication = {'class': 'NetworkTopologyStrategy', '${dataCenter}': 1}`);
+    await store.query(
+      `CREATE KEYSPACE ${keyspace} WITH replication = {'class': 'NetworkTopologyStrategy', '${dataCenter}': 1}`,
+    );
   });
   after(async () => {
     await store?.query(`DROP KEYSPACE ${keyspace}`);
@@ -60,7 +62,9 @@ describe('Cassandra beyond the contract', () => {
   test('user-defined types are described, written and printed', async () => {
     await store.query(`CREATE TYPE ${keyspace}.point (x int, y int)`);
     await store.query(`CREATE TYPE ${keyspace}.place (name text, at frozen<point>)`);
-    await store.query(`CREATE TABLE ${keyspace}.udts (id int PRIMARY KEY, one frozen<place>, many list<frozen<point>>, odd duration, v vector<float, 2>)`);
+    await store.query(
+      `CREATE TABLE ${keyspace}.udts (id int PRIMARY KEY, one frozen<place>, many list<frozen<point>>, odd duration, v vector<float, 2>)`,
+    );
     const schema = await store.describe(keyspace, 'udts');
     assert.ok(schema);
     const types = new Map(schema.columns.map((column) => [column.name, column.type]));
@@ -68,7 +72,10 @@ describe('Cassandra beyond the contract', () => {
     const shape = shapeOf(schema, ['one', 'many']);
     const writer = await store.open(shape);
     const place = { name: 'home', at: { x: 1, y: null } };
-    await writer.write(buildRows(shape, [{ op: 'upsert', values: [1, place, [{ x: 1, y: 2 }]], timestamp: 1 }]), permit);
+    await writer.write(
+      buildRows(shape, [{ op: 'upsert', values: [1, place, [{ x: 1, y: 2 }]], timestamp: 1 }]),
+      permit,
+    );
     const result = await store.query(`SELECT one, many, odd FROM ${keyspace}.udts`);
     assert.deepEqual(result.rows, [[place, [{ x: 1, y: 2 }], null]]);
     assert.equal(result.columns[0]?.type, `${keyspace}.place`);
@@ -76,8 +83,20 @@ describe('Cassandra beyond the contract', () => {
 
   test('a counter is refused by name', async () => {
     await store.query(`CREATE TABLE ${keyspace}.hits (id int PRIMARY KEY, n counter)`);
-    const schema: TableSchema = { keyspace, table: 'hits', columns: [{ name: 'id', type: parseCqlType('int') }, { name: 'n', type: parseCqlType('bigint') }], partitionKey: ['id'], clusteringKey: [] };
-    await assert.rejects(store.open(shapeOf(schema)), (error) => isWeirError(error, 'SINK_SCHEMA') && /column n .*counter/.test(error.message));
+    const schema: TableSchema = {
+      keyspace,
+      table: 'hits',
+      columns: [
+        { name: 'id', type: parseCqlType('int') },
+        { name: 'n', type: parseCqlType('bigint') },
+      ],
+      partitionKey: ['id'],
+      clusteringKey: [],
+    };
+    await assert.rejects(
+      store.open(shapeOf(schema)),
+      (error) => isWeirError(error, 'SINK_SCHEMA') && /column n .*counter/.test(error.message),
+    );
   });
 
   test('statements go through, but not USE', async () => {
@@ -91,33 +110,69 @@ describe('Cassandra beyond the contract', () => {
   });
 
   test('a query reads over many pages', async () => {
-    const schema: TableSchema = { keyspace, table: 'pages', columns: [{ name: 'p', type: parseCqlType('int') }, { name: 'c', type: parseCqlType('int') }], partitionKey: ['p'], clusteringKey: ['c'] };
+    const schema: TableSchema = {
+      keyspace,
+      table: 'pages',
+      columns: [
+        { name: 'p', type: parseCqlType('int') },
+        { name: 'c', type: parseCqlType('int') },
+      ],
+      partitionKey: ['p'],
+      clusteringKey: ['c'],
+    };
     await store.create(schema);
     const shape = shapeOf(schema);
     const writer = await store.open(shape);
-    await writer.write(buildRows(shape, Array.from({ length: 12_000 }, (_, c) => ({ op: 'upsert' as const, values: [1, c], timestamp: 1 }))), permit);
+    await writer.write(
+      buildRows(
+        shape,
+        Array.from({ length: 12_000 }, (_, c) => ({ op: 'upsert' as const, values: [1, c], timestamp: 1 })),
+      ),
+      permit,
+    );
     assert.equal((await store.query(`SELECT c FROM ${keyspace}.pages`)).rows.length, 12_000);
   });
 
   test('what was written can be told by its timestamp', async () => {
-    const schema: TableSchema = { keyspace, table: 'times', columns: [{ name: 'id', type: parseCqlType('int') }, { name: 'v', type: parseCqlType('text') }], partitionKey: ['id'], clusteringKey: [] };
+    const schema: TableSchema = {
+      keyspace,
+      table: 'times',
+      columns: [
+        { name: 'id', type: parseCqlType('int') },
+        { name: 'v', type: parseCqlType('text') },
+      ],
+      partitionKey: ['id'],
+      clusteringKey: [],
+    };
     await store.create(schema);
     const shape = shapeOf(schema);
     const writer = await store.open(shape);
-    await writer.write(buildRows(shape, [{ op: 'upsert', values: [1, 'x'], timestamp: 1_700_000_000_123_457 }]), permit);
+    await writer.write(
+      buildRows(shape, [{ op: 'upsert', values: [1, 'x'], timestamp: 1_700_000_000_123_457 }]),
+      permit,
+    );
     assert.deepEqual((await store.query(`SELECT writetime(v) FROM ${keyspace}.times`)).rows, [[1_700_000_000_123_457]]);
   });
 
   test('a data center that is not there is a mistake of the settings', async () => {
     const wrong = new CassandraClient({ ...client.options, localDataCenter: 'nowhere' });
-    await assert.rejects(new CassandraTableStore(wrong).describe('a', 'b'), (error) => isWeirError(error) && /nowhere/.test(error.message));
+    await assert.rejects(
+      new CassandraTableStore(wrong).describe('a', 'b'),
+      (error) => isWeirError(error) && /nowhere/.test(error.message),
+    );
     await wrong.close();
   });
 });
 
 test('a node that is not there is named', async () => {
   const client = new CassandraClient({ contactPoints: ['127.0.0.1:1'], replicationFactor: 1 });
-  await assert.rejects(new CassandraMetaStore(client).listJobs(), (error) => isWeirError(error, 'STORE_UNAVAILABLE') && /127\.0\.0\.1:1 does not answer.*ECONNREFUSED/.test(error.message));
-  await assert.rejects(new CassandraTableStore(client).describe('a', 'b'), (error) => isWeirError(error, 'SINK_UNAVAILABLE'));
+  await assert.rejects(
+    new CassandraMetaStore(client).listJobs(),
+    (error) =>
+      isWeirError(error, 'STORE_UNAVAILABLE') && /127\.0\.0\.1:1 does not answer.*ECONNREFUSED/.test(error.message),
+  );
+  await assert.rejects(new CassandraTableStore(client).describe('a', 'b'), (error) =>
+    isWeirError(error, 'SINK_UNAVAILABLE'),
+  );
   await client.close();
 });

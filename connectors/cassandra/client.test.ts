@@ -13,7 +13,10 @@ test('options from the environment', (context) => {
   writeFileSync(ca, '-----BEGIN CERTIFICATE-----\n');
   assert.equal(cassandraOptionsFromEnv({}), undefined);
   assert.equal(cassandraOptionsFromEnv({ CASSANDRA_CONTACT_POINTS: ' , ' }), undefined);
-  assert.deepEqual(cassandraOptionsFromEnv({ CASSANDRA_CONTACT_POINTS: 'a, b:19042', CASSANDRA_USERNAME: '' }), { contactPoints: ['a', 'b:19042'], replicationFactor: 1 });
+  assert.deepEqual(cassandraOptionsFromEnv({ CASSANDRA_CONTACT_POINTS: 'a, b:19042', CASSANDRA_USERNAME: '' }), {
+    contactPoints: ['a', 'b:19042'],
+    replicationFactor: 1,
+  });
   const all = {
     CASSANDRA_CONTACT_POINTS: 'a',
     CASSANDRA_LOCAL_DC: 'dc2',
@@ -38,7 +41,11 @@ test('options from the environment', (context) => {
     ['CASSANDRA_TLS_CA', join(directory, 'absent.pem')],
     ['CASSANDRA_TLS_CA', join(directory, 'key.pem')],
   ] as const) {
-    assert.throws(() => cassandraOptionsFromEnv({ ...all, [name]: value }), (error) => isWeirError(error, 'CONFIG_INVALID') && error.message.includes(name), `${name}=${value}`);
+    assert.throws(
+      () => cassandraOptionsFromEnv({ ...all, [name]: value }),
+      (error) => isWeirError(error, 'CONFIG_INVALID') && error.message.includes(name),
+      `${name}=${value}`,
+    );
   }
 });
 

@@ -1,7 +1,15 @@
 /** The one Cassandra driver of a process, connected at first use, shared by metadata, tables and queries. */
 import { readFileSync } from 'node:fs';
 import cassandra from 'cassandra-driver';
-import type { Client, ExecutionOptions, Host, HostMap, policies as policyTypes, QueryOptions, types as driverTypes } from 'cassandra-driver';
+import type {
+  Client,
+  ExecutionOptions,
+  Host,
+  HostMap,
+  policies as policyTypes,
+  QueryOptions,
+  types as driverTypes,
+} from 'cassandra-driver';
 import { must } from '../../core/assert.ts';
 import { WeirError, messageOf, type ErrorCode } from '../../core/errors.ts';
 import { connectFailure } from './failures.ts';
@@ -38,17 +46,27 @@ export const CONTROL_PROFILE = 'control';
  *
  * Throws: CONFIG_INVALID.
  */
-export function cassandraOptionsFromEnv(env: Readonly<Record<string, string | undefined>>): CassandraOptions | undefined {
-  const contactPoints = (env['CASSANDRA_CONTACT_POINTS'] ?? '').split(',').flatMap((point) => (point.trim() === '' ? [] : [point.trim()]));
+export function cassandraOptionsFromEnv(
+  env: Readonly<Record<string, string | undefined>>,
+): CassandraOptions | undefined {
+  const contactPoints = (env['CASSANDRA_CONTACT_POINTS'] ?? '')
+    .split(',')
+    .flatMap((point) => (point.trim() === '' ? [] : [point.trim()]));
   if (contactPoints.length === 0) return undefined;
   const replicationFactor = Number(nonEmpty(env['WEIR_REPLICATION_FACTOR']) ?? '1');
   if (!Number.isInteger(replicationFactor) || replicationFactor < 1) {
-    throw new WeirError('CONFIG_INVALID', `WEIR_REPLICATION_FACTOR is "${env['WEIR_REPLICATION_FACTOR']}"; it must be a whole number from 1.`);
+    throw new WeirError(
+      'CONFIG_INVALID',
+      `WEIR_REPLICATION_FACTOR is "${env['WEIR_REPLICATION_FACTOR']}"; it must be a whole number from 1.`,
+    );
   }
   const username = nonEmpty(env['CASSANDRA_USERNAME']);
   const password = nonEmpty(env['CASSANDRA_PASSWORD']);
   if ((username === undefined) !== (password === undefined)) {
-    throw new WeirError('CONFIG_INVALID', 'CASSANDRA_USERNAME and CASSANDRA_PASSWORD must be set together; only one is.');
+    throw new WeirError(
+      'CONFIG_INVALID',
+      'CASSANDRA_USERNAME and CASSANDRA_PASSWORD must be set together; only one is.',
+    );
   }
   const localDataCenter = nonEmpty(env['CASSANDRA_LOCAL_DC']);
   const caFile = nonEmpty(env['CASSANDRA_TLS_CA']);
@@ -70,9 +88,14 @@ function readCa(file: string): string {
     const text = readFileSync(file, 'utf8');
     if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
   } catch (error) {
-    throw new WeirError('CONFIG_INVALID', `The file of CASSANDRA_TLS_CA cannot be read: ${messageOf(error)}.`, { cause: error });
+    throw new WeirError('CONFIG_INVALID', `The file of CASSANDRA_TLS_CA cannot be read: ${messageOf(error)}.`, {
+      cause: error,
+    });
   }
-  throw new WeirError('CONFIG_INVALID', `The file ${file} of CASSANDRA_TLS_CA holds no PEM certificate ("-----BEGIN CERTIFICATE-----").`);
+  throw new WeirError(
+    'CONFIG_INVALID',
+    `The file ${file} of CASSANDRA_TLS_CA holds no PEM certificate ("-----BEGIN CERTIFICATE-----").`,
+  );
 }
 
 /**
@@ -90,7 +113,9 @@ export class CassandraClient {
 
   /** For people: the contact points with their ports. */
   get addresses(): string {
-    return this.options.contactPoints.map((point) => (/:\d+$/.test(point) ? point : `${point}:${DEFAULT_PORT}`)).join(', ');
+    return this.options.contactPoints
+      .map((point) => (/:\d+$/.test(point) ? point : `${point}:${DEFAULT_PORT}`))
+      .join(', ');
   }
 
   /** The connected driver. Throws: `unavailable`, UNAUTHORIZED, CONFIG_INVALID. */
@@ -104,7 +129,12 @@ export class CassandraClient {
   }
 
   /** Rejects with the driver's own errors once connected. */
-  async execute(cql: string, params: readonly unknown[], options: QueryOptions, unavailable: ErrorCode): Promise<driverTypes.ResultSet> {
+  async execute(
+    cql: string,
+    params: readonly unknown[],
+    options: QueryOptions,
+    unavailable: ErrorCode,
+  ): Promise<driverTypes.ResultSet> {
     const driver = await this.driver(unavailable);
     return driver.execute(cql, [...params], { prepare: true, ...options });
   }
@@ -124,7 +154,11 @@ export class CassandraClient {
       return await mine;
     } catch (error) {
       if (this.#connection === mine) this.#connection = undefined;
-      const facts = { addresses: this.addresses, username: this.options.username ?? null, tls: this.options.tlsCa !== undefined };
+      const facts = {
+        addresses: this.addresses,
+        username: this.options.username ?? null,
+        tls: this.options.tlsCa !== undefined,
+      };
       throw connectFailure(error, facts, unavailable);
     }
   }
@@ -138,13 +172,15 @@ interface Connected {
 }
 
 /**
- * When all nodes were lost, the driver makes new host objects and forgets the old ones, which go on trying to connect
- * after its shutdown and keep the process alive; so they are shut down one by one.
+ * After nodes were lost, attempts to reconnect can outlive the driver's own shutdown and keep the process alive; shutting
+ * down every host it ever knew ends them.
  */
 async function disconnect({ driver, hosts }: Connected): Promise<void> {
   for (const host of driver.hosts.values()) hosts.add(host);
   await driver.shutdown();
-  await Promise.all([...hosts].map((host) => (host as Host & { shutdown?: (wait: boolean) => Promise<void> }).shutdown?.(false)));
+  // Not part of the driver's types.
+  const known = [...hosts] as unknown as readonly (Host & { shutdown(waitForPending: boolean): Promise<void> })[];
+  await Promise.all(known.map((host) => host.shutdown(false)));
 }
 
 async function connect(options: CassandraOptions): Promise<Connected> {
@@ -164,7 +200,12 @@ async function connect(options: CassandraOptions): Promise<Connected> {
       maxRequestsPerConnection: 2048,
       heartBeatInterval: HEARTBEAT_INTERVAL_MS,
     },
-    socketOptions: { connectTimeout: CONNECT_TIMEOUT_MS, readTimeout: REQUEST_TIMEOUT_MS, tcpNoDelay: true, keepAlive: true },
+    socketOptions: {
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      readTimeout: REQUEST_TIMEOUT_MS,
+      tcpNoDelay: true,
+      keepAlive: true,
+    },
     policies: {
       loadBalancing,
       retry,
@@ -187,7 +228,8 @@ async function connect(options: CassandraOptions): Promise<Connected> {
   try {
     await driver.connect();
     const hosts = new Set(driver.hosts.values());
-    for (const event of ['hostAdd', 'hostUp', 'hostDown', 'hostRemove']) driver.on(event, (host: Host) => hosts.add(host));
+    for (const event of ['hostAdd', 'hostUp', 'hostDown', 'hostRemove'])
+      driver.on(event, (host: Host) => hosts.add(host));
     return { driver, dataCenter: loadBalancing.dataCenter, hosts };
   } catch (error) {
     await driver.shutdown().catch(() => undefined);
@@ -222,7 +264,11 @@ class LocalDataCenterPolicy extends policies.loadBalancing.LoadBalancingPolicy {
     return this.#ready().getDistance(host);
   }
 
-  override newQueryPlan(keyspace: string, options: ExecutionOptions, callback: (error: Error, iterator: Iterator<Host>) => void): void {
+  override newQueryPlan(
+    keyspace: string,
+    options: ExecutionOptions,
+    callback: (error: Error, iterator: Iterator<Host>) => void,
+  ): void {
     this.#ready().newQueryPlan(keyspace, options, callback);
   }
 

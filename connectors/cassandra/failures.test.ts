@@ -7,7 +7,8 @@ const { errors, types } = cassandra;
 const codes = types.responseErrorCodes;
 const response = (code: number, message = 'words of the server') => new errors.ResponseError(code, message);
 const hosts = (inner: Record<string, unknown>) => new errors.NoHostAvailableError(inner);
-const socketClosed = (written: boolean) => Object.assign(new Error('Socket was closed'), { isSocketError: true, requestNotWritten: !written });
+const socketClosed = (written: boolean) =>
+  Object.assign(new Error('Socket was closed'), { isSocketError: true, requestNotWritten: !written });
 
 test('no answer is transient, and whether the request left is known', () => {
   const cases: readonly (readonly [unknown, boolean])[] = [
@@ -22,7 +23,10 @@ test('no answer is transient, and whether the request left is known', () => {
     [response(codes.serverError), true],
     [hosts({}), false],
     [hosts({ a: 'Host considered as DOWN' }), false],
-    [hosts({ a: Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED', syscall: 'connect' }) }), false],
+    [
+      hosts({ a: Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED', syscall: 'connect' }) }),
+      false,
+    ],
     [hosts({ a: 'Host considered as DOWN', b: new errors.OperationTimedOutError('timed out', 'b') }), true],
   ];
   for (const [error, sent] of cases) {
@@ -54,10 +58,20 @@ test('connections that fail have a sentence with the setting to look at', () => 
   const tls = Object.assign(new Error('self-signed certificate'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
   const cases: readonly (readonly [unknown, object, string, RegExp])[] = [
     [hosts({ a: new errors.AuthenticationError('bad') }), facts, 'UNAUTHORIZED', /"ada".*CASSANDRA_PASSWORD/],
-    [hosts({ a: new errors.AuthenticationError('none') }), { ...facts, username: null }, 'UNAUTHORIZED', /wants a user name/],
+    [
+      hosts({ a: new errors.AuthenticationError('none') }),
+      { ...facts, username: null },
+      'UNAUTHORIZED',
+      /wants a user name/,
+    ],
     [hosts({ a: tls }), facts, 'CONFIG_INVALID', /self-signed certificate.*CASSANDRA_TLS_CA/],
     [new errors.ArgumentError("localDataCenter was configured as 'x'"), facts, 'CONFIG_INVALID', /CASSANDRA_LOCAL_DC/],
-    [hosts({ a: socketClosed(true) }), { ...facts, tls: false }, 'STORE_UNAVAILABLE', /10\.0\.0\.1:9042 does not answer.*CASSANDRA_TLS_CA/],
+    [
+      hosts({ a: socketClosed(true) }),
+      { ...facts, tls: false },
+      'STORE_UNAVAILABLE',
+      /10\.0\.0\.1:9042 does not answer.*CASSANDRA_TLS_CA/,
+    ],
     [hosts({ a: socketClosed(true) }), facts, 'STORE_UNAVAILABLE', /CASSANDRA_CONTACT_POINTS is right\.$/],
   ];
   for (const [error, connection, code, message] of cases) {

@@ -25,7 +25,15 @@ export type Failure =
   | { readonly kind: 'foreign' };
 
 /** How strongly a failure of one host speaks for the whole: the first one present decides. */
-const precedence: readonly Failure['kind'][] = ['schemaChanged', 'tooLarge', 'credentials', 'forbidden', 'syntax', 'invalid', 'transient'];
+const precedence: readonly Failure['kind'][] = [
+  'schemaChanged',
+  'tooLarge',
+  'credentials',
+  'forbidden',
+  'syntax',
+  'invalid',
+  'transient',
+];
 
 export function classify(error: unknown): Failure {
   if (error instanceof errors.NoHostAvailableError) return classifyHosts(error);
@@ -35,9 +43,14 @@ export function classify(error: unknown): Failure {
   if (error instanceof errors.BusyConnectionError) return transient(false, true, error.message);
   if (error instanceof errors.DriverInternalError) {
     // The statement fell out of the driver's cache; preparing it again helps.
-    return error.message.startsWith('Unprepared response invalid') ? { kind: 'schemaChanged', message: error.message } : transient(true, false, error.message);
+    return error.message.startsWith('Unprepared response invalid')
+      ? { kind: 'schemaChanged', message: error.message }
+      : transient(true, false, error.message);
   }
-  const { requestNotWritten, syscall } = (error ?? {}) as { readonly requestNotWritten?: boolean; readonly syscall?: string };
+  const { requestNotWritten, syscall } = (error ?? {}) as {
+    readonly requestNotWritten?: boolean;
+    readonly syscall?: string;
+  };
   const written = requestNotWritten !== true && syscall !== 'connect';
   if (error instanceof errors.DriverError || isSocketError(error)) return transient(written, false, messageOf(error));
   return { kind: 'foreign' };
@@ -47,7 +60,8 @@ function classifyHosts(error: InstanceType<typeof errors.NoHostAvailableError>):
   const failures: Failure[] = [];
   for (const [host, inner] of Object.entries((error.innerErrors ?? {}) as Record<string, unknown>)) {
     // A host that was skipped or could not be connected to has a text or a system error instead of an answer.
-    const failure = inner === null || typeof inner === 'string' ? transient(false, false, inner ?? 'no connection') : classify(inner);
+    const failure =
+      inner === null || typeof inner === 'string' ? transient(false, false, inner ?? 'no connection') : classify(inner);
     failures.push(failure.kind === 'foreign' ? transient(false, false, messageOf(inner)) : withHost(failure, host));
   }
   for (const kind of precedence) {
@@ -56,13 +70,19 @@ function classifyHosts(error: InstanceType<typeof errors.NoHostAvailableError>):
     if (first === undefined) continue;
     if (first.kind !== 'transient') return first;
     const sent = failures.some((failure) => failure.kind === 'transient' && failure.sent);
-    return { ...first, sent, message: found.map((failure) => (failure.kind === 'transient' ? failure.message : '')).join('; ') };
+    return {
+      ...first,
+      sent,
+      message: found.map((failure) => (failure.kind === 'transient' ? failure.message : '')).join('; '),
+    };
   }
   return transient(false, false, 'no node is up');
 }
 
 function withHost(failure: Failure, host: string): Failure {
-  return failure.kind === 'transient' && !failure.message.includes(host) ? { ...failure, message: `${host}: ${failure.message}` } : failure;
+  return failure.kind === 'transient' && !failure.message.includes(host)
+    ? { ...failure, message: `${host}: ${failure.message}` }
+    : failure;
 }
 
 function classifyResponse(error: InstanceType<typeof errors.ResponseError>): Failure {
@@ -137,15 +157,28 @@ export function connectFailure(error: unknown, facts: ConnectionFacts, unavailab
   const at = `Cassandra at ${facts.addresses}`;
   const details = { cause: error };
   if (failure.kind === 'credentials') {
-    const who = facts.username === null ? 'wants a user name and password' : `refused the user "${facts.username}" or its password`;
+    const who =
+      facts.username === null
+        ? 'wants a user name and password'
+        : `refused the user "${facts.username}" or its password`;
     return new WeirError('UNAUTHORIZED', `${at} ${who}. Set CASSANDRA_USERNAME and CASSANDRA_PASSWORD.`, details);
   }
   if (tls !== undefined) {
-    const remedy = 'CASSANDRA_TLS_CA must name the certificate authority that signed the server certificate, and the server must listen with TLS';
-    return new WeirError('CONFIG_INVALID', `The TLS connection to ${at} was not made: ${messageOf(tls)}. ${remedy}.`, details);
+    const remedy =
+      'CASSANDRA_TLS_CA must name the certificate authority that signed the server certificate, and the server must listen with TLS';
+    return new WeirError(
+      'CONFIG_INVALID',
+      `The TLS connection to ${at} was not made: ${messageOf(tls)}. ${remedy}.`,
+      details,
+    );
   }
-  if (error instanceof errors.ArgumentError) return new WeirError('CONFIG_INVALID', `${at}: ${error.message}. Check CASSANDRA_LOCAL_DC.`, details);
+  if (error instanceof errors.ArgumentError)
+    return new WeirError('CONFIG_INVALID', `${at}: ${error.message}. Check CASSANDRA_LOCAL_DC.`, details);
   const hint = facts.tls ? '' : ' If it listens with TLS, set CASSANDRA_TLS_CA.';
   const reason = failure.kind === 'foreign' ? messageOf(error) : failure.message;
-  return new WeirError(unavailable, `${at} does not answer: ${reason}. Check that it runs and that CASSANDRA_CONTACT_POINTS is right.${hint}`, details);
+  return new WeirError(
+    unavailable,
+    `${at} does not answer: ${reason}. Check that it runs and that CASSANDRA_CONTACT_POINTS is right.${hint}`,
+    details,
+  );
 }

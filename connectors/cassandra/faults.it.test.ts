@@ -58,11 +58,21 @@ describe('Cassandra under faults', () => {
     await through.create(schema);
     return schema;
   };
-  const row = (id: number): TestRow => ({ op: 'upsert', values: [id, 'aaaa', 'bbbb'], timestamp: 1_700_000_000_000_000 + id });
-  const count = async (table: TableSchema): Promise<unknown> => (await store.query(`SELECT count(*) FROM faults.${table.table}`)).rows[0]?.[0];
+  const row = (id: number): TestRow => ({
+    op: 'upsert',
+    values: [id, 'aaaa', 'bbbb'],
+    timestamp: 1_700_000_000_000_000 + id,
+  });
+  const count = async (table: TableSchema): Promise<unknown> =>
+    (await store.query(`SELECT count(*) FROM faults.${table.table}`)).rows[0]?.[0];
 
   /** Writes blocks of 20 rows until told to stop; resolves with the number of rows acknowledged. */
-  const keepWriting = async (table: TableSchema, through: CassandraTableStore, until: () => boolean, seen: (blockedBy: string | null) => void = () => undefined): Promise<number> => {
+  const keepWriting = async (
+    table: TableSchema,
+    through: CassandraTableStore,
+    until: () => boolean,
+    seen: (blockedBy: string | null) => void = () => undefined,
+  ): Promise<number> => {
     const shape = shapeOf(table);
     const writer = await through.open(shape);
     const watch = setInterval(() => seen(writer.stats().blockedBy), 20);
@@ -84,7 +94,12 @@ describe('Cassandra under faults', () => {
     const table = await freshTable();
     let stop = false;
     const reasons = new Set<string | null>();
-    const writing = keepWriting(table, store, () => stop, (reason) => reasons.add(reason));
+    const writing = keepWriting(
+      table,
+      store,
+      () => stop,
+      (reason) => reasons.add(reason),
+    );
     await delay(500);
     await node.kill9();
     await delay(10_000);
@@ -94,7 +109,10 @@ describe('Cassandra under faults', () => {
     const written = await writing;
     assert.ok(written > 0);
     assert.equal(await count(table), written);
-    assert.ok([...reasons].some((reason) => reason?.includes(node.address)), [...reasons].join(' | '));
+    assert.ok(
+      [...reasons].some((reason) => reason?.includes(node.address)),
+      [...reasons].join(' | '),
+    );
   });
 
   test('a node that hangs: writes wait and none is lost', async () => {
@@ -133,7 +151,9 @@ describe('Cassandra under faults', () => {
     const meta = new CassandraMetaStore(client);
     node.pause();
     try {
-      await assert.rejects(meta.readOwnership(sampleJob('ambiguous', 1).name), (error) => isWeirError(error, 'STORE_UNAVAILABLE'));
+      await assert.rejects(meta.readOwnership(sampleJob('ambiguous', 1).name), (error) =>
+        isWeirError(error, 'STORE_UNAVAILABLE'),
+      );
     } finally {
       node.resume();
     }
@@ -168,7 +188,10 @@ describe('Cassandra under faults', () => {
     test(`a column dropped while rows are written is named (${label})`, async () => {
       const table = await freshTable();
       const writing = keepWriting(table, open(), () => false);
-      const ended = assert.rejects(writing, (error) => isWeirError(error, 'SINK_SCHEMA') && /no column dropped/.test(error.message));
+      const ended = assert.rejects(
+        writing,
+        (error) => isWeirError(error, 'SINK_SCHEMA') && /no column dropped/.test(error.message),
+      );
       await delay(300);
       await store.query(`ALTER TABLE faults.${table.table} DROP dropped`);
       await ended;
@@ -177,7 +200,10 @@ describe('Cassandra under faults', () => {
     test(`a table dropped while rows are written is named (${label})`, async () => {
       const table = await freshTable();
       const writing = keepWriting(table, open(), () => false);
-      const ended = assert.rejects(writing, (error) => isWeirError(error, 'SINK_SCHEMA') && error.message.includes(`faults.${table.table}`));
+      const ended = assert.rejects(
+        writing,
+        (error) => isWeirError(error, 'SINK_SCHEMA') && error.message.includes(`faults.${table.table}`),
+      );
       await delay(300);
       await store.query(`DROP TABLE faults.${table.table}`);
       await ended;
@@ -198,10 +224,20 @@ describe('Cassandra under faults', () => {
     test(`a batch larger than the server takes is halved (${label})`, async () => {
       const table = await freshTable();
       const shape = shapeOf(table);
-      const parts = { client, window: new SendWindow(), internals: fastBatches ? loadDriverInternals() : undefined, batchBytesMax: 64 * 1024 * 1024, verify: async () => undefined };
+      const parts = {
+        client,
+        window: new SendWindow(),
+        internals: fastBatches ? loadDriverInternals() : undefined,
+        batchBytesMax: 64 * 1024 * 1024,
+        verify: async () => undefined,
+      };
       const writer = new CassandraTableWriter(shape, parts);
       const large = 'x'.repeat(150_000);
-      const rows = Array.from({ length: 60 }, (_, id): TestRow => ({ op: 'upsert', values: [id, large, null], timestamp: 1 }));
+      const rows = Array.from({ length: 60 }, (_, id): TestRow => ({
+        op: 'upsert',
+        values: [id, large, null],
+        timestamp: 1,
+      }));
       await writer.write(buildRows(shape, rows), permit);
       assert.ok(writer.stats().retries > 0);
       assert.equal(await count(table), 60);
@@ -215,7 +251,10 @@ describe('Cassandra under faults', () => {
     await writer.write(buildRows(shape, [row(1)]), permit);
     await store.query(`DROP TABLE faults.${table.table}`);
     await store.query(`CREATE TABLE faults.${table.table} (id int PRIMARY KEY, kept text, dropped int)`);
-    await assert.rejects(writer.write(buildRows(shape, [row(2)]), permit), (error) => isWeirError(error, 'SINK_SCHEMA') && /dropped .*int, not text/.test(error.message));
+    await assert.rejects(
+      writer.write(buildRows(shape, [row(2)]), permit),
+      (error) => isWeirError(error, 'SINK_SCHEMA') && /dropped .*int, not text/.test(error.message),
+    );
     assert.equal(await count(table), 0);
   });
 
@@ -224,7 +263,10 @@ describe('Cassandra under faults', () => {
     const shape = shapeOf(table);
     const writer = await store.open(shape);
     const rows: TestRow[] = [{ op: 'upsert', values: [null, 'x', 'y'], timestamp: 1 }];
-    await assert.rejects(writer.write(buildRows(shape, rows), permit), (error) => isWeirError(error, 'SINK_REFUSED') && /null value.*id/i.test(error.message));
+    await assert.rejects(
+      writer.write(buildRows(shape, rows), permit),
+      (error) => isWeirError(error, 'SINK_REFUSED') && /null value.*id/i.test(error.message),
+    );
     await writer.write(buildRows(shape, [row(5)]), permit);
     assert.equal(await count(table), 1);
   });

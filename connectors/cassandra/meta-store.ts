@@ -9,7 +9,14 @@ import { assert } from '../../core/assert.ts';
 import { WeirError } from '../../core/errors.ts';
 import { offset, partition, timestampUs, topicId, jobName, type JobName, type Run } from '../../core/ids.ts';
 import type { LaneCounters } from '../../core/lane/position.ts';
-import { META_FORMAT_VERSION, type CasOutcome, type JobRow, type LaneKey, type LaneRow, type MetaStore } from '../../core/meta.ts';
+import {
+  META_FORMAT_VERSION,
+  type CasOutcome,
+  type JobRow,
+  type LaneKey,
+  type LaneRow,
+  type MetaStore,
+} from '../../core/meta.ts';
 import { identifierPattern } from '../../core/table/schema.ts';
 import { CONTROL_PROFILE, type CassandraClient } from './client.ts';
 import { classify } from './failures.ts';
@@ -38,7 +45,8 @@ export class CassandraMetaStore implements MetaStore {
   constructor(client: CassandraClient, options: CassandraMetaStoreOptions = {}) {
     this.#client = client;
     this.#keyspace = options.keyspace ?? 'weir';
-    if (!identifierPattern.test(this.#keyspace)) throw new WeirError('CONFIG_INVALID', `"${this.#keyspace}" cannot be the name of a keyspace.`);
+    if (!identifierPattern.test(this.#keyspace))
+      throw new WeirError('CONFIG_INVALID', `"${this.#keyspace}" cannot be the name of a keyspace.`);
   }
 
   async prepare(): Promise<void> {
@@ -70,28 +78,48 @@ export class CassandraMetaStore implements MetaStore {
 
   casJob(expectedVer: number, next: JobRow): Promise<CasOutcome<JobRow>> {
     assert(next.ver === expectedVer + 1, () => `version ${next.ver} cannot follow ${expectedVer}`);
-    assert(next.formatVersion === META_FORMAT_VERSION, () => `job rows of format ${next.formatVersion} are not written here`);
+    assert(
+      next.formatVersion === META_FORMAT_VERSION,
+      () => `job rows of format ${next.formatVersion} are not written here`,
+    );
     const values = [next.formatVersion, next.ver, next.nonce, JSON.stringify(next)];
     const table = `${this.#keyspace}.job`;
     return expectedVer === 0
-      ? this.#cas(next.name, next.nonce, `INSERT INTO ${table} (name, format, ver, nonce, body) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS`, [next.name, ...values])
-      : this.#cas(next.name, next.nonce, `UPDATE ${table} SET format = ?, ver = ?, nonce = ?, body = ? WHERE name = ? IF ver = ?`, [
-          ...values,
+      ? this.#cas(
           next.name,
-          expectedVer,
-        ]);
+          next.nonce,
+          `INSERT INTO ${table} (name, format, ver, nonce, body) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS`,
+          [next.name, ...values],
+        )
+      : this.#cas(
+          next.name,
+          next.nonce,
+          `UPDATE ${table} SET format = ?, ver = ?, nonce = ?, body = ? WHERE name = ? IF ver = ?`,
+          [...values, next.name, expectedVer],
+        );
   }
 
   deleteJob(name: JobName, expectedVer: number): Promise<CasOutcome<JobRow>> {
-    return this.#cas(name, undefined, `DELETE FROM ${this.#keyspace}.job WHERE name = ? IF ver = ?`, [name, expectedVer]);
+    return this.#cas(name, undefined, `DELETE FROM ${this.#keyspace}.job WHERE name = ? IF ver = ?`, [
+      name,
+      expectedVer,
+    ]);
   }
 
   async putDefinition(hash: string, text: string): Promise<void> {
-    await this.#run(`INSERT INTO ${this.#keyspace}.definition (hash, format, body) VALUES (?, ?, ?)`, [hash, META_FORMAT_VERSION, text], plainRead);
+    await this.#run(
+      `INSERT INTO ${this.#keyspace}.definition (hash, format, body) VALUES (?, ?, ?)`,
+      [hash, META_FORMAT_VERSION, text],
+      plainRead,
+    );
   }
 
   async getDefinition(hash: string): Promise<string | undefined> {
-    const [row] = await this.#rows(`SELECT format, body FROM ${this.#keyspace}.definition WHERE hash = ?`, [hash], plainRead);
+    const [row] = await this.#rows(
+      `SELECT format, body FROM ${this.#keyspace}.definition WHERE hash = ?`,
+      [hash],
+      plainRead,
+    );
     if (row === undefined) return undefined;
     checkFormat(row, `definition ${hash}`);
     return String(row['body']);
@@ -114,7 +142,18 @@ export class CassandraMetaStore implements MetaStore {
     const cql =
       `INSERT INTO ${this.#keyspace}.lane (job, run, source, topic_id, partition, format, next_offset, bound, counters) ` +
       'VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?';
-    const params = [row.job, row.run, row.source, row.topicId, row.partition, META_FORMAT_VERSION, nextOffset, bound, JSON.stringify(counters), nextOffset];
+    const params = [
+      row.job,
+      row.run,
+      row.source,
+      row.topicId,
+      row.partition,
+      META_FORMAT_VERSION,
+      nextOffset,
+      bound,
+      JSON.stringify(counters),
+      nextOffset,
+    ];
     await this.#run(cql, params, lane);
   }
 
@@ -128,7 +167,12 @@ export class CassandraMetaStore implements MetaStore {
   }
 
   /** `nonce`: whose change it is, where a row tells. */
-  async #cas(name: JobName, nonce: string | undefined, cql: string, params: readonly unknown[]): Promise<CasOutcome<JobRow>> {
+  async #cas(
+    name: JobName,
+    nonce: string | undefined,
+    cql: string,
+    params: readonly unknown[],
+  ): Promise<CasOutcome<JobRow>> {
     const driver = await this.#client.driver('STORE_UNAVAILABLE');
     let result: driverTypes.ResultSet;
     try {
@@ -176,9 +220,13 @@ export class CassandraMetaStore implements MetaStore {
         return error;
       case 'credentials':
       case 'forbidden':
-        return new WeirError('UNAUTHORIZED', `The metadata in ${at} may not be read or written: ${failure.message}.`, { cause: error });
+        return new WeirError('UNAUTHORIZED', `The metadata in ${at} may not be read or written: ${failure.message}.`, {
+          cause: error,
+        });
       default:
-        return new WeirError('STORE_UNAVAILABLE', `The metadata in ${at} cannot be reached: ${failure.message}.`, { cause: error });
+        return new WeirError('STORE_UNAVAILABLE', `The metadata in ${at} cannot be reached: ${failure.message}.`, {
+          cause: error,
+        });
     }
   }
 }
@@ -186,7 +234,10 @@ export class CassandraMetaStore implements MetaStore {
 function checkFormat(row: driverTypes.Row, what: string): void {
   const format = Number(row['format']);
   if (format === META_FORMAT_VERSION) return;
-  throw new WeirError('VERSION_MISMATCH', `The row of ${what} has format ${format}; this version of Weir reads format ${META_FORMAT_VERSION}.`);
+  throw new WeirError(
+    'VERSION_MISMATCH',
+    `The row of ${what} has format ${format}; this version of Weir reads format ${META_FORMAT_VERSION}.`,
+  );
 }
 
 function laneRow(job: JobName, run: Run, row: driverTypes.Row): LaneRow {

@@ -45,15 +45,24 @@ scalars.set(dataTypes.varchar, 'text');
 /** Turns the driver's objects back into the bytes they came from. */
 const { Encoder } = cassandra as unknown as {
   // Exported by the driver, missing in its types.
-  readonly Encoder: new (version: number, options: object) => { encode(value: unknown, type: DriverType): Buffer | null };
+  readonly Encoder: new (
+    version: number,
+    options: object,
+  ) => { encode(value: unknown, type: DriverType): Buffer | null };
 };
 const encoder = new Encoder(4, { encoding: { map: Map, set: Set } });
 
 export function printRows(result: driverTypes.ResultSet): QueryResult {
-  const columns = (result.columns ?? []).map((column) => ({ name: column.name, type: column.type as DriverType, cql: cqlType(column.type as DriverType) }));
+  const columns = (result.columns ?? []).map((column) => ({
+    name: column.name,
+    type: column.type as DriverType,
+    cql: cqlType(column.type as DriverType),
+  }));
   return {
     columns: columns.map((column) => ({ name: column.name, type: formatCqlType(column.cql) })),
-    rows: (result.rows ?? []).map((row) => columns.map((column) => printValue(column.cql, column.type, row[column.name]))),
+    rows: (result.rows ?? []).map((row) =>
+      columns.map((column) => printValue(column.cql, column.type, row[column.name])),
+    ),
   };
 }
 
@@ -63,24 +72,36 @@ function printValue(cql: CqlType, type: DriverType, value: unknown): unknown {
   switch (cql.kind) {
     case 'list':
     case 'set':
-      return Array.from(value as Iterable<unknown>, (element) => printValue(cql.element, type.info as DriverType, element));
+      return Array.from(value as Iterable<unknown>, (element) =>
+        printValue(cql.element, type.info as DriverType, element),
+      );
     case 'map': {
       const [keyType, valueType] = type.info as readonly [DriverType, DriverType];
       return Object.fromEntries(
         Array.from(value as Map<unknown, unknown>, ([key, item]) => {
           const printed = printValue(cql.key, keyType, key);
-          return [typeof printed === 'string' ? printed : JSON.stringify(printed), printValue(cql.value, valueType, item)];
+          return [
+            typeof printed === 'string' ? printed : JSON.stringify(printed),
+            printValue(cql.value, valueType, item),
+          ];
         }),
       );
     }
     case 'tuple': {
       const elements = (value as driverTypes.Tuple).values() as readonly unknown[];
-      return cql.elements.map((element, index) => printValue(element, (type.info as readonly DriverType[])[index]!, elements[index]));
+      return cql.elements.map((element, index) =>
+        printValue(element, (type.info as readonly DriverType[])[index]!, elements[index]),
+      );
     }
     case 'udt': {
       const fields = new Map(Object.entries(value));
       const types = (type.info as DriverUdt).fields;
-      return Object.fromEntries(cql.fields.map((field, index) => [field.name, printValue(field.type, types[index]!.type, fields.get(field.name))]));
+      return Object.fromEntries(
+        cql.fields.map((field, index) => [
+          field.name,
+          printValue(field.type, types[index]!.type, fields.get(field.name)),
+        ]),
+      );
     }
     case 'custom':
       return String(value);
@@ -95,7 +116,11 @@ function cqlType(type: DriverType): CqlType {
   switch (type.code) {
     case dataTypes.list:
     case dataTypes.set:
-      return { kind: type.code === dataTypes.list ? 'list' : 'set', element: cqlType(type.info as DriverType), frozen: false };
+      return {
+        kind: type.code === dataTypes.list ? 'list' : 'set',
+        element: cqlType(type.info as DriverType),
+        frozen: false,
+      };
     case dataTypes.map: {
       const [key, value] = type.info as readonly [DriverType, DriverType];
       return { kind: 'map', key: cqlType(key), value: cqlType(value), frozen: false };

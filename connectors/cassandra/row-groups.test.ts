@@ -10,14 +10,21 @@ import { groupRows, readRows, routingKey } from './row-groups.ts';
 const schema: TableSchema = {
   keyspace: 'ks',
   table: 't',
-  columns: Object.entries({ p: 'text', c: 'int', v: 'text' }).map(([name, type]) => ({ name, type: parseCqlType(type) })),
+  columns: Object.entries({ p: 'text', c: 'int', v: 'text' }).map(([name, type]) => ({
+    name,
+    type: parseCqlType(type),
+  })),
   partitionKey: ['p'],
   clusteringKey: ['c'],
 };
 const shape = shapeOf(schema);
 const limits = { rowsMax: 5, bytesMax: 400, partitionRowsMax: 12, partitionBytesMax: 2000 };
 const rows = fc.array(
-  fc.record({ p: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'), v: fc.string({ maxLength: 120 }), remove: fc.boolean() }),
+  fc.record({
+    p: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'),
+    v: fc.string({ maxLength: 120 }),
+    remove: fc.boolean(),
+  }),
   { maxLength: 120 },
 );
 
@@ -26,12 +33,19 @@ test('every row is in exactly one batch, batches keep their limits, nodes and pa
     fc.property(rows, fc.boolean(), (list, oneNode) => {
       const block = buildRows(
         shape,
-        list.map((item, index): TestRow => (item.remove ? { op: 'delete', values: [item.p, index], timestamp: 1 } : { op: 'upsert', values: [item.p, index, item.v], timestamp: 1 })),
+        list.map((item, index): TestRow =>
+          item.remove
+            ? { op: 'delete', values: [item.p, index], timestamp: 1 }
+            : { op: 'upsert', values: [item.p, index, item.v], timestamp: 1 },
+        ),
       );
       const table = readRows(block);
       const nodes = (row: number): string => (list[row]!.p < 'd' ? 'n1' : 'n2');
       const batches = groupRows(table, shape, limits, oneNode ? null : nodes);
-      assert.deepEqual(batches.flatMap((batch) => batch.rows).sort((x, y) => x - y), list.map((_, index) => index));
+      assert.deepEqual(
+        batches.flatMap((batch) => batch.rows).sort((x, y) => x - y),
+        list.map((_, index) => index),
+      );
       for (const batch of batches) {
         const partitions = new Set(batch.rows.map((row) => list[row]!.p));
         const rowsMax = batch.onePartition ? limits.partitionRowsMax : limits.rowsMax;
@@ -46,9 +60,19 @@ test('every row is in exactly one batch, batches keep their limits, nodes and pa
 });
 
 test('a partition with many rows is not torn over mixed batches', () => {
-  const block = buildRows(shape, Array.from({ length: 20 }, (_, c) => ({ op: 'upsert' as const, values: [c % 2 === 0 ? 'big' : `p${c}`, c, 'v'], timestamp: 1 })));
+  const block = buildRows(
+    shape,
+    Array.from({ length: 20 }, (_, c) => ({
+      op: 'upsert' as const,
+      values: [c % 2 === 0 ? 'big' : `p${c}`, c, 'v'],
+      timestamp: 1,
+    })),
+  );
   const batches = groupRows(readRows(block), shape, limits, null);
-  assert.deepEqual(batches.filter((batch) => batch.onePartition).map((batch) => batch.rows), [[0, 2, 4, 6, 8, 10, 12, 14, 16, 18]]);
+  assert.deepEqual(
+    batches.filter((batch) => batch.onePartition).map((batch) => batch.rows),
+    [[0, 2, 4, 6, 8, 10, 12, 14, 16, 18]],
+  );
 });
 
 test('routing keys are what the partitioner hashes', () => {
@@ -66,7 +90,10 @@ test('rows without a safe timestamp, or torn ones, are not sent', () => {
   };
   readRows({ bytes: changed(-1, 9), rowCount: 1 });
   for (const bytes of [changed(-8, 0x80), changed(-8, 0x01), changed(-9, 7), block.bytes.subarray(0, -1)]) {
-    assert.throws(() => readRows({ bytes, rowCount: 1 }), (error) => error instanceof InvariantError || error instanceof RangeError);
+    assert.throws(
+      () => readRows({ bytes, rowCount: 1 }),
+      (error) => error instanceof InvariantError || error instanceof RangeError,
+    );
   }
   assert.throws(() => readRows({ bytes: block.bytes, rowCount: 0 }), InvariantError);
 });

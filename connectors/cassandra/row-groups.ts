@@ -48,7 +48,10 @@ export function readRows(block: RowBlock): RowTable {
   for (let row = 0; row < rowCount; row++) {
     const start = at + ROW_HEADER_BYTES;
     const end = start + view.getUint32(at);
-    assert(end <= bytes.byteLength && end - start >= 12, () => `row ${row} of ${rowCount} ends at ${end} of ${bytes.byteLength} bytes`);
+    assert(
+      end <= bytes.byteLength && end - start >= 12,
+      () => `row ${row} of ${rowCount} ends at ${end} of ${bytes.byteLength} bytes`,
+    );
     // An i64 whose upper half is in [0, 2^21) is a safe integer from 0 on. A timestamp without value would become the
     // server's clock.
     const high = view.getInt32(end - 8);
@@ -65,7 +68,12 @@ export function readRows(block: RowBlock): RowTable {
 /**
  * Groups all rows. `nodesOf` names the set of nodes that hold a row's partition; null = every node holds every row.
  */
-export function groupRows(table: RowTable, shape: RowShape, limits: BatchLimits, nodesOf: ((row: number) => string) | null): RowBatch[] {
+export function groupRows(
+  table: RowTable,
+  shape: RowShape,
+  limits: BatchLimits,
+  nodesOf: ((row: number) => string) | null,
+): RowBatch[] {
   const batches: RowBatch[] = [];
   const mixed = new Map<string, Builder>();
   const builderOf = (row: number): Builder => {
@@ -113,14 +121,19 @@ class Builder {
 
   add(row: number): void {
     const bytes = this.#table.bodyEnd[row]! - this.#table.bodyStart[row]! + STATEMENT_BYTES;
-    if (this.#rows.length > 0 && (this.#rows.length >= this.#rowsMax || this.#bytes + bytes > this.#bytesMax)) this.flush();
+    if (this.#rows.length > 0 && (this.#rows.length >= this.#rowsMax || this.#bytes + bytes > this.#bytesMax))
+      this.flush();
     this.#rows.push(row);
     this.#bytes += bytes;
   }
 
   flush(): void {
     if (this.#rows.length === 0) return;
-    this.#batches.push({ rows: this.#rows, bytes: this.#bytes, onePartition: this.onePartition || this.#rows.length === 1 });
+    this.#batches.push({
+      rows: this.#rows,
+      bytes: this.#bytes,
+      onePartition: this.onePartition || this.#rows.length === 1,
+    });
     this.#rows = [];
     this.#bytes = 0;
   }

@@ -19,24 +19,24 @@ test('a few at first, then first come, first served', async () => {
 test('quick answers widen it, push-back halves it down to one', () => {
   const window = new SendWindow();
   for (let round = 0; round < 100; round++) {
-    window.acquire(1);
+    void window.acquire(1);
     window.release(1, answered(1));
   }
   const wide = window.limit;
   assert.ok(wide > 8);
-  window.acquire(1);
+  void window.acquire(1);
   window.release(1, answered(50));
   assert.equal(window.limit, wide, 'slow answers do not widen it');
-  window.acquire(1);
+  void window.acquire(1);
   window.release(1, { kind: 'pushedBack' });
   assert.equal(window.limit, wide / 2);
   for (let round = 0; round < 20; round++) {
-    window.acquire(1);
+    void window.acquire(1);
     window.release(1, { kind: 'pushedBack' });
   }
   assert.equal(window.limit, 1);
   for (let round = 0; round < 20; round++) {
-    window.acquire(1);
+    void window.acquire(1);
     window.release(1, answered(1000));
   }
   assert.ok(window.limit >= 4, 'it comes back to where it starts even when answers are slow');

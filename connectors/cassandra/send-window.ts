@@ -11,7 +11,10 @@ const BUSY_FACTOR = 4;
 /** The quickest answer is forgotten slowly, by this factor per answer. */
 const FORGET = 1.002;
 
-export type SendResult = { readonly kind: 'answered'; readonly ms: number } | { readonly kind: 'pushedBack' } | { readonly kind: 'other' };
+export type SendResult =
+  | { readonly kind: 'answered'; readonly ms: number }
+  | { readonly kind: 'pushedBack' }
+  | { readonly kind: 'other' };
 
 export class SendWindow {
   readonly #bytesMax: number;
@@ -49,7 +52,8 @@ export class SendWindow {
     if (result.kind === 'pushedBack') this.#limit = Math.max(1, this.#limit / 2);
     if (result.kind === 'answered') {
       this.#quickestMs = Math.min(result.ms, this.#quickestMs * FORGET);
-      if (result.ms <= this.#quickestMs * BUSY_FACTOR || this.#limit < START) this.#limit = Math.min(LIMIT_MAX, this.#limit + 1 / this.#limit);
+      if (result.ms <= this.#quickestMs * BUSY_FACTOR || this.#limit < START)
+        this.#limit = Math.min(LIMIT_MAX, this.#limit + 1 / this.#limit);
     }
     for (let next = this.#waiting[0]; next !== undefined && this.#fits(next.bytes); next = this.#waiting[0]) {
       this.#waiting.shift();

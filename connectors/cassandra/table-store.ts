@@ -7,7 +7,13 @@ import type { QueryResult, TableStore, TableWriter } from '../../core/ports.ts';
 import type { RowShape } from '../../core/row-block.ts';
 import { parseCqlType, type UdtResolver } from '../../core/table/cql-type.ts';
 import { createTableCql, misfits, wantedBy, type WantedTable } from '../../core/table/fit.ts';
-import { identifierPattern, quoteIdentifier, type CqlType, type TableColumn, type TableSchema } from '../../core/table/schema.ts';
+import {
+  identifierPattern,
+  quoteIdentifier,
+  type CqlType,
+  type TableColumn,
+  type TableSchema,
+} from '../../core/table/schema.ts';
 import { loadDriverInternals, type DriverInternals } from './batch-frame.ts';
 import type { CassandraClient } from './client.ts';
 import { classify } from './failures.ts';
@@ -50,9 +56,17 @@ export class CassandraTableStore implements TableStore {
   async describe(keyspace: string, table: string): Promise<TableSchema | undefined> {
     const where = [keyspace, table];
     const [tables, columns, types] = await Promise.all([
-      this.#read('SELECT default_time_to_live FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?', where),
-      this.#read('SELECT column_name, type, kind, position, clustering_order FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ?', where),
-      this.#read('SELECT type_name, field_names, field_types FROM system_schema.types WHERE keyspace_name = ?', [keyspace]),
+      this.#read(
+        'SELECT default_time_to_live FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?',
+        where,
+      ),
+      this.#read(
+        'SELECT column_name, type, kind, position, clustering_order FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ?',
+        where,
+      ),
+      this.#read('SELECT type_name, field_names, field_types FROM system_schema.types WHERE keyspace_name = ?', [
+        keyspace,
+      ]),
     ]);
     const [found] = tables;
     if (found === undefined) return undefined;
@@ -61,7 +75,11 @@ export class CassandraTableStore implements TableStore {
 
   async create(schema: TableSchema): Promise<void> {
     for (const name of [schema.keyspace, schema.table, ...schema.columns.map((column) => column.name)]) {
-      if (!identifierPattern.test(name)) throw new WeirError('SINK_SCHEMA', `"${name}" cannot be a name in Cassandra: it must match ${identifierPattern.source}.`);
+      if (!identifierPattern.test(name))
+        throw new WeirError(
+          'SINK_SCHEMA',
+          `"${name}" cannot be a name in Cassandra: it must match ${identifierPattern.source}.`,
+        );
     }
     const existing = await this.describe(schema.keyspace, schema.table);
     if (existing === undefined) {
@@ -72,22 +90,32 @@ export class CassandraTableStore implements TableStore {
   }
 
   async open(shape: RowShape): Promise<TableWriter> {
-    const verify = async (): Promise<void> => checkFits(wantedBy(shape), await this.describe(shape.keyspace, shape.table));
+    const verify = async (): Promise<void> =>
+      checkFits(wantedBy(shape), await this.describe(shape.keyspace, shape.table));
     await verify();
     this.#batchBytesMax ??= this.#readBatchLimit();
     const batchBytesMax = await this.#batchBytesMax;
-    return new CassandraTableWriter(shape, { client: this.#client, window: this.#window, internals: this.#internals, batchBytesMax, verify });
+    return new CassandraTableWriter(shape, {
+      client: this.#client,
+      window: this.#window,
+      internals: this.#internals,
+      batchBytesMax,
+      verify,
+    });
   }
 
   async query(cql: string): Promise<QueryResult> {
     const driver = await this.#client.driver('SINK_UNAVAILABLE');
     if (/^\s*use\b/i.test(withoutComments(cql))) {
-      throw new WeirError('UNSUPPORTED', 'USE would change the keyspace for everybody on this connection. Write the keyspace before the table: ks.table.');
+      throw new WeirError(
+        'UNSUPPORTED',
+        'USE would change the keyspace for everybody on this connection. Write the keyspace before the table: ks.table.',
+      );
     }
     const options: QueryOptions = { prepare: false, consistency: consistencies.localQuorum, fetchSize: 5000 };
     let columns: QueryResult['columns'] = [];
     const rows: (readonly unknown[])[] = [];
-    for (let page: string | undefined; ; ) {
+    for (let page: string | undefined; ;) {
       let result: driverTypes.ResultSet;
       try {
         result = await driver.execute(cql, [], page === undefined ? options : { ...options, pageState: page });
@@ -100,7 +128,10 @@ export class CassandraTableStore implements TableStore {
       page = result.pageState ?? undefined;
       if (page === undefined) return { columns, rows };
       if (rows.length >= QUERY_ROWS_MAX) {
-        throw new WeirError('UNSUPPORTED', `The answer has more than ${QUERY_ROWS_MAX} rows. Add a LIMIT or a WHERE, or count with SELECT count(*).`);
+        throw new WeirError(
+          'UNSUPPORTED',
+          `The answer has more than ${QUERY_ROWS_MAX} rows. Add a LIMIT or a WHERE, or count with SELECT count(*).`,
+        );
       }
     }
   }
@@ -108,7 +139,9 @@ export class CassandraTableStore implements TableStore {
   async close(): Promise<void> {}
 
   async #createKeyspace(keyspace: string): Promise<void> {
-    const [there] = await this.#read('SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?', [keyspace]);
+    const [there] = await this.#read('SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?', [
+      keyspace,
+    ]);
     if (there !== undefined) return;
     const dataCenter = await this.#client.localDataCenter('SINK_UNAVAILABLE');
     const factor = this.#client.options.replicationFactor;
@@ -131,7 +164,11 @@ export class CassandraTableStore implements TableStore {
     } catch (error) {
       throw this.#queryFailed(error, cql);
     }
-    if (!agreed) throw new WeirError('SINK_UNAVAILABLE', `The nodes of Cassandra at ${this.#client.addresses} do not agree on the schema after: ${cql}`);
+    if (!agreed)
+      throw new WeirError(
+        'SINK_UNAVAILABLE',
+        `The nodes of Cassandra at ${this.#client.addresses} do not agree on the schema after: ${cql}`,
+      );
   }
 
   async #read(cql: string, params: readonly string[]): Promise<driverTypes.Row[]> {
@@ -145,7 +182,9 @@ export class CassandraTableStore implements TableStore {
   /** Bytes; from the server where it tells (Cassandra 4.0 and newer). */
   async #readBatchLimit(): Promise<number> {
     try {
-      const [row] = await this.#read('SELECT value FROM system_views.settings WHERE name = ?', ['batch_size_fail_threshold']);
+      const [row] = await this.#read('SELECT value FROM system_views.settings WHERE name = ?', [
+        'batch_size_fail_threshold',
+      ]);
       return parseBytes(row === undefined ? null : String(row['value'])) ?? BATCH_BYTES_MAX_DEFAULT;
     } catch (error) {
       if (isWeirError(error, 'SINK_UNAVAILABLE')) throw error;
@@ -161,14 +200,22 @@ export class CassandraTableStore implements TableStore {
       case 'foreign':
         return error;
       case 'transient':
-        return new WeirError('SINK_UNAVAILABLE', `Cassandra at ${this.#client.addresses} did not answer: ${failure.message}.`, details);
+        return new WeirError(
+          'SINK_UNAVAILABLE',
+          `Cassandra at ${this.#client.addresses} did not answer: ${failure.message}.`,
+          details,
+        );
       case 'credentials':
       case 'forbidden':
         return new WeirError('UNAUTHORIZED', `Cassandra refuses "${cql}": ${failure.message}.`, details);
       case 'syntax':
         return new WeirError('SQL_SYNTAX', `Cassandra cannot read the statement: ${failure.message}.`, details);
       default:
-        return new WeirError(namesMissing(failure.message) ? 'NOT_FOUND' : 'SQL_SEMANTIC', `Cassandra refuses the statement: ${failure.message}.`, details);
+        return new WeirError(
+          namesMissing(failure.message) ? 'NOT_FOUND' : 'SQL_SEMANTIC',
+          `Cassandra refuses the statement: ${failure.message}.`,
+          details,
+        );
     }
   }
 }
@@ -176,14 +223,23 @@ export class CassandraTableStore implements TableStore {
 /** Throws: SINK_SCHEMA with everything that keeps the rows out. */
 function checkFits(wanted: WantedTable, actual: TableSchema | undefined): void {
   const name = `${wanted.keyspace}.${wanted.table}`;
-  if (actual === undefined) throw new WeirError('SINK_SCHEMA', `There is no table ${name} in Cassandra. Create it, or set create: true on the sink.`);
+  if (actual === undefined)
+    throw new WeirError(
+      'SINK_SCHEMA',
+      `There is no table ${name} in Cassandra. Create it, or set create: true on the sink.`,
+    );
   const found = misfits(wanted, actual);
   if (found.length === 0) return;
-  throw new WeirError('SINK_SCHEMA', `The rows do not fit table ${name}: ${found.join('; ')}. Change the table with ALTER TABLE, or the job.`);
+  throw new WeirError(
+    'SINK_SCHEMA',
+    `The rows do not fit table ${name}: ${found.join('; ')}. Change the table with ALTER TABLE, or the job.`,
+  );
 }
 
 function namesMissing(message: string): boolean {
-  return /does not exist|doesn't exist|unconfigured table|undefined column name|not found|unknown keyspace/i.test(message);
+  return /does not exist|doesn't exist|unconfigured table|undefined column name|not found|unknown keyspace/i.test(
+    message,
+  );
 }
 
 function withoutComments(cql: string): string {
@@ -193,7 +249,10 @@ function withoutComments(cql: string): string {
 function parseBytes(text: string | null): number | undefined {
   const match = /^(\d+)(B|KiB|MiB|GiB)?$/.exec(text ?? '');
   if (match === null) return undefined;
-  return Number(match[1]) * { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }[(match[2] ?? 'B') as 'B' | 'KiB' | 'MiB' | 'GiB'];
+  return (
+    Number(match[1]) *
+    { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }[(match[2] ?? 'B') as 'B' | 'KiB' | 'MiB' | 'GiB']
+  );
 }
 
 /** Types refer to each other by name; those of another keyspace do not exist. */
@@ -203,14 +262,24 @@ function udtResolver(keyspace: string, rows: readonly driverTypes.Row[]): UdtRes
     const row = of === undefined || of === keyspace ? byName.get(name) : undefined;
     if (row === undefined) return undefined;
     const types = row['field_types'] as string[];
-    const fields = (row['field_names'] as string[]).map((field, index) => ({ name: field, type: parseCqlType(types[index] ?? '', resolve) }));
+    const fields = (row['field_names'] as string[]).map((field, index) => ({
+      name: field,
+      type: parseCqlType(types[index] ?? '', resolve),
+    }));
     return { kind: 'udt', keyspace, name, fields, frozen: false };
   };
   return resolve;
 }
 
-function toSchema(keyspace: string, table: string, options: driverTypes.Row, rows: readonly driverTypes.Row[], resolve: UdtResolver): TableSchema {
-  const ofKind = (kind: string): driverTypes.Row[] => rows.filter((row) => row['kind'] === kind).sort((a, b) => Number(a['position']) - Number(b['position']));
+function toSchema(
+  keyspace: string,
+  table: string,
+  options: driverTypes.Row,
+  rows: readonly driverTypes.Row[],
+  resolve: UdtResolver,
+): TableSchema {
+  const ofKind = (kind: string): driverTypes.Row[] =>
+    rows.filter((row) => row['kind'] === kind).sort((a, b) => Number(a['position']) - Number(b['position']));
   const partition = ofKind('partition_key');
   const clustering = ofKind('clustering');
   const others = rows.filter((row) => row['kind'] === 'regular' || row['kind'] === 'static');
@@ -226,8 +295,9 @@ function toSchema(keyspace: string, table: string, options: driverTypes.Row, row
     columns: [...partition, ...clustering, ...others].map(column),
     partitionKey: partition.map(nameOf),
     clusteringKey: clustering.map(nameOf),
-    clusteringOrder: clustering.map((row) => (String(row['clustering_order']).toLowerCase() === 'desc' ? 'desc' : 'asc')),
+    clusteringOrder: clustering.map((row) =>
+      String(row['clustering_order']).toLowerCase() === 'desc' ? 'desc' : 'asc',
+    ),
     ...(ttl > 0 ? { defaultTtl: ttl } : {}),
   };
 }
-

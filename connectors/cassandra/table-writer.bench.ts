@@ -45,7 +45,11 @@ for (const [label, fastBatches, perPartition] of [
     const rows = Array.from({ length: BLOCK_ROWS }, (_, row) => {
       const id = uuid(block * BLOCK_ROWS + Math.floor(row / perPartition));
       const values = names.map((_, column) => `${row}-${column}-${'x'.repeat(20)}`);
-      return { op: 'upsert' as const, values: perPartition === 1 ? [id, ...values] : [id, row, ...values], timestamp: 1_700_000_000_000_000 + row };
+      return {
+        op: 'upsert' as const,
+        values: perPartition === 1 ? [id, ...values] : [id, row, ...values],
+        timestamp: 1_700_000_000_000_000 + row,
+      };
     });
     blocks.push(buildRows(shape, rows));
   }
@@ -62,7 +66,9 @@ for (const [label, fastBatches, perPartition] of [
   const used = process.cpuUsage(cpu);
   const rows = total * BLOCK_ROWS;
   const microseconds = (used.user + used.system) / rows;
-  console.log(`${label}: ${Math.round(rows / seconds)} rows/s, ${microseconds.toFixed(2)} us client CPU/row, ${JSON.stringify(writer.stats())}`);
+  console.log(
+    `${label}: ${Math.round(rows / seconds)} rows/s, ${microseconds.toFixed(2)} us client CPU/row, ${JSON.stringify(writer.stats())}`,
+  );
   await writer.close();
   await client.close();
 }

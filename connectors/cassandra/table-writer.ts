@@ -148,7 +148,8 @@ export class CassandraTableWriter implements TableWriter {
       return null;
     } catch (error) {
       if (isWeirError(error)) throw error;
-      if (error instanceof BindTypesChanged) return { kind: 'schemaChanged', message: 'the types of its columns changed' };
+      if (error instanceof BindTypesChanged)
+        return { kind: 'schemaChanged', message: 'the types of its columns changed' };
       const failure = classify(error);
       if (failure.kind === 'foreign') throw error;
       if (failure.kind === 'transient') result = { kind: 'pushedBack' };
@@ -177,12 +178,22 @@ export class CassandraTableWriter implements TableWriter {
       throw error;
     }
     const valueCounts = { upsert: this.#shape.columns.length + 1, delete: this.#shape.primaryKeyCount + 1 };
-    const request = new BatchRequest(attempt.table, batch, statements, valueCounts, cassandra.types.consistencies.localQuorum, attempt.permit);
+    const request = new BatchRequest(
+      attempt.table,
+      batch,
+      statements,
+      valueCounts,
+      cassandra.types.consistencies.localQuorum,
+      attempt.permit,
+    );
     await internals.send(driver, request, options);
   }
 
   async #prepare(driver: Client, internals: DriverInternals): Promise<Statements> {
-    const [upsert, remove] = await Promise.all([internals.prepare(driver, this.#cql.upsert), internals.prepare(driver, this.#cql.delete)]);
+    const [upsert, remove] = await Promise.all([
+      internals.prepare(driver, this.#cql.upsert),
+      internals.prepare(driver, this.#cql.delete),
+    ]);
     return { upsert, delete: remove };
   }
 
@@ -205,7 +216,10 @@ export class CassandraTableWriter implements TableWriter {
     const table = `${this.#shape.keyspace}.${this.#shape.table}`;
     if (failure.kind !== 'transient' && (await this.#verified())) {
       if (failure.kind !== 'schemaChanged') {
-        throw new WeirError('SINK_REFUSED', `Cassandra refuses rows for table ${table}: ${'message' in failure ? failure.message : failure.kind}`);
+        throw new WeirError(
+          'SINK_REFUSED',
+          `Cassandra refuses rows for table ${table}: ${'message' in failure ? failure.message : failure.kind}`,
+        );
       }
       // The table fits again: prepare against what it is now.
       this.#prepared = undefined;
@@ -230,7 +244,10 @@ export class CassandraTableWriter implements TableWriter {
     try {
       await delay(ms, undefined, { signal: this.#closing.signal });
     } catch {
-      throw new WeirError('SINK_UNAVAILABLE', `The writer of table ${this.#shape.keyspace}.${this.#shape.table} was closed while ${this.#blockedBy ?? 'it waited'}.`);
+      throw new WeirError(
+        'SINK_UNAVAILABLE',
+        `The writer of table ${this.#shape.keyspace}.${this.#shape.table} was closed while ${this.#blockedBy ?? 'it waited'}.`,
+      );
     }
   }
 }

@@ -19,6 +19,13 @@ export function diskError(error: unknown, what: string): unknown {
       },
     );
   }
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOTDIR') {
+    return new WeirError(
+      'CONFIG_INVALID',
+      `The embedded process could not ${what}: ${messageOf(error)}. Give it a directory it may write to.`,
+      { cause: error },
+    );
+  }
   return new WeirError('STORE_UNAVAILABLE', `The embedded process could not ${what}: ${messageOf(error)}.`, {
     cause: error,
   });

@@ -7,6 +7,7 @@ import type { CasOutcome, JobRow, LaneKey, LaneRow, MetaStore } from '../../core
 import { META_FORMAT_VERSION } from '../../core/meta.ts';
 import type { CasJobRequest, LaneRequest } from '../../proto/gen/embedded.ts';
 import type { EmbeddedConnection } from './client.ts';
+import { EMBEDDED_PROTOCOL_VERSION } from './status.ts';
 
 const UNAVAILABLE = 'STORE_UNAVAILABLE';
 
@@ -19,7 +20,13 @@ export class EmbeddedMetaStore implements MetaStore {
 
   /** The tables are made when the embedded process starts; this sees that it answers. */
   async prepare(): Promise<void> {
-    await this.#connection.call((client) => client.info, {}, UNAVAILABLE);
+    const { protocolVersion } = await this.#connection.call((client) => client.info, {}, UNAVAILABLE);
+    if (protocolVersion === EMBEDDED_PROTOCOL_VERSION) return;
+    throw new WeirError(
+      'VERSION_MISMATCH',
+      `The embedded process at ${this.#connection.address} speaks version ${protocolVersion} of the protocol, and this process ` +
+        `version ${EMBEDDED_PROTOCOL_VERSION}. Start both from the same Weir.`,
+    );
   }
 
   async listJobs(): Promise<JobName[]> {

@@ -2,7 +2,16 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -17,6 +26,7 @@ import { systemClock, systemRng } from '../system/clock.ts';
 import { EmbeddedPlace } from './place.ts';
 import { EmbeddedConnection } from './client.ts';
 import { startEmbedded } from './main.ts';
+import { EmbeddedStore } from './store.ts';
 
 const program = `
   const { startEmbedded } = await import(${JSON.stringify(new URL('./main.ts', import.meta.url).href)});
@@ -112,7 +122,7 @@ async function readAll(source: Source, index: number): Promise<{ offset: number;
 }
 
 test('kill -9 in a loop loses and doubles nothing', async () => {
-  const rounds = 8;
+  const rounds = 6;
   const acknowledged = new Map<string, { index: number; base: number }>();
   const acknowledgedRows = new Map<number, string>();
   let lanePosition = 0;
@@ -216,6 +226,32 @@ test('kill -9 in a loop loses and doubles nothing', async () => {
   await place.source.close();
   place.close();
   await child.kill();
+});
+
+test('a write-ahead log cut anywhere opens, and holds blocks as wholes', async () => {
+  const sqlite = await import('node:sqlite');
+  const wal = join(dir, 'tables.db-wal');
+  const bytes = statSync(wal).size;
+  assert.ok(bytes > 0, 'the process was killed, so its log is still there');
+  for (let step = 0; step <= 10; step++) {
+    const copy = join(dir, '..', `weir-wal-${process.pid}-${step}`);
+    cpSync(dir, copy, { recursive: true });
+    truncateSync(join(copy, 'tables.db-wal'), Math.floor((bytes * step) / 10));
+    const store = new EmbeddedStore(sqlite, copy);
+    store.createTable(table);
+    const count = store.query('SELECT count(*) FROM ks.rows').rows[0]?.[0] as number;
+    assert.equal(count % 50, 0);
+    store.writeRows({
+      keyspace: 'ks',
+      table: 'rows',
+      columns: ['id', 'v'],
+      rowCount: 1,
+      rows: buildRows(shapeOf(table), [{ op: 'upsert', values: [-1, 'new'], timestamp: 1 }]).bytes,
+    });
+    assert.deepEqual(store.query('SELECT count(*) FROM ks.rows').rows, [[count + 1]]);
+    store.close();
+    rmSync(copy, { recursive: true });
+  }
 });
 
 test('a torn tail is cut off, and appends go on after it', async () => {

@@ -147,15 +147,15 @@ test('appends that meet are written together, in order, and only then read', asy
 });
 
 test('many segments: all is there after a restart, sealed ones are indexed when read, old ones can go', async () => {
-  const path = join(dir, 'topics');
-  let topics = await Topics.open({ dir: path, bytesMax: Number.POSITIVE_INFINITY, log: noLog });
+  const options = { dir: join(dir, 'topics'), bytesMax: Number.POSITIVE_INFINITY, segmentBytesMax: 32_000, log: noLog };
+  let topics = await Topics.open(options);
   const topic = topics.create('big', 1);
   const log = topic.partitions[0]!;
-  // Some 5 MB a batch: a new segment after every six.
-  const batch = (index: number): Uint8Array => batchOf('a', index * 5, 5, 1_000_000);
+  // Some 5 KB a batch: a new segment after every six.
+  const batch = (index: number): Uint8Array => batchOf('a', index * 5, 5, 1000);
   for (let index = 0; index < 15; index++) assert.equal(await log.append(batch(index)), index * 5);
   await topics.close();
-  topics = await Topics.open({ dir: path, bytesMax: Number.POSITIVE_INFINITY, log: noLog });
+  topics = await Topics.open(options);
   const again = topics.get('big');
   assert.equal(again.id, topic.id);
   const reopened = again.partitions[0]!;
@@ -164,13 +164,13 @@ test('many segments: all is there after a restart, sealed ones are indexed when 
     assert.equal(valuesOf(await reopened.read(from, 1000), from)[0]?.value, `a-${from}`);
   assert.equal(await reopened.offsetAt(1_700_000_000_000 + 42_000), 42);
   await reopened.deleteBefore(33);
-  assert.ok(reopened.byteLength < 15 * 5_000_000 - 25_000_000, 'a whole segment is gone');
+  assert.ok(reopened.byteLength < 15 * 5000 - 25_000, 'a whole segment is gone');
   await topics.close();
-  topics = await Topics.open({ dir: path, bytesMax: Number.POSITIVE_INFINITY, log: noLog });
+  topics = await Topics.open(options);
   assert.equal(topics.get('big').partitions[0]?.startOffset, 33);
   await topics.delete('big');
   await topics.close();
-  topics = await Topics.open({ dir: path, bytesMax: Number.POSITIVE_INFINITY, log: noLog });
+  topics = await Topics.open(options);
   assert.throws(
     () => topics.get('big'),
     (error) => isWeirError(error, 'TOPIC_NOT_FOUND'),
@@ -179,12 +179,13 @@ test('many segments: all is there after a restart, sealed ones are indexed when 
 });
 
 test('in memory the oldest records go when there are too many bytes, and say so', async () => {
-  const bytesMax = 12 * 1024 * 1024;
-  const topics = await Topics.open({ dir: null, bytesMax, log: noLog });
+  const bytesMax = 12_000;
+  const segmentBytesMax = 4000;
+  const topics = await Topics.open({ dir: null, bytesMax, segmentBytesMax, log: noLog });
   topics.create('a', 1);
-  for (let index = 0; index < 60; index++) await topics.append('a', 0, batchOf('a', index, 1, 1_000_000));
+  for (let index = 0; index < 60; index++) await topics.append('a', 0, batchOf('a', index, 1, 1000));
   const log = topics.partition('a', 0);
-  assert.ok(log.byteLength <= bytesMax + 4 * 1024 * 1024, `${log.byteLength} bytes`);
+  assert.ok(log.byteLength <= bytesMax + segmentBytesMax, `${log.byteLength} bytes`);
   assert.ok(log.startOffset > 0);
   await assert.rejects(
     log.read(0, 1000),

@@ -15,12 +15,9 @@ import type {
 import { loadEmbedded } from '../../proto/load.ts';
 import type { PartitionLog } from './partition-log.ts';
 import { ReadStream } from './reads.ts';
-import { statusOf } from './status.ts';
+import { EMBEDDED_PROTOCOL_VERSION, statusOf } from './status.ts';
 import type { StoreHost } from './store-host.ts';
 import type { Topic, Topics } from './topics.ts';
-
-/** Raised when a client of another version could misread an answer. */
-export const EMBEDDED_PROTOCOL_VERSION = 1;
 
 export interface EmbeddedServerParts {
   readonly topics: Topics;

@@ -5,6 +5,9 @@ import { WeirError } from '../../core/errors.ts';
 import type { Failure } from '../../proto/gen/embedded.ts';
 import { errorOf, failureOf } from './failure.ts';
 
+/** Raised when one side could misread the other. */
+export const EMBEDDED_PROTOCOL_VERSION = 1;
+
 /** Trailer with the JSON of a Failure. */
 const FAILURE_KEY = 'weir-failure-bin';
 

@@ -129,9 +129,13 @@ export class EmbeddedTable {
   }
 
   #apply(key: Uint8Array, write: RowWrite, live: number): void {
-    // Most keys are new ones: insert first, and merge only when the key is there.
-    if (write.kind === 'upsert' && this.#insert.run(key, live, this.#encoder.encodeUpsert(write)).changes === 1) return;
-    const current = this.#read(key);
+    // Most keys are new ones: insert first, and look at the row only when the key is there.
+    const fresh = write.kind === 'upsert' ? this.#encoder.encodeUpsert(write) : undefined;
+    if (fresh !== undefined && this.#insert.run(key, live, fresh).changes === 1) return;
+    const stored = this.#select.get(key)?.['row'] as Uint8Array | undefined;
+    // A replay writes what is there already.
+    if (stored !== undefined && fresh !== undefined && Buffer.compare(stored, fresh) === 0) return;
+    const current = stored === undefined ? undefined : decodeRow(stored);
     const next = applyWrite(current, write);
     if (next === current) return;
     const nextLive = live === STATICS ? STATICS : isLive(next) ? LIVE : HIDDEN;

@@ -34,6 +34,8 @@ export interface TopicsOptions {
   readonly dir: string | null;
   /** Above this the oldest segments go, of the largest partition first; reading them is OFFSET_OUT_OF_RANGE then. */
   readonly bytesMax: number;
+  /** A segment is followed by a new one at so many bytes; default 32 MiB in files, 4 MiB in memory. */
+  readonly segmentBytesMax?: number;
   readonly log: Log;
 }
 
@@ -194,7 +196,8 @@ export class Topics {
     const partitionDir = dir === null ? null : join(dir, name, String(index));
     return new PartitionLog({
       name: `${name}-${index}`,
-      segmentBytesMax: partitionDir === null ? MEMORY_SEGMENT_BYTES_MAX : FILE_SEGMENT_BYTES_MAX,
+      segmentBytesMax:
+        this.#options.segmentBytesMax ?? (partitionDir === null ? MEMORY_SEGMENT_BYTES_MAX : FILE_SEGMENT_BYTES_MAX),
       segments,
       startOffset,
       createSegment: (baseOffset) => {

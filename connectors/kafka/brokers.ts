@@ -44,7 +44,8 @@ export class Brokers {
     return this.retry(async () => {
       const found = (await this.#metadata([name])).topics.find((topic) => topic.topic === name);
       if (found === undefined) throw topicFailure(name, kafkaErrors.UNKNOWN_TOPIC_OR_PARTITION) as WeirError;
-      if (found.errorCode !== kafkaErrors.NONE) throw topicFailure(name, found.errorCode) ?? this.refused(`topic ${name}`, found.errorCode);
+      if (found.errorCode !== kafkaErrors.NONE)
+        throw topicFailure(name, found.errorCode) ?? this.refused(`topic ${name}`, found.errorCode);
       return found;
     }, attemptsMax);
   }
@@ -86,9 +87,13 @@ export class Brokers {
   refused(what: string, code: number): WeirError {
     const where = this.transport.options.brokers.join(', ');
     const reason = kafkaErrorName(code);
-    if (isTransient(code)) return new WeirError('SOURCE_UNAVAILABLE', `Kafka at ${where} cannot serve ${what} at the moment: ${reason}.`);
+    if (isTransient(code))
+      return new WeirError('SOURCE_UNAVAILABLE', `Kafka at ${where} cannot serve ${what} at the moment: ${reason}.`);
     if (code === kafkaErrors.GROUP_AUTHORIZATION_FAILED || code === kafkaErrors.CLUSTER_AUTHORIZATION_FAILED) {
-      return new WeirError('UNAUTHORIZED', `Kafka at ${where} does not allow ${what}: ${reason}; grant the right to the user of this process.`);
+      return new WeirError(
+        'UNAUTHORIZED',
+        `Kafka at ${where} does not allow ${what}: ${reason}; grant the right to the user of this process.`,
+      );
     }
     return new WeirError('SOURCE_UNAVAILABLE', `Kafka at ${where} refused ${what}: ${reason}.`);
   }
@@ -131,7 +136,11 @@ export class Brokers {
     const opening = this.transport.open(host, port, Object.values(apis));
     this.#links.set(key, opening);
     // A connection that came too late for close().
-    if (this.#closed) opening.then((link) => link.close(), () => undefined);
+    if (this.#closed)
+      opening.then(
+        (link) => link.close(),
+        () => undefined,
+      );
     return opening;
   }
 
@@ -157,6 +166,10 @@ export class Brokers {
     }
     const [first] = failures;
     if (first !== undefined && failures.length === 1) throw first;
-    throw new WeirError('SOURCE_UNAVAILABLE', `No broker of Kafka answers: ${failures.map((failure) => failure.message).join(' ')}`, { cause: first });
+    throw new WeirError(
+      'SOURCE_UNAVAILABLE',
+      `No broker of Kafka answers: ${failures.map((failure) => failure.message).join(' ')}`,
+      { cause: first },
+    );
   }
 }

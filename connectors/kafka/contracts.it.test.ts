@@ -18,12 +18,20 @@ async function fixture(): Promise<LogFixture> {
   const options = { brokers, clientId: 'weir-test' };
   const admin = new Kafka({ brokers, logLevel: logLevel.NOTHING }).admin();
   await admin.connect();
+  const source = new KafkaSource(options, parts);
+  const writer = new KafkaLogWriter(options, parts);
   return {
-    source: new KafkaSource(options, parts),
-    writer: new KafkaLogWriter(options, parts),
+    source,
+    writer,
     deleteTopic: (topic) => admin.deleteTopics({ topics: [topic] }),
-    deleteRecords: (topic, partition, before) => admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(before) }] }),
-    close: () => admin.disconnect(),
+    deleteRecords: async (topic, partition, before) => {
+      // Makes the admin client learn where the topic is, which deleting alone does not.
+      await admin.fetchTopicOffsets(topic);
+      await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(before) }] });
+    },
+    close: async () => {
+      await Promise.all([source.close(), writer.close(), admin.disconnect()]);
+    },
   };
 }
 

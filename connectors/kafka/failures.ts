@@ -86,13 +86,21 @@ export function topicFailure(topic: string, code: number): WeirError | undefined
   switch (code) {
     case kafkaErrors.UNKNOWN_TOPIC_OR_PARTITION:
     case kafkaErrors.UNKNOWN_TOPIC_ID:
-      return new WeirError('TOPIC_NOT_FOUND', `Kafka has no topic ${topic}; create it or correct the name.`, { facts: { topic } });
-    case kafkaErrors.INVALID_TOPIC:
-      return new WeirError('TOPIC_NOT_FOUND', `"${topic}" cannot be the name of a Kafka topic; correct it.`, { facts: { topic } });
-    case kafkaErrors.TOPIC_AUTHORIZATION_FAILED:
-      return new WeirError('UNAUTHORIZED', `Kafka does not let this user use topic ${topic}; grant the right or change KAFKA_SASL_USERNAME.`, {
+      return new WeirError('TOPIC_NOT_FOUND', `Kafka has no topic ${topic}; create it or correct the name.`, {
         facts: { topic },
       });
+    case kafkaErrors.INVALID_TOPIC:
+      return new WeirError('TOPIC_NOT_FOUND', `"${topic}" cannot be the name of a Kafka topic; correct it.`, {
+        facts: { topic },
+      });
+    case kafkaErrors.TOPIC_AUTHORIZATION_FAILED:
+      return new WeirError(
+        'UNAUTHORIZED',
+        `Kafka does not let this user use topic ${topic}; grant the right or change KAFKA_SASL_USERNAME.`,
+        {
+          facts: { topic },
+        },
+      );
     default:
       return undefined;
   }
@@ -106,12 +114,22 @@ export function brokerFailure(address: string, error: unknown): WeirError {
   if (error instanceof WeirError) return error;
   const { name, type } = error as { readonly name?: string; readonly type?: string };
   const message = messageOf(error);
-  if (name === 'KafkaJSSASLAuthenticationError' || type === 'SASL_AUTHENTICATION_FAILED' || type === 'UNSUPPORTED_SASL_MECHANISM') {
-    return new WeirError('UNAUTHORIZED', `Kafka at ${address} refused the credentials (${message}); check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD.`, {
-      cause: error,
-    });
+  if (
+    name === 'KafkaJSSASLAuthenticationError' ||
+    type === 'SASL_AUTHENTICATION_FAILED' ||
+    type === 'UNSUPPORTED_SASL_MECHANISM'
+  ) {
+    return new WeirError(
+      'UNAUTHORIZED',
+      `Kafka at ${address} refused the credentials (${message}); check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD.`,
+      {
+        cause: error,
+      },
+    );
   }
-  return new WeirError('SOURCE_UNAVAILABLE', `Kafka at ${address} does not answer: ${reasonOf(name, message)}.`, { cause: error });
+  return new WeirError('SOURCE_UNAVAILABLE', `Kafka at ${address} does not answer: ${reasonOf(name, message)}.`, {
+    cause: error,
+  });
 }
 
 function reasonOf(name: string | undefined, message: string): string {

@@ -46,7 +46,7 @@ export class KafkaLogWriter implements LogWriter {
 
   async append(appends: readonly LogAppend[], permit: WritePermit): Promise<void> {
     // One request takes one batch per partition, so the n-th batches of all partitions go together.
-    for (let rest = appends; rest.length > 0; ) {
+    for (let rest = appends; rest.length > 0;) {
       const seen = new Set<string>();
       const round: LogAppend[] = [];
       const later: LogAppend[] = [];
@@ -100,7 +100,9 @@ export class KafkaLogWriter implements LogWriter {
       permit.check();
       return [...appends];
     }
-    const requests = [...byLeader].flatMap(([nodeId, items]) => portions(items).map((portion) => ({ nodeId, portion })));
+    const requests = [...byLeader].flatMap(([nodeId, items]) =>
+      portions(items).map((portion) => ({ nodeId, portion })),
+    );
     const sent = await Promise.allSettled(requests.map(({ nodeId, portion }) => this.#send(nodeId, portion, permit)));
     // Nothing is under way any more when a failure is reported.
     return sent.flatMap((result) => {
@@ -114,7 +116,10 @@ export class KafkaLogWriter implements LogWriter {
     for (const { topic } of appends) if (!topics.has(topic)) topics.set(topic, await this.#topic(topic));
     return Map.groupBy(appends, ({ topic, partition }) => {
       const leader = must(topics.get(topic), () => `metadata of ${topic} was read`).leaders.get(partition);
-      if (leader === undefined) throw new WeirError('TOPIC_NOT_FOUND', `Kafka's topic ${topic} has no partition ${partition}.`, { facts: { topic, partition } });
+      if (leader === undefined)
+        throw new WeirError('TOPIC_NOT_FOUND', `Kafka's topic ${topic} has no partition ${partition}.`, {
+          facts: { topic, partition },
+        });
       return leader.nodeId;
     });
   }
@@ -135,7 +140,10 @@ export class KafkaLogWriter implements LogWriter {
       if (code === kafkaErrors.NONE) return false;
       if (!isTransient(code)) throw refusal(append, code);
       if (meansStaleMetadata(code)) this.#topics.delete(append.topic);
-      this.#parts.log.debug({ topic: append.topic, partition: append.partition, reason: kafkaErrorName(code) }, 'append is tried again');
+      this.#parts.log.debug(
+        { topic: append.topic, partition: append.partition, reason: kafkaErrorName(code) },
+        'append is tried again',
+      );
       return true;
     });
   }
@@ -162,17 +170,29 @@ export class KafkaLogWriter implements LogWriter {
   }
 
   #creationFailure(topic: string, error: unknown): WeirError {
-    const { type, errors } = error as { readonly type?: string; readonly errors?: readonly { readonly type?: string; readonly message?: string }[] };
+    const { type, errors } = error as {
+      readonly type?: string;
+      readonly errors?: readonly { readonly type?: string; readonly message?: string }[];
+    };
     const reason = errors?.[0]?.message ?? messageOf(error);
     const kind = errors?.[0]?.type ?? type;
     if (kind === 'TOPIC_AUTHORIZATION_FAILED' || kind === 'CLUSTER_AUTHORIZATION_FAILED') {
-      return new WeirError('UNAUTHORIZED', `Kafka does not let this user create topic ${topic}: ${reason}.`, { cause: error });
+      return new WeirError('UNAUTHORIZED', `Kafka does not let this user create topic ${topic}: ${reason}.`, {
+        cause: error,
+      });
     }
-    if (kind === 'INVALID_TOPIC_EXCEPTION' || kind === 'POLICY_VIOLATION' || kind === 'INVALID_PARTITIONS' || kind === 'INVALID_REPLICATION_FACTOR') {
+    if (
+      kind === 'INVALID_TOPIC_EXCEPTION' ||
+      kind === 'POLICY_VIOLATION' ||
+      kind === 'INVALID_PARTITIONS' ||
+      kind === 'INVALID_REPLICATION_FACTOR'
+    ) {
       return new WeirError('SINK_REFUSED', `Kafka refused to create topic ${topic}: ${reason}.`, { cause: error });
     }
     const where = this.#brokers.transport.options.brokers.join(', ');
-    return new WeirError('SINK_UNAVAILABLE', `Topic ${topic} could not be created in Kafka at ${where}: ${reason}.`, { cause: error });
+    return new WeirError('SINK_UNAVAILABLE', `Topic ${topic} could not be created in Kafka at ${where}: ${reason}.`, {
+      cause: error,
+    });
   }
 }
 
@@ -205,7 +225,11 @@ function refusal({ topic, partition, batch }: LogAppend, code: number): WeirErro
     return new WeirError('SINK_REFUSED', text, { facts });
   }
   if (code === kafkaErrors.TOPIC_AUTHORIZATION_FAILED) {
-    return new WeirError('SINK_REFUSED', `Kafka does not let this user write to ${place}; grant the right or change KAFKA_SASL_USERNAME.`, { facts });
+    return new WeirError(
+      'SINK_REFUSED',
+      `Kafka does not let this user write to ${place}; grant the right or change KAFKA_SASL_USERNAME.`,
+      { facts },
+    );
   }
   return new WeirError('SINK_REFUSED', `Kafka refused a batch for ${place}: ${kafkaErrorName(code)}.`, { facts });
 }

@@ -113,7 +113,7 @@ export class KafkaReader implements SourceReader {
         },
         reject: (error) => {
           settle();
-          reject(error as Error);
+          reject(error);
         },
       };
       signal?.addEventListener('abort', onAbort, { once: true });
@@ -147,7 +147,10 @@ export class KafkaReader implements SourceReader {
   #dispatch(): void {
     if (this.#closed || this.#waiting.size === 0) return;
     if (this.#metadata === null) return this.#refresh();
-    const byLeader = Map.groupBy(this.#waiting, ({ request }) => this.#metadata?.leaders.get(request.partition)?.nodeId ?? -1);
+    const byLeader = Map.groupBy(
+      this.#waiting,
+      ({ request }) => this.#metadata?.leaders.get(request.partition)?.nodeId ?? -1,
+    );
     // A leader that is not known, or none at the moment.
     if (byLeader.has(-1)) this.#refresh();
     for (const [nodeId, waiting] of byLeader) {
@@ -164,7 +167,10 @@ export class KafkaReader implements SourceReader {
       const positions = waiting.map((each) => this.#positionOf(each));
       const waitMs = this.#pollMs(nodeId, waiting);
       const bytes = Math.min(ANSWER_BYTES_MAX, sum(positions.map((position) => position.maxBytes)));
-      const answer = await link.send(fetchRequest(this.#topic.topicId, positions, waitMs, bytes), waitMs + REQUEST_TIMEOUT_MS);
+      const answer = await link.send(
+        fetchRequest(this.#topic.topicId, positions, waitMs, bytes),
+        waitMs + REQUEST_TIMEOUT_MS,
+      );
       if (answer.errorCode !== kafkaErrors.NONE) throw this.#brokers.refused(this.#topic.topic, answer.errorCode);
       this.#take(nodeId, waiting, answer.partitions);
     } catch (error) {
@@ -187,7 +193,8 @@ export class KafkaReader implements SourceReader {
     const now = this.#clock.mono();
     const asked = new Set(waiting.map(({ request }) => request.partition));
     const missing = [...this.#lastAsked].some(
-      ([partition, at]) => !asked.has(partition) && now - at < EXPECTED_MS && this.#metadata?.leaders.get(partition)?.nodeId === nodeId,
+      ([partition, at]) =>
+        !asked.has(partition) && now - at < EXPECTED_MS && this.#metadata?.leaders.get(partition)?.nodeId === nodeId,
     );
     const patience = Math.min(...waiting.map(({ deadline }) => deadline - now));
     return Math.max(0, Math.min(missing ? SHORT_POLL_MS : LONG_POLL_MS, Math.ceil(patience)));
@@ -314,11 +321,17 @@ export class KafkaReader implements SourceReader {
       else if (leader.nodeId < 0) leaderless.push(waiting);
     }
     if (leaderless.length === 0) this.#failing.delete(METADATA);
-    else this.#setBack(METADATA, leaderless, this.#brokers.refused(this.#topic.topic, kafkaErrors.LEADER_NOT_AVAILABLE), false);
+    else
+      this.#setBack(
+        METADATA,
+        leaderless,
+        this.#brokers.refused(this.#topic.topic, kafkaErrors.LEADER_NOT_AVAILABLE),
+        false,
+      );
   }
 
   #reject(waiting: Iterable<Waiting>, error: unknown): void {
-    for (const each of [...waiting]) if (this.#waiting.delete(each)) each.reject(error);
+    for (const each of waiting) if (this.#waiting.delete(each)) each.reject(error);
   }
 }
 
@@ -346,7 +359,11 @@ function recreated(topic: string, known: string, found: string): WeirError {
 }
 
 function outOfRange(topic: string, partition: Partition, asked: Offset, low: number, high: number): WeirError {
-  return new WeirError('OFFSET_OUT_OF_RANGE', `Kafka's ${topic}/${partition} holds the offsets ${low} to ${high - 1}, and ${asked} was asked for.`, {
-    facts: { low, high },
-  });
+  return new WeirError(
+    'OFFSET_OUT_OF_RANGE',
+    `Kafka's ${topic}/${partition} holds the offsets ${low} to ${high - 1}, and ${asked} was asked for.`,
+    {
+      facts: { low, high },
+    },
+  );
 }

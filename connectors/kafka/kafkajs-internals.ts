@@ -36,7 +36,9 @@ interface PrivateConnection {
       readonly encode: () => Promise<{ readonly buf: Buffer; readonly buffer: Buffer }>;
     };
     readonly response: {
-      readonly decode: (answer: Buffer) => Promise<{ readonly answer: Buffer; readonly clientSideThrottleTime: number }>;
+      readonly decode: (
+        answer: Buffer,
+      ) => Promise<{ readonly answer: Buffer; readonly clientSideThrottleTime: number }>;
       readonly parse: (decoded: { readonly answer: Buffer }) => Promise<Buffer>;
     };
     readonly requestTimeout: number;
@@ -73,7 +75,10 @@ interface PrivateCluster {
   readonly rootLogger: unknown;
 }
 
-type CreateCluster = (options: { readonly metadataMaxAge: number; readonly maxInFlightRequests: number | null }) => PrivateCluster;
+type CreateCluster = (options: {
+  readonly metadataMaxAge: number;
+  readonly maxInFlightRequests: number | null;
+}) => PrivateCluster;
 
 const { version } = createRequire(import.meta.url)('kafkajs/package.json') as { readonly version: string };
 
@@ -82,7 +87,9 @@ function expected(condition: unknown, part: string): asserts condition {
 }
 
 function createCluster(kafka: Kafka): PrivateCluster {
-  const symbol = Object.getOwnPropertySymbols(kafka).find((candidate) => candidate.description === 'private:Kafka:createCluster');
+  const symbol = Object.getOwnPropertySymbols(kafka).find(
+    (candidate) => candidate.description === 'private:Kafka:createCluster',
+  );
   expected(symbol !== undefined, 'createCluster');
   const create = (kafka as unknown as Record<symbol, unknown>)[symbol];
   expected(typeof create === 'function', 'createCluster');
@@ -99,8 +106,15 @@ function checkConnection(pool: PrivateConnectionPool): PrivateConnection {
     expected(typeof connection[method] === 'function', `${method} of a connection`);
   }
   const queue = connection.requestQueue;
-  expected(typeof queue?.scheduleCheckPendingRequests === 'function', 'scheduleCheckPendingRequests of a request queue');
-  expected(typeof queue.checkPendingRequests === 'function' && Array.isArray(queue.pending), 'pending requests of a request queue');
+  expected(
+    typeof queue?.scheduleCheckPendingRequests === 'function',
+    'scheduleCheckPendingRequests of a request queue',
+  );
+  expected(
+    typeof queue.checkPendingRequests === 'function' && Array.isArray(queue.pending),
+    'pending requests of a request queue',
+  );
+  repairTimer(queue);
   return connection;
 }
 
@@ -139,6 +153,8 @@ export class KafkaTransport {
     this.options = options;
     this.#kafka = new Kafka(kafkajsConfig(options, log));
     this.#cluster = createCluster(this.#kafka);
+    // Connections that are never opened: the admin client profits from what opening one repairs.
+    void this.#cluster.connectionPoolBuilder.build({ host: 'localhost', port: 0 }).then(checkConnection);
   }
 
   /**
@@ -149,7 +165,6 @@ export class KafkaTransport {
   async open(host: string, port: number, needed: readonly Api[]): Promise<BrokerLink> {
     const pool = await this.#cluster.connectionPoolBuilder.build({ host, port });
     const connection = checkConnection(pool);
-    repairTimer(connection.requestQueue);
     const address = `${host}:${port}`;
     const broker = this.#cluster.brokerPool.createBroker({ connectionPool: pool, logger: this.#cluster.rootLogger });
     try {
@@ -198,7 +213,10 @@ function checkVersions(address: string, broker: PrivateBroker, needed: readonly 
     const range = broker.versions[api.key];
     if (range !== undefined && range.minVersion <= api.version && api.version <= range.maxVersion) continue;
     const offered = range === undefined ? 'none' : `${range.minVersion} to ${range.maxVersion}`;
-    throw new WeirError('UNSUPPORTED', `Kafka at ${address} offers versions ${offered} of ${api.name}, and Weir needs ${api.version}: use Kafka 3.1 or newer.`);
+    throw new WeirError(
+      'UNSUPPORTED',
+      `Kafka at ${address} offers versions ${offered} of ${api.name}, and Weir needs ${api.version}: use Kafka 3.1 or newer.`,
+    );
   }
 }
 
@@ -228,7 +246,12 @@ export class BrokerLink {
     let answer: Buffer;
     try {
       answer = await this.#connection.send({
-        request: { apiKey: api.key, apiVersion: api.version, apiName: api.name, encode: async () => ({ buf: body, buffer: body }) },
+        request: {
+          apiKey: api.key,
+          apiVersion: api.version,
+          apiName: api.name,
+          encode: async () => ({ buf: body, buffer: body }),
+        },
         response: {
           decode: async (bytes) => ({ answer: bytes, clientSideThrottleTime: throttleTimeMs(api, bytes) }),
           parse: async (decoded) => decoded.answer,

@@ -47,5 +47,7 @@ function listingFailure(brokers: Brokers, topic: string, partition: Partition, c
 
 /** For a partition that metadata does not name. */
 export function noPartition(topic: string, partition: Partition): WeirError {
-  return new WeirError('TOPIC_NOT_FOUND', `Kafka's topic ${topic} has no partition ${partition}.`, { facts: { topic, partition } });
+  return new WeirError('TOPIC_NOT_FOUND', `Kafka's topic ${topic} has no partition ${partition}.`, {
+    facts: { topic, partition },
+  });
 }

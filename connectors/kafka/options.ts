@@ -31,8 +31,13 @@ const DEFAULT_PORT = 9092;
  *
  * Throws: CONFIG_INVALID.
  */
-export function kafkaOptionsFromEnv(env: Environment, brokers: string | undefined = env['KAFKA_BROKERS']): KafkaOptions | undefined {
-  const addresses = (brokers ?? '').split(',').flatMap((part) => (part.trim() === '' ? [] : [brokerAddress(part.trim())]));
+export function kafkaOptionsFromEnv(
+  env: Environment,
+  brokers: string | undefined = env['KAFKA_BROKERS'],
+): KafkaOptions | undefined {
+  const addresses = (brokers ?? '')
+    .split(',')
+    .flatMap((part) => (part.trim() === '' ? [] : [brokerAddress(part.trim())]));
   if (addresses.length === 0) return undefined;
   const tls = tlsFromEnv(env);
   const sasl = saslFromEnv(env);
@@ -48,7 +53,10 @@ export function kafkaOptionsFromEnv(env: Environment, brokers: string | undefine
 function brokerAddress(text: string): string {
   const match = /^(\[[0-9a-fA-F:.]+\]|[^:/\s]+)(?::(\d{1,5}))?$/.exec(text);
   if (match === null) {
-    throw new WeirError('CONFIG_INVALID', `KAFKA_BROKERS holds "${text}"; write host:port, and a comma between two of them.`);
+    throw new WeirError(
+      'CONFIG_INVALID',
+      `KAFKA_BROKERS holds "${text}"; write host:port, and a comma between two of them.`,
+    );
   }
   return `${match[1]}:${match[2] ?? DEFAULT_PORT}`;
 }
@@ -66,7 +74,11 @@ function tlsFromEnv(env: Environment): KafkaTls | undefined {
   }
   const given = ca !== undefined || cert !== undefined;
   if (asked === 'false' || asked === '0' || (asked === undefined && !given)) return undefined;
-  return { ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) };
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  };
 }
 
 function saslFromEnv(env: Environment): KafkaOptions['sasl'] {
@@ -75,11 +87,17 @@ function saslFromEnv(env: Environment): KafkaOptions['sasl'] {
   const password = nonEmpty(env['KAFKA_SASL_PASSWORD']);
   if (mechanism === undefined && username === undefined && password === undefined) return undefined;
   if (username === undefined || password === undefined) {
-    throw new WeirError('CONFIG_INVALID', 'KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD must both be set to sign in to Kafka.');
+    throw new WeirError(
+      'CONFIG_INVALID',
+      'KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD must both be set to sign in to Kafka.',
+    );
   }
   const known = (['plain', 'scram-sha-256', 'scram-sha-512'] as const).find((name) => name === (mechanism ?? 'plain'));
   if (known === undefined) {
-    throw new WeirError('CONFIG_INVALID', `KAFKA_SASL_MECHANISM is "${env['KAFKA_SASL_MECHANISM']}"; PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 are known.`);
+    throw new WeirError(
+      'CONFIG_INVALID',
+      `KAFKA_SASL_MECHANISM is "${env['KAFKA_SASL_MECHANISM']}"; PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 are known.`,
+    );
   }
   return { mechanism: known, username, password };
 }

@@ -200,16 +200,31 @@ export interface FetchAnswer {
 }
 
 /** One poll of partitions of one topic, outside of any fetch session. Answered as soon as there is one byte. */
-export function fetchRequest(topicId: TopicId, positions: readonly FetchPosition[], maxWaitMs: number, maxBytes: number): Request<FetchAnswer> {
+export function fetchRequest(
+  topicId: TopicId,
+  positions: readonly FetchPosition[],
+  maxWaitMs: number,
+  maxBytes: number,
+): Request<FetchAnswer> {
   const body = flexibleBody(64 + positions.length * 40);
   body.i32(-1).i32(maxWaitMs).i32(1).i32(maxBytes).i8(READ_COMMITTED).i32(0).i32(-1);
   body.compactArray([topicIdBytes(topicId)], (id) => {
     body.raw(id).compactArray(positions, (position) => {
-      body.i32(position.partition).i32(position.leaderEpoch).i64(position.offset).i32(-1).i64(-1).i32(position.maxBytes).noTags();
+      body
+        .i32(position.partition)
+        .i32(position.leaderEpoch)
+        .i64(position.offset)
+        .i32(-1)
+        .i64(-1)
+        .i32(position.maxBytes)
+        .noTags();
     });
     body.noTags();
   });
-  body.compactArray([], () => undefined).compactString('').noTags();
+  body
+    .compactArray([], () => undefined)
+    .compactString('')
+    .noTags();
   return { api: apis.fetch, body: body.finish(), decode: decodeFetch };
 }
 
@@ -308,7 +323,11 @@ export function findGroupCoordinatorRequest(group: string): Request<Coordinator>
 }
 
 /** Sets a group's offsets from outside the group, as tools do: no generation, no member. Answers the error codes. */
-export function offsetCommitRequest(group: string, topic: string, offsets: ReadonlyMap<Partition, Offset>): Request<number[]> {
+export function offsetCommitRequest(
+  group: string,
+  topic: string,
+  offsets: ReadonlyMap<Partition, Offset>,
+): Request<number[]> {
   const body = new WireWriter().string(group).i32(-1).string('');
   body.array([topic], (name) => {
     body.string(name).array([...offsets], ([partition, offset]) => body.i32(partition).i64(offset).nullString());

@@ -195,7 +195,10 @@ export class WireReader {
 
   #take(bytes: number): number {
     const start = this.#at;
-    assert(start + bytes <= this.#bytes.byteLength, () => `an answer of Kafka ends at byte ${this.#bytes.byteLength}, within a field`);
+    assert(
+      start + bytes <= this.#bytes.byteLength,
+      () => `an answer of Kafka ends at byte ${this.#bytes.byteLength}, within a field`,
+    );
     this.#at = start + bytes;
     return start;
   }

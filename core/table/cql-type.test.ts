@@ -36,7 +36,10 @@ test('user-defined types by name, with and without keyspace and quotes', () => {
     assert.deepEqual(parseCqlType(text, resolve), address, text);
   }
   assert.deepEqual(parseCqlType('frozen<address>', resolve), { ...address, frozen: true });
-  assert.throws(() => parseCqlType('adress', resolve), (error) => isWeirError(error, 'SQL_SEMANTIC') && /"adress"/.test(error.message));
+  assert.throws(
+    () => parseCqlType('adress', resolve),
+    (error) => isWeirError(error, 'SQL_SEMANTIC') && /"adress"/.test(error.message),
+  );
 });
 
 test('types of the server that Weir does not handle stay as text', () => {
@@ -46,19 +49,53 @@ test('types of the server that Weir does not handle stay as text', () => {
 });
 
 test('what is not a type is refused with the place', () => {
-  for (const text of ['', 'list', 'list<', 'list<int', 'list<int, int>', 'map<int>', 'int>', 'int int', 'list<>', '1', "'x"]) {
-    assert.throws(() => parseCqlType(text), (error) => isWeirError(error, 'SQL_SYNTAX') && /character/.test(error.message), text);
+  for (const text of [
+    '',
+    'list',
+    'list<',
+    'list<int',
+    'list<int, int>',
+    'map<int>',
+    'int>',
+    'int int',
+    'list<>',
+    '1',
+    "'x",
+  ]) {
+    assert.throws(
+      () => parseCqlType(text),
+      (error) => isWeirError(error, 'SQL_SYNTAX') && /character/.test(error.message),
+      text,
+    );
   }
-  assert.throws(() => parseCqlType('list<'.repeat(100000)), (error) => isWeirError(error, 'SQL_SYNTAX'));
+  assert.throws(
+    () => parseCqlType('list<'.repeat(100000)),
+    (error) => isWeirError(error, 'SQL_SYNTAX'),
+  );
 });
 
 const types = fc.letrec<{ type: CqlType }>((tie) => ({
   type: fc.oneof(
     { maxDepth: 4 },
-    fc.constantFrom<CqlType>({ kind: 'int' }, { kind: 'text' }, { kind: 'timeuuid' }, { kind: 'decimal' }, { kind: 'custom', text: 'duration' }),
-    fc.record({ kind: fc.constantFrom('list' as const, 'set' as const), element: tie('type'), frozen: fc.boolean() }, { noNullPrototype: true }),
-    fc.record({ kind: fc.constant('map' as const), key: tie('type'), value: tie('type'), frozen: fc.boolean() }, { noNullPrototype: true }),
-    fc.record({ kind: fc.constant('tuple' as const), elements: fc.array(tie('type'), { minLength: 1, maxLength: 3 }) }, { noNullPrototype: true }),
+    fc.constantFrom<CqlType>(
+      { kind: 'int' },
+      { kind: 'text' },
+      { kind: 'timeuuid' },
+      { kind: 'decimal' },
+      { kind: 'custom', text: 'duration' },
+    ),
+    fc.record(
+      { kind: fc.constantFrom('list' as const, 'set' as const), element: tie('type'), frozen: fc.boolean() },
+      { noNullPrototype: true },
+    ),
+    fc.record(
+      { kind: fc.constant('map' as const), key: tie('type'), value: tie('type'), frozen: fc.boolean() },
+      { noNullPrototype: true },
+    ),
+    fc.record(
+      { kind: fc.constant('tuple' as const), elements: fc.array(tie('type'), { minLength: 1, maxLength: 3 }) },
+      { noNullPrototype: true },
+    ),
   ),
 })).type;
 

@@ -96,7 +96,10 @@ class TypeParser {
   #udt(keyspace: string | undefined, name: string): CqlType {
     const type = this.#resolveUdt(keyspace, name);
     if (type !== undefined) return type;
-    throw new WeirError('SQL_SEMANTIC', `There is no CQL type named "${keyspace === undefined ? name : `${keyspace}.${name}`}".`);
+    throw new WeirError(
+      'SQL_SEMANTIC',
+      `There is no CQL type named "${keyspace === undefined ? name : `${keyspace}.${name}`}".`,
+    );
   }
 
   #arguments(count: number | undefined, depth: number): CqlType[] {
@@ -104,7 +107,8 @@ class TypeParser {
     const types = [this.parseType(depth + 1)];
     while (this.#take(',')) types.push(this.parseType(depth + 1));
     if (!this.#take('>')) this.#fail('">" is missing');
-    if (count !== undefined && types.length !== count) this.#fail(`it takes ${count} types between < and >, not ${types.length}`);
+    if (count !== undefined && types.length !== count)
+      this.#fail(`it takes ${count} types between < and >, not ${types.length}`);
     return types;
   }
 

@@ -12,25 +12,49 @@ const table: TableSchema = {
   partitionKey: ['day'],
   clusteringKey: ['id'],
 };
-const shape = (columns: TableColumn[], partitionKeyCount = 1, primaryKeyCount = 2) => wantedBy({ keyspace: 'ks', table: 't', columns, partitionKeyCount, primaryKeyCount });
+const shape = (columns: TableColumn[], partitionKeyCount = 1, primaryKeyCount = 2) =>
+  wantedBy({ keyspace: 'ks', table: 't', columns, partitionKeyCount, primaryKeyCount });
 
 test('rows with fewer columns, frozen or not, fit', () => {
   assert.deepEqual(misfits(shape([column('day', 'date'), column('id', 'text')]), table), []);
-  assert.deepEqual(misfits(shape([column('day', 'date'), column('id', 'text'), column('tags', 'frozen<set<text>>')]), table), []);
+  assert.deepEqual(
+    misfits(shape([column('day', 'date'), column('id', 'text'), column('tags', 'frozen<set<text>>')]), table),
+    [],
+  );
 });
 
 test('every misfit is named', () => {
-  assert.deepEqual(misfits(shape([column('day', 'date'), column('id', 'int'), column('hits', 'counter'), column('x', 'text'), column('tags', 'list<text>')], 2), table), [
-    'column id of table ks.t is text, not int',
-    'column hits of table ks.t is a counter, which cannot be written exactly once',
-    'table ks.t has no column x (text)',
-    'column tags of table ks.t is set<text>, not list<text>',
-    'the primary key of table ks.t is (day, id), not ((day, id))',
-  ]);
+  assert.deepEqual(
+    misfits(
+      shape(
+        [
+          column('day', 'date'),
+          column('id', 'int'),
+          column('hits', 'counter'),
+          column('x', 'text'),
+          column('tags', 'list<text>'),
+        ],
+        2,
+      ),
+      table,
+    ),
+    [
+      'column id of table ks.t is text, not int',
+      'column hits of table ks.t is a counter, which cannot be written exactly once',
+      'table ks.t has no column x (text)',
+      'column tags of table ks.t is set<text>, not list<text>',
+      'the primary key of table ks.t is (day, id), not ((day, id))',
+    ],
+  );
 });
 
 test('CREATE TABLE as text', () => {
-  const schema = { ...table, columns: [...table.columns.slice(0, 3), { ...column('Owner', 'text'), isStatic: true }], clusteringOrder: ['desc' as const], defaultTtl: 60 };
+  const schema = {
+    ...table,
+    columns: [...table.columns.slice(0, 3), { ...column('Owner', 'text'), isStatic: true }],
+    clusteringOrder: ['desc' as const],
+    defaultTtl: 60,
+  };
   assert.equal(
     createTableCql(schema, { ifNotExists: true }),
     'CREATE TABLE IF NOT EXISTS "ks"."t" (\n    "day" date,\n    "id" text,\n    "tags" set<text>,\n    "Owner" text static,\n' +

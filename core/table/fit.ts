@@ -33,7 +33,9 @@ export function misfits(wanted: WantedTable, actual: TableSchema): string[] {
     } else if (there.type.kind === 'counter') {
       found.push(`column ${column.name} of table ${name} is a counter, which cannot be written exactly once`);
     } else if (bytesFormat(there.type) !== bytesFormat(column.type)) {
-      found.push(`column ${column.name} of table ${name} is ${formatCqlType(there.type)}, not ${formatCqlType(column.type)}`);
+      found.push(
+        `column ${column.name} of table ${name} is ${formatCqlType(there.type)}, not ${formatCqlType(column.type)}`,
+      );
     }
   }
   if (!sameNames(wanted.partitionKey, actual.partitionKey) || !sameNames(wanted.clusteringKey, actual.clusteringKey)) {
@@ -45,14 +47,18 @@ export function misfits(wanted: WantedTable, actual: TableSchema): string[] {
 /** `CREATE TABLE`, as cqlsh would take it. */
 export function createTableCql(schema: TableSchema, options: { readonly ifNotExists: boolean }): string {
   const columns = schema.columns.map(
-    (column) => `${quoteIdentifier(column.name)} ${formatCqlType(column.type)}${column.isStatic === true ? ' static' : ''}`,
+    (column) =>
+      `${quoteIdentifier(column.name)} ${formatCqlType(column.type)}${column.isStatic === true ? ' static' : ''}`,
   );
   const settings: string[] = [];
   if (schema.clusteringOrder?.includes('desc') === true) {
-    const order = schema.clusteringKey.map((name, index) => `${quoteIdentifier(name)} ${(schema.clusteringOrder?.[index] ?? 'asc').toUpperCase()}`);
+    const order = schema.clusteringKey.map(
+      (name, index) => `${quoteIdentifier(name)} ${(schema.clusteringOrder?.[index] ?? 'asc').toUpperCase()}`,
+    );
     settings.push(`CLUSTERING ORDER BY (${order.join(', ')})`);
   }
-  if (schema.defaultTtl !== undefined && schema.defaultTtl > 0) settings.push(`default_time_to_live = ${schema.defaultTtl}`);
+  if (schema.defaultTtl !== undefined && schema.defaultTtl > 0)
+    settings.push(`default_time_to_live = ${schema.defaultTtl}`);
   return (
     `CREATE TABLE ${options.ifNotExists ? 'IF NOT EXISTS ' : ''}${quoteIdentifier(schema.keyspace)}.${quoteIdentifier(schema.table)} (\n` +
     `    ${[...columns, `PRIMARY KEY ${primaryKey(schema, quoteIdentifier)}`].join(',\n    ')}\n)` +
@@ -60,9 +66,13 @@ export function createTableCql(schema: TableSchema, options: { readonly ifNotExi
   );
 }
 
-function primaryKey(table: Pick<TableSchema, 'partitionKey' | 'clusteringKey'>, show: (name: string) => string = (name) => name): string {
+function primaryKey(
+  table: Pick<TableSchema, 'partitionKey' | 'clusteringKey'>,
+  show: (name: string) => string = (name) => name,
+): string {
   const [only] = table.partitionKey;
-  const partition = table.partitionKey.length === 1 && only !== undefined ? show(only) : `(${table.partitionKey.map(show).join(', ')})`;
+  const partition =
+    table.partitionKey.length === 1 && only !== undefined ? show(only) : `(${table.partitionKey.map(show).join(', ')})`;
   return `(${[partition, ...table.clusteringKey.map(show)].join(', ')})`;
 }
 

@@ -97,7 +97,11 @@ test('literals suit the types Cassandra accepts them for', () => {
     ['date', { kind: 'number', text: '2147483648' }, '80000000'],
   ];
   for (const [type, literal, hex] of ok) {
-    assert.equal(Buffer.from(encodeLiteral(typeOf(type), literal)!).toString('hex'), hex, `${type} ${JSON.stringify(literal)}`);
+    assert.equal(
+      Buffer.from(encodeLiteral(typeOf(type), literal)!).toString('hex'),
+      hex,
+      `${type} ${JSON.stringify(literal)}`,
+    );
   }
   assert.equal(encodeLiteral(typeOf('text'), { kind: 'null' }), null);
   const bad: readonly (readonly [string, CqlLiteral])[] = [
@@ -115,7 +119,11 @@ test('literals suit the types Cassandra accepts them for', () => {
     ['list<int>', { kind: 'number', text: '1' }],
   ];
   for (const [type, literal] of bad) {
-    assert.throws(() => encodeLiteral(typeOf(type), literal), (error) => isWeirError(error, 'SQL_SEMANTIC') && error.message.includes(type), type);
+    assert.throws(
+      () => encodeLiteral(typeOf(type), literal),
+      (error) => isWeirError(error, 'SQL_SEMANTIC') && error.message.includes(type),
+      type,
+    );
   }
 });
 
@@ -125,12 +133,34 @@ test('every printable value survives the way to bytes and back', () => {
     fc.assert(fc.property(values, (value) => assert.deepEqual(decodeValue(parsed, encodeValue(parsed, value)), value)));
   };
   check('text', fc.string({ unit: 'grapheme' }));
-  check('bigint', fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n).map((value) => (Number.isSafeInteger(Number(value)) ? Number(value) : String(value))));
-  check('varint', fc.bigInt().map((value) => (Number.isSafeInteger(Number(value)) ? Number(value) : String(value))));
-  check('decimal', fc.tuple(fc.maxSafeInteger(), fc.integer({ min: 0, max: 9 })).map(([a, scale]) => (scale === 0 ? String(a) : `${a}.${'1'.repeat(scale)}`)));
+  check(
+    'bigint',
+    fc
+      .bigInt(-(2n ** 63n), 2n ** 63n - 1n)
+      .map((value) => (Number.isSafeInteger(Number(value)) ? Number(value) : String(value))),
+  );
+  check(
+    'varint',
+    fc.bigInt().map((value) => (Number.isSafeInteger(Number(value)) ? Number(value) : String(value))),
+  );
+  check(
+    'decimal',
+    fc
+      .tuple(fc.maxSafeInteger(), fc.integer({ min: 0, max: 9 }))
+      .map(([a, scale]) => (scale === 0 ? String(a) : `${a}.${'1'.repeat(scale)}`)),
+  );
   check('double', fc.double({ noNaN: true, noDefaultInfinity: true }));
-  check('float', fc.integer({ min: -999999, max: 999999 }).map((value) => value / 1000));
-  check('timestamp', fc.date({ noInvalidDate: true }).map((date) => date.toISOString()));
+  check(
+    'float',
+    fc.integer({ min: -999999, max: 999999 }).map((value) => value / 1000),
+  );
+  check(
+    'timestamp',
+    fc.date({ noInvalidDate: true }).map((date) => date.toISOString()),
+  );
   check('inet', fc.oneof(fc.ipV4(), fc.constantFrom('::', '1::', '::1', 'a:b::c', '1:0:2:3:4:5:6:7')));
-  check('map<text, list<int>>', fc.dictionary(fc.string(), fc.array(fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })), { noNullPrototype: true }));
+  check(
+    'map<text, list<int>>',
+    fc.dictionary(fc.string(), fc.array(fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })), { noNullPrototype: true }),
+  );
 });

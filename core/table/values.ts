@@ -39,7 +39,9 @@ export function decodeValue(type: CqlType, bytes: Uint8Array | null): unknown {
       return readFields(bytes, type.elements.length).map((field, index) => decodeValue(type.elements[index]!, field));
     case 'udt': {
       const fields = readFields(bytes, type.fields.length);
-      return Object.fromEntries(type.fields.map((field, index) => [field.name, decodeValue(field.type, fields[index] ?? null)]));
+      return Object.fromEntries(
+        type.fields.map((field, index) => [field.name, decodeValue(field.type, fields[index] ?? null)]),
+      );
     }
     case 'custom':
       return hex(bytes);
@@ -92,7 +94,10 @@ function decodeMap(keyType: CqlType, valueType: CqlType, bytes: Uint8Array): unk
   const items = readElements(bytes, 2);
   for (let index = 0; index < items.length; index += 2) {
     const key = decodeValue(keyType, items[index] ?? null);
-    entries.push([typeof key === 'string' ? key : JSON.stringify(key), decodeValue(valueType, items[index + 1] ?? null)]);
+    entries.push([
+      typeof key === 'string' ? key : JSON.stringify(key),
+      decodeValue(valueType, items[index + 1] ?? null),
+    ]);
   }
   // Own properties whatever the key is called, so `__proto__` is a key like any other.
   return Object.fromEntries(entries);
@@ -102,7 +107,8 @@ function decodeMap(keyType: CqlType, valueType: CqlType, bytes: Uint8Array): unk
 function readElements(bytes: Uint8Array, perItem = 1): (Uint8Array | null)[] {
   if (bytes.byteLength === 0) return [];
   const count = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getInt32(0) * perItem;
-  if (count * 4 > bytes.byteLength - 4) throw new RangeError(`a collection of ${bytes.byteLength} bytes cannot hold ${count} values`);
+  if (count * 4 > bytes.byteLength - 4)
+    throw new RangeError(`a collection of ${bytes.byteLength} bytes cannot hold ${count} values`);
   return readSequence(bytes, 4, count);
 }
 
@@ -114,7 +120,7 @@ function readFields(bytes: Uint8Array, count: number): (Uint8Array | null)[] {
 function readSequence(bytes: Uint8Array, start: number, count: number): (Uint8Array | null)[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const values: (Uint8Array | null)[] = [];
-  for (let at = start; values.length < count; ) {
+  for (let at = start; values.length < count;) {
     if (at >= bytes.byteLength) {
       values.push(null);
       continue;
@@ -129,7 +135,9 @@ function readSequence(bytes: Uint8Array, start: number, count: number): (Uint8Ar
 }
 
 function printableInteger(value: bigint): number | string {
-  return value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value.toString();
+  return value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER)
+    ? Number(value)
+    : value.toString();
 }
 
 /** JSON has no NaN and no infinities, and would turn -0 into 0. */
@@ -221,11 +229,18 @@ export function encodeValue(type: CqlType, value: unknown): Uint8Array | null {
       return writeElements(expectArray(type, value).map((element) => encodeValue(type.element, element)));
     case 'map':
       return writeElements(
-        Object.entries(expectObject(type, value)).flatMap(([key, item]) => [encodeValue(type.key, mapKey(type.key, key)), encodeValue(type.value, item)]),
+        Object.entries(expectObject(type, value)).flatMap(([key, item]) => [
+          encodeValue(type.key, mapKey(type.key, key)),
+          encodeValue(type.value, item),
+        ]),
         2,
       );
     case 'tuple':
-      return writeSequence(expectArray(type, value).map((element, index) => encodeValue(type.elements[index] ?? misfit(type, value), element)));
+      return writeSequence(
+        expectArray(type, value).map((element, index) =>
+          encodeValue(type.elements[index] ?? misfit(type, value), element),
+        ),
+      );
     case 'udt': {
       const fields = new Map(Object.entries(expectObject(type, value)));
       return writeSequence(type.fields.map((field) => encodeValue(field.type, fields.get(field.name) ?? null)));
@@ -250,7 +265,20 @@ export type CqlLiteral =
 
 const literalKinds: Readonly<Record<CqlLiteral['kind'], readonly CqlScalar[]>> = {
   string: ['ascii', 'text', 'timestamp', 'date', 'time', 'inet'],
-  number: ['tinyint', 'smallint', 'int', 'bigint', 'counter', 'varint', 'decimal', 'float', 'double', 'timestamp', 'date', 'time'],
+  number: [
+    'tinyint',
+    'smallint',
+    'int',
+    'bigint',
+    'counter',
+    'varint',
+    'decimal',
+    'float',
+    'double',
+    'timestamp',
+    'date',
+    'time',
+  ],
   boolean: ['boolean'],
   uuid: ['uuid', 'timeuuid'],
   blob: ['blob'],
@@ -266,7 +294,8 @@ const literalKinds: Readonly<Record<CqlLiteral['kind'], readonly CqlScalar[]>> =
 export function encodeLiteral(type: CqlType, literal: CqlLiteral): Uint8Array | null {
   if (literal.kind === 'null') return null;
   const text = literal.kind === 'boolean' ? String(literal.value) : literal.text;
-  if (!(literalKinds[literal.kind] as readonly string[]).includes(type.kind)) misfit(type, literal.kind === 'string' ? `'${text}'` : text);
+  if (!(literalKinds[literal.kind] as readonly string[]).includes(type.kind))
+    misfit(type, literal.kind === 'string' ? `'${text}'` : text);
   if (type.kind === 'date' && literal.kind === 'number') {
     // A bare number is what is stored: days with 1970-01-01 in the middle.
     const days = parseInteger(text) ?? misfit(type, text);
@@ -320,8 +349,14 @@ function encodeScalar(kind: CqlScalar, value: unknown): Uint8Array | undefined {
 }
 
 function misfit(type: CqlType, value: unknown): never {
-  const shown = typeof value === 'string' ? value : JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? String(item) : item));
-  throw new WeirError('SQL_SEMANTIC', `${shown.length > 60 ? `${shown.slice(0, 60)}…` : shown} is not a value of the CQL type ${formatCqlType(type)}.`);
+  const shown =
+    typeof value === 'string'
+      ? value
+      : JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? String(item) : item));
+  throw new WeirError(
+    'SQL_SEMANTIC',
+    `${shown.length > 60 ? `${shown.slice(0, 60)}…` : shown} is not a value of the CQL type ${formatCqlType(type)}.`,
+  );
 }
 
 function expectArray(type: CqlType, value: unknown): readonly unknown[] {
@@ -419,7 +454,8 @@ function encodeDecimal(value: unknown): Uint8Array | undefined {
 }
 
 function encodeFloat(kind: 'float' | 'double', value: unknown): Uint8Array | undefined {
-  const number = typeof value === 'number' ? value : typeof value === 'string' && value.trim() !== '' ? Number(value) : undefined;
+  const number =
+    typeof value === 'number' ? value : typeof value === 'string' && value.trim() !== '' ? Number(value) : undefined;
   if (number === undefined || (Number.isNaN(number) && value !== 'NaN' && !Number.isNaN(value))) return undefined;
   const bytes = new Uint8Array(kind === 'float' ? 4 : 8);
   const view = new DataView(bytes.buffer);
@@ -436,7 +472,9 @@ function parseTimestamp(text: string): bigint | undefined {
   if (/^-?\d+$/.test(text)) return BigInt(text);
   const raw = /^(-?\d+) ms$/.exec(text);
   if (raw !== null) return BigInt(raw[1]!);
-  const match = /^([+-]?\d{4,6}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d(?:\.\d{1,9})?)?)? ?(Z|[+-]\d\d(?::?\d\d)?)?$/.exec(text);
+  const match = /^([+-]?\d{4,6}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d(?:\.\d{1,9})?)?)? ?(Z|[+-]\d\d(?::?\d\d)?)?$/.exec(
+    text,
+  );
   if (match === null) return undefined;
   const [, day = '', minutes = '00:00', seconds = ':00', zone = 'Z'] = match;
   const offset = zone === 'Z' ? zone : `${zone.slice(0, 3)}:${zone.length > 3 ? zone.slice(-2) : '00'}`;
@@ -460,7 +498,9 @@ function encodeTime(value: unknown): Uint8Array | undefined {
   const match = typeof value === 'string' ? /^([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(?:\.(\d{1,9}))?$/.exec(value) : null;
   if (match === null) {
     const nanos = parseInteger(value);
-    return nanos !== undefined && nanos >= 0n && nanos < 86_400n * NANOS_PER_SECOND ? fixedInteger(nanos, 8) : undefined;
+    return nanos !== undefined && nanos >= 0n && nanos < 86_400n * NANOS_PER_SECOND
+      ? fixedInteger(nanos, 8)
+      : undefined;
   }
   const [, hours = '', minutes = '', seconds = '', fraction = ''] = match;
   const whole = BigInt(Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds));
@@ -475,7 +515,8 @@ function parseUuid(text: string): Uint8Array | undefined {
 function parseBlob(text: string): Uint8Array | undefined {
   if (!/^0x(?:[0-9a-f]{2})*$/i.test(text)) return undefined;
   const bytes = new Uint8Array((text.length - 2) / 2);
-  for (let index = 0; index < bytes.byteLength; index++) bytes[index] = Number.parseInt(text.slice(2 + 2 * index, 4 + 2 * index), 16);
+  for (let index = 0; index < bytes.byteLength; index++)
+    bytes[index] = Number.parseInt(text.slice(2 + 2 * index, 4 + 2 * index), 16);
   return bytes;
 }
 
@@ -494,5 +535,7 @@ function parseInet6(text: string): Uint8Array | undefined {
   if (halves.length === 2 ? missing < 1 : missing !== 0) return undefined;
   const groups = [...head, ...Array.from({ length: missing }, () => '0'), ...tail];
   if (!groups.every((group) => /^[0-9a-f]{1,4}$/i.test(group))) return undefined;
-  return Uint8Array.from(groups.flatMap((group) => [Number.parseInt(group, 16) >> 8, Number.parseInt(group, 16) & 0xff]));
+  return Uint8Array.from(
+    groups.flatMap((group) => [Number.parseInt(group, 16) >> 8, Number.parseInt(group, 16) & 0xff]),
+  );
 }

@@ -105,6 +105,19 @@ function objectShape(fields: readonly ColumnBuilder[], keys: readonly string[]):
   };
 }
 
+/** The position behind `"key":` at `at` when that is the key of the id; else -1. */
+function expectedKey(layout: KeyLayout, id: number, view: DataView, at: number, end: number): number {
+  const bytes = layout.patternBytes[id]!;
+  const behind = at + bytes;
+  if (bytes === 0 || behind + 3 > end) return -1;
+  let word = layout.patternStart[id]!;
+  let from = at;
+  for (; from + 4 <= behind; from += 4) if (view.getInt32(from, true) !== layout.pattern[word++]!) return -1;
+  const rest = behind - from;
+  if (rest > 0 && (view.getInt32(from, true) ^ layout.pattern[word]!) << (32 - rest * 8) !== 0) return -1;
+  return behind;
+}
+
 export class JsonScanner {
   readonly #root: ObjectShape;
   readonly #shapes = new Map<ColumnBuilder, ObjectShape>();
@@ -232,79 +245,74 @@ export class JsonScanner {
    */
   #object(shape: ObjectShape, row: number, at: number, end: number, depth: number): number {
     const { layout, fields } = shape;
-    const { fieldOf, successor, pattern, patternStart, patternBytes } = layout;
+    let bytes = this.#bytes;
+    let view = this.#view;
     let failed = false;
     let key = BEFORE_FIRST_KEY;
-    if (at < end && this.#bytes[at]! <= 0x20) at = this.#blanks(at, end);
-    if (at < end && this.#bytes[at] === CLOSE_BRACE) {
-      at++;
-    } else {
-      for (;;) {
-        const guess = successor[key]!;
-        const view = this.#view;
-        let behind = -1;
-        if (guess > 0) {
-          const bytes = patternBytes[guess]!;
-          let word = patternStart[guess]!;
-          let from = at;
-          const to = at + bytes;
-          if (bytes > 0 && to + 3 <= end) {
-            for (; from + 4 <= to; from += 4) if (view.getInt32(from, true) !== pattern[word++]!) break;
-            if (from + 4 > to) {
-              const rest = to - from;
-              if (rest === 0 || ((view.getInt32(from, true) ^ pattern[word]!) << (32 - rest * 8)) === 0) behind = to;
-            }
-          }
-        }
-        if (behind >= 0) {
-          key = guess;
-        } else {
-          behind = this.#key(layout, at, end);
-          if (behind < 0) {
-            at = -1;
-            break;
-          }
-          if (this.#keyId > 0) successor[key] = this.#keyId;
-          key = this.#keyId;
-        }
+    at = this.#blanks(at, end);
+    if (at < end && bytes[at] === CLOSE_BRACE) return this.#endOfObject(shape, row, at + 1, false);
+    for (;;) {
+      const guess = layout.successor[key]!;
+      const behind = guess > 0 ? expectedKey(layout, guess, view, at, end) : -1;
+      if (behind >= 0) {
+        key = guess;
         at = behind;
-        if (at < end && this.#bytes[at] !== COLON) at = this.#blanks(at, end);
-        if (at >= end || this.#bytes[at] !== COLON) {
-          at = -1;
-          break;
+      } else {
+        at = this.#key(layout, at, end);
+        if (at < 0) break;
+        const found = this.#keyId;
+        if (found > 0) layout.successor[key] = found;
+        key = found > 0 ? found : BEFORE_FIRST_KEY;
+        bytes = this.#bytes;
+        view = this.#view;
+      }
+      if (at < end && bytes[at]! <= 0x20) at = this.#blanks(at, end);
+      const field = layout.fieldOf[key]!;
+      // Most values are short strings without escapes: they are done here, without a call that cannot be inlined.
+      const close = at < end && bytes[at] === QUOTE ? this.#plainString(view, at + 1, end) : -1;
+      if (close >= 0 && (field < 0 || (fields[field]!.kind === BUILD_STRING && this.#flags === 0))) {
+        if (field >= 0) {
+          const column = fields[field]!;
+          column.start[row] = at + 1;
+          column.length[row] = close - at - 1;
+          column.nonAscii[row] = 0;
+          if (failed) shape.failure[field] = NONE;
         }
-        at++;
-        if (at < end && this.#bytes[at]! <= 0x20) at = this.#blanks(at, end);
-        const field = key > 0 ? fieldOf[key]! : -1;
-        if (key < 0) key = BEFORE_FIRST_KEY;
-        if (field < 0) {
-          at = this.#skip(at, end, depth);
+        at = close + 1;
+      } else if (field < 0) {
+        at = this.#skip(at, end, depth);
+      } else {
+        if (close >= 0) {
+          this.#fromString(fields[field]!, row, at + 1, close, this.#flags);
+          at = close + 1;
         } else {
           at = this.#value(fields[field]!, row, at, end, depth);
-          if (this.#failure !== NONE) {
-            shape.failure[field] = this.#failure;
-            shape.failurePlace[field] = this.#place;
-            this.#failure = NONE;
-            failed = true;
-          } else if (failed) {
-            shape.failure[field] = NONE;
-          }
         }
-        if (at < 0) break;
-        if (at < end && this.#bytes[at]! <= 0x20) at = this.#blanks(at, end);
-        if (at >= end) {
-          at = -1;
-          break;
+        bytes = this.#bytes;
+        view = this.#view;
+        if (this.#failure !== NONE) {
+          shape.failure[field] = this.#failure;
+          shape.failurePlace[field] = this.#place;
+          this.#failure = NONE;
+          failed = true;
+        } else if (failed) {
+          shape.failure[field] = NONE;
         }
-        const byte = this.#bytes[at++]!;
-        if (byte === COMMA) {
-          if (at < end && this.#bytes[at]! <= 0x20) at = this.#blanks(at, end);
-          continue;
-        }
-        if (byte !== CLOSE_BRACE) at = -1;
-        break;
       }
+      if (at < 0) break;
+      if (at < end && bytes[at] !== COMMA) {
+        at = this.#blanks(at, end);
+        if (at < end && bytes[at] === CLOSE_BRACE) return this.#endOfObject(shape, row, at + 1, failed);
+      }
+      if (at >= end || bytes[at] !== COMMA) break;
+      at++;
+      if (at < end && bytes[at]! <= 0x20) at = this.#blanks(at, end);
     }
+    return this.#endOfObject(shape, row, -1, failed);
+  }
+
+  /** Settles what failed in an object and what is missing; gives back `at`. */
+  #endOfObject(shape: ObjectShape, row: number, at: number, failed: boolean): number {
     if (failed) this.#takeFailure(shape);
     if (shape.required && at >= 0 && this.#failure === NONE) this.#requireFields(shape, row);
     return at;
@@ -331,7 +339,10 @@ export class JsonScanner {
 
   #keyId = 0;
 
-  /** Reads a key that was not the expected one; the position behind it, its id in #keyId (-1 = of no interest). */
+  /**
+   * Reads a key that was not the expected one, and its colon; the position behind that, the key's id in #keyId
+   * (-1 = of no interest).
+   */
   #key(layout: KeyLayout, at: number, end: number): number {
     if (at >= end || this.#bytes[at] !== QUOTE) return -1;
     const start = at + 1;
@@ -346,7 +357,27 @@ export class JsonScanner {
       this.#keyId = layout.find(this.#bytes, mark, this.#arena.length, false);
       this.#arena.length = mark;
     }
-    return close + 1;
+    const colon = this.#blanks(close + 1, end);
+    return colon < end && this.#bytes[colon] === COLON ? colon + 1 : -1;
+  }
+
+  /** As {@link #string} for strings without escapes; -1 for all others, also where the record ends within three bytes. */
+  #plainString(view: DataView, at: number, end: number): number {
+    let seen = 0;
+    for (const last = end - 4; at <= last; at += 4) {
+      const word = view.getInt32(at, true);
+      const hit =
+        (((word ^ 0x22222222) - 0x01010101) | ((word ^ 0x5c5c5c5c) - 0x01010101) | (word - 0x20202020)) & ~word & 0x80808080;
+      if (hit !== 0) {
+        // Only the lowest mark is sure: a borrow may set others above it.
+        const low = hit & -hit;
+        this.#flags = ((seen | (word & (low - 1))) & 0x80808080) !== 0 ? FLAG_NON_ASCII : 0;
+        at += (31 - Math.clz32(low)) >>> 3;
+        return view.getUint8(at) === QUOTE ? at : -1;
+      }
+      seen |= word;
+    }
+    return -1;
   }
 
   /** The position of the quote that ends the string whose inside begins at `at`; -1 when there is none. Sets #flags. */
@@ -358,10 +389,8 @@ export class JsonScanner {
       let special = 0;
       for (const last = end - 4; at <= last; at += 4) {
         const word = view.getInt32(at, true);
-        const quote = word ^ 0x22222222;
-        const escape = word ^ 0x5c5c5c5c;
         const hit =
-          (((quote - 0x01010101) & ~quote) | ((escape - 0x01010101) & ~escape) | ((word - 0x20202020) & ~word)) & 0x80808080;
+          (((word ^ 0x22222222) - 0x01010101) | ((word ^ 0x5c5c5c5c) - 0x01010101) | (word - 0x20202020)) & ~word & 0x80808080;
         if (hit !== 0) {
           // Only the lowest mark is sure: a borrow may set others above it.
           const low = hit & -hit;

@@ -6,8 +6,11 @@
 import { ByteBuffer } from '../byte-buffer.ts';
 
 const LEARNED_KEYS_MAX = 128;
+/** Longer keys are looked up each time. */
+const LEARNED_BYTES_MAX = 64;
 const BUCKETS = 256;
 const QUOTE = 0x22;
+const COLON = 0x3a;
 /** What precedes an object's first key. */
 export const BEFORE_FIRST_KEY = 0;
 
@@ -16,10 +19,10 @@ export class KeyLayout {
   readonly fieldOf: Int32Array;
   /** The id that followed an id last time; -1 = unknown. */
   readonly successor: Int32Array;
-  /** `"key"` with its quotes as little-endian words, the last one filled up with zeros; by {@link patternStart}. */
+  /** `"key":` with quotes and colon as little-endian words, the last one filled up with zeros; by {@link patternStart}. */
   readonly pattern: Int32Array;
   readonly patternStart: Int32Array;
-  /** Bytes of `"key"`; 0 = the key cannot be written without escapes. */
+  /** Bytes of `"key":`; 0 = the key cannot be written without escapes. */
   readonly patternBytes: Int32Array;
   readonly #names: Uint8Array[] = [new Uint8Array(0)];
   readonly #buckets = new Int32Array(BUCKETS);
@@ -38,8 +41,8 @@ export class KeyLayout {
     this.#next = new Int32Array(keysMax);
     const encoder = new TextEncoder();
     const encoded = names.map((name) => encoder.encode(name));
-    const words = encoded.reduce((sum, name) => sum + ((name.byteLength + 5) >>> 2), 0);
-    this.pattern = new Int32Array(words + LEARNED_KEYS_MAX * 16);
+    const words = encoded.reduce((sum, name) => sum + ((name.byteLength + 6) >>> 2), 0);
+    this.pattern = new Int32Array(words + LEARNED_KEYS_MAX * (LEARNED_BYTES_MAX / 4 + 2));
     encoded.forEach((name, field) => {
       const id = this.#add(name);
       this.fieldOf[id] = field;
@@ -53,7 +56,7 @@ export class KeyLayout {
     for (let id = this.#buckets[hashOf(bytes, start, end)]!; id > 0; id = this.#next[id]!) {
       if (sameBytes(this.#names[id]!, bytes, start, end)) return id;
     }
-    if (!learn || this.#names.length >= this.#keysMax || end - start > 62) return -1;
+    if (!learn || this.#names.length >= this.#keysMax || end - start > LEARNED_BYTES_MAX) return -1;
     return this.#add(bytes.slice(start, end));
   }
 
@@ -68,11 +71,12 @@ export class KeyLayout {
   }
 
   #addPattern(id: number, name: Uint8Array): void {
-    const text = new ByteBuffer(name.byteLength + 6);
+    const text = new ByteBuffer(name.byteLength + 8);
     text.length = 1;
     text.append(name);
     text.bytes[0] = QUOTE;
     text.bytes[text.length++] = QUOTE;
+    text.bytes[text.length++] = COLON;
     this.patternStart[id] = this.#patternWords;
     this.patternBytes[id] = text.length;
     for (let at = 0; at < text.length; at += 4) this.pattern[this.#patternWords++] = text.view.getInt32(at, true);

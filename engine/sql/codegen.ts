@@ -157,7 +157,7 @@ export class Gen {
         if (reprOf(type) === 'text') {
           return `const ${c} = ${column}, ${c}d = ${c}.data, ${c}s = ${c}.start, ${c}l = ${c}.length, ${c}f = ${c}.nonAscii;`;
         }
-        if (type.kind === 'array') return `const ${c} = ${column}, ${c}s = ${c}.start, ${c}l = ${c}.length;`;
+        if (type.kind === 'array' || type.kind === 'map') return `const ${c} = ${column}, ${c}s = ${c}.start, ${c}l = ${c}.length;`;
         if (reprOf(type) === 'box') return `const ${c} = ${column};`;
         return `const ${c} = ${column}, ${c}v = ${c}.values, ${c}n = ${c}.valid;`;
       })
@@ -419,6 +419,14 @@ export class Gen {
     this.assign(out, this.#read(`${path}.element`, type, true, row));
     this.line('}}');
     return out;
+  }
+
+  /** The length of a list or map that lies in an input column; null where it is a computed one. */
+  listLength(expr: Expr): Val | null {
+    const path = pathOf(expr);
+    if (path === null) return null;
+    const length = `${this.#columnName(path, expr.type)}l[r]`;
+    return this.scalar({ kind: 'int' }, expr.nullable ? `${length} < 0` : 'false', length);
   }
 
   #case(expr: Extract<Expr, { kind: 'case' }>): Val {

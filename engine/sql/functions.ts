@@ -1,10 +1,27 @@
 /** The table of functions: what a query may call, and what every call of a typed tree is compiled by. */
 import { assert } from '../../core/assert.ts';
+import { conditionalFunctions } from './functions/conditional.ts';
+import { hashFunctions } from './functions/hashes.ts';
+import { jsonFunctions } from './functions/json.ts';
+import { nestedFunctions } from './functions/nested.ts';
+import { numberFunctions } from './functions/numbers.ts';
 import { operators } from './functions/operators.ts';
+import { patternFunctions } from './functions/patterns.ts';
 import { stringFunctions } from './functions/strings.ts';
+import { timeFunctions } from './functions/times.ts';
 import type { FunctionDef } from './function-table.ts';
 
-const definitions: readonly FunctionDef[] = [...operators, ...stringFunctions];
+const definitions: readonly FunctionDef[] = [
+  ...operators,
+  ...conditionalFunctions,
+  ...stringFunctions,
+  ...patternFunctions,
+  ...numberFunctions,
+  ...timeFunctions,
+  ...nestedFunctions,
+  ...jsonFunctions,
+  ...hashFunctions,
+];
 
 const byName = new Map<string, FunctionDef>();
 for (const definition of definitions) {

@@ -331,7 +331,9 @@ suite('REST: cluster', () => {
       [await get('/healthz'), await get('/readyz'), await get('/metrics'), await get('/schemas/job.v1.json')],
       [200, 503, 200, 200],
     );
+    assert.equal(await get('/v1/jobs'), 503, 'not before it knows its jobs');
     reason = null;
+    assert.equal(await get('/v1/jobs'), 200);
     assert.equal(await get('/readyz'), 200);
     assert.equal(await get('/nowhere'), 404);
   });

@@ -90,7 +90,19 @@ async function admit(request: FastifyRequest, reply: FastifyReply, options: Http
   if (foreign !== null)
     return await send(reply, 403, problem('UNAUTHORIZED', `Refused: ${foreign}.`, 403), PROBLEM_TYPE);
   const open = request.method === 'GET' && !request.url.startsWith('/v1');
-  if (open || options.token === null || tokenMatches(request.headers.authorization, options.token)) return;
+  if (open) return;
+  if (options.token === null || tokenMatches(request.headers.authorization, options.token)) {
+    // Before it has read its jobs this master would take every job for a new one.
+    const reason = options.notReady?.() ?? null;
+    if (reason === null) return;
+    void reply.header('retry-after', '1');
+    return await send(
+      reply,
+      503,
+      problem('STORE_UNAVAILABLE', `The master is not ready yet: ${reason}.`),
+      PROBLEM_TYPE,
+    );
+  }
   void reply.header('www-authenticate', 'Bearer');
   const detail =
     'This master asks for a token: send it as "Authorization: Bearer …", or give the weir command --token or WEIR_TOKEN.';

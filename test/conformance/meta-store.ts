@@ -4,7 +4,18 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, describe, test } from 'node:test';
 import type { Clock, Rng } from '../../core/clock.ts';
-import { jobName, laneId, offset, partition, revision, run, generation, timestampUs, topicId, workerId } from '../../core/ids.ts';
+import {
+  jobName,
+  laneId,
+  offset,
+  partition,
+  revision,
+  run,
+  generation,
+  timestampUs,
+  topicId,
+  workerId,
+} from '../../core/ids.ts';
 import { changeJob, META_FORMAT_VERSION, type JobRow, type LaneRow, type MetaStore } from '../../core/meta.ts';
 
 export interface MetaStoreFixture {
@@ -127,7 +138,10 @@ export function metaStoreContract(name: string, make: () => Promise<MetaStoreFix
       const name = fresh();
       for (let ver = 0; ver < 20; ver++) {
         const [a, b] = [sampleJob(name, ver + 1), sampleJob(name, ver + 1)];
-        const outcomes = await Promise.all([changeJob(store, clock, rng, ver, a), changeJob(second, clock, rng, ver, b)]);
+        const outcomes = await Promise.all([
+          changeJob(store, clock, rng, ver, a),
+          changeJob(second, clock, rng, ver, b),
+        ]);
         const winners = outcomes.filter((outcome) => outcome.kind === 'applied').map((outcome) => outcome.row.nonce);
         assert.equal(winners.length, 1, `version ${ver + 1}`);
         assert.equal((await store.readJob(jobName(name)))?.nonce, winners[0]);
@@ -193,7 +207,11 @@ export function metaStoreContract(name: string, make: () => Promise<MetaStoreFix
       await store.writeLane(zero);
       assert.deepEqual(await second.readLane(zero), zero);
       const last = sampleLane(zero.job, 0, 0, {
-        position: { ...zero.position, nextOffset: offset(Number.MAX_SAFE_INTEGER), bound: timestampUs(Number.MAX_SAFE_INTEGER) },
+        position: {
+          ...zero.position,
+          nextOffset: offset(Number.MAX_SAFE_INTEGER),
+          bound: timestampUs(Number.MAX_SAFE_INTEGER),
+        },
       });
       await store.writeLane(last);
       assert.deepEqual(await second.readLane(zero), last);
@@ -202,7 +220,9 @@ export function metaStoreContract(name: string, make: () => Promise<MetaStoreFix
     test('a lane keeps the largest position, whatever the order and number of writes', async () => {
       for (let round = 0; round < 5; round++) {
         const job = fresh();
-        const writes = [0, 0, 1, 5, 5, 9, 1000, 1000, 1001, 7, 3, 2 ** 40, 2 ** 40].map((position) => sampleLane(job, position));
+        const writes = [0, 0, 1, 5, 5, 9, 1000, 1000, 1001, 7, 3, 2 ** 40, 2 ** 40].map((position) =>
+          sampleLane(job, position),
+        );
         shuffle(writes);
         await Promise.all(writes.map((row, index) => (index % 2 === 0 ? store : second).writeLane(row)));
         const expected = sampleLane(job, 2 ** 40);
@@ -232,7 +252,8 @@ export function metaStoreContract(name: string, make: () => Promise<MetaStoreFix
       const others = [sampleLane(job, 5, 0, { run: run(2) }), sampleLane(fresh(), 6, 0)];
       for (const lane of [...lanes, ...others]) await store.writeLane(lane);
       for (const lane of [...lanes, ...others]) assert.deepEqual(await second.readLane(lane), lane);
-      const byPosition = (rows: LaneRow[]): LaneRow[] => rows.sort((a, b) => a.position.nextOffset - b.position.nextOffset);
+      const byPosition = (rows: LaneRow[]): LaneRow[] =>
+        rows.sort((a, b) => a.position.nextOffset - b.position.nextOffset);
       assert.deepEqual(byPosition(await second.readLanes(jobName(job), run(1))), lanes);
       assert.deepEqual(await second.readLanes(jobName(job), run(2)), [others[0]]);
       assert.deepEqual(await second.readLanes(jobName(job), run(3)), []);

@@ -1,6 +1,14 @@
 /** Builds RowBlocks from plain values, for suites and tests. */
 import assert from 'node:assert/strict';
-import { ROW_HEADER_BYTES, ROW_OP_DELETE, ROW_OP_UPSERT, VALUE_NULL, VALUE_UNSET, type RowBlock, type RowShape } from '../../core/row-block.ts';
+import {
+  ROW_HEADER_BYTES,
+  ROW_OP_DELETE,
+  ROW_OP_UPSERT,
+  VALUE_NULL,
+  VALUE_UNSET,
+  type RowBlock,
+  type RowShape,
+} from '../../core/row-block.ts';
 import type { TableSchema } from '../../core/table/schema.ts';
 import { encodeValue } from '../../core/table/values.ts';
 
@@ -29,7 +37,10 @@ function encodeRow(shape: RowShape, row: TestRow): Buffer {
   timestamp.writeBigInt64BE(BigInt(row.timestamp), 4);
   body.push(timestamp);
   const header = Buffer.alloc(ROW_HEADER_BYTES);
-  header.writeUInt32BE(body.reduce((sum, part) => sum + part.byteLength, 0), 0);
+  header.writeUInt32BE(
+    body.reduce((sum, part) => sum + part.byteLength, 0),
+    0,
+  );
   header.writeUInt8(row.op === 'delete' ? ROW_OP_DELETE : ROW_OP_UPSERT, 4);
   return Buffer.concat([header, ...body]);
 }
@@ -41,7 +52,10 @@ function int32(value: number): Buffer {
 }
 
 /** The shape that writes these columns of a table (all when none are named), primary key first. */
-export function shapeOf(schema: TableSchema, names: readonly string[] = schema.columns.map((column) => column.name)): RowShape {
+export function shapeOf(
+  schema: TableSchema,
+  names: readonly string[] = schema.columns.map((column) => column.name),
+): RowShape {
   const keys = [...schema.partitionKey, ...schema.clusteringKey];
   const ordered = [...keys, ...names.filter((name) => !keys.includes(name))];
   return {

@@ -45,7 +45,11 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
     let store: TableStore;
     let count = 0;
 
-    const schema = (types: Readonly<Record<string, string>>, partitionKey: string[], clusteringKey: string[] = []): TableSchema => ({
+    const schema = (
+      types: Readonly<Record<string, string>>,
+      partitionKey: string[],
+      clusteringKey: string[] = [],
+    ): TableSchema => ({
       keyspace,
       table: `t${++count}`,
       columns: columnsOf(types),
@@ -84,7 +88,11 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
     test('describe gives what create made, and undefined for what is not there', async () => {
       assert.equal(await store.describe('no_such_keyspace', 't'), undefined);
       const table: TableSchema = {
-        ...schema({ b: 'int', a: 'text', c: 'timestamp', d: 'map<text, frozen<list<int>>>', e: 'decimal' }, ['b', 'a'], ['c']),
+        ...schema(
+          { b: 'int', a: 'text', c: 'timestamp', d: 'map<text, frozen<list<int>>>', e: 'decimal' },
+          ['b', 'a'],
+          ['c'],
+        ),
         clusteringOrder: ['desc'],
       };
       assert.equal(await store.describe(keyspace, table.table), undefined);
@@ -92,8 +100,12 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
       assert.equal(await store.describe(keyspace, 'no_such_table'), undefined);
       const found = await store.describe(keyspace, table.table);
       assert.ok(found);
-      assert.deepEqual([found.keyspace, found.table, found.partitionKey, found.clusteringKey, found.clusteringOrder], [keyspace, table.table, ['b', 'a'], ['c'], ['desc']]);
-      const byName = (columns: readonly TableColumn[]): TableColumn[] => columns.map(({ name, type }) => ({ name, type })).sort((x, y) => (x.name < y.name ? -1 : 1));
+      assert.deepEqual(
+        [found.keyspace, found.table, found.partitionKey, found.clusteringKey, found.clusteringOrder],
+        [keyspace, table.table, ['b', 'a'], ['c'], ['desc']],
+      );
+      const byName = (columns: readonly TableColumn[]): TableColumn[] =>
+        columns.map(({ name, type }) => ({ name, type })).sort((x, y) => (x.name < y.name ? -1 : 1));
       assert.deepEqual(byName(found.columns), byName(table.columns));
     });
 
@@ -108,23 +120,43 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
     test('a table that exists must fit; what does not is named', async () => {
       const table = await created({ id: 'int', v: 'text', extra: 'int' }, ['id']);
       await store.create({ ...table, columns: columnsOf({ id: 'int', v: 'text' }) });
-      await assert.rejects(store.create({ ...table, columns: columnsOf({ id: 'int', missing_one: 'text' }) }), code('SINK_SCHEMA', /missing_one/));
-      await assert.rejects(store.create({ ...table, columns: columnsOf({ id: 'int', v: 'bigint' }) }), code('SINK_SCHEMA', /\bv\b.*text/));
+      await assert.rejects(
+        store.create({ ...table, columns: columnsOf({ id: 'int', missing_one: 'text' }) }),
+        code('SINK_SCHEMA', /missing_one/),
+      );
+      await assert.rejects(
+        store.create({ ...table, columns: columnsOf({ id: 'int', v: 'bigint' }) }),
+        code('SINK_SCHEMA', /\bv\b.*text/),
+      );
       await assert.rejects(store.create({ ...table, partitionKey: ['id', 'v'] }), code('SINK_SCHEMA', /primary key/));
     });
 
     test('a writer opens only for rows that fit', async () => {
       const table = await created({ id: 'int', v: 'text' }, ['id']);
-      await assert.rejects(store.open(shapeOf({ ...table, columns: columnsOf({ id: 'int', gone: 'text' }) })), code('SINK_SCHEMA', /gone/));
-      await assert.rejects(store.open(shapeOf({ ...table, columns: columnsOf({ id: 'text', v: 'text' }) })), code('SINK_SCHEMA', /\bid\b/));
+      await assert.rejects(
+        store.open(shapeOf({ ...table, columns: columnsOf({ id: 'int', gone: 'text' }) })),
+        code('SINK_SCHEMA', /gone/),
+      );
+      await assert.rejects(
+        store.open(shapeOf({ ...table, columns: columnsOf({ id: 'text', v: 'text' }) })),
+        code('SINK_SCHEMA', /\bid\b/),
+      );
       await assert.rejects(store.open(shapeOf({ ...table, table: 'absent' })), code('SINK_SCHEMA', /absent/));
     });
 
     test('names keep their case', async () => {
-      const table: TableSchema = { keyspace, table: 'MixedCase', columns: columnsOf({ Id: 'int', postCode: 'text' }), partitionKey: ['Id'], clusteringKey: [] };
+      const table: TableSchema = {
+        keyspace,
+        table: 'MixedCase',
+        columns: columnsOf({ Id: 'int', postCode: 'text' }),
+        partitionKey: ['Id'],
+        clusteringKey: [],
+      };
       await store.create(table);
       await write(table, [upsert([1, 'x'], T0)]);
-      assert.deepEqual(await select(`SELECT "Id", "postCode" FROM ${keyspace}."MixedCase"`), [{ Id: 1, postCode: 'x' }]);
+      assert.deepEqual(await select(`SELECT "Id", "postCode" FROM ${keyspace}."MixedCase"`), [
+        { Id: 1, postCode: 'x' },
+      ]);
     });
 
     // -------------------------------------------------------------------------------------------------------- rows
@@ -158,15 +190,23 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
 
     test('every type is written and read back', async () => {
       const types = Object.keys(samples);
-      const table = await created(Object.fromEntries([['id', 'int'], ...types.map((type, index) => [`c${index}`, type])]), ['id']);
+      const table = await created(
+        Object.fromEntries([['id', 'int'], ...types.map((type, index) => [`c${index}`, type])]),
+        ['id'],
+      );
       const depth = Math.max(...types.map((type) => samples[type]!.length));
-      const rows = Array.from({ length: depth }, (_, row) => [row, ...types.map((type) => samples[type]![row % samples[type]!.length])]);
+      const rows = Array.from({ length: depth }, (_, row) => [
+        row,
+        ...types.map((type) => samples[type]![row % samples[type]!.length]),
+      ]);
       await write(
         table,
         rows.map((values) => upsert(values, T0)),
       );
       for (const values of rows) {
-        const result = await store.query(`SELECT id, ${types.map((_, index) => `c${index}`).join(', ')} FROM ${keyspace}.${table.table} WHERE id = ${String(values[0])}`);
+        const result = await store.query(
+          `SELECT id, ${types.map((_, index) => `c${index}`).join(', ')} FROM ${keyspace}.${table.table} WHERE id = ${String(values[0])}`,
+        );
         assert.deepEqual(result.rows, [values]);
         JSON.stringify(result.rows);
       }
@@ -174,11 +214,17 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
 
     test('many rows in one block, over partitions and within one', async () => {
       const table = await created({ p: 'text', c: 'int', v: 'text' }, ['p'], ['c']);
-      const rows = Array.from({ length: 3000 }, (_, index) => upsert([index % 3 === 0 ? 'one' : `p${index}`, index, `v${index}`], T0 + index));
+      const rows = Array.from({ length: 3000 }, (_, index) =>
+        upsert([index % 3 === 0 ? 'one' : `p${index}`, index, `v${index}`], T0 + index),
+      );
       await write(table, rows);
       assert.deepEqual((await store.query(`SELECT count(*) FROM ${keyspace}.${table.table}`)).rows, [[3000]]);
-      assert.deepEqual((await store.query(`SELECT count(*) FROM ${keyspace}.${table.table} WHERE p = 'one'`)).rows, [[1000]]);
-      assert.deepEqual(await select(`SELECT v FROM ${keyspace}.${table.table} WHERE p = 'p2999' AND c = 2999`), [{ v: 'v2999' }]);
+      assert.deepEqual((await store.query(`SELECT count(*) FROM ${keyspace}.${table.table} WHERE p = 'one'`)).rows, [
+        [1000],
+      ]);
+      assert.deepEqual(await select(`SELECT v FROM ${keyspace}.${table.table} WHERE p = 'p2999' AND c = 2999`), [
+        { v: 'v2999' },
+      ]);
     });
 
     test('an empty block is nothing', async () => {
@@ -191,8 +237,12 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
       await write(table, [upsert([1, 'old', 'old'], T0), upsert([2, 'old', 'old'], T0)]);
       await write(table, [upsert([1, null, undefined], T0 + 10), upsert([2, undefined, 'new'], T0 + 10)]);
       await write(table, [upsert([1, 'late', 'late'], T0 + 5), upsert([2, 'late', 'late'], T0 + 5)]);
-      assert.deepEqual(await select(`SELECT a, b FROM ${keyspace}.${table.table} WHERE id = 1`), [{ a: null, b: 'late' }]);
-      assert.deepEqual(await select(`SELECT a, b FROM ${keyspace}.${table.table} WHERE id = 2`), [{ a: 'late', b: 'new' }]);
+      assert.deepEqual(await select(`SELECT a, b FROM ${keyspace}.${table.table} WHERE id = 1`), [
+        { a: null, b: 'late' },
+      ]);
+      assert.deepEqual(await select(`SELECT a, b FROM ${keyspace}.${table.table} WHERE id = 2`), [
+        { a: 'late', b: 'new' },
+      ]);
     });
 
     test('a row of nulls is a row, and a delete removes it', async () => {
@@ -202,7 +252,10 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
         { op: 'delete', values: [2], timestamp: T0 },
         { op: 'delete', values: [3], timestamp: T0 },
       ]);
-      assert.deepEqual((await select(`SELECT id FROM ${keyspace}.${table.table}`)).map((row) => row['id']).sort(), [1, 3]);
+      assert.deepEqual(
+        (await select(`SELECT id FROM ${keyspace}.${table.table}`)).map((row) => row['id']).sort(),
+        [1, 3],
+      );
     });
 
     test('timestamps from 0 on are kept exactly', async () => {
@@ -211,16 +264,29 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
       await write(table, [upsert([3, 'later'], Number.MAX_SAFE_INTEGER)]);
       await write(table, [upsert([3, 'earlier'], Number.MAX_SAFE_INTEGER - 1)]);
       const rows = await select(`SELECT id, a FROM ${keyspace}.${table.table}`);
-      assert.deepEqual(new Map(rows.map((row) => [row['id'], row['a']])), new Map([[1, 'b'], [2, 'x'], [3, 'later']] as const));
+      assert.deepEqual(
+        new Map(rows.map((row) => [row['id'], row['a']])),
+        new Map([
+          [1, 'b'],
+          [2, 'x'],
+          [3, 'later'],
+        ] as const),
+      );
     });
 
     test('static columns belong to the partition', async () => {
       const table: TableSchema = {
         ...schema({ p: 'int', c: 'int', v: 'text' }, ['p'], ['c']),
-        columns: [...columnsOf({ p: 'int', c: 'int', v: 'text' }), { name: 's', type: { kind: 'text' }, isStatic: true }],
+        columns: [
+          ...columnsOf({ p: 'int', c: 'int', v: 'text' }),
+          { name: 's', type: { kind: 'text' }, isStatic: true },
+        ],
       };
       await store.create(table);
-      assert.equal((await store.describe(keyspace, table.table))?.columns.find((column) => column.name === 's')?.isStatic, true);
+      assert.equal(
+        (await store.describe(keyspace, table.table))?.columns.find((column) => column.name === 's')?.isStatic,
+        true,
+      );
       await write(table, [upsert([1, 1, 'a', 'first'], T0), upsert([1, 2, 'b', 'second'], T0 + 1)]);
       assert.deepEqual(await select(`SELECT c, v, s FROM ${keyspace}.${table.table} WHERE p = 1`), [
         { c: 1, v: 'a', s: 'second' },
@@ -233,16 +299,32 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
       const shape = shapeOf(table);
       const writer = await store.open(shape);
       let round = 0;
-      const cell = <T>(values: fc.Arbitrary<T>): fc.Arbitrary<T | null | undefined> => fc.oneof({ weight: 4, arbitrary: values }, fc.constant(null), fc.constant(undefined));
+      const cell = <T>(values: fc.Arbitrary<T>): fc.Arbitrary<T | null | undefined> =>
+        fc.oneof({ weight: 4, arbitrary: values }, fc.constant(null), fc.constant(undefined));
       const timestamp = fc.integer({ min: T0, max: T0 + 5 });
       const key = fc.integer({ min: 0, max: 2 });
       const operation = fc.oneof(
-        { weight: 5, arbitrary: fc.record({ op: fc.constant('upsert' as const), key, a: cell(fc.constantFrom('', 'a', 'b', 'ab', 'é')), b: cell(fc.constantFrom(5, -5, 0, 300)), timestamp }) },
+        {
+          weight: 5,
+          arbitrary: fc.record({
+            op: fc.constant('upsert' as const),
+            key,
+            a: cell(fc.constantFrom('', 'a', 'b', 'ab', 'é')),
+            b: cell(fc.constantFrom(5, -5, 0, 300)),
+            timestamp,
+          }),
+        },
         fc.record({ op: fc.constant('delete' as const), key, timestamp }),
       );
-      const operations = fc.array(operation, { minLength: 1, maxLength: 40 }).chain((list) =>
-        fc.record({ list: fc.constant(list), order: fc.shuffledSubarray([...list, ...list], { minLength: list.length * 2 }), split: fc.integer({ min: 1, max: 20 }) }),
-      );
+      const operations = fc
+        .array(operation, { minLength: 1, maxLength: 40 })
+        .chain((list) =>
+          fc.record({
+            list: fc.constant(list),
+            order: fc.shuffledSubarray([...list, ...list], { minLength: list.length * 2 }),
+            split: fc.integer({ min: 1, max: 20 }),
+          }),
+        );
       try {
         await fc.assert(
           fc.asyncProperty(operations, async ({ list, order, split }) => {
@@ -258,14 +340,18 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
             const model = new ModelTable(2);
             for (const item of list) {
               if (item.op === 'delete') model.delete(item.key, item.timestamp);
-              else model.upsert(item.key, [encodeOrUnset('text', item.a), encodeOrUnset('int', item.b)], item.timestamp);
+              else
+                model.upsert(item.key, [encodeOrUnset('text', item.a), encodeOrUnset('int', item.b)], item.timestamp);
             }
             const expected = model.rows().map(([c, [a, b]]) => ({
               c,
               a: decodeValue({ kind: 'text' }, a ?? null),
               b: decodeValue({ kind: 'int' }, b ?? null),
             }));
-            assert.deepEqual(await select(`SELECT c, a, b FROM ${keyspace}.${table.table} WHERE p = '${partition}'`), expected);
+            assert.deepEqual(
+              await select(`SELECT c, a, b FROM ${keyspace}.${table.table} WHERE p = '${partition}'`),
+              expected,
+            );
           }),
           { numRuns: 60 },
         );
@@ -323,7 +409,15 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
       ]);
       const all = await store.query(`SELECT * FROM ${name} WHERE p = 'a' AND c = 3;`);
       assert.deepEqual(objects(all), [{ p: 'a', c: 3, v: 1.5, t: '2024-01-01T00:00:00.000Z' }]);
-      assert.deepEqual(new Map(all.columns.map((column) => [column.name, column.type])), new Map([['p', 'text'], ['c', 'int'], ['v', 'double'], ['t', 'timestamp']]));
+      assert.deepEqual(
+        new Map(all.columns.map((column) => [column.name, column.type])),
+        new Map([
+          ['p', 'text'],
+          ['c', 'int'],
+          ['v', 'double'],
+          ['t', 'timestamp'],
+        ]),
+      );
       assert.deepEqual(await select(`select c from ${name} where p = 'a' limit 2`), [{ c: 1 }, { c: 2 }]);
       assert.deepEqual(await select(`SELECT c FROM ${name} WHERE p = 'it''s'`), [{ c: 1 }]);
       assert.deepEqual(await select(`SELECT c FROM ${name} WHERE p = 'nobody'`), []);
@@ -339,7 +433,10 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
         table,
         [3, -1, 2, 10].map((c) => upsert([1, c], T0)),
       );
-      assert.deepEqual((await select(`SELECT c FROM ${keyspace}.${table.table} WHERE p = 1`)).map((row) => row['c']), [10, 3, 2, -1]);
+      assert.deepEqual(
+        (await select(`SELECT c FROM ${keyspace}.${table.table} WHERE p = 1`)).map((row) => row['c']),
+        [10, 3, 2, -1],
+      );
     });
 
     test('DESCRIBE lists keyspaces and tables and prints a table', async () => {
@@ -358,13 +455,18 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
       await assert.rejects(store.query(`SELECT nope FROM ${keyspace}.${table.table}`), code('NOT_FOUND', /nope/));
       await assert.rejects(store.query(`DESCRIBE TABLE ${keyspace}.nothing_here`), code('NOT_FOUND', /nothing_here/));
       await assert.rejects(store.query(`SELEC * FROM ${keyspace}.${table.table}`), code('SQL_SYNTAX'));
-      await assert.rejects(store.query(`SELECT * FROM ${keyspace}.${table.table} WHERE id = 'text'`), code('SQL_SEMANTIC'));
+      await assert.rejects(
+        store.query(`SELECT * FROM ${keyspace}.${table.table} WHERE id = 'text'`),
+        code('SQL_SEMANTIC'),
+      );
     });
   });
 }
 
-const encodeOrUnset = (type: 'text' | 'int', value: string | number | null | undefined): Uint8Array | null | undefined =>
-  value === undefined ? undefined : encodeValue({ kind: type }, value);
+const encodeOrUnset = (
+  type: 'text' | 'int',
+  value: string | number | null | undefined,
+): Uint8Array | null | undefined => (value === undefined ? undefined : encodeValue({ kind: type }, value));
 
 /** One partition in memory: the cell rule of core/table/cell.ts and nothing else. */
 class ModelTable {
@@ -380,7 +482,8 @@ class ModelTable {
     const marker = { timestamp, value: new Uint8Array(0) };
     if (replaces(marker, row.marker)) row.marker = marker;
     values.forEach((value, index) => {
-      if (value !== undefined && replaces({ timestamp, value }, row.cells[index])) row.cells[index] = { timestamp, value };
+      if (value !== undefined && replaces({ timestamp, value }, row.cells[index]))
+        row.cells[index] = { timestamp, value };
     });
   }
 
@@ -398,7 +501,9 @@ class ModelTable {
   rows(): [number, (Uint8Array | null)[]][] {
     return [...this.#rows]
       .sort(([a], [b]) => a - b)
-      .filter(([, row]) => (row.marker?.value ?? null) !== null || row.cells.some((cell) => (cell?.value ?? null) !== null))
+      .filter(
+        ([, row]) => (row.marker?.value ?? null) !== null || row.cells.some((cell) => (cell?.value ?? null) !== null),
+      )
       .map(([key, row]) => [key, row.cells.map((cell) => cell?.value ?? null)]);
   }
 

@@ -23,7 +23,9 @@ export function cassandraConfig({ directory, port, storagePort, settings }: Cass
     rpc_address: LOOPBACK,
     start_native_transport: 'true',
     native_transport_port: String(port),
-    ...(settings['commitlog_sync'] === undefined ? { commitlog_sync: 'periodic', commitlog_sync_period: '10000ms' } : {}),
+    ...(settings['commitlog_sync'] === undefined
+      ? { commitlog_sync: 'periodic', commitlog_sync_period: '10000ms' }
+      : {}),
     commitlog_segment_size: '32MiB',
     commitlog_directory: place('commitlog'),
     data_file_directories: `[${place('data')}]`,

@@ -28,11 +28,15 @@ export function javaCommand(purpose: string): string {
   const command = home === undefined || home === '' ? 'java' : join(home, 'bin', 'java');
   const answer = spawnSync(command, ['-version'], { encoding: 'utf8' });
   if (answer.error !== undefined) {
-    throw new Error(`${purpose} needs Java 17, and there is no \`${command}\` command: install a JDK 17 or give the address of a running server`);
+    throw new Error(
+      `${purpose} needs Java 17, and there is no \`${command}\` command: install a JDK 17 or give the address of a running server`,
+    );
   }
   const major = Number(/version "(\d+)/.exec(answer.stderr)?.[1] ?? Number.NaN);
   if (!(major >= 17)) {
-    throw new Error(`${purpose} needs Java 17, and \`${command}\` is version ${major}: install a JDK 17 or set JAVA_HOME to one`);
+    throw new Error(
+      `${purpose} needs Java 17, and \`${command}\` is version ${major}: install a JDK 17 or set JAVA_HOME to one`,
+    );
   }
   return command;
 }
@@ -55,12 +59,24 @@ export async function jars(name: string, coordinates: readonly Coordinate[]): Pr
   }
 }
 
-async function download(name: string, coordinates: readonly Coordinate[], services: string, directory: string): Promise<void> {
+async function download(
+  name: string,
+  coordinates: readonly Coordinate[],
+  services: string,
+  directory: string,
+): Promise<void> {
   const scratch = await mkdtemp(join(services, `${name}.part-`));
   try {
     await writeFile(join(scratch, 'pom.xml'), pom(coordinates));
-    const goal = ['dependency:copy-dependencies', `-DoutputDirectory=${join(scratch, 'lib')}`, '-DincludeScope=runtime'];
-    await run('mvn', ['-q', '-B', '-f', join(scratch, 'pom.xml'), ...goal], { timeout: MAVEN_TIMEOUT_MS, maxBuffer: 1 << 26 });
+    const goal = [
+      'dependency:copy-dependencies',
+      `-DoutputDirectory=${join(scratch, 'lib')}`,
+      '-DincludeScope=runtime',
+    ];
+    await run('mvn', ['-q', '-B', '-f', join(scratch, 'pom.xml'), ...goal], {
+      timeout: MAVEN_TIMEOUT_MS,
+      maxBuffer: 1 << 26,
+    });
     // Appears under its name only when it is whole.
     await rename(join(scratch, 'lib'), directory);
   } catch (error) {

@@ -72,7 +72,12 @@ export class JavaServer {
     const { java, args, env, directory } = this.#parts;
     const log = openSync(this.logPath, 'a');
     // A process group of its own: Ctrl-C in a terminal is for this process, which decides what becomes of the server.
-    const child = spawn(java, args, { cwd: directory, env: { ...process.env, ...env }, stdio: ['ignore', log, log], detached: true });
+    const child = spawn(java, args, {
+      cwd: directory,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', log, log],
+      detached: true,
+    });
     closeSync(log);
     child.unref();
     child.once('exit', () => {
@@ -148,8 +153,12 @@ export class JavaServer {
     const { name, port, probe } = this.#parts;
     const deadline = Date.now() + READY_TIMEOUT_MS;
     while (!(await answers(port, probe))) {
-      if (this.#child !== child) throw new Error(`${name} ended while it started; the end of ${this.logPath}:\n${this.#logTail()}`);
-      if (Date.now() > deadline) throw new Error(`${name} did not answer within ${READY_TIMEOUT_MS} ms; the end of its log:\n${this.#logTail()}`);
+      if (this.#child !== child)
+        throw new Error(`${name} ended while it started; the end of ${this.logPath}:\n${this.#logTail()}`);
+      if (Date.now() > deadline)
+        throw new Error(
+          `${name} did not answer within ${READY_TIMEOUT_MS} ms; the end of its log:\n${this.#logTail()}`,
+        );
       await sleep(50);
     }
   }

@@ -11,31 +11,35 @@ import type { Service } from './services.ts';
 const given = process.env['KAFKA_BROKERS'] !== undefined || process.env['CASSANDRA_CONTACT_POINTS'] !== undefined;
 const own = { skip: given ? 'servers are given by the environment' : false };
 
-test('Kafka keeps topics over kill9 and restart, stands still while paused, and goes without a trace', own, async () => {
-  const service = await startKafka();
-  await using _ = disposing(service);
-  const admin = new Kafka({ brokers: [service.address], logLevel: logLevel.NOTHING }).admin();
-  await admin.connect();
-  await admin.createTopics({ topics: [{ topic: 'kept', numPartitions: 3 }] });
-  await admin.disconnect();
+test(
+  'Kafka keeps topics over kill9 and restart, stands still while paused, and goes without a trace',
+  own,
+  async () => {
+    const service = await startKafka();
+    await using _ = disposing(service);
+    const admin = new Kafka({ brokers: [service.address], logLevel: logLevel.NOTHING }).admin();
+    await admin.connect();
+    await admin.createTopics({ topics: [{ topic: 'kept', numPartitions: 3 }] });
+    await admin.disconnect();
 
-  service.pause();
-  assert.equal(await answersWithin(service, 300), false);
-  service.resume();
-  assert.equal(await answersWithin(service, 10_000), true);
+    service.pause();
+    assert.equal(await answersWithin(service, 300), false);
+    service.resume();
+    assert.equal(await answersWithin(service, 10_000), true);
 
-  const before = service.pid;
-  await service.kill9();
-  assert.throws(() => service.pid, /not running/);
-  await service.restart();
-  assert.notEqual(service.pid, before);
-  const again = new Kafka({ brokers: [service.address], logLevel: logLevel.NOTHING }).admin();
-  await again.connect();
-  assert.deepEqual(await again.listTopics(), ['kept']);
-  await again.disconnect();
-  await service.dispose();
-  assert.equal(existsSync(dirname(service.logPath)), false);
-});
+    const before = service.pid;
+    await service.kill9();
+    assert.throws(() => service.pid, /not running/);
+    await service.restart();
+    assert.notEqual(service.pid, before);
+    const again = new Kafka({ brokers: [service.address], logLevel: logLevel.NOTHING }).admin();
+    await again.connect();
+    assert.deepEqual(await again.listTopics(), ['kept']);
+    await again.disconnect();
+    await service.dispose();
+    assert.equal(existsSync(dirname(service.logPath)), false);
+  },
+);
 
 test('Cassandra keeps acknowledged rows over kill9 and restart', own, async () => {
   const service = await startCassandra({ survivesKill: true });
@@ -49,7 +53,10 @@ test('Cassandra keeps acknowledged rows over kill9 and restart', own, async () =
   await service.restart();
   await withClient(service, async (client) => {
     const result = await client.execute('SELECT id FROM k.t');
-    assert.deepEqual(result.rows.map((row) => row['id'] as number), [7]);
+    assert.deepEqual(
+      result.rows.map((row) => row['id'] as number),
+      [7],
+    );
   });
 });
 
@@ -74,7 +81,10 @@ test('without Java the failure says so in one sentence', own, async (t) => {
     if (before === undefined) delete process.env['JAVA_HOME'];
     else process.env['JAVA_HOME'] = before;
   });
-  await assert.rejects(startKafka(), /a test against Kafka needs Java 17, and there is no `\/nowhere\/bin\/java` command/);
+  await assert.rejects(
+    startKafka(),
+    /a test against Kafka needs Java 17, and there is no `\/nowhere\/bin\/java` command/,
+  );
 });
 
 async function withClient(service: Service, use: (client: Client) => Promise<void>): Promise<void> {

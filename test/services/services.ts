@@ -19,6 +19,17 @@ const run = promisify(execFile);
 export const KAFKA_VERSION = '4.1.1';
 export const CASSANDRA_VERSION = '5.0.6';
 
+/** Name and contents of Kafka's folder of jars, for tests that run one of its tools. */
+export const kafkaJars = [
+  `kafka-${KAFKA_VERSION}`,
+  [
+    `org.apache.kafka:kafka_2.13:${KAFKA_VERSION}`,
+    `org.apache.kafka:kafka-tools:${KAFKA_VERSION}`,
+    // The broker logs through slf4j 1.7; without a binding of that version it dies in silence.
+    'org.slf4j:slf4j-simple:1.7.36',
+  ],
+] as const satisfies Parameters<typeof jars>;
+
 /**
  * A running server. Its data survives stop and restart, and goes with this process; for kill9 of Cassandra see
  * {@link CassandraOptions.survivesKill}.
@@ -51,6 +62,8 @@ export interface KafkaOptions {
   readonly properties?: Readonly<Record<string, string>>;
   /** Protocol of the clients' listener; settings it needs come in `properties`. Default PLAINTEXT. */
   readonly protocol?: 'PLAINTEXT' | 'SASL_PLAINTEXT' | 'SSL' | 'SASL_SSL';
+  /** A second broker, in the cluster of this one, which is also its controller. */
+  readonly joins?: Service;
   /** More arguments for the formatting of the log folder, such as `--add-scram`. */
   readonly formatArgs?: readonly string[];
   readonly heapMb?: number;
@@ -61,26 +74,53 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Service> {
   const given = process.env['KAFKA_BROKERS'];
   if (given !== undefined && given !== '') return foreignService('Kafka', given, 'KAFKA_BROKERS');
   const java = javaCommand('a test against Kafka');
-  const lib = await jars(`kafka-${KAFKA_VERSION}`, [
-    `org.apache.kafka:kafka_2.13:${KAFKA_VERSION}`,
-    `org.apache.kafka:kafka-tools:${KAFKA_VERSION}`,
-    'org.slf4j:slf4j-simple:1.7.36',
-  ]);
+  const lib = await jars(...kafkaJars);
   const directory = await freshDirectory('kafka');
-  const [port = 0, controllerPort = 0] = await freePorts(2);
+  const [port = 0, ownControllerPort = 0] = await freePorts(2);
   const settings = join(directory, 'server.properties');
-  const properties = { ...kafkaProperties(directory, port, controllerPort, options.protocol ?? 'PLAINTEXT'), ...options.properties };
+  const controllerPort = options.joins === undefined ? ownControllerPort : controllerPortOf(options.joins);
+  const base = kafkaProperties(directory, port, controllerPort, options.protocol ?? 'PLAINTEXT');
+  const role = options.joins === undefined ? {} : brokerOnly(port);
+  const properties = { ...base, ...role, ...options.properties };
   await writeFile(settings, propertiesText(properties));
-  const jvm = [`-Xmx${options.heapMb ?? 400}m`, '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:+ExitOnOutOfMemoryError'];
+  const jvm = [
+    `-Xmx${options.heapMb ?? 400}m`,
+    '-XX:+UseSerialGC',
+    '-XX:TieredStopAtLevel=1',
+    '-XX:+ExitOnOutOfMemoryError',
+  ];
   const classPath = ['-cp', join(lib, '*')];
   const clusterId = 'V2VpclRlc3RDbHVzdGVyMQ';
   const format = ['kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', settings, ...(options.formatArgs ?? [])];
   await run(java, [...jvm, ...classPath, ...format]);
   const args = [...jvm, '-Dorg.slf4j.simpleLogger.showDateTime=true', ...classPath, 'kafka.Kafka', settings];
-  return ownService(new JavaServer({ name: 'Kafka', java, args, directory, port, probe: apiVersionsRequest }), port);
+  const service = await ownService(
+    new JavaServer({ name: 'Kafka', java, args, directory, port, probe: apiVersionsRequest }),
+    port,
+  );
+  controllerPorts.set(service, controllerPort);
+  return service;
 }
 
-function kafkaProperties(directory: string, port: number, controllerPort: number, protocol: string): Record<string, string> {
+const controllerPorts = new WeakMap<Service, number>();
+
+function controllerPortOf(service: Service): number {
+  const port = controllerPorts.get(service);
+  if (port === undefined)
+    throw new Error('a broker can only join one that this process started: unset KAFKA_BROKERS to run this test');
+  return port;
+}
+
+function brokerOnly(port: number): Record<string, string> {
+  return { 'process.roles': 'broker', 'node.id': '2', listeners: `CLIENTS://${LOOPBACK}:${port}` };
+}
+
+function kafkaProperties(
+  directory: string,
+  port: number,
+  controllerPort: number,
+  protocol: string,
+): Record<string, string> {
   return {
     'process.roles': 'broker,controller',
     'node.id': '1',
@@ -132,7 +172,8 @@ export async function startCassandra(options: CassandraOptions = {}): Promise<Se
   const java = javaCommand('a test against Cassandra');
   const lib = await jars(`cassandra-${CASSANDRA_VERSION}`, [`org.apache.cassandra:cassandra-all:${CASSANDRA_VERSION}`]);
   const jamm = readdirSync(lib).find((file) => /^jamm-.*\.jar$/.test(file));
-  if (jamm === undefined) throw new Error(`there is no jamm jar in ${lib}: remove the folder, so that it is fetched again`);
+  if (jamm === undefined)
+    throw new Error(`there is no jamm jar in ${lib}: remove the folder, so that it is fetched again`);
   const directory = await freshDirectory('cassandra');
   const [port = 0, storagePort = 0] = await freePorts(2);
   const yaml = join(directory, 'cassandra.yaml');
@@ -143,7 +184,9 @@ export async function startCassandra(options: CassandraOptions = {}): Promise<Se
   await writeFile(logback, logbackConfig);
   const args = [
     ...cassandraJvmArgs({ heapMb: options.heapMb ?? 512, agent: join(lib, jamm), yaml, logback, directory }),
-    ...['-cp', join(lib, '*'), 'org.apache.cassandra.service.CassandraDaemon'],
+    '-cp',
+    join(lib, '*'),
+    'org.apache.cassandra.service.CassandraDaemon',
   ];
   return ownService(new JavaServer({ name: 'Cassandra', java, args, directory, port, probe: optionsFrame }), port);
 }
@@ -185,7 +228,9 @@ function foreignService(name: string, address: string, variable: string): Servic
   const host = colon < 0 ? first : first.slice(0, colon);
   const port = colon < 0 ? (name === 'Kafka' ? 9092 : 9042) : Number(first.slice(colon + 1));
   const refuse = (): never => {
-    throw new Error(`this test stops and starts ${name}, which it may not do with the one named by ${variable}: unset ${variable} to run it`);
+    throw new Error(
+      `this test stops and starts ${name}, which it may not do with the one named by ${variable}: unset ${variable} to run it`,
+    );
   };
   return {
     address,

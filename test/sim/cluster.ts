@@ -191,12 +191,10 @@ export class SimCluster {
     });
   }
 
-  /** Everything works again: pauses end, cuts heal, one master is there and no other. */
+  /** Everything works again: cuts heal, one master is there and no other; who stands still goes on in a while. */
   heal(): void {
     this.network.heal();
     for (const node of this.#formerMasters) node.dead = true;
-    for (const { node } of this.#workers.values()) node.pausedUntil = Math.min(node.pausedUntil, this.#sim.now);
-    if (this.#master !== null) this.#master.node.pausedUntil = Math.min(this.#master.node.pausedUntil, this.#sim.now);
     if (this.#master === null) this.startMaster();
     if (![...this.#workers.values()].some((life) => !life.leaving)) this.startWorker('w0');
   }
@@ -256,7 +254,7 @@ export class SimCluster {
           if (life !== undefined) this.crashWorker(life.slot);
           return new Promise(() => undefined);
         }
-        if (lot === 1) node.pausedUntil = this.#sim.now + rng.unit() * 8000;
+        if (lot === 1) this.#sim.pause(node, rng.unit() * 8000);
         return clock.sleep(rng.unit() * 1000);
       },
     };

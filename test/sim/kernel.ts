@@ -17,7 +17,7 @@ export const SIM_EPOCH_MS = 1_700_000_000_000;
 export class SimNode {
   readonly name: string;
   dead = false;
-  /** Virtual ms; events before it wait. */
+  /** Virtual ms; events before it wait. Never moves back: see {@link Simulation.pause}. */
   pausedUntil = 0;
   /** Added to this node's wall clock. May change at any time: a clock that jumps. */
   wallSkewMs: number;
@@ -52,7 +52,6 @@ export class Simulation {
   readonly rng: SimRng;
   readonly #ties: SimRng;
   readonly #heap: Event[] = [];
-  readonly #nodes: SimNode[] = [];
   #now = 0;
   #sequence = 0;
   #shifted = 0;
@@ -94,9 +93,7 @@ export class Simulation {
   }
 
   node(name: string, wallSkewMs = 0): SimNode {
-    const node = new SimNode(name, wallSkewMs, 1000 + this.rng.fork(`mono ${name}`).unit() * 1e6);
-    this.#nodes.push(node);
-    return node;
+    return new SimNode(name, wallSkewMs, 1000 + this.rng.fork(`mono ${name}`).unit() * 1e6);
   }
 
   /** Runs `run` after `delayMs`, as `node` (null: the world, which neither dies nor pauses). The result cancels it. */
@@ -107,6 +104,11 @@ export class Simulation {
     return () => {
       event.cancelled = true;
     };
+  }
+
+  /** SIGSTOP, and SIGCONT after `ms`. What is due meanwhile waits. */
+  pause(node: SimNode, ms: number): void {
+    node.pausedUntil = Math.max(node.pausedUntil, this.#now + ms);
   }
 
   clock(node: SimNode): Clock {

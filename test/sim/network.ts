@@ -147,6 +147,7 @@ export class StreamEnd<In, Out> implements ControlStream<In, Out> {
   #onMessage: ((message: In) => void) | null = null;
   #onClose: ((reason: string) => void) | null = null;
   #closed = false;
+  readonly #unsent: Out[] = [];
   /** Messages never overtake each other. */
   #lastArrival = 0;
 
@@ -178,12 +179,20 @@ export class StreamEnd<In, Out> implements ControlStream<In, Out> {
       this.#break('connection reset');
       return;
     }
-    // TCP keeps what was sent; a cut link loses it for good once keepalive gives up.
+    this.#unsent.push(structuredClone(message));
+    this.#flush();
+  }
+
+  /** A cut link holds messages back, as TCP does; they are lost for good when keepalive gives up first. */
+  #flush(): void {
     if (this.#network.isCut(this.#node.name, this.#peerNode.name)) return;
+    for (const message of this.#unsent.splice(0)) this.#transmit(message);
+  }
+
+  #transmit(message: Out): void {
     const arrival = Math.max(this.#sim.now + this.#network.latency(), this.#lastArrival + 1e-6);
     this.#lastArrival = arrival;
-    const copy = structuredClone(message);
-    this.#sim.at(arrival - this.#sim.now, this.#peerNode, () => this.#peer?.deliver(copy));
+    this.#sim.at(arrival - this.#sim.now, this.#peerNode, () => this.#peer?.deliver(message));
   }
 
   deliver(message: In): void {
@@ -203,6 +212,7 @@ export class StreamEnd<In, Out> implements ControlStream<In, Out> {
   closed(reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#link.broken = true;
     this.#onClose?.(reason);
   }
 
@@ -217,12 +227,13 @@ export class StreamEnd<In, Out> implements ControlStream<In, Out> {
     let silentSince: number | null = null;
     const look = (): void => {
       if (this.#closed) return;
+      this.#flush();
       const { name } = this.#peerNode;
-      const silent = this.#peerNode.dead || this.#network.isCut(name, this.#node.name) || this.#network.isCut(this.#node.name, name);
+      const silent = this.#peerNode.dead || this.#link.broken || this.#network.isCut(name, this.#node.name) || this.#network.isCut(this.#node.name, name);
       if (!silent) silentSince = null;
       else silentSince ??= this.#sim.now;
-      // The system of a dead process resets its connections at once, if the reset gets through.
-      const reset = this.#peerNode.dead && !this.#network.isCut(name, this.#node.name);
+      // A side that has closed, and the system of a dead process, reset the connection as soon as the reset gets through.
+      const reset = (this.#peerNode.dead || this.#link.broken) && !this.#network.isCut(name, this.#node.name);
       if (silentSince !== null && (reset || this.#sim.now - silentSince >= KEEPALIVE_MS)) this.closed('keepalive got no answer');
       else this.#sim.at(100, this.#node, look);
     };

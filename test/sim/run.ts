@@ -43,7 +43,9 @@ export interface RunResult {
   readonly runs: number;
   /** Virtual ms from the healing until everything was committed. */
   readonly settledMs: number;
+  /** See Checker. */
   readonly offsetsBackAtRunChange: number;
+  readonly tiesOfDistantRuns: number;
 }
 
 /** After the healing all must be committed within this time, virtual ms. */
@@ -70,12 +72,14 @@ class Scenario {
   readonly #producer: Producer;
   readonly #checker: Checker;
   readonly #chaosMs: number;
+  readonly #plainRegister: boolean;
   #healed = false;
   #revision = 0;
   #slots = 0;
 
   constructor(seed: number, options: RunOptions) {
     this.#seed = seed;
+    this.#plainRegister = options.mutations?.lastWriteRegister === true;
     this.#sim = new Simulation(seed);
     this.#rng = this.#sim.rng.fork('scenario');
     const drawn = drawFaults(this.#rng);
@@ -109,14 +113,15 @@ class Scenario {
       await sim.run(Math.max(sim.now, healedAt + LATEST_ARRIVAL_MS), undefined, EVENTS_MAX);
       this.#checker.checkOutcome();
       const unfinished = this.#checker.unfinished();
-      if (unfinished !== null) sim.fail(`all was done, and then: ${unfinished}`);
+      // A late position may move a plain register back; nobody asks for it before the next owner does.
+      if (unfinished !== null && !this.#plainRegister) sim.fail(`all was done, and then: ${unfinished}`);
     }
     return this.#result(settledMs);
   }
 
   #result(settledMs: number): RunResult {
     const { events, now, traceHash, violation } = this.#sim;
-    const { commits, writes, offsetsBackAtRunChange } = this.#checker;
+    const { commits, writes, offsetsBackAtRunChange, tiesOfDistantRuns } = this.#checker;
     return {
       seed: this.#seed,
       violation: violation?.message ?? null,
@@ -129,6 +134,7 @@ class Scenario {
       runs: this.#cluster.metaServer.job(SIM_JOB)?.run ?? 0,
       settledMs,
       offsetsBackAtRunChange,
+      tiesOfDistantRuns,
     };
   }
 
@@ -165,7 +171,6 @@ class Scenario {
   #strike(kind: FaultKind): void {
     const rng = this.#rng;
     const cluster = this.#cluster;
-    const { now } = this.#sim;
     const victim = cluster.workers.length === 0 ? null : rng.pick(cluster.workers);
     switch (kind) {
       case 'workerCrash':
@@ -174,7 +179,7 @@ class Scenario {
         this.#later(2000, () => this.#startWorker(victim?.slot));
         break;
       case 'workerPause':
-        if (victim !== null) victim.node.pausedUntil = now + rng.unit() * 9000;
+        if (victim !== null) this.#sim.pause(victim.node, rng.unit() * 9000);
         break;
       case 'cutMaster':
         if (victim !== null) this.#cut(victim.slot, MASTER);
@@ -189,7 +194,7 @@ class Scenario {
         });
         break;
       case 'masterPause':
-        if (cluster.masterNode !== null) cluster.masterNode.pausedUntil = now + rng.unit() * 5000;
+        if (cluster.masterNode !== null) this.#sim.pause(cluster.masterNode, rng.unit() * 5000);
         this.#later(2500, () => cluster.startMaster(this.#skew()));
         break;
       case 'joinLeave':
@@ -258,12 +263,15 @@ class Scenario {
       again();
       return;
     }
-    this.#sim.at(0, masterNode, () => {
-      question(coordinator).catch((error: unknown) => {
+    const ask = async (): Promise<void> => {
+      try {
+        await question(coordinator);
+      } catch (error) {
         if (!isWeirError(error)) throw error;
         again();
-      });
-    });
+      }
+    };
+    this.#sim.at(0, masterNode, () => void ask());
     // The master may end before it answers.
     if (mustWork) this.#sim.at(3000, null, () => this.#cluster.metaServer.job(SIM_JOB) ?? this.#ask(question, true));
   }
@@ -275,9 +283,8 @@ class Scenario {
     for (const { node } of this.#cluster.workers) node.wallSkewMs = 0;
     const start = (): void => {
       const state = this.#cluster.metaServer.job(SIM_JOB)?.state;
-      if (state === 'running' || state === 'starting') return;
-      this.#ask((coordinator) => coordinator.start(SIM_JOB));
-      this.#sim.at(500, null, start);
+      if (state !== 'running' && state !== 'starting') this.#ask((coordinator) => coordinator.start(SIM_JOB));
+      if (this.#sim.now < this.#chaosMs + SETTLE_LIMIT_MS) this.#sim.at(500, null, start);
     };
     start();
   }

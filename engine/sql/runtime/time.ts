@@ -5,7 +5,7 @@
 import { civilOf } from '../../encode/text.ts';
 import { daysOf, parseDate as parseDateBytes, parseTimestamp as parseTimestampBytes } from '../../scan/text-times.ts';
 import type { TimeZone } from '../../scan/time-zone.ts';
-import { raiseCastInvalid, raiseOverflow } from './runtime.ts';
+import { raiseCastInvalid, raiseExpressionFailed, raiseOverflow } from './runtime.ts';
 
 export const DAY_US = 86_400_000_000;
 const HOUR_US = 3_600_000_000;
@@ -59,6 +59,16 @@ export function dayOfYear(days: number): number {
 export function weekOfYear(days: number): number {
   const thursday = days - ((((days + 3) % 7) + 7) % 7) + 3;
   return Math.floor((thursday - daysOf(civilOf(thursday).year, 1, 1)) / 7) + 1;
+}
+
+const weekdayNames = ['SU', 'MO', 'TU', 'WE', 'TH', 'FR', 'SA'];
+
+/** The next day behind `days` of a day of the week by its English name, in two, three or all letters. */
+export function nextDay(days: number, name: string): number {
+  const wanted = weekdayNames.indexOf(name.trim().slice(0, 2).toUpperCase());
+  if (wanted < 0 || !/^(..|...|.*day)$/i.test(name.trim())) return raiseExpressionFailed();
+  const ahead = (wanted + 1 - dayOfWeek(days) + 7) % 7;
+  return days + (ahead === 0 ? 7 : ahead);
 }
 
 export function lastDay(days: number): number {

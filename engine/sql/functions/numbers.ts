@@ -1,0 +1,322 @@
+/** Functions over numbers. */
+import type { Expr } from '../../../core/ast.ts';
+import type { DataType } from '../../../core/types.ts';
+import { type Gen, type Result, reprOf, type Val } from '../codegen.ts';
+import { BIGINT, castTo, DOUBLE, INT, isFractional, isIntegral, STRING } from '../coercion.ts';
+import { anyNullable, type Complaint, customFunction, fitAll, type FunctionDef, strictFunction, type Typing, valueFunction } from '../function-table.ts';
+import { intLiteral } from '../literal.ts';
+import {
+  broundDouble,
+  broundLong,
+  ceilDecimal,
+  checkByte,
+  checkDecimal,
+  checkInt,
+  checkLong,
+  checkShort,
+  divideHalfEven,
+  divideHalfUp,
+  doubleToLong,
+  floorDecimal,
+  powerOfTen,
+  roundDouble,
+  roundLong,
+} from '../runtime/numbers.ts';
+import { raiseOverflow } from '../runtime/runtime.ts';
+
+function doubleFunction(name: string, aliases: readonly string[], about: string, js: (x: string) => string): FunctionDef {
+  return strictFunction({
+    name,
+    aliases,
+    group: 'number',
+    usage: `${name}(number)`,
+    about,
+    params: [DOUBLE],
+    returns: DOUBLE,
+    body: (_g, [x]) => ({ value: js((x as Val).v) }),
+  });
+}
+
+/** Logarithms are NULL where Spark's are: at and below their pole. */
+function logFunction(name: string, aliases: readonly string[], about: string, js: string, pole = 0): FunctionDef {
+  return strictFunction({
+    name,
+    aliases,
+    group: 'number',
+    usage: `${name}(number)`,
+    about,
+    params: [DOUBLE],
+    returns: DOUBLE,
+    mayBeNull: true,
+    body: (_g, [x]) => ({ boxed: `(${x?.v} <= ${pole} ? null : ${js}(${x?.v}))` }),
+  });
+}
+
+const checks: Partial<Record<DataType['kind'], (value: number) => number>> = { tinyint: checkByte, smallint: checkShort, int: checkInt };
+
+function checked(g: Gen, type: DataType, value: string): Result {
+  g.fails();
+  const check = checks[type.kind];
+  if (check !== undefined) return { value: `${g.fn(check)}(${value})` };
+  if (type.kind === 'bigint') return { value: `${g.fn(checkLong)}(${value})` };
+  return type.kind === 'decimal' ? { value: `${g.fn(checkDecimal)}(${value}, ${type.precision})` } : { value };
+}
+
+const abs = strictFunction({
+  name: 'abs',
+  group: 'number',
+  usage: 'abs(number)',
+  about: 'The number without its sign.',
+  params: ['numeric'],
+  returns: ([arg]) => (arg as Expr).type,
+  body: (g, [x], call) =>
+    reprOf(call.type) === 'big' ? checked(g, call.type, `(${x?.v} < 0n ? -${x?.v} : ${x?.v})`) : checked(g, call.type, `Math.abs(${x?.v})`),
+});
+
+// ---- rounding ---------------------------------------------------------------------------------------------------
+
+function typeRound(args: readonly Expr[]): Typing | Complaint {
+  const fitted = fitAll(args, ['numeric', INT], 1);
+  if ('complaint' in fitted) return fitted;
+  const [input, digits = intLiteral(0)] = fitted as [Expr, Expr?];
+  if (digits.kind !== 'literal' || typeof digits.value !== 'number') return { complaint: 'takes a number that is written out as its second argument', arg: 1 };
+  return { args: [input, digits], type: roundedType(input.type, digits.value), nullable: anyNullable(fitted) };
+}
+
+function roundedType(type: DataType, digits: number): DataType {
+  if (type.kind !== 'decimal') return type;
+  const whole = type.precision - type.scale + 1;
+  if (digits < 0) return { kind: 'decimal', precision: Math.min(38, Math.max(whole, 1 - digits)), scale: 0 };
+  const scale = Math.min(type.scale, digits);
+  return { kind: 'decimal', precision: Math.min(38, whole + scale), scale };
+}
+
+function roundFunction(name: 'round' | 'bround', about: string): FunctionDef {
+  const half = name === 'round';
+  return customFunction({
+    name,
+    group: 'number',
+    usage: `${name}(number [, digits])`,
+    about,
+    type: typeRound,
+    emit(g, call) {
+      const [input, digitsExpr] = call.args as [Expr, Expr];
+      const digits = digitsExpr.kind === 'literal' ? Number(digitsExpr.value) : 0;
+      return g.strict([input], call.type, ([x]) => rounded(g, half, x as Val, call.type, digits));
+    },
+  });
+}
+
+function rounded(g: Gen, half: boolean, x: Val, type: DataType, digits: number): Result {
+  if (isFractional(type)) {
+    const value = `${g.fn(half ? roundDouble : broundDouble)}(${x.v}, ${digits})`;
+    return { value: type.kind === 'float' ? `Math.fround(${value})` : value };
+  }
+  if (x.type.kind === 'decimal' && type.kind === 'decimal') {
+    if (digits >= x.type.scale) return { same: x };
+    const unit = g.constant(powerOfTen(x.type.scale - digits));
+    const divided = `${g.fn(half ? divideHalfUp : divideHalfEven)}(${x.v}, ${unit})`;
+    return checked(g, type, digits < 0 ? `${divided} * ${g.constant(powerOfTen(-digits))}` : divided);
+  }
+  if (digits >= 0) return { same: x };
+  const kernel = g.fn(half ? roundLong : broundLong);
+  if (type.kind === 'bigint') return checked(g, type, `${kernel}(${x.v}, ${digits})`);
+  return checked(g, type, `Number(${kernel}(BigInt(${x.v}), ${digits}))`);
+}
+
+function wholeFunction(name: 'ceil' | 'floor', aliases: readonly string[], about: string): FunctionDef {
+  return customFunction({
+    name,
+    aliases,
+    group: 'number',
+    usage: `${name}(number)`,
+    about,
+    type(args) {
+      const fitted = fitAll(args, ['numeric']);
+      if ('complaint' in fitted) return fitted;
+      const [input] = fitted as [Expr];
+      const { type } = input;
+      if (type.kind === 'decimal') {
+        const precision = Math.min(38, type.scale === 0 ? type.precision : type.precision - type.scale + 1);
+        return { args: fitted, type: { kind: 'decimal', precision, scale: 0 }, nullable: input.nullable };
+      }
+      return { args: [isIntegral(type) ? castTo(input, BIGINT) : castTo(input, DOUBLE)], type: BIGINT, nullable: input.nullable };
+    },
+    emit: (g, call) =>
+      g.strict(call.args, call.type, ([x]) => {
+        const val = x as Val;
+        if (val.type.kind === 'decimal') return checked(g, call.type, `${g.fn(name === 'ceil' ? ceilDecimal : floorDecimal)}(${val.v}, ${val.type.scale})`);
+        if (val.type.kind === 'bigint') return { same: val };
+        g.fails();
+        return { value: `${g.fn(doubleToLong)}(Math.${name}(${val.v}))` };
+      }),
+  });
+}
+
+function shiftFunction(name: 'shiftleft' | 'shiftright' | 'shiftrightunsigned', symbol: string): FunctionDef {
+  return customFunction({
+    name,
+    group: 'number',
+    usage: `${name}(number, bits)`,
+    about: `The number's bits moved (Java's ${symbol}).`,
+    type(args) {
+      const fitted = fitAll(args, ['integral', INT]);
+      if ('complaint' in fitted) return fitted;
+      const [input, bits] = fitted as [Expr, Expr];
+      const type = input.type.kind === 'bigint' ? BIGINT : INT;
+      return { args: [castTo(input, type), bits], type, nullable: anyNullable(fitted) };
+    },
+    emit: (g, call) =>
+      g.strict(call.args, call.type, ([x, bits]) => {
+        if (call.type.kind === 'int') return { value: `(${x?.v} ${symbol} ${bits?.v}) | 0` };
+        const by = `BigInt(${bits?.v} & 63)`;
+        if (name === 'shiftrightunsigned') return { value: `BigInt.asIntN(64, BigInt.asUintN(64, ${x?.v}) >> ${by})` };
+        return { value: `BigInt.asIntN(64, ${x?.v} ${symbol} ${by})` };
+      }),
+  });
+}
+
+function factorial(n: number): bigint | null {
+  if (n < 0 || n > 20) return null;
+  let product = 1n;
+  for (let factor = 2n; factor <= BigInt(n); factor++) product *= factor;
+  return product;
+}
+
+const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ';
+
+/** Digits of one base as another; unsigned 64 bits, as Spark's NumberConverter without a negative target base. */
+function convertBase(text: string, from: number, to: number): string | null {
+  if (from < 2 || from > 36 || to < 2 || to > 36) return null;
+  const negative = text.startsWith('-');
+  let value = 0n;
+  for (const char of text.slice(negative ? 1 : 0).toUpperCase()) {
+    const digit = DIGITS.indexOf(char);
+    if (digit < 0 || digit >= from) break;
+    value = value * BigInt(from) + BigInt(digit);
+    if (value > 0xffffffffffffffffn) raiseOverflow();
+  }
+  return BigInt.asUintN(64, negative ? -value : value).toString(to).toUpperCase();
+}
+
+export const numberFunctions: readonly FunctionDef[] = [
+  abs,
+  roundFunction('round', 'Rounded to so many digits behind the point, halves away from zero.'),
+  roundFunction('bround', 'Rounded to so many digits behind the point, halves to the even digit.'),
+  wholeFunction('ceil', ['ceiling'], 'The smallest whole number that is not below.'),
+  wholeFunction('floor', [], 'The largest whole number that is not above.'),
+  doubleFunction('sqrt', [], 'The square root; NaN for a negative number.', (x) => `Math.sqrt(${x})`),
+  doubleFunction('cbrt', [], 'The cube root.', (x) => `Math.cbrt(${x})`),
+  doubleFunction('exp', [], 'e to the power of a number.', (x) => `Math.exp(${x})`),
+  doubleFunction('expm1', [], 'exp(x) - 1, exact for small x.', (x) => `Math.expm1(${x})`),
+  doubleFunction('sign', ['signum'], '-1, 0 or 1 by the sign.', (x) => `Math.sign(${x})`),
+  doubleFunction('rint', [], 'The nearest whole number as DOUBLE, halves to the even one.', (x) => `(Math.abs(${x}) < 4503599627370496 ? (${x} >= 0 ? ${x} + 4503599627370496 - 4503599627370496 : ${x} - 4503599627370496 + 4503599627370496) : ${x})`),
+  doubleFunction('sin', [], 'Sine of radians.', (x) => `Math.sin(${x})`),
+  doubleFunction('cos', [], 'Cosine of radians.', (x) => `Math.cos(${x})`),
+  doubleFunction('tan', [], 'Tangent of radians.', (x) => `Math.tan(${x})`),
+  doubleFunction('asin', [], 'Arc sine.', (x) => `Math.asin(${x})`),
+  doubleFunction('acos', [], 'Arc cosine.', (x) => `Math.acos(${x})`),
+  doubleFunction('atan', [], 'Arc tangent.', (x) => `Math.atan(${x})`),
+  doubleFunction('sinh', [], 'Hyperbolic sine.', (x) => `Math.sinh(${x})`),
+  doubleFunction('cosh', [], 'Hyperbolic cosine.', (x) => `Math.cosh(${x})`),
+  doubleFunction('tanh', [], 'Hyperbolic tangent.', (x) => `Math.tanh(${x})`),
+  doubleFunction('degrees', [], 'Radians as degrees.', (x) => `${x} * (180 / Math.PI)`),
+  doubleFunction('radians', [], 'Degrees as radians.', (x) => `${x} / 180 * Math.PI`),
+  logFunction('ln', [], 'The natural logarithm; NULL for 0 and below.', 'Math.log'),
+  logFunction('log10', [], 'The logarithm to base 10; NULL for 0 and below.', 'Math.log10'),
+  logFunction('log2', [], 'The logarithm to base 2; NULL for 0 and below.', 'Math.log2'),
+  logFunction('log1p', [], 'ln(1 + x), exact for small x; NULL for -1 and below.', 'Math.log1p', -1),
+  customFunction({
+    name: 'log',
+    group: 'number',
+    usage: 'log([base,] number)',
+    about: 'The logarithm, natural unless a base is given; NULL for 0 and below.',
+    type(args) {
+      const fitted = fitAll(args, [DOUBLE, DOUBLE], 1);
+      return 'complaint' in fitted ? fitted : { args: fitted, type: DOUBLE, nullable: true };
+    },
+    emit: (g, call) =>
+      g.strict(
+        call.args,
+        DOUBLE,
+        ([a, b]) =>
+          b === undefined
+            ? { boxed: `(${a?.v} <= 0 ? null : Math.log(${a?.v}))` }
+            : { boxed: `(${a?.v} <= 0 || ${b.v} <= 0 ? null : Math.log(${b.v}) / Math.log(${a?.v}))` },
+        { mayBeNull: true },
+      ),
+  }),
+  strictFunction({
+    name: 'pow',
+    aliases: ['power'],
+    group: 'number',
+    usage: 'pow(a, b)',
+    about: 'a to the power of b.',
+    params: [DOUBLE, DOUBLE],
+    returns: DOUBLE,
+    body: (_g, [a, b]) => ({ value: `Math.pow(${a?.v}, ${b?.v})` }),
+  }),
+  strictFunction({
+    name: 'atan2',
+    group: 'number',
+    usage: 'atan2(y, x)',
+    about: 'The angle of a point.',
+    params: [DOUBLE, DOUBLE],
+    returns: DOUBLE,
+    body: (_g, [a, b]) => ({ value: `Math.atan2(${a?.v}, ${b?.v})` }),
+  }),
+  strictFunction({
+    name: 'hypot',
+    group: 'number',
+    usage: 'hypot(a, b)',
+    about: 'The length of the diagonal.',
+    params: [DOUBLE, DOUBLE],
+    returns: DOUBLE,
+    body: (_g, [a, b]) => ({ value: `Math.hypot(${a?.v}, ${b?.v})` }),
+  }),
+  constantFunction('pi', Math.PI),
+  constantFunction('e', Math.E),
+  valueFunction({
+    name: 'factorial',
+    group: 'number',
+    usage: 'factorial(number)',
+    about: 'The product of the numbers up to this one; NULL outside 0 to 20.',
+    params: [INT],
+    returns: BIGINT,
+    mayBeNull: true,
+    call: factorial,
+  }),
+  valueFunction({
+    name: 'bin',
+    group: 'number',
+    usage: 'bin(number)',
+    about: 'The binary digits of a whole number.',
+    params: [BIGINT],
+    returns: STRING,
+    call: (value: bigint): string => BigInt.asUintN(64, value).toString(2),
+  }),
+  valueFunction({
+    name: 'conv',
+    group: 'number',
+    usage: 'conv(text, from, to)',
+    about: 'Digits of one base as digits of another.',
+    params: [STRING, INT, INT],
+    returns: STRING,
+    mayBeNull: true,
+    call: convertBase,
+  }),
+  shiftFunction('shiftleft', '<<'),
+  shiftFunction('shiftright', '>>'),
+  shiftFunction('shiftrightunsigned', '>>>'),
+];
+
+function constantFunction(name: string, value: number): FunctionDef {
+  return customFunction({
+    name,
+    group: 'number',
+    usage: `${name}()`,
+    about: `The number ${value}.`,
+    type: (args) => (args.length === 0 ? { args, type: DOUBLE, nullable: false } : { complaint: `takes no argument, not ${args.length}` }),
+    emit: (g) => g.scalar(DOUBLE, 'false', String(value)),
+  });
+}

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { faultKinds } from './faults.ts';
+import { harmfulMutations } from './mutations.ts';
+import { simulate } from './run.ts';
+
+const SEEDS = 100;
+/** Seeds a mutation may take to be noticed. */
+const MUTATION_SEEDS = 60;
+
+test(`the cluster keeps its promises under ${SEEDS} seeds of faults`, async () => {
+  const failures: string[] = [];
+  const kinds = new Set<string>();
+  const totals = { commits: 0, runs: 0 };
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const result = await simulate(seed);
+    for (const kind of result.faults) kinds.add(kind);
+    totals.commits += result.commits;
+    totals.runs += result.runs;
+    if (result.violation !== null) failures.push(`npm run sim -- ${seed} --verbose (${result.faults.join(', ')}): ${result.violation}`);
+  }
+  assert.deepEqual(failures, []);
+  assert.equal(kinds.size, faultKinds.length, 'every kind of fault was drawn');
+  assert.ok(totals.commits > SEEDS * 10 && totals.runs > SEEDS, `it did something: ${JSON.stringify(totals)}`);
+});
+
+for (const mutation of harmfulMutations) {
+  test(`without its mechanism it does not: ${mutation}`, async () => {
+    for (let seed = 1; seed <= MUTATION_SEEDS; seed++) {
+      const { violation } = await simulate(seed, { mutations: { [mutation]: true } });
+      if (violation !== null) return;
+    }
+    assert.fail(`${MUTATION_SEEDS} seeds did not notice`);
+  });
+}
+
+test('a lane register that keeps the last write would only repeat work', async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const { violation } = await simulate(seed, { mutations: { lastWriteRegister: true } });
+    assert.equal(violation, null, `seed ${seed}`);
+  }
+});
+
+test('the same seed goes the same way, event by event', async () => {
+  for (const seed of [3, 14, 15, 92, 65]) {
+    const [once, again] = [await simulate(seed), await simulate(seed)];
+    assert.deepEqual(again, once);
+  }
+  assert.notEqual((await simulate(3)).traceHash, (await simulate(14)).traceHash);
+});
