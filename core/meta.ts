@@ -82,10 +82,8 @@ export interface MetaStore {
   readJob(name: JobName): Promise<JobRow | undefined>;
   /** Sees every change reported as applied before the call; cheaper than {@link readJob}. */
   readOwnership(name: JobName): Promise<JobRow | undefined>;
-  /** Replaces the row if its `ver` is `expectedVer` (0 = there is no row). `next.ver` must be `expectedVer + 1`. */
+  /** Replaces the row if its `ver` is `expectedVer` (0 = there is no row). `next.ver` must be `expectedVer + 1`. Rows are never removed. */
   casJob(expectedVer: number, next: JobRow): Promise<CasOutcome<JobRow>>;
-  /** Removes the row if its `ver` is `expectedVer`. */
-  deleteJob(name: JobName, expectedVer: number): Promise<CasOutcome<JobRow>>;
   /** Definitions are immutable and named by the hash of their text. */
   putDefinition(hash: string, text: string): Promise<void>;
   getDefinition(hash: string): Promise<string | undefined>;

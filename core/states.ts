@@ -1,13 +1,15 @@
 /** Life of a job and of a lane as tables: which state may follow which. The diagrams in docs/ are drawn from these. */
-export type JobState = 'starting' | 'running' | 'stopping' | 'stopped' | 'finished' | 'failed';
+export type JobState = 'starting' | 'running' | 'stopping' | 'stopped' | 'finished' | 'failed' | 'deleted';
 
+/** A deleted job's row stays: a job of that name begins a new run above everything the old one wrote. */
 export const jobTransitions = {
   starting: ['running', 'stopping', 'stopped', 'finished', 'failed'],
   running: ['starting', 'stopping', 'stopped', 'finished', 'failed'],
   stopping: ['stopped', 'failed', 'starting'],
-  stopped: ['starting'],
-  finished: ['starting'],
-  failed: ['starting', 'stopped'],
+  stopped: ['starting', 'deleted'],
+  finished: ['starting', 'deleted'],
+  failed: ['starting', 'stopped', 'deleted'],
+  deleted: ['starting'],
 } as const satisfies Record<JobState, readonly JobState[]>;
 
 export type LaneState = 'waiting' | 'running' | 'blocked' | 'draining' | 'released' | 'finished' | 'failed';

@@ -148,11 +148,12 @@ export class Coordinator {
     return this.#exclusively(known, async () => {
       const { row } = known;
       const active = row.state === 'starting' || row.state === 'running';
-      if (row.definition === definition.hash && options.start === undefined) {
+      if (row.definition === definition.hash && options.start === undefined && row.state !== 'deleted') {
         if (active) return row;
         return this.#replace(known, await this.#restarted(known));
       }
-      const next = await this.#newRun(known, definition, options.start ?? 'continue');
+      const begin = row.state === 'deleted' ? 'initial' : 'continue';
+      const next = await this.#newRun(known, definition, options.start ?? begin);
       known.plan = definition.plan;
       return this.#replace(known, next);
     });
@@ -178,28 +179,18 @@ export class Coordinator {
     });
   }
 
-  /** Forgets a stopped job; its tables stay. Throws: NOT_FOUND, CONFLICT when it still runs. */
+  /** Takes a job at rest out of sight; its tables stay. Throws: NOT_FOUND, CONFLICT when it still runs. */
   async remove(name: JobName): Promise<void> {
-    const known = this.#known(name);
-    await this.#exclusively(known, async () => {
-      const { row } = known;
-      if (row.state === 'starting' || row.state === 'running' || row.state === 'stopping') {
-        throw new WeirError('CONFLICT', `job ${name} is ${row.state}; stop it before deleting it`);
-      }
-      const outcome = await this.#parts.store.deleteJob(name, row.ver);
-      if (outcome.kind === 'rejected' && outcome.current !== undefined) throw changedMeanwhile(name);
-      if (outcome.kind === 'unknown') throw new WeirError('STORE_UNAVAILABLE', `whether job ${name} was deleted is not known; try again`);
-      this.#jobs.delete(name);
-    });
+    await this.#moveTo(name, 'deleted');
   }
 
   jobs(): JobView[] {
-    return [...this.#jobs.values()].map((job) => this.#view(job));
+    return [...this.#jobs.values()].filter((job) => job.row.state !== 'deleted').map((job) => this.#view(job));
   }
 
   job(name: JobName): JobView | undefined {
     const known = this.#jobs.get(name);
-    return known === undefined ? undefined : this.#view(known);
+    return known === undefined || known.row.state === 'deleted' ? undefined : this.#view(known);
   }
 
   workers(): WorkerView[] {
@@ -489,7 +480,7 @@ export class Coordinator {
     };
   }
 
-  async #newRun(job: ManagedJob, definition: JobDefinition, start: 'earliest' | 'latest' | 'continue'): Promise<JobRow> {
+  async #newRun(job: ManagedJob, definition: JobDefinition, start: StartPoint['kind']): Promise<JobRow> {
     const point: StartPoint = start === 'continue' ? { kind: 'continue', run: job.row.run } : { kind: start };
     return this.#newRunOf(job, definition.plan, { revision: revision(job.row.revision + 1), definition: definition.hash }, point);
   }
@@ -554,7 +545,7 @@ export class Coordinator {
 
   #known(name: JobName): ManagedJob {
     const known = this.#jobs.get(name);
-    if (known === undefined) throw new WeirError('NOT_FOUND', `there is no job called ${name}; 'weir get jobs' lists them`);
+    if (known === undefined || known.row.state === 'deleted') throw new WeirError('NOT_FOUND', `there is no job called ${name}; 'weir get jobs' lists them`);
     return known;
   }
 

@@ -119,7 +119,7 @@ suite('tidy', () => {
   test('files are named in kebab-case', () => {
     const named = sources.map((path) => path.slice(path.lastIndexOf('/') + 1));
     assert.deepEqual(
-      named.filter((name) => !/^[a-z0-9]+(-[a-z0-9]+)*(\.(it|e2e|test|bench|d))*\.ts$/.test(name)),
+      named.filter((name) => !/^[a-z0-9]+(-[a-z0-9]+)*(\.(it|e2e|test|bench|fixture|d))*\.ts$/.test(name)),
       [],
     );
   });

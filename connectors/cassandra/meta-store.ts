@@ -99,13 +99,6 @@ export class CassandraMetaStore implements MetaStore {
         );
   }
 
-  deleteJob(name: JobName, expectedVer: number): Promise<CasOutcome<JobRow>> {
-    return this.#cas(name, undefined, `DELETE FROM ${this.#keyspace}.job WHERE name = ? IF ver = ?`, [
-      name,
-      expectedVer,
-    ]);
-  }
-
   async putDefinition(hash: string, text: string): Promise<void> {
     await this.#run(
       `INSERT INTO ${this.#keyspace}.definition (hash, format, body) VALUES (?, ?, ?)`,

@@ -46,10 +46,6 @@ export class EmbeddedMetaStore implements MetaStore {
     return this.#cas({ name: next.name, expectedVer, next: JSON.stringify(next) });
   }
 
-  deleteJob(name: JobName, expectedVer: number): Promise<CasOutcome<JobRow>> {
-    return this.#cas({ name, expectedVer, next: '' });
-  }
-
   async putDefinition(hash: string, text: string): Promise<void> {
     await this.#connection.call((client) => client.putDefinition, { hash, text }, UNAVAILABLE);
   }

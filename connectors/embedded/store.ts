@@ -130,18 +130,13 @@ export class EmbeddedStore {
   casJob(request: CasJobRequest): CasJobReply {
     const { name, expectedVer, next } = request;
     const applied =
-      next === ''
-        ? this.#prepared('DELETE FROM weir_job WHERE name = ? AND ver = ?').run(name, expectedVer)
-        : expectedVer === 0
-          ? this.#prepared('INSERT INTO weir_job (name, ver, row) VALUES (?, 1, ?) ON CONFLICT DO NOTHING').run(
-              name,
-              next,
-            )
-          : this.#prepared('UPDATE weir_job SET ver = ver + 1, row = ? WHERE name = ? AND ver = ?').run(
-              next,
-              name,
-              expectedVer,
-            );
+      expectedVer === 0
+        ? this.#prepared('INSERT INTO weir_job (name, ver, row) VALUES (?, 1, ?) ON CONFLICT DO NOTHING').run(name, next)
+        : this.#prepared('UPDATE weir_job SET ver = ver + 1, row = ? WHERE name = ? AND ver = ?').run(
+            next,
+            name,
+            expectedVer,
+          );
     return Number(applied.changes) === 1
       ? { applied: true, current: '' }
       : { applied: false, current: this.readJob(name) };

@@ -164,20 +164,6 @@ export function metaStoreContract(name: string, make: () => Promise<MetaStoreFix
       assert.deepEqual([end?.stride, end?.ver], [12, 13]);
     });
 
-    test('a deleted job is gone and may begin anew', async () => {
-      const row = sampleJob(fresh(), 1);
-      await store.casJob(0, row);
-      assert.deepEqual(await store.deleteJob(row.name, 2), { kind: 'rejected', current: row });
-      assert.deepEqual(await store.deleteJob(row.name, 1), { kind: 'applied' });
-      assert.equal(await second.readJob(row.name), undefined);
-      assert.equal(await second.readOwnership(row.name), undefined);
-      assert.ok(!(await second.listJobs()).includes(row.name));
-      assert.deepEqual(await store.deleteJob(row.name, 1), { kind: 'rejected', current: undefined });
-      const again = sampleJob(row.name, 1);
-      assert.equal((await second.casJob(0, again)).kind, 'applied');
-      assert.deepEqual(await store.readJob(row.name), again);
-    });
-
     test('definitions are immutable', async () => {
       const hash = `sha256:${randomUUID()}`;
       const text = `first: 'é'\n${'x'.repeat(200_000)}`;

@@ -7,6 +7,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import cassandra from 'cassandra-driver';
+import { CassandraClient, cassandraOptionsFromEnv } from '../../connectors/cassandra/client.ts';
+import { must } from '../../core/assert.ts';
 import { failpointNames } from '../../core/ports.ts';
 import type { Service } from '../services/services.ts';
 import { startCassandra, startKafka } from '../services/services.ts';
@@ -64,11 +66,11 @@ describe('exactly once under faults on real Kafka and Cassandra', { timeout: 900
     await cluster.apply(JOB, jobFile(1));
     await progress('the first rows', 0);
     reader = new LatestReader(store.address);
-    await reader.start();
+    reader.start();
   });
 
   after(async () => {
-    await reader?.stop();
+    await reader?.close();
     await load?.stop().catch(() => undefined);
     await cluster?.close();
     await Promise.all([kafka?.dispose(), store?.dispose()]);
@@ -118,11 +120,10 @@ describe('exactly once under faults on real Kafka and Cassandra', { timeout: 900
   });
 
   test('the master killed for 20 s: rows keep flowing', async () => {
-    const client = reader.client;
     await master.kill9();
-    const seen = await reader.maxOffset(client);
+    const seen = await reader.maxOffset();
     await sleep(20_000);
-    const later = await reader.maxOffset(client);
+    const later = await reader.maxOffset();
     assert.ok(later > seen + (RATE / PARTITIONS) * 5, `rows went on from offset ${seen} to ${later} only`);
     master = await cluster.startMaster();
     await goesOn('with the master back');
@@ -144,9 +145,9 @@ describe('exactly once under faults on real Kafka and Cassandra', { timeout: 900
   });
 
   test('Cassandra stopped for 20 s', async () => {
-    store.pause();
+    await store.stop();
     await sleep(20_000);
-    store.resume();
+    await store.restart();
     await goesOn('after Cassandra came back');
   });
 
@@ -164,7 +165,7 @@ describe('exactly once under faults on real Kafka and Cassandra', { timeout: 900
     const found = await readRaw(client, ends);
     assert.equal(found.rows, expected.ids.size, 'rows in the raw table');
     assert.deepEqual(sorted(found.byKey), sorted(expected.byKey), '(count, sum, xor) per key');
-    const latest = await reader.readAll(client);
+    const latest = await reader.readAll();
     assert.deepEqual(sorted(latest), sorted(expected.lastByKey), 'last offset per key');
     const dead = [...expected.dead.values()].reduce((sum, list) => sum + list.length, 0);
     assert.equal(await countDeadLetters(client, ends), dead, 'dead letters');
@@ -178,18 +179,28 @@ function sorted<V>(map: ReadonlyMap<string, V>): [string, V][] {
   return [...map].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-function connect(address: string): cassandra.Client {
-  return new cassandra.Client({
-    contactPoints: [address],
-    localDataCenter: 'datacenter1',
-    queryOptions: { consistency: cassandra.types.consistencies.quorum, prepare: true, fetchSize: 5000 },
-    socketOptions: { readTimeout: 5000 },
-  });
+const strong = { consistency: cassandra.types.consistencies.quorum, fetchSize: 5000 };
+
+/** One connection for everything the test reads. */
+class TableReader {
+  readonly #client: CassandraClient;
+
+  constructor(address: string) {
+    this.#client = new CassandraClient({ ...must(cassandraOptionsFromEnv({ CASSANDRA_CONTACT_POINTS: address }), () => 'no address') });
+  }
+
+  async rows(cql: string, params: readonly unknown[]): Promise<readonly cassandra.types.Row[]> {
+    return (await this.#client.execute(cql, params, strong, 'SINK_UNAVAILABLE')).rows;
+  }
+
+  close(): Promise<void> {
+    return this.#client.close();
+  }
 }
 
 /** Reads the latest-row table every 50 ms and remembers the largest offset seen by key. */
 class LatestReader {
-  readonly client: cassandra.Client;
+  readonly client: TableReader;
   readonly wentBack: string[] = [];
   reads = 0;
   readonly #seen = new Map<string, number>();
@@ -197,11 +208,10 @@ class LatestReader {
   #done: Promise<void> = Promise.resolve();
 
   constructor(address: string) {
-    this.client = connect(address);
+    this.client = new TableReader(address);
   }
 
-  async start(): Promise<void> {
-    await this.client.connect();
+  start(): void {
     this.#done = this.#run();
   }
 
@@ -210,14 +220,19 @@ class LatestReader {
     await this.#done;
   }
 
-  async maxOffset(client: cassandra.Client): Promise<number> {
-    return Math.max(...(await this.readAll(client)).values());
+  async close(): Promise<void> {
+    await this.stop();
+    await this.client.close();
   }
 
-  async readAll(client: cassandra.Client): Promise<Map<string, number>> {
+  async maxOffset(): Promise<number> {
+    return Math.max(...(await this.readAll()).values());
+  }
+
+  async readAll(): Promise<Map<string, number>> {
     const offsets = new Map<string, number>();
     for (let kp = 0; kp < PARTITIONS; kp++) {
-      const { rows } = await client.execute('SELECT k, off FROM faults.latest WHERE kp = ?', [kp]);
+      const rows = await this.client.rows('SELECT k, off FROM faults.latest WHERE kp = ?', [kp]);
       for (const row of rows) offsets.set(String(row['k']), Number(row['off']));
     }
     return offsets;
@@ -226,7 +241,7 @@ class LatestReader {
   async #run(): Promise<void> {
     for (let kp = 0; this.#running; kp = (kp + 1) % PARTITIONS) {
       try {
-        const { rows } = await this.client.execute('SELECT k, off FROM faults.latest WHERE kp = ?', [kp]);
+        const rows = await this.client.rows('SELECT k, off FROM faults.latest WHERE kp = ?', [kp]);
         this.reads++;
         for (const row of rows) this.#look(String(row['k']), Number(row['off']));
       } catch {
@@ -243,12 +258,12 @@ class LatestReader {
   }
 }
 
-async function readRaw(client: cassandra.Client, ends: readonly number[]): Promise<{ rows: number; byKey: Map<string, Totals> }> {
+async function readRaw(client: TableReader, ends: readonly number[]): Promise<{ rows: number; byKey: Map<string, Totals> }> {
   const byKey = new Map<string, Totals>();
   let count = 0;
   for (const [partition, end] of ends.entries()) {
     for (let bucket = 0; bucket * BUCKET < end; bucket++) {
-      const { rows } = await client.execute('SELECT id, k, v FROM faults.raw WHERE bucket = ?', [`${partition}-${bucket}`]);
+      const rows = await client.rows('SELECT id, k, v FROM faults.raw WHERE bucket = ?', [`${partition}-${bucket}`]);
       for (const row of rows) {
         const totals = byKey.get(String(row['k'])) ?? emptyTotals();
         addToTotals(totals, String(row['id']), Number(row['v']));
@@ -260,13 +275,13 @@ async function readRaw(client: cassandra.Client, ends: readonly number[]): Promi
   return { rows: count, byKey };
 }
 
-async function countDeadLetters(client: cassandra.Client, ends: readonly number[]): Promise<number> {
+async function countDeadLetters(client: TableReader, ends: readonly number[]): Promise<number> {
   const offsets = new Set<string>();
   for (const run of [1, 2]) {
     for (const [partition, end] of ends.entries()) {
       for (let bucket = 0; bucket * 65536 < end; bucket++) {
         const query = 'SELECT offset FROM weir.dead_letters WHERE job = ? AND run = ? AND topic = ? AND partition = ? AND bucket = ?';
-        const { rows } = await client.execute(query, [JOB, run, TOPIC, partition, bucket]);
+        const rows = await client.rows(query, [JOB, run, TOPIC, partition, bucket]);
         for (const row of rows) offsets.add(`${partition}-${String(row['offset'])}`);
       }
     }

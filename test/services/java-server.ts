@@ -4,7 +4,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -14,7 +14,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 export const LOOPBACK = '127.0.0.1';
 
-const READY_TIMEOUT_MS = 120_000;
+const READY_TIMEOUT_MS = 240_000;
 const STOP_TIMEOUT_MS = 20_000;
 const PROBE_TIMEOUT_MS = 1000;
 
@@ -93,7 +93,7 @@ export class JavaServer {
   async stop(): Promise<void> {
     const child = this.#child;
     if (child === null) return;
-    const ended = once(child, 'exit');
+    const ended = ending(child);
     child.kill('SIGCONT');
     child.kill('SIGTERM');
     await Promise.race([ended, sleep(STOP_TIMEOUT_MS, undefined, { ref: false })]);
@@ -105,14 +105,17 @@ export class JavaServer {
   async kill9(): Promise<void> {
     const child = this.#child;
     if (child === null) return;
-    const ended = once(child, 'exit');
+    const ended = ending(child);
     child.kill('SIGKILL');
     await ended;
     this.#dismissGuard();
   }
 
+  /** Returns when every thread stands still. */
   pause(): void {
-    process.kill(this.pid, 'SIGSTOP');
+    const { pid } = this;
+    process.kill(pid, 'SIGSTOP');
+    while (!allThreadsStopped(pid)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
   }
 
   resume(): void {
@@ -166,6 +169,27 @@ export class JavaServer {
   #logTail(): string {
     return readFileSync(this.logPath, 'utf8').split('\n').slice(-25).join('\n');
   }
+}
+
+/** The end of a child that otherwise does not keep this process alive. */
+function ending(child: ChildProcess): Promise<unknown> {
+  child.ref();
+  return once(child, 'exit');
+}
+
+/** A stop signal reaches threads one by one. Where there is no /proc, it is taken to be done. */
+function allThreadsStopped(pid: number): boolean {
+  const tasks = `/proc/${pid}/task`;
+  if (!existsSync(tasks)) return true;
+  return readdirSync(tasks).every((task) => {
+    try {
+      // `pid (name) state …`; the name may hold anything.
+      const stat = readFileSync(join(tasks, task, 'stat'), 'utf8');
+      return /^[TtZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
+    } catch {
+      return true; // ended meanwhile
+    }
+  });
 }
 
 /** Whether something on the port answers the request with at least one byte. */

@@ -23,6 +23,7 @@ import { TABLE_SERVER } from './sim-tables.ts';
 
 export interface RunOptions {
   readonly mutations?: Mutations;
+  /** Default: the real one. */
   readonly engine?: 'real' | 'small';
   /** Instead of those drawn from the seed. */
   readonly faults?: ReadonlySet<FaultKind>;
@@ -87,7 +88,7 @@ class Scenario {
     this.#chaosMs = this.#rng.int(4000, 12_000);
     this.#cluster = new SimCluster(this.#sim, {
       mutations: options.mutations ?? {},
-      engine: options.engine ?? 'small',
+      engine: options.engine ?? 'real',
       log: simLog(this.#sim, options.print ?? ((): void => undefined)),
       failpointChance: () => (this.#faults.has('failpoint') && !this.#healed ? 0.01 : 0),
     });

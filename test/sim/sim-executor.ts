@@ -79,7 +79,7 @@ function runTask(plan: StagePlan, task: StageTask): StageResult {
       continue;
     }
     counters.passed++;
-    counters.rowsOut += simSinks.length;
+    counters.rowsOut++;
     const row: Row = { part: int32(task.partition), off: int64(record.offset), id: utf8(fields.id), k: utf8(fields.k), g: int32(fields.g), v: int64(fields.v), rev: int32(rev) };
     for (const [index, sink] of simSinks.entries()) {
       blocks[index]?.push(encodeRow(sink.shape.columns.map(({ name }) => row[name] ?? null), record.writeTimeUs));
