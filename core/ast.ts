@@ -46,7 +46,13 @@ export type SqlExpr = Span &
       }
     | { readonly kind: 'unary'; readonly op: '-' | '+' | '~' | 'not'; readonly input: SqlExpr }
     | { readonly kind: 'binary'; readonly op: BinaryOp; readonly left: SqlExpr; readonly right: SqlExpr }
-    | { readonly kind: 'between'; readonly input: SqlExpr; readonly low: SqlExpr; readonly high: SqlExpr; readonly negated: boolean }
+    | {
+        readonly kind: 'between';
+        readonly input: SqlExpr;
+        readonly low: SqlExpr;
+        readonly high: SqlExpr;
+        readonly negated: boolean;
+      }
     | { readonly kind: 'in'; readonly input: SqlExpr; readonly list: readonly SqlExpr[]; readonly negated: boolean }
     | { readonly kind: 'inQuery'; readonly input: SqlExpr; readonly query: Query; readonly negated: boolean }
     | {
@@ -57,7 +63,12 @@ export type SqlExpr = Span &
         readonly escape: string | null;
         readonly negated: boolean;
       }
-    | { readonly kind: 'is'; readonly what: 'null' | 'true' | 'false'; readonly input: SqlExpr; readonly negated: boolean }
+    | {
+        readonly kind: 'is';
+        readonly what: 'null' | 'true' | 'false';
+        readonly input: SqlExpr;
+        readonly negated: boolean;
+      }
     | {
         readonly kind: 'case';
         readonly operand: SqlExpr | null;
@@ -174,7 +185,13 @@ export type LiteralValue = null | boolean | number | string;
 export type Expr =
   | { readonly kind: 'literal'; readonly type: DataType; readonly nullable: boolean; readonly value: LiteralValue }
   /** `index` is the column's place in the operator's input; `name` is for display. */
-  | { readonly kind: 'column'; readonly type: DataType; readonly nullable: boolean; readonly index: number; readonly name: string }
+  | {
+      readonly kind: 'column';
+      readonly type: DataType;
+      readonly nullable: boolean;
+      readonly index: number;
+      readonly name: string;
+    }
   /** A function or operator of the function table, arguments already of the types it takes. */
   | {
       readonly kind: 'call';
@@ -183,7 +200,13 @@ export type Expr =
       readonly name: string;
       readonly args: readonly Expr[];
     }
-  | { readonly kind: 'cast'; readonly type: DataType; readonly nullable: boolean; readonly input: Expr; readonly mode: CastMode }
+  | {
+      readonly kind: 'cast';
+      readonly type: DataType;
+      readonly nullable: boolean;
+      readonly input: Expr;
+      readonly mode: CastMode;
+    }
   | {
       readonly kind: 'case';
       readonly type: DataType;
@@ -193,7 +216,13 @@ export type Expr =
       readonly otherwise: Expr | null;
     }
   /** A field of a struct; `index` counts the struct's fields. */
-  | { readonly kind: 'field'; readonly type: DataType; readonly nullable: boolean; readonly input: Expr; readonly index: number }
+  | {
+      readonly kind: 'field';
+      readonly type: DataType;
+      readonly nullable: boolean;
+      readonly input: Expr;
+      readonly index: number;
+    }
   /** An argument of a higher-order function; the body sees `variable`s of these ids and all columns. */
   | {
       readonly kind: 'lambda';
@@ -202,7 +231,13 @@ export type Expr =
       readonly params: readonly LambdaParam[];
       readonly body: Expr;
     }
-  | { readonly kind: 'variable'; readonly type: DataType; readonly nullable: boolean; readonly id: number; readonly name: string };
+  | {
+      readonly kind: 'variable';
+      readonly type: DataType;
+      readonly nullable: boolean;
+      readonly id: number;
+      readonly name: string;
+    };
 
 export interface LambdaParam {
   /** Unique within the query. */
@@ -249,7 +284,10 @@ export function mapColumns(expr: Expr, change: (column: Extract<Expr, { kind: 'c
     case 'case':
       return {
         ...expr,
-        branches: expr.branches.map(({ when, then }) => ({ when: mapColumns(when, change), then: mapColumns(then, change) })),
+        branches: expr.branches.map(({ when, then }) => ({
+          when: mapColumns(when, change),
+          then: mapColumns(then, change),
+        })),
         otherwise: expr.otherwise === null ? null : mapColumns(expr.otherwise, change),
       };
     case 'lambda':

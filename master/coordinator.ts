@@ -8,7 +8,7 @@ import type { AssignFacts, PartitionFacts, WorkerFacts } from '../core/assign/de
 import { decideLanes, needsNewStride } from '../core/assign/decide.ts';
 import { must } from '../core/assert.ts';
 import { WeirError, codeOf, isWeirError, messageOf } from '../core/errors.ts';
-import type { Generation, JobName, LaneId, Offset, Revision, Run, WorkerId } from '../core/ids.ts';
+import type { Generation, JobName, LaneId, Offset, Run, WorkerId } from '../core/ids.ts';
 import { jobName, laneId, revision, run, workerId } from '../core/ids.ts';
 import { OWNERSHIP_TERM_MS } from '../core/lane/permit.ts';
 import type { LanePosition } from '../core/lane/position.ts';

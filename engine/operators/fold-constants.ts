@@ -26,7 +26,10 @@ export function foldConstants(expr: Expr, zone: TimeZone): Expr {
     case 'case':
       return {
         ...expr,
-        branches: expr.branches.map(({ when, then }) => ({ when: foldConstants(when, zone), then: foldConstants(then, zone) })),
+        branches: expr.branches.map(({ when, then }) => ({
+          when: foldConstants(when, zone),
+          then: foldConstants(then, zone),
+        })),
         otherwise: expr.otherwise === null ? null : foldConstants(expr.otherwise, zone),
       };
     case 'lambda':

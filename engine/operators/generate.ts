@@ -32,7 +32,9 @@ export class Generate implements Operator {
     const nested = must(input.batch.columns[0], () => 'generate has no input column');
     const places = this.#places(rows, nested, context);
     const { from, element, position, count } = places;
-    const columns = rows.batch.columns.map((column, index) => (this.#needed.has(index) ? gather(column, from, count) : column));
+    const columns = rows.batch.columns.map((column, index) =>
+      this.#needed.has(index) ? gather(column, from, count) : column,
+    );
     const origins = withIndexes(gatherOrigins(rows.batch.origins, from, count));
     const generated = this.#generated(nested, element, position, count);
     return { batch: { rowCount: count, columns: [...columns, ...generated], origins }, selection: null, count };
@@ -40,11 +42,13 @@ export class Generate implements Operator {
 
   /** For each output row: its input row, its element, and the element's position in its list (-1 = none). */
   #places(rows: Rows, nested: Column, context: RunContext): Places {
-    if (nested.kind !== 'list' && nested.kind !== 'map') throw new TypeError(`cannot generate rows from a ${nested.kind} column`);
+    if (nested.kind !== 'list' && nested.kind !== 'map')
+      throw new TypeError(`cannot generate rows from a ${nested.kind} column`);
     const { start, length } = nested;
     const { record } = rows.batch.origins;
     let total = 0;
-    for (let index = 0; index < rows.count; index++) total += Math.max(length[index] as number, this.#plan.outer ? 1 : 0);
+    for (let index = 0; index < rows.count; index++)
+      total += Math.max(length[index] as number, this.#plan.outer ? 1 : 0);
     const from = new Int32Array(total);
     const element = new Int32Array(total);
     const position = new Int32Array(total);
@@ -95,20 +99,26 @@ interface Places {
 
 function withIndexes(origins: RowOrigins): RowOrigins {
   const { record, index } = origins;
-  for (let row = 1; row < record.length; row++) index[row] = record[row] === record[row - 1] ? (index[row - 1] as number) + 1 : 0;
+  for (let row = 1; row < record.length; row++)
+    index[row] = record[row] === record[row - 1] ? (index[row - 1] as number) + 1 : 0;
   if (index.length > 0) index[0] = 0;
   return origins;
 }
 
 /** The columns that a generator appends, for an input of `type`: Spark's names where the query gives none. */
-export function generatedColumns(generator: GeneratePlan['generator'], type: DataType, outer: boolean): Schema | undefined {
+export function generatedColumns(
+  generator: GeneratePlan['generator'],
+  type: DataType,
+  outer: boolean,
+): Schema | undefined {
   const position: Schema = generator === 'posexplode' ? [{ name: 'pos', type: { kind: 'int' }, nullable: outer }] : [];
   if (generator === 'inline') {
     if (type.kind !== 'array' || type.element.kind !== 'struct') return undefined;
     const nullable = outer || type.containsNull;
     return type.element.fields.map((field) => ({ ...field, nullable: field.nullable || nullable }));
   }
-  if (type.kind === 'array') return [...position, { name: 'col', type: type.element, nullable: outer || type.containsNull }];
+  if (type.kind === 'array')
+    return [...position, { name: 'col', type: type.element, nullable: outer || type.containsNull }];
   if (type.kind !== 'map') return undefined;
   return [
     ...position,

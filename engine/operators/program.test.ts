@@ -21,7 +21,13 @@ const column = (index: number): Expr => {
   if (field === undefined) throw new Error('no such column');
   return { kind: 'column', type: field.type, nullable: field.nullable, index, name: field.name };
 };
-const call = (name: string, type: DataType, nullable: boolean, ...args: Expr[]): Expr => ({ kind: 'call', name, type, nullable, args });
+const call = (name: string, type: DataType, nullable: boolean, ...args: Expr[]): Expr => ({
+  kind: 'call',
+  name,
+  type,
+  nullable,
+  args,
+});
 const int = (value: number): Expr => ({ kind: 'literal', type: INT, nullable: false, value });
 
 const columns = users.map(({ name, type }) => ({ kind: 'field' as const, name, path: name, type, required: false }));
@@ -68,7 +74,18 @@ test('a filter keeps the rows for which it is true, and a projection passes colu
 });
 
 test('a record that fails has no rows and is listed once', () => {
-  const divided = call('div', { kind: 'bigint' }, true, ...[int(6), column(2)].map((input): Expr => ({ kind: 'cast', type: { kind: 'bigint' }, nullable: input.nullable, input, mode: 'ansi' })));
+  const divided = call(
+    'div',
+    { kind: 'bigint' },
+    true,
+    ...[int(6), column(2)].map((input): Expr => ({
+      kind: 'cast',
+      type: { kind: 'bigint' },
+      nullable: input.nullable,
+      input,
+      mode: 'ansi',
+    })),
+  );
   const program = compileProgram({
     columns,
     timeZone: 'UTC',

@@ -68,13 +68,17 @@ type OutputColumn =
 function sourceOf(expr: Expr): ((columns: readonly Column[]) => Column) | null {
   if (expr.kind === 'cast') return isFreeCast(expr.input.type, expr.type) ? sourceOf(expr.input) : null;
   if (pathOf(expr) === null) return null;
-  if (expr.kind === 'column') return (columns) => must(columns[expr.index], () => `input column ${expr.index} is missing`);
+  if (expr.kind === 'column')
+    return (columns) => must(columns[expr.index], () => `input column ${expr.index} is missing`);
   if (expr.kind !== 'field') return null;
   const parent = sourceOf(expr.input);
   if (parent === null) return null;
   return (columns) => {
     const struct = parent(columns);
-    return must(struct.kind === 'struct' ? struct.fields[expr.index] : null, () => `field ${expr.index} is not in the column`);
+    return must(
+      struct.kind === 'struct' ? struct.fields[expr.index] : null,
+      () => `field ${expr.index} is not in the column`,
+    );
   };
 }
 
@@ -187,7 +191,8 @@ function emitStore(gen: Gen, type: DataType, val: Val, o: string): OutputCode {
         result: `{ kind: 'i64', values: ${o}v, words: new Int32Array(${o}v.buffer), valid: ${o}n }`,
       };
     default: {
-      const isDouble = type.kind === 'float' || type.kind === 'double' || type.kind === 'timestamp' || type.kind === 'interval';
+      const isDouble =
+        type.kind === 'float' || type.kind === 'double' || type.kind === 'timestamp' || type.kind === 'interval';
       whenPresent(`${o}v[i] = ${reprOf(type) === 'bool' ? `${val.v} ? 1 : 0` : val.v}; ${o}n[i] = 1;`);
       return {
         declare: `const ${o}v = new ${isDouble ? 'Float64Array' : 'Int32Array'}(n), ${o}n = new Uint8Array(n);`,

@@ -8,7 +8,13 @@ import { utc } from '../sql/runtime/time.ts';
 /** One row per record, offsets and timestamps counting up. */
 export function batchOf(schema: Schema, rows: readonly (readonly unknown[])[]): ColumnBatch {
   const runtime = new Runtime(utc);
-  const columns = schema.map((field, index) => buildColumn(runtime, field.type, rows.map((row) => (row[index] ?? null) as BoxedValue)));
+  const columns = schema.map((field, index) =>
+    buildColumn(
+      runtime,
+      field.type,
+      rows.map((row) => (row[index] ?? null) as BoxedValue),
+    ),
+  );
   return { rowCount: rows.length, columns, origins: originsOf(rows.length) };
 }
 

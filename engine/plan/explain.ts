@@ -6,14 +6,21 @@ import type { InputColumn, SinkPlan, StageOperator } from './stage-plan.ts';
 
 /** A plan for people: which protocol and why, what is read, what is computed, where it goes. */
 export function explainJob(plan: JobPlan): string {
-  const lines = [`job ${plan.job}`, `protocol: ${plan.protocol} (${plan.protocolReason})`, `trigger: ${explainTrigger(plan)}`];
+  const lines = [
+    `job ${plan.job}`,
+    `protocol: ${plan.protocol} (${plan.protocolReason})`,
+    `trigger: ${explainTrigger(plan)}`,
+  ];
   for (const source of plan.sources) lines.push(...explainSource(source, plan));
   for (const table of plan.tables) {
     lines.push(`creates: ${table.keyspace}.${table.table}, when it is missing`);
     for (const column of table.columns) lines.push(`  ${column.name} ${formatCqlType(column.type)}`);
-    lines.push(`  PRIMARY KEY ((${table.partitionKey.join(', ')})${table.clusteringKey.map((name) => `, ${name}`).join('')})`);
+    lines.push(
+      `  PRIMARY KEY ((${table.partitionKey.join(', ')})${table.clusteringKey.map((name) => `, ${name}`).join('')})`,
+    );
   }
-  if (plan.deadLetterTopic !== null) lines.push(`dead letters: weir.dead_letters, copied to topic ${plan.deadLetterTopic}`);
+  if (plan.deadLetterTopic !== null)
+    lines.push(`dead letters: weir.dead_letters, copied to topic ${plan.deadLetterTopic}`);
   for (const warning of plan.warnings) lines.push(`warning: ${warning}`);
   return lines.join('\n');
 }
@@ -24,8 +31,12 @@ function explainTrigger({ trigger }: JobPlan): string {
 
 function explainSource(source: LaneSource, plan: JobPlan): string[] {
   const { stage } = source;
-  const start = source.startingOffsets.kind === 'timestamp' ? new Date(source.startingOffsets.timestampMs).toISOString() : source.startingOffsets.kind;
-  const bad = stage.onBadRecord === 'deadLetter' ? 'dead letters' : stage.onBadRecord === 'skip' ? 'skipped' : 'the job fails';
+  const start =
+    source.startingOffsets.kind === 'timestamp'
+      ? new Date(source.startingOffsets.timestampMs).toISOString()
+      : source.startingOffsets.kind;
+  const bad =
+    stage.onBadRecord === 'deadLetter' ? 'dead letters' : stage.onBadRecord === 'skip' ? 'skipped' : 'the job fails';
   return [
     `source ${source.name}: ${source.connector} topic ${source.topic}, format ${stage.format}, from ${start}, lost data: ${source.onDataLoss}, bad records: ${bad}, null values: ${stage.onNullValue}`,
     `  reads: ${stage.columns.map(explainColumn).join(', ')}`,
@@ -45,7 +56,9 @@ function explainOperator(operator: StageOperator): string[] {
       return [`  filter: ${formatExpr(operator.predicate)}`];
     case 'generate': {
       const names = operator.output.map(({ name }) => formatName(name)).join(', ');
-      return [`  generate: ${operator.generator}${operator.outer ? '_outer' : ''}(${formatExpr(operator.input)}) AS ${names}`];
+      return [
+        `  generate: ${operator.generator}${operator.outer ? '_outer' : ''}(${formatExpr(operator.input)}) AS ${names}`,
+      ];
     }
     case 'project':
       return [

@@ -5,9 +5,15 @@ import type { StagePlan } from './stage-plan.ts';
 
 export const PLAN_FORMAT_VERSION = 1;
 
-export type Trigger = { readonly kind: 'asap' } | { readonly kind: 'interval'; readonly everyMs: number } | { readonly kind: 'availableNow' };
+export type Trigger =
+  | { readonly kind: 'asap' }
+  | { readonly kind: 'interval'; readonly everyMs: number }
+  | { readonly kind: 'availableNow' };
 
-export type StartingOffsets = { readonly kind: 'earliest' } | { readonly kind: 'latest' } | { readonly kind: 'timestamp'; readonly timestampMs: number };
+export type StartingOffsets =
+  | { readonly kind: 'earliest' }
+  | { readonly kind: 'latest' }
+  | { readonly kind: 'timestamp'; readonly timestampMs: number };
 
 /** One source of a job that runs as lanes, with the stage that its records go through. */
 export interface LaneSource {

@@ -34,7 +34,11 @@ export function planJob(spec: JobSpec, facts: PlanFacts): PlanOutcome {
   const problems: JobProblem[] = [];
   const timeZone = timeZoneOf(spec.timeZone);
   if (timeZone === undefined) {
-    problems.push({ path: 'timeZone', message: `there is no time zone ${spec.timeZone}`, hint: 'write UTC, Europe/Berlin or +02:00' });
+    problems.push({
+      path: 'timeZone',
+      message: `there is no time zone ${spec.timeZone}`,
+      hint: 'write UTC, Europe/Berlin or +02:00',
+    });
   }
   const sources = planSources(spec, problems);
   const query = catchSyntax('query', problems, () => parseQuery(spec.query));
@@ -88,11 +92,19 @@ function planSources(spec: JobSpec, problems: JobProblem[]): Map<string, readonl
 function sourceColumns(name: string, source: SourceSpec, problems: JobProblem[]): readonly SourceColumn[] | undefined {
   const path = `sources.${name}`;
   if (source.failOnDataLoss === true && source.onDataLoss === 'skip') {
-    problems.push({ path: `${path}.failOnDataLoss`, message: 'failOnDataLoss: true and onDataLoss: skip contradict each other', hint: 'keep one of them' });
+    problems.push({
+      path: `${path}.failOnDataLoss`,
+      message: 'failOnDataLoss: true and onDataLoss: skip contradict each other',
+      hint: 'keep one of them',
+    });
   }
   if (source.format === 'raw') {
     if (source.schema !== undefined) {
-      problems.push({ path: `${path}.schema`, message: 'format: raw has no schema; its columns are key, value, topic, partition, offset, timestamp', hint: 'take the schema away, or write format: json' });
+      problems.push({
+        path: `${path}.schema`,
+        message: 'format: raw has no schema; its columns are key, value, topic, partition, offset, timestamp',
+        hint: 'take the schema away, or write format: json',
+      });
     }
     return recordColumns.map((column) => ({ ...column, hidden: column.name === 'headers' }));
   }
@@ -104,7 +116,10 @@ function sourceColumns(name: string, source: SourceSpec, problems: JobProblem[])
   if (schema === undefined) return undefined;
   const own = new Set(schema.map((field) => field.name.toLowerCase()));
   const others = recordColumns.filter((column) => !own.has(column.name.toLowerCase()));
-  return [...schema.map((field) => ({ ...field, hidden: false })), ...others.map((column) => ({ ...column, hidden: true }))];
+  return [
+    ...schema.map((field) => ({ ...field, hidden: false })),
+    ...others.map((column) => ({ ...column, hidden: true })),
+  ];
 }
 
 function inputColumns(source: SourceSpec, columns: readonly SourceColumn[]): readonly InputColumn[] {
@@ -119,11 +134,18 @@ function inputColumns(source: SourceSpec, columns: readonly SourceColumn[]): rea
 
 function checkModes(spec: JobSpec, problems: JobProblem[]): void {
   if (spec.outputMode === 'complete') {
-    problems.push({ path: 'outputMode', message: 'outputMode: complete needs an aggregation, and the query has none', hint: 'write outputMode: append' });
+    problems.push({
+      path: 'outputMode',
+      message: 'outputMode: complete needs an aggregation, and the query has none',
+      hint: 'write outputMode: append',
+    });
   }
   for (const [index, sink] of spec.sinks.entries()) {
     if (sink.connector === 'cassandra' && sink.ignoreNulls && spec.outputMode !== 'append') {
-      problems.push({ path: `sinks[${index}].ignoreNulls`, message: `ignoreNulls goes with outputMode: append only, not with ${spec.outputMode}` });
+      problems.push({
+        path: `sinks[${index}].ignoreNulls`,
+        message: `ignoreNulls goes with outputMode: append only, not with ${spec.outputMode}`,
+      });
     }
   }
 }
@@ -140,7 +162,12 @@ function assemble(
   const columns = sources.get(analyzed.source);
   if (source === undefined || columns === undefined) return undefined;
   for (const name of sources.keys()) {
-    if (name !== analyzed.source) problems.push({ path: `sources.${name}`, message: `the query does not read the source ${name}`, hint: 'a job reads one source; take the others away' });
+    if (name !== analyzed.source)
+      problems.push({
+        path: `sources.${name}`,
+        message: `the query does not read the source ${name}`,
+        hint: 'a job reads one source; take the others away',
+      });
   }
   checkOutput(analyzed.output, problems);
   const sinks = new PlannedSinks(spec, source, facts, analyzed, columns, timeZone, problems);
@@ -164,7 +191,8 @@ function assemble(
     formatVersion: PLAN_FORMAT_VERSION,
     job: jobName(spec.name),
     protocol: 'lanes',
-    protocolReason: 'every row is a function of one record and the query, and every sink takes it by the record’s place: no state, no shuffle',
+    protocolReason:
+      'every row is a function of one record and the query, and every sink takes it by the record’s place: no state, no shuffle',
     trigger: triggerOf(spec),
     sources: [
       {
@@ -190,10 +218,25 @@ function checkOutput(output: Schema, problems: JobProblem[]): void {
   const seen = new Set<string>();
   for (const { name, type } of output) {
     const key = name.toLowerCase();
-    if (seen.has(key)) problems.push({ path: 'query', message: `two columns of the result are called ${name}`, hint: 'give one of them another name with AS' });
+    if (seen.has(key))
+      problems.push({
+        path: 'query',
+        message: `two columns of the result are called ${name}`,
+        hint: 'give one of them another name with AS',
+      });
     seen.add(key);
-    if (type.kind === 'null') problems.push({ path: 'query', message: `the column ${name} is NULL without a type`, hint: `write CAST(NULL AS STRING) AS ${name}` });
-    if (type.kind === 'interval') problems.push({ path: 'query', message: `the column ${name} is an interval, which no sink can hold`, hint: 'turn it into a number or a text' });
+    if (type.kind === 'null')
+      problems.push({
+        path: 'query',
+        message: `the column ${name} is NULL without a type`,
+        hint: `write CAST(NULL AS STRING) AS ${name}`,
+      });
+    if (type.kind === 'interval')
+      problems.push({
+        path: 'query',
+        message: `the column ${name} is an interval, which no sink can hold`,
+        hint: 'turn it into a number or a text',
+      });
   }
 }
 

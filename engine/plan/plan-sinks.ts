@@ -128,7 +128,9 @@ class SinkPlanner {
 
   /** A struct goes into a text column as JSON; into a user-defined type as it is. */
   #structsToJson(): void {
-    const wanted = this.output.map((field) => holdsStruct(field.type) && this.#tableSinks().some((sink) => this.#takesText(sink, field.name)));
+    const wanted = this.output.map(
+      (field) => holdsStruct(field.type) && this.#tableSinks().some((sink) => this.#takesText(sink, field.name)),
+    );
     if (!wanted.includes(true)) return;
     const others = this.#spec.sinks.filter((sink) => sink.connector !== 'cassandra' && sink.connector !== 'blackhole');
     const last = this.operators.at(-1);
@@ -136,7 +138,11 @@ class SinkPlanner {
     const columns = last.columns.map((column, index): ProjectedColumn => {
       if (wanted[index] !== true) return column;
       if (others.length > 0 || !this.#tableSinks().every((sink) => this.#takesText(sink, column.name))) {
-        this.#problem('query', `the column ${column.name} is ${formatType(column.type)}, which one sink takes as text and another as it is`, `add to_json(${column.name}) under another name for the table`);
+        this.#problem(
+          'query',
+          `the column ${column.name} is ${formatType(column.type)}, which one sink takes as text and another as it is`,
+          `add to_json(${column.name}) under another name for the table`,
+        );
         return column;
       }
       const expr = toJson(column.expr);
@@ -160,13 +166,25 @@ class SinkPlanner {
   // ---- tables -----------------------------------------------------------------------------------------------------
 
   #table(sink: TableSinkSpec, path: string, name: string): SinkPlan | undefined {
-    for (const [key, value] of [['keyspace', sink.keyspace], ['table', sink.table]] as const) {
-      if (!identifierPattern.test(value)) this.#problem(`${path}.${key}`, `${value} is not a name that Cassandra takes`, 'a letter, then letters, digits and _; 48 at most');
+    for (const [key, value] of [
+      ['keyspace', sink.keyspace],
+      ['table', sink.table],
+    ] as const) {
+      if (!identifierPattern.test(value))
+        this.#problem(
+          `${path}.${key}`,
+          `${value} is not a name that Cassandra takes`,
+          'a letter, then letters, digits and _; 48 at most',
+        );
     }
     const existing = this.#existing(sink);
     const place = `${sink.keyspace}.${sink.table}`;
     if (existing === undefined && this.#facts.tables !== null && !sink.create) {
-      return this.#problem(`${path}.table`, `there is no table ${place}`, 'create it, or write create: true and a primaryKey');
+      return this.#problem(
+        `${path}.table`,
+        `there is no table ${place}`,
+        'create it, or write create: true and a primaryKey',
+      );
     }
     const table = existing ?? this.#newTable(sink, path);
     if (table === undefined) return undefined;
@@ -180,12 +198,21 @@ class SinkPlanner {
   #newTable(sink: TableSinkSpec, path: string): TableSchema | undefined {
     const place = `${sink.keyspace}.${sink.table}`;
     if (sink.primaryKey === undefined) {
-      return this.#problem(path, `${place} has no primary key yet`, `add primaryKey: [${this.output[0]?.name ?? 'id'}]`);
+      return this.#problem(
+        path,
+        `${place} has no primary key yet`,
+        `add primaryKey: [${this.output[0]?.name ?? 'id'}]`,
+      );
     }
     const [first, ...rest] = sink.primaryKey;
     const partitionKey = typeof first === 'string' ? [first] : (first ?? []);
     for (const [index, part] of rest.entries()) {
-      if (typeof part !== 'string') this.#problem(`${path}.primaryKey[${index + 1}]`, 'only the first part of a primary key may be a list', '[[a, b], c]: a and b are the partition key');
+      if (typeof part !== 'string')
+        this.#problem(
+          `${path}.primaryKey[${index + 1}]`,
+          'only the first part of a primary key may be a list',
+          '[[a, b], c]: a and b are the partition key',
+        );
     }
     const clusteringKey = rest.flatMap((part) => part);
     let complete = true;
@@ -193,7 +220,11 @@ class SinkPlanner {
       const cql = cqlTypeOf(type);
       if (!identifierPattern.test(name)) {
         complete = false;
-        this.#problem('query', `the column "${name}" has no name that Cassandra takes`, 'give it one with AS: a letter, then letters, digits and _');
+        this.#problem(
+          'query',
+          `the column "${name}" has no name that Cassandra takes`,
+          'give it one with AS: a letter, then letters, digits and _',
+        );
         return [];
       }
       return cql === undefined ? [] : [{ name, type: cql }];
@@ -211,11 +242,17 @@ class SinkPlanner {
   }
 
   #keyColumn(key: string, index: number, sink: TableSinkSpec, path: string): string | undefined {
-    const column = this.output.find((field) => field.name === key) ?? this.output.find((field) => field.name.toLowerCase() === key.toLowerCase());
+    const column =
+      this.output.find((field) => field.name === key) ??
+      this.output.find((field) => field.name.toLowerCase() === key.toLowerCase());
     if (column !== undefined) return column.name;
     const at = typeof sink.primaryKey?.[index] === 'string' ? `${path}.primaryKey[${index}]` : `${path}.primaryKey`;
     const names = this.output.map(({ name }) => name);
-    return this.#problem(at, `the result has no column ${key}`, didYouMean(key, names) ?? `its columns are: ${names.join(', ')}`);
+    return this.#problem(
+      at,
+      `the result has no column ${key}`,
+      didYouMean(key, names) ?? `its columns are: ${names.join(', ')}`,
+    );
   }
 
   /** Checks the output against a table that is there. */
@@ -224,17 +261,33 @@ class SinkPlanner {
     const place = `${sink.keyspace}.${sink.table}`;
     const names = table.columns.map((column) => column.name);
     if (table.columns.some((column) => column.type.kind === 'counter')) {
-      this.#problem(`${path}.table`, `${place} is a counter table, and a repeated write would count twice`, 'keep the counts as bigint');
+      this.#problem(
+        `${path}.table`,
+        `${place} is a counter table, and a repeated write would count twice`,
+        'keep the counts as bigint',
+      );
       return false;
     }
     for (const field of this.output) {
       const column = columnNamed(table, field.name);
       if (column === undefined) {
-        this.#problem(`${path}.table`, `${place} has no column ${field.name}`, didYouMean(field.name, names) ?? `its columns are: ${names.join(', ')}`);
+        this.#problem(
+          `${path}.table`,
+          `${place} has no column ${field.name}`,
+          didYouMean(field.name, names) ?? `its columns are: ${names.join(', ')}`,
+        );
       } else if (column.type.kind === 'list' && !column.type.frozen) {
-        this.#problem(`${path}.table`, `${place}.${column.name} is a list that is not frozen, and a repeated write would double its elements`, `make it ${formatCqlType({ ...column.type, frozen: true })}`);
+        this.#problem(
+          `${path}.table`,
+          `${place}.${column.name} is a list that is not frozen, and a repeated write would double its elements`,
+          `make it ${formatCqlType({ ...column.type, frozen: true })}`,
+        );
       } else if (field.type.kind !== 'null' && !canEncode(field.type, column.type, this.#timeZone)) {
-        this.#problem(`${path}.table`, `the column ${field.name} is ${formatType(field.type)}, but ${place}.${column.name} is ${formatCqlType(column.type)}`, 'write a CAST in the query, or change the table');
+        this.#problem(
+          `${path}.table`,
+          `the column ${field.name} is ${formatType(field.type)}, but ${place}.${column.name} is ${formatCqlType(column.type)}`,
+          'write a CAST in the query, or change the table',
+        );
       }
     }
     this.#comparePrimaryKeys(sink, table, path);
@@ -245,16 +298,26 @@ class SinkPlanner {
     const place = `${sink.keyspace}.${sink.table}`;
     for (const key of keyColumns(table)) {
       if (outputIndex(this.output, key) < 0) {
-        this.#problem(`${path}.table`, `the result lacks ${key}, which is part of the primary key of ${place}`, `add it to the select list: … AS ${key}`);
+        this.#problem(
+          `${path}.table`,
+          `the result lacks ${key}, which is part of the primary key of ${place}`,
+          `add it to the select list: … AS ${key}`,
+        );
       }
     }
     if (sink.primaryKey === undefined) return;
     const [first, ...rest] = sink.primaryKey;
     const given = [typeof first === 'string' ? [first] : (first ?? []), rest.flat()];
-    const same = JSON.stringify(given).toLowerCase() === JSON.stringify([table.partitionKey, table.clusteringKey]).toLowerCase();
+    const same =
+      JSON.stringify(given).toLowerCase() === JSON.stringify([table.partitionKey, table.clusteringKey]).toLowerCase();
     if (same) return;
-    const partition = table.partitionKey.length === 1 ? `${table.partitionKey[0]}` : `[${table.partitionKey.join(', ')}]`;
-    this.#problem(`${path}.primaryKey`, `${place} exists with another primary key`, `it is [${[partition, ...table.clusteringKey].join(', ')}]`);
+    const partition =
+      table.partitionKey.length === 1 ? `${table.partitionKey[0]}` : `[${table.partitionKey.join(', ')}]`;
+    this.#problem(
+      `${path}.primaryKey`,
+      `${place} exists with another primary key`,
+      `it is [${[partition, ...table.clusteringKey].join(', ')}]`,
+    );
   }
 
   #checkKey(sink: TableSinkSpec, table: TableSchema, path: string): void {
@@ -265,20 +328,38 @@ class SinkPlanner {
       const field = this.output[index];
       if (field === undefined) continue;
       if (field.nullable) {
-        this.warnings.push(`${key} is part of the primary key of ${place} and may be NULL: such records become dead letters (KEY_NULL); declare it NOT NULL or filter with ${key} IS NOT NULL`);
+        this.warnings.push(
+          `${key} is part of the primary key of ${place} and may be NULL: such records become dead letters (KEY_NULL); declare it NOT NULL or filter with ${key} IS NOT NULL`,
+        );
       }
-      if (isNested(field.type)) this.warnings.push(`${key} is part of the primary key of ${place} and a ${field.type.kind}: every change of it makes another row`);
+      if (isNested(field.type))
+        this.warnings.push(
+          `${key} is part of the primary key of ${place} and a ${field.type.kind}: every change of it makes another row`,
+        );
       const sources = [...sourceColumnsOf(this.operators, index, this.#columns.length)];
       if (!sources.every((column) => this.#isRecordColumn(column, recordPlace))) recordOnly = false;
-      if (this.#spec.onNullValue === 'delete' && !sources.every((column) => this.#isRecordColumn(column, knownOfDeletes))) {
-        this.#problem('onNullValue', `onNullValue: delete must know the primary key of ${place} without a value, but ${key} comes from the value`, 'make it of the column key: CAST(key AS STRING)');
+      if (
+        this.#spec.onNullValue === 'delete' &&
+        !sources.every((column) => this.#isRecordColumn(column, knownOfDeletes))
+      ) {
+        this.#problem(
+          'onNullValue',
+          `onNullValue: delete must know the primary key of ${place} without a value, but ${key} comes from the value`,
+          'make it of the column key: CAST(key AS STRING)',
+        );
       }
     }
     if (recordOnly && !sink.ignoreNulls && this.output.some((field) => field.nullable)) {
-      this.warnings.push(`every record makes a row of its own in ${place}: with ignoreNulls: true a NULL writes nothing instead of a tombstone`);
+      this.warnings.push(
+        `every record makes a row of its own in ${place}: with ignoreNulls: true a NULL writes nothing instead of a tombstone`,
+      );
     }
     if (this.#spec.onNullValue === 'delete' && this.operators.some(({ kind }) => kind === 'generate')) {
-      this.#problem('onNullValue', 'onNullValue: delete does not go with explode: without a value there is nothing to tell the rows', `choose skip or deadLetter (${path})`);
+      this.#problem(
+        'onNullValue',
+        'onNullValue: delete does not go with explode: without a value there is nothing to tell the rows',
+        `choose skip or deadLetter (${path})`,
+      );
     }
   }
 
@@ -292,7 +373,9 @@ class SinkPlanner {
     const rest = this.output
       .map((field) => columnNamed(table, field.name)?.name)
       .filter((column) => column !== undefined && !keys.includes(column));
-    const columns = [...keys, ...rest].flatMap((column) => (column === undefined ? [] : (columnNamed(table, column) ?? [])));
+    const columns = [...keys, ...rest].flatMap((column) =>
+      column === undefined ? [] : (columnNamed(table, column) ?? []),
+    );
     const shape: RowShape = {
       keyspace: table.keyspace,
       table: table.table,
@@ -311,7 +394,11 @@ class SinkPlanner {
 
   #log(sink: LogSinkSpec, path: string, name: string): SinkPlan | undefined {
     if (sink.topic === this.#source.topic && this.#source.brokers === undefined) {
-      this.#problem(`${path}.topic`, `the job reads the topic ${sink.topic} and would read its own rows for ever`, 'write to another topic');
+      this.#problem(
+        `${path}.topic`,
+        `the job reads the topic ${sink.topic} and would read its own rows for ever`,
+        'write to another topic',
+      );
     }
     const key = sink.key === undefined ? -1 : this.#bytesColumn(sink.key, `${path}.key`);
     const value = sink.value === undefined ? 'json' : this.#bytesColumn(sink.value, `${path}.value`);
@@ -324,10 +411,18 @@ class SinkPlanner {
     const field = this.output[index];
     if (field === undefined) {
       const names = this.output.map((column) => column.name);
-      return this.#problem(path, `the result has no column ${name}`, didYouMean(name, names) ?? `its columns are: ${names.join(', ')}`);
+      return this.#problem(
+        path,
+        `the result has no column ${name}`,
+        didYouMean(name, names) ?? `its columns are: ${names.join(', ')}`,
+      );
     }
     if (field.type.kind === 'string' || field.type.kind === 'binary') return index;
-    return this.#problem(path, `the column ${name} is ${formatType(field.type)}; keys and values are STRING or BINARY`, `write CAST(${name} AS STRING) or to_json(${name}) in the query`);
+    return this.#problem(
+      path,
+      `the column ${name} is ${formatType(field.type)}; keys and values are STRING or BINARY`,
+      `write CAST(${name} AS STRING) or to_json(${name}) in the query`,
+    );
   }
 }
 
@@ -342,7 +437,10 @@ function keyColumns(table: TableSchema): readonly string[] {
 
 /** CQL folds names without quotes to small letters, so a name in other letters is meant. */
 function columnNamed(table: TableSchema, name: string): TableColumn | undefined {
-  return table.columns.find((column) => column.name === name) ?? table.columns.find((column) => column.name.toLowerCase() === name.toLowerCase());
+  return (
+    table.columns.find((column) => column.name === name) ??
+    table.columns.find((column) => column.name.toLowerCase() === name.toLowerCase())
+  );
 }
 
 function outputIndex(output: Schema, name: string): number {

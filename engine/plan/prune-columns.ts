@@ -51,7 +51,11 @@ function changed(operator: StageOperator, change: (expr: Expr) => Expr): StageOp
 }
 
 /** The source columns that an output column is made of; `width` is the source's column count. */
-export function sourceColumnsOf(operators: readonly StageOperator[], output: number, width: number): ReadonlySet<number> {
+export function sourceColumnsOf(
+  operators: readonly StageOperator[],
+  output: number,
+  width: number,
+): ReadonlySet<number> {
   let wanted: ReadonlySet<number> = new Set([output]);
   for (let place = operators.length - 1; place >= 0; place--) {
     const operator = operators[place] as StageOperator;

@@ -10,11 +10,25 @@ export type BadRecordPolicy = 'deadLetter' | 'skip' | 'fail';
 export type NullValuePolicy = 'skip' | 'delete' | 'deadLetter';
 
 /** Columns that come with the record and not from its value (Spark's Kafka columns). */
-export type RecordColumn = 'key' | 'value' | 'topic' | 'partition' | 'offset' | 'timestamp' | 'timestampType' | 'headers';
+export type RecordColumn =
+  | 'key'
+  | 'value'
+  | 'topic'
+  | 'partition'
+  | 'offset'
+  | 'timestamp'
+  | 'timestampType'
+  | 'headers';
 
 export type InputColumn =
   /** A field of the decoded value; only what the query uses is listed. `path` is its name in the JSON document. */
-  | { readonly kind: 'field'; readonly name: string; readonly path: string; readonly type: DataType; readonly required: boolean }
+  | {
+      readonly kind: 'field';
+      readonly name: string;
+      readonly path: string;
+      readonly type: DataType;
+      readonly required: boolean;
+    }
   | { readonly kind: 'record'; readonly name: string; readonly column: RecordColumn; readonly type: DataType };
 
 export type StageOperator =

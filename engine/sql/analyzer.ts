@@ -2,7 +2,20 @@
  * Names to columns, types to every node, conversions made explicit. Collects all mistakes it can find; a query with any
  * mistake gives no result.
  */
-import type { BinaryOp, Expr, Identifier, LambdaParam, Query, QueryBody, Relation, Select, SelectItem, Span, SqlExpr, SqlLiteral } from '../../core/ast.ts';
+import type {
+  BinaryOp,
+  Expr,
+  Identifier,
+  LambdaParam,
+  Query,
+  QueryBody,
+  Relation,
+  Select,
+  SelectItem,
+  Span,
+  SqlExpr,
+  SqlLiteral,
+} from '../../core/ast.ts';
 import { collectColumns } from '../../core/ast.ts';
 import type { JobProblem } from '../../core/job/problem.ts';
 import type { DataType, Field, Schema } from '../../core/types.ts';
@@ -89,7 +102,9 @@ const aggregates = new Set(
     ' ',
   ),
 );
-const windowFunctions = new Set('row_number rank dense_rank percent_rank ntile lag lead cume_dist nth_value'.split(' '));
+const windowFunctions = new Set(
+  'row_number rank dense_rank percent_rank ntile lag lead cume_dist nth_value'.split(' '),
+);
 const timeWindows = new Set(['window', 'session_window', 'window_time']);
 
 const castFunctions = new Map<string, DataType>([
@@ -139,8 +154,14 @@ class Analyzer {
 
   #query(query: Query, outer: Ctes): Pipeline | undefined {
     let ctes = outer;
-    for (const { name, query: inner } of query.ctes) ctes = new Map(ctes).set(name.text.toLowerCase(), { query: inner, outer: ctes });
-    if (query.orderBySpan !== null) this.#unsupported(query.orderBySpan, 'ORDER BY', 'rows of a stream have no end to sort towards; the table orders them by its clustering key');
+    for (const { name, query: inner } of query.ctes)
+      ctes = new Map(ctes).set(name.text.toLowerCase(), { query: inner, outer: ctes });
+    if (query.orderBySpan !== null)
+      this.#unsupported(
+        query.orderBySpan,
+        'ORDER BY',
+        'rows of a stream have no end to sort towards; the table orders them by its clustering key',
+      );
     if (query.limit !== null) this.#unsupported(query.limit, 'LIMIT');
     return this.#body(query.body, ctes);
   }
@@ -154,15 +175,29 @@ class Analyzer {
       case 'set':
         this.#body(body.left, ctes);
         this.#body(body.right, ctes);
-        return this.#unsupported(body, body.op === 'unionAll' ? 'UNION ALL' : body.op.toUpperCase(), 'submit one job for each of the queries: they may write the same table');
+        return this.#unsupported(
+          body,
+          body.op === 'unionAll' ? 'UNION ALL' : body.op.toUpperCase(),
+          'submit one job for each of the queries: they may write the same table',
+        );
     }
   }
 
   #select(select: Select, ctes: Ctes): Pipeline | undefined {
-    if (select.distinct) this.#unsupported({ offset: select.offset, length: 6 }, 'SELECT DISTINCT', 'a table keeps one row per primary key');
+    if (select.distinct)
+      this.#unsupported(
+        { offset: select.offset, length: 6 },
+        'SELECT DISTINCT',
+        'a table keeps one row per primary key',
+      );
     if (select.groupBySpan !== null) this.#unsupported(select.groupBySpan, 'GROUP BY');
     if (select.having !== null) this.#unsupported(select.having, 'HAVING');
-    if (select.from === null) return this.#problem(select, 'this SELECT reads nothing', `add FROM and the name of a source: ${this.#sourceNames()}`);
+    if (select.from === null)
+      return this.#problem(
+        select,
+        'this SELECT reads nothing',
+        `add FROM and the name of a source: ${this.#sourceNames()}`,
+      );
     const from = this.#relation(select.from, ctes);
     if (from === undefined) return undefined;
     return this.#project(select, this.#where(select, this.#lateralViews(select, from), from));
@@ -197,10 +232,18 @@ class Analyzer {
     }
     for (const [source, columns] of this.#input.sources) {
       if (source.toLowerCase() !== name.toLowerCase()) continue;
-      return { source, operators: [], columns: columns.map((column, index) => ({ ...column, qualifier: alias, index })) };
+      return {
+        source,
+        operators: [],
+        columns: columns.map((column, index) => ({ ...column, qualifier: alias, index })),
+      };
     }
     const candidates = [...this.#input.sources.keys(), ...ctes.keys()];
-    return this.#problem(relation, `there is no source ${name}`, didYouMean(name, candidates) ?? `the job's sources are: ${this.#sourceNames()}`);
+    return this.#problem(
+      relation,
+      `there is no source ${name}`,
+      didYouMean(name, candidates) ?? `the job's sources are: ${this.#sourceNames()}`,
+    );
   }
 
   #lateralViews(select: Select, from: Pipeline): Pipeline {
@@ -209,11 +252,17 @@ class Analyzer {
       const { call } = view;
       const known = call.kind === 'call' ? generators.get(call.name.text.toLowerCase()) : undefined;
       if (call.kind !== 'call' || known === undefined) {
-        this.#problem(call, 'LATERAL VIEW takes explode, posexplode or inline', call.kind === 'call' ? didYouMean(call.name.text, generators.keys()) : undefined);
+        this.#problem(
+          call,
+          'LATERAL VIEW takes explode, posexplode or inline',
+          call.kind === 'call' ? didYouMean(call.name.text, generators.keys()) : undefined,
+        );
         continue;
       }
       const qualifier = view.tableAlias?.text ?? null;
-      pipeline = this.#generate(pipeline, call, known.generator, known.outer || view.outer, view.columnAliases, qualifier) ?? pipeline;
+      pipeline =
+        this.#generate(pipeline, call, known.generator, known.outer || view.outer, view.columnAliases, qualifier) ??
+        pipeline;
     }
     return pipeline;
   }
@@ -228,7 +277,8 @@ class Analyzer {
     qualifier: string | null,
   ): Pipeline | undefined {
     const [argument] = call.args;
-    if (argument === undefined || call.args.length !== 1) return this.#problem(call, `${call.name.text} takes 1 argument, not ${call.args.length}`);
+    if (argument === undefined || call.args.length !== 1)
+      return this.#problem(call, `${call.name.text} takes 1 argument, not ${call.args.length}`);
     const input = this.#expr(argument, { columns: pipeline.columns, aliases: NO_ALIASES, lambdas: NO_LAMBDAS });
     if (input === undefined) return undefined;
     const generated = generatedColumns(generator, input.type, outer);
@@ -237,14 +287,20 @@ class Analyzer {
       return this.#problem(argument, `${call.name.text} takes ${wanted}, not ${formatType(input.type)}`);
     }
     if (aliases.length > 0 && aliases.length !== generated.length) {
-      return this.#problem(call, `${call.name.text} gives ${generated.length} columns here, but ${aliases.length} names are given`);
+      return this.#problem(
+        call,
+        `${call.name.text} gives ${generated.length} columns here, but ${aliases.length} names are given`,
+      );
     }
     const output = generated.map((field, index) => ({ ...field, name: aliases[index]?.text ?? field.name }));
     const first = pipeline.columns.reduce((most, { index }) => Math.max(most, index + 1), 0);
     return {
       source: pipeline.source,
       operators: [...pipeline.operators, { kind: 'generate', generator, outer, input, output }],
-      columns: [...pipeline.columns, ...output.map((field, index) => ({ ...field, qualifier, hidden: false, index: first + index }))],
+      columns: [
+        ...pipeline.columns,
+        ...output.map((field, index) => ({ ...field, qualifier, hidden: false, index: first + index })),
+      ],
     };
   }
 
@@ -254,19 +310,26 @@ class Analyzer {
    */
   #where(select: Select, pipeline: Pipeline, before: Pipeline): Pipeline {
     if (select.where === null) return pipeline;
-    const predicate = this.#boolean(select.where, { columns: pipeline.columns, aliases: NO_ALIASES, lambdas: NO_LAMBDAS }, 'WHERE');
+    const predicate = this.#boolean(
+      select.where,
+      { columns: pipeline.columns, aliases: NO_ALIASES, lambdas: NO_LAMBDAS },
+      'WHERE',
+    );
     if (predicate === undefined) return pipeline;
     const width = before.columns.length;
     const early: Expr[] = [];
     const late: Expr[] = [];
-    for (const condition of splitConjuncts(predicate)) (late.length === 0 && readsOnlyBelow(condition, width) ? early : late).push(condition);
+    for (const condition of splitConjuncts(predicate))
+      (late.length === 0 && readsOnlyBelow(condition, width) ? early : late).push(condition);
     const added = pipeline.operators.slice(before.operators.length);
     const operators = [...before.operators];
     if (early.length > 0) operators.push({ kind: 'filter', predicate: joinConjuncts(early) });
     operators.push(...added);
     if (late.length > 0) operators.push({ kind: 'filter', predicate: joinConjuncts(late) });
     const present = new Set(splitConjuncts(predicate).map(columnKnownPresent));
-    const columns = pipeline.columns.map((column) => (present.has(column.index) ? { ...column, nullable: false } : column));
+    const columns = pipeline.columns.map((column) =>
+      present.has(column.index) ? { ...column, nullable: false } : column,
+    );
     return { ...pipeline, operators, columns };
   }
 
@@ -275,7 +338,11 @@ class Analyzer {
     if (condition === undefined) return undefined;
     if (condition.type.kind === 'null') return castTo(condition, BOOLEAN);
     if (condition.type.kind === 'boolean') return condition;
-    return this.#problem(expr, `${where} takes a BOOLEAN, not ${formatType(condition.type)}`, 'compare the value with something');
+    return this.#problem(
+      expr,
+      `${where} takes a BOOLEAN, not ${formatType(condition.type)}`,
+      'compare the value with something',
+    );
   }
 
   #project(select: Select, input: Pipeline): Pipeline {
@@ -318,7 +385,14 @@ class Analyzer {
     return {
       source: pipeline.source,
       operators: [...pipeline.operators, { kind: 'project', columns }],
-      columns: columns.map(({ name, type, nullable }, index) => ({ name, type, nullable, qualifier: null, hidden: false, index })),
+      columns: columns.map(({ name, type, nullable }, index) => ({
+        name,
+        type,
+        nullable,
+        qualifier: null,
+        hidden: false,
+        index,
+      })),
     };
   }
 
@@ -328,7 +402,10 @@ class Analyzer {
     if (qualifier === undefined) return shown.map(columnOf);
     const of = shown.filter((column) => column.qualifier?.toLowerCase() === qualifier.text.toLowerCase());
     if (of.length > 0) return of.map(columnOf);
-    const struct = this.#expr({ kind: 'name', parts: star.qualifier, offset: star.offset, length: star.length }, { columns, aliases: NO_ALIASES, lambdas: NO_LAMBDAS });
+    const struct = this.#expr(
+      { kind: 'name', parts: star.qualifier, offset: star.offset, length: star.length },
+      { columns, aliases: NO_ALIASES, lambdas: NO_LAMBDAS },
+    );
     if (struct === undefined) return [];
     if (struct.type.kind !== 'struct') {
       this.#problem(star, `only a source or a STRUCT has columns to list, not ${formatType(struct.type)}`);
@@ -367,7 +444,15 @@ class Analyzer {
         return this.#call(expr, scope);
       case 'unary': {
         const input = this.#expr(expr.input, scope);
-        return input && this.#apply(expr.op === 'not' ? 'not' : expr.op === '~' ? '~' : expr.op === '-' ? 'negative' : 'positive', [input], expr, [expr.input]);
+        return (
+          input &&
+          this.#apply(
+            expr.op === 'not' ? 'not' : expr.op === '~' ? '~' : expr.op === '-' ? 'negative' : 'positive',
+            [input],
+            expr,
+            [expr.input],
+          )
+        );
       }
       case 'binary':
         return this.#binary(expr.op, expr, scope);
@@ -388,7 +473,8 @@ class Analyzer {
       case 'is': {
         const input = this.#expr(expr.input, scope);
         if (input === undefined) return undefined;
-        if (expr.what === 'null') return this.#apply(expr.negated ? 'isnotnull' : 'isnull', [input], expr, [expr.input]);
+        if (expr.what === 'null')
+          return this.#apply(expr.negated ? 'isnotnull' : 'isnull', [input], expr, [expr.input]);
         const same = this.#apply('<=>', [input, booleanLiteral(expr.what === 'true')], expr, [expr.input, expr]);
         return this.#negatedIf(expr.negated, same, expr);
       }
@@ -434,13 +520,28 @@ class Analyzer {
   }
 
   #interval(span: Span, months: number, microseconds: number): Expr | undefined {
-    if (months !== 0 && microseconds !== 0) return this.#unsupported(span, 'an interval of months and days together', 'add two intervals one after the other');
+    if (months !== 0 && microseconds !== 0)
+      return this.#unsupported(
+        span,
+        'an interval of months and days together',
+        'add two intervals one after the other',
+      );
     const unit = months === 0 ? 'microseconds' : 'months';
-    return { kind: 'literal', type: { kind: 'interval', unit }, nullable: false, value: months === 0 ? microseconds : months };
+    return {
+      kind: 'literal',
+      type: { kind: 'interval', unit },
+      nullable: false,
+      value: months === 0 ? microseconds : months,
+    };
   }
 
   #number(span: Span, text: string, suffix: string): Expr | undefined {
-    const literal = (type: DataType, value: number | string): Expr => ({ kind: 'literal', type, nullable: false, value });
+    const literal = (type: DataType, value: number | string): Expr => ({
+      kind: 'literal',
+      type,
+      nullable: false,
+      value,
+    });
     const whole = /^-?\d+$/.test(text);
     const range = (kind: 'tinyint' | 'smallint', limit: number): Expr | undefined => {
       const value = Number(text);
@@ -453,7 +554,8 @@ class Analyzer {
       case 'S':
         return range('smallint', 32768);
       case 'L': {
-        if (whole && BigInt.asIntN(64, BigInt(text)) === BigInt(text)) return literal({ kind: 'bigint' }, BigInt(text).toString());
+        if (whole && BigInt.asIntN(64, BigInt(text)) === BigInt(text))
+          return literal({ kind: 'bigint' }, BigInt(text).toString());
         return this.#problem(span, `${text} is not a BIGINT`);
       }
       case 'F':
@@ -479,16 +581,31 @@ class Analyzer {
     const length = unscaled.toString().replace('-', '').length;
     const precision = Math.max(length, scale, 1);
     if (precision > 38) return this.#problem(span, `${text} has more than the 38 digits of a DECIMAL`);
-    return { kind: 'literal', type: { kind: 'decimal', precision, scale: Math.max(0, scale) }, nullable: false, value: unscaled.toString() };
+    return {
+      kind: 'literal',
+      type: { kind: 'decimal', precision, scale: Math.max(0, scale) },
+      nullable: false,
+      value: unscaled.toString(),
+    };
   }
 
   #typed(span: Span, type: 'date' | 'timestamp' | 'binary', text: string): Expr | undefined {
     if (type === 'binary') {
       if (!/^[0-9a-fA-F]*$/.test(text)) return this.#problem(span, 'a binary literal is hexadecimal digits');
-      return { kind: 'literal', type: { kind: 'binary' }, nullable: false, value: text.length % 2 === 0 ? text : `0${text}` };
+      return {
+        kind: 'literal',
+        type: { kind: 'binary' },
+        nullable: false,
+        value: text.length % 2 === 0 ? text : `0${text}`,
+      };
     }
     const value = type === 'date' ? parseDate(text) : parseTimestamp(text, this.#input.zone);
-    if (value === null) return this.#problem(span, `'${text}' is not a ${type.toUpperCase()}`, type === 'date' ? "write DATE '2024-01-31'" : "write TIMESTAMP '2024-01-31 10:20:30'");
+    if (value === null)
+      return this.#problem(
+        span,
+        `'${text}' is not a ${type.toUpperCase()}`,
+        type === 'date' ? "write DATE '2024-01-31'" : "write TIMESTAMP '2024-01-31 10:20:30'",
+      );
     return { kind: 'literal', type: { kind: type }, nullable: false, value };
   }
 
@@ -509,7 +626,9 @@ class Analyzer {
     if (alias !== undefined) return this.#fields(alias, expr.parts.slice(1));
     const isQualifier = scope.columns.some(({ qualifier }) => qualifier?.toLowerCase() === first.text.toLowerCase());
     const wrong = isQualifier && second !== undefined ? second : first;
-    const hint = didYouMean(wrong.text, [...scope.columns.map(({ name }) => name), ...scope.aliases.keys()]) ?? this.#columnHint(scope);
+    const hint =
+      didYouMean(wrong.text, [...scope.columns.map(({ name }) => name), ...scope.aliases.keys()]) ??
+      this.#columnHint(scope);
     return this.#problem(wrong, `there is no column ${wrong.text}`, hint);
   }
 
@@ -521,7 +640,11 @@ class Analyzer {
   #column(found: readonly ScopeColumn[], name: Identifier, fields: readonly Identifier[]): Expr | undefined {
     const [column] = found;
     if (column === undefined || found.length > 1) {
-      return this.#problem(name, `the name ${name.text} stands for ${found.length} columns`, 'write the table or alias in front of it');
+      return this.#problem(
+        name,
+        `the name ${name.text} stands for ${found.length} columns`,
+        'write the table or alias in front of it',
+      );
     }
     return this.#fields(columnOf(column).expr, fields);
   }
@@ -534,14 +657,19 @@ class Analyzer {
 
   #field(input: Expr, name: Identifier): Expr | undefined {
     const { type } = input;
-    if (type.kind === 'map') return this.#apply('element_at', [input, stringLiteral(name.text)], name, [name, name].map(asSqlName));
+    if (type.kind === 'map')
+      return this.#apply('element_at', [input, stringLiteral(name.text)], name, [name, name].map(asSqlName));
     const list = type.kind === 'array' ? type : null;
     const struct = list?.element ?? type;
     if (struct.kind !== 'struct') return this.#problem(name, `${formatType(type)} has no field ${name.text}`);
     const index = struct.fields.findIndex((field) => field.name.toLowerCase() === name.text.toLowerCase());
     if (index < 0) {
       const names = struct.fields.map((field) => field.name);
-      return this.#problem(name, `there is no field ${name.text}`, didYouMean(name.text, names) ?? `the fields are: ${names.join(', ')}`);
+      return this.#problem(
+        name,
+        `there is no field ${name.text}`,
+        didYouMean(name.text, names) ?? `the fields are: ${names.join(', ')}`,
+      );
     }
     if (list === null) return fieldOf(input, index);
     // A field of an array of structs is the array of the fields.
@@ -558,8 +686,10 @@ class Analyzer {
     if (input.type.kind === 'struct' && index.kind === 'literal' && index.type.kind === 'string') {
       return this.#field(input, { text: String(index.value), offset: expr.index.offset, length: expr.index.length });
     }
-    if (input.type.kind !== 'array') return this.#problem(expr.input, `only an ARRAY or a MAP has elements, not ${formatType(input.type)}`);
-    if (!isIntegral(index.type)) return this.#problem(expr.index, `the index of an ARRAY is a whole number, not ${formatType(index.type)}`);
+    if (input.type.kind !== 'array')
+      return this.#problem(expr.input, `only an ARRAY or a MAP has elements, not ${formatType(input.type)}`);
+    if (!isIntegral(index.type))
+      return this.#problem(expr.index, `the index of an ARRAY is a whole number, not ${formatType(index.type)}`);
     return this.#apply('[]', [input, index], expr, [expr.input, expr.index]);
   }
 
@@ -573,7 +703,11 @@ class Analyzer {
     const [input, pattern] = this.#all([expr.input, expr.pattern], scope);
     if (input === undefined || pattern === undefined) return undefined;
     const args = expr.escape === null ? [input, pattern] : [input, pattern, stringLiteral(expr.escape)];
-    return this.#negatedIf(expr.negated, this.#apply(expr.op, args, expr, [expr.input, expr.pattern, expr.pattern]), expr);
+    return this.#negatedIf(
+      expr.negated,
+      this.#apply(expr.op, args, expr, [expr.input, expr.pattern, expr.pattern]),
+      expr,
+    );
   }
 
   #case(expr: Extract<SqlExpr, { kind: 'case' }>, scope: Scope): Expr | undefined {
@@ -585,11 +719,21 @@ class Analyzer {
     });
     const thens = expr.branches.map(({ then }) => this.#expr(then, scope));
     const otherwise = expr.otherwise === null ? nullLiteral({ kind: 'null' }) : this.#expr(expr.otherwise, scope);
-    if (operand === undefined || otherwise === undefined || [...whens, ...thens].some((part) => part === undefined)) return undefined;
-    return this.#conditional(whens as Expr[], thens as Expr[], otherwise, expr, [...expr.branches.map(({ then }) => then), expr.otherwise ?? expr]);
+    if (operand === undefined || otherwise === undefined || [...whens, ...thens].some((part) => part === undefined))
+      return undefined;
+    return this.#conditional(whens as Expr[], thens as Expr[], otherwise, expr, [
+      ...expr.branches.map(({ then }) => then),
+      expr.otherwise ?? expr,
+    ]);
   }
 
-  #conditional(whens: readonly Expr[], thens: readonly Expr[], otherwise: Expr, span: Span, places: readonly Span[]): Expr | undefined {
+  #conditional(
+    whens: readonly Expr[],
+    thens: readonly Expr[],
+    otherwise: Expr,
+    span: Span,
+    places: readonly Span[],
+  ): Expr | undefined {
     const unified = unify([...thens, otherwise]);
     if ('complaint' in unified) return this.#problem(places[unified.arg ?? 0] ?? span, `CASE ${unified.complaint}`);
     const results = unified.args;
@@ -622,7 +766,8 @@ class Analyzer {
     if (args === undefined) return undefined;
     if (castType !== undefined && definition === undefined) {
       const [input] = args;
-      if (input === undefined || args.length !== 1) return this.#problem(expr, `${name} takes 1 argument, not ${args.length}`);
+      if (input === undefined || args.length !== 1)
+        return this.#problem(expr, `${name} takes 1 argument, not ${args.length}`);
       return this.#cast(input, castType, 'ansi', expr);
     }
     return specialForms.has(name) ? this.#specialForm(name, args, expr) : this.#apply(name, args, expr, expr.args);
@@ -646,14 +791,22 @@ class Analyzer {
   }
 
   /** Arguments in order; lambdas are looked at when the types of the others are known. */
-  #arguments(expr: Extract<SqlExpr, { kind: 'call' }>, definition: FunctionDef | undefined, scope: Scope): readonly Expr[] | undefined {
+  #arguments(
+    expr: Extract<SqlExpr, { kind: 'call' }>,
+    definition: FunctionDef | undefined,
+    scope: Scope,
+  ): readonly Expr[] | undefined {
     const args = expr.args.map((arg) => (arg.kind === 'lambda' ? undefined : this.#expr(arg, scope)));
     if (expr.args.some((arg, index) => arg.kind !== 'lambda' && args[index] === undefined)) return undefined;
     for (const [index, arg] of expr.args.entries()) {
       if (arg.kind !== 'lambda') continue;
       const inputs = definition?.lambdaParams?.(index, args);
       if (inputs === undefined) return this.#problem(arg, `${expr.name.text} takes no lambda here`);
-      if (arg.params.length > inputs.length) return this.#problem(arg, `${expr.name.text} calls this lambda with ${inputs.length} values, not ${arg.params.length}`);
+      if (arg.params.length > inputs.length)
+        return this.#problem(
+          arg,
+          `${expr.name.text} calls this lambda with ${inputs.length} values, not ${arg.params.length}`,
+        );
       const params = arg.params.map((param, place): LambdaParam => {
         const { type, nullable } = inputs[place] ?? { type: { kind: 'null' }, nullable: true };
         return { id: this.#variables++, name: param.text, type, nullable };
@@ -673,8 +826,10 @@ class Analyzer {
     switch (name) {
       case 'if':
       case 'iff': {
-        if (a === undefined || b === undefined || c === undefined || args.length !== 3) return wrongCount('3 arguments');
-        if (a.type.kind !== 'boolean' && a.type.kind !== 'null') return this.#problem(expr.args[0] ?? expr, `${name} takes a BOOLEAN first, not ${formatType(a.type)}`);
+        if (a === undefined || b === undefined || c === undefined || args.length !== 3)
+          return wrongCount('3 arguments');
+        if (a.type.kind !== 'boolean' && a.type.kind !== 'null')
+          return this.#problem(expr.args[0] ?? expr, `${name} takes a BOOLEAN first, not ${formatType(a.type)}`);
         return this.#conditional([castTo(a, BOOLEAN)], [b], c, expr, expr.args.slice(1));
       }
       case 'nullif': {
@@ -683,7 +838,8 @@ class Analyzer {
         return same && this.#conditional([same], [nullLiteral({ kind: 'null' })], a, expr, expr.args);
       }
       case 'nvl2': {
-        if (a === undefined || b === undefined || c === undefined || args.length !== 3) return wrongCount('3 arguments');
+        if (a === undefined || b === undefined || c === undefined || args.length !== 3)
+          return wrongCount('3 arguments');
         const there = this.#apply('isnotnull', [a], expr, expr.args);
         return there && this.#conditional([there], [b], c, expr, expr.args.slice(1));
       }
@@ -724,7 +880,11 @@ class Analyzer {
     if (isComplaint(typing)) {
       const place = typing.arg === undefined ? span : (places[typing.arg] ?? span);
       const isOperator = !/^[a-z_][a-z0-9_]*$/.test(name) || definition.group === 'operator';
-      return this.#problem(place, isOperator ? `${name.toUpperCase()}: ${typing.complaint}` : `${name} ${typing.complaint}`, `usage: ${definition.usage}`);
+      return this.#problem(
+        place,
+        isOperator ? `${name.toUpperCase()}: ${typing.complaint}` : `${name} ${typing.complaint}`,
+        `usage: ${definition.usage}`,
+      );
     }
     if (!definition.deterministic) this.#deterministic = false;
     return { kind: 'call', name: definition.name, type: typing.type, nullable: typing.nullable, args: typing.args };
@@ -755,7 +915,9 @@ function fieldOf(input: Expr, index: number): Expr {
 function findColumns(columns: readonly ScopeColumn[], name: string, qualifier: string | null): readonly ScopeColumn[] {
   const wanted = name.toLowerCase();
   const of = qualifier?.toLowerCase() ?? null;
-  const found = columns.filter((column) => column.name.toLowerCase() === wanted && (of === null || column.qualifier?.toLowerCase() === of));
+  const found = columns.filter(
+    (column) => column.name.toLowerCase() === wanted && (of === null || column.qualifier?.toLowerCase() === of),
+  );
   // A record's own columns step back where the schema has one of that name.
   const shown = found.filter(({ hidden }) => !hidden);
   return shown.length > 0 ? shown : found;

@@ -20,7 +20,11 @@ export function emitCast(g: Gen, expr: Extract<Expr, { kind: 'cast' }>): Val {
 }
 
 function castCode(g: Gen, val: Val, from: DataType, to: DataType): Result {
-  return shortWay(g, val, from, to) ?? { boxed: `${g.fn(castValue)}(${g.boxed(val)}, ${g.constant(from)}, ${g.constant(to)}, rt.zone)` };
+  return (
+    shortWay(g, val, from, to) ?? {
+      boxed: `${g.fn(castValue)}(${g.boxed(val)}, ${g.constant(from)}, ${g.constant(to)}, rt.zone)`,
+    }
+  );
 }
 
 function shortWay(g: Gen, val: Val, from: DataType, to: DataType): Result | undefined {
@@ -28,9 +32,11 @@ function shortWay(g: Gen, val: Val, from: DataType, to: DataType): Result | unde
     return { same: { ...val, type: to } };
   }
   if (from.kind === 'string' && to.kind === 'date') return { value: `${g.fn(castTextToDate)}(${g.bytes(val)})` };
-  if (from.kind === 'string' && to.kind === 'timestamp') return { value: `${g.fn(castTextToTimestamp)}(${g.bytes(val)}, rt.zone)` };
+  if (from.kind === 'string' && to.kind === 'timestamp')
+    return { value: `${g.fn(castTextToTimestamp)}(${g.bytes(val)}, rt.zone)` };
   if (isIntegral(from) || isFractional(from)) return numberToNumber(g, val, from, to);
-  if (from.kind === 'boolean' && isIntegral(to)) return { value: reprOf(to) === 'big' ? `(${val.v} ? 1n : 0n)` : `(${val.v} ? 1 : 0)` };
+  if (from.kind === 'boolean' && isIntegral(to))
+    return { value: reprOf(to) === 'big' ? `(${val.v} ? 1n : 0n)` : `(${val.v} ? 1 : 0)` };
   return undefined;
 }
 

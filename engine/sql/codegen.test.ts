@@ -53,7 +53,8 @@ function interpret(expr: Expr, row: readonly BoxedValue[]): BoxedValue {
       if (value === null) return null;
       if (expr.type.kind === 'string') return String(value);
       if (expr.type.kind === 'bigint') return BigInt(value as number);
-      if (/^\s*[+-]?\d+\s*$/.test(String(value)) && Number(value) >= -(2 ** 31) && Number(value) < 2 ** 31) return Number(value) + 0;
+      if (/^\s*[+-]?\d+\s*$/.test(String(value)) && Number(value) >= -(2 ** 31) && Number(value) < 2 ** 31)
+        return Number(value) + 0;
       return expr.mode === 'try' ? null : fail('CAST_INVALID');
     }
     case 'call':
@@ -125,7 +126,8 @@ function interpretCall(name: string, args: readonly Expr[], row: readonly BoxedV
     case '*': {
       const [x, y] = [a as number | bigint, b as number | bigint] as [number, number];
       const result = name === '+' ? x + y : name === '-' ? x - y : x * y;
-      if (typeof result === 'bigint') return BigInt.asIntN(64, result) === result ? result : fail('ARITHMETIC_OVERFLOW');
+      if (typeof result === 'bigint')
+        return BigInt.asIntN(64, result) === result ? result : fail('ARITHMETIC_OVERFLOW');
       return args[0]?.type.kind === 'int' ? fitsInt(result) : result;
     }
     case '%':
@@ -160,18 +162,43 @@ function order(a: BoxedValue, b: BoxedValue): number {
 
 // ---- random trees and rows --------------------------------------------------------------------------------------
 
-const texts = fc.oneof(fc.constantFrom('', ' ', 'a', ' Ab ', 'ß', '12', '-3', ' 7 ', '日本', '😀x', 'longer than the others by far, really'), fc.string({ unit: 'grapheme', maxLength: 6 }));
+const texts = fc.oneof(
+  fc.constantFrom('', ' ', 'a', ' Ab ', 'ß', '12', '-3', ' 7 ', '日本', '😀x', 'longer than the others by far, really'),
+  fc.string({ unit: 'grapheme', maxLength: 6 }),
+);
 const ints = fc.oneof(fc.integer({ min: -3, max: 3 }), fc.constantFrom(2147483647, -2147483648, 65536));
 const longs = fc.oneof(fc.bigInt({ min: -3n, max: 3n }), fc.constantFrom(9223372036854775807n, -9223372036854775808n));
 const doubles = fc.oneof(fc.constantFrom(0, -0, Number.NaN, Infinity, 1.5, -1e300), fc.integer({ min: -2, max: 2 }));
 
 const nullable = <T>(values: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(values, { freq: 4 });
-const rowArbitrary = fc.tuple(nullable(ints), ints, nullable(longs), nullable(doubles), nullable(texts), texts, nullable(fc.boolean()));
+const rowArbitrary = fc.tuple(
+  nullable(ints),
+  ints,
+  nullable(longs),
+  nullable(doubles),
+  nullable(texts),
+  texts,
+  nullable(fc.boolean()),
+);
 
-const call = (name: string, type: DataType, args: readonly Expr[], nullable = args.some((arg) => arg.nullable)): Expr => ({ kind: 'call', name, type, nullable, args });
-const literal = (type: DataType, value: string | number | boolean | null): Expr => ({ kind: 'literal', type, nullable: value === null, value });
+const call = (
+  name: string,
+  type: DataType,
+  args: readonly Expr[],
+  nullable = args.some((arg) => arg.nullable),
+): Expr => ({ kind: 'call', name, type, nullable, args });
+const literal = (type: DataType, value: string | number | boolean | null): Expr => ({
+  kind: 'literal',
+  type,
+  nullable: value === null,
+  value,
+});
 const columnsOf = (type: DataType): fc.Arbitrary<Expr> =>
-  fc.constantFrom(...schema.flatMap((field, index): Expr[] => (field.type.kind === type.kind ? [{ kind: 'column', index, ...field }] : [])));
+  fc.constantFrom(
+    ...schema.flatMap((field, index): Expr[] =>
+      field.type.kind === type.kind ? [{ kind: 'column', index, ...field }] : [],
+    ),
+  );
 
 interface Trees {
   readonly int: Expr;
@@ -191,7 +218,14 @@ const trees = fc.letrec<Trees>((tie: fc.LetrecTypedTie<Trees>) => {
       branches: [{ when, then }],
       otherwise,
     })),
-    fc.tuple(self, self).map((args) => call('coalesce', type, args, args.every((arg) => arg.nullable))),
+    fc.tuple(self, self).map((args) =>
+      call(
+        'coalesce',
+        type,
+        args,
+        args.every((arg) => arg.nullable),
+      ),
+    ),
   ];
   const arithmetic = (type: DataType, self: fc.Arbitrary<Expr>): fc.Arbitrary<Expr> =>
     fc.tuple(fc.constantFrom('+', '-', '*'), self, self).map(([op, a, b]) => call(op, type, [a, b]));
@@ -211,15 +245,30 @@ const trees = fc.letrec<Trees>((tie: fc.LetrecTypedTie<Trees>) => {
         arithmetic(INT, int),
         fc.tuple(int, int).map((args) => call('%', INT, args)),
         text.map((arg) => call('length', INT, [arg])),
-        fc.tuple(text, fc.constantFrom('ansi' as const, 'try' as const)).map(([input, mode]) => ({ kind: 'cast', type: INT, nullable: input.nullable || mode === 'try', input, mode })),
+        fc
+          .tuple(text, fc.constantFrom('ansi' as const, 'try' as const))
+          .map(([input, mode]) => ({
+            kind: 'cast',
+            type: INT,
+            nullable: input.nullable || mode === 'try',
+            input,
+            mode,
+          })),
         ...common(INT, int),
       ],
     ),
     long: node(
       [columnsOf(BIGINT), longs.map((value) => literal(BIGINT, String(value)))],
-      [arithmetic(BIGINT, long), int.map((input) => ({ kind: 'cast', type: BIGINT, nullable: input.nullable, input, mode: 'ansi' })), ...common(BIGINT, long)],
+      [
+        arithmetic(BIGINT, long),
+        int.map((input) => ({ kind: 'cast', type: BIGINT, nullable: input.nullable, input, mode: 'ansi' })),
+        ...common(BIGINT, long),
+      ],
     ),
-    double: node([columnsOf(DOUBLE), fc.constantFrom(1.5, 0, -2).map((value) => literal(DOUBLE, value))], [arithmetic(DOUBLE, double), ...common(DOUBLE, double)]),
+    double: node(
+      [columnsOf(DOUBLE), fc.constantFrom(1.5, 0, -2).map((value) => literal(DOUBLE, value))],
+      [arithmetic(DOUBLE, double), ...common(DOUBLE, double)],
+    ),
     text: node(
       [columnsOf(STRING), nullable(texts).map((value) => literal(STRING, value))],
       [
@@ -264,40 +313,61 @@ function outcomeOfFilter(predicate: Expr, row: readonly BoxedValue[]): ReturnTyp
   return { value: true };
 }
 
-const shown = (value: BoxedValue): unknown => (typeof value === 'bigint' ? `${value}n` : typeof value === 'string' ? value.toWellFormed() : value);
+const shown = (value: BoxedValue): unknown =>
+  typeof value === 'bigint' ? `${value}n` : typeof value === 'string' ? value.toWellFormed() : value;
 
 test('generated code gives what walking the tree gives, for filters and projections', () => {
   const anyTree = fc.oneof(trees.int, trees.long, trees.double, trees.text, trees.boolean);
   fc.assert(
-    fc.property(trees.boolean, fc.array(anyTree, { minLength: 1, maxLength: 3 }), fc.array(rowArbitrary, { maxLength: 8 }), (predicate, exprs, rows) => {
-      const output = exprs.map((expr, index) => ({ name: `x${index}`, type: expr.type, nullable: expr.nullable }));
-      const program = compileProgram({
-        columns: schema.map(({ name, type, nullable }) => ({ kind: 'field' as const, name, path: name, type, required: !nullable })),
-        operators: [
-          { kind: 'filter', predicate },
-          { kind: 'project', columns: exprs.map((expr, index) => ({ ...(output[index] as (typeof output)[number]), expr })) },
-        ],
-        output,
-        timeZone: 'UTC',
-      });
-      const failures: RowFailure[] = [];
-      const result = rowsOfBatch(output, program.run(batchOf(schema, rows), failures));
+    fc.property(
+      trees.boolean,
+      fc.array(anyTree, { minLength: 1, maxLength: 3 }),
+      fc.array(rowArbitrary, { maxLength: 8 }),
+      (predicate, exprs, rows) => {
+        const output = exprs.map((expr, index) => ({ name: `x${index}`, type: expr.type, nullable: expr.nullable }));
+        const program = compileProgram({
+          columns: schema.map(({ name, type, nullable }) => ({
+            kind: 'field' as const,
+            name,
+            path: name,
+            type,
+            required: !nullable,
+          })),
+          operators: [
+            { kind: 'filter', predicate },
+            {
+              kind: 'project',
+              columns: exprs.map((expr, index) => ({ ...(output[index] as (typeof output)[number]), expr })),
+            },
+          ],
+          output,
+          timeZone: 'UTC',
+        });
+        const failures: RowFailure[] = [];
+        const result = rowsOfBatch(output, program.run(batchOf(schema, rows), failures));
 
-      const expectedRows: unknown[][] = [];
-      const expectedFailures = new Map<number, string>();
-      rows.forEach((row, record) => {
-        const values = row.map((value) => (typeof value === 'string' ? value.toWellFormed() : value));
-        const kept = outcomeOfFilter(predicate, values);
-        if ('code' in kept) expectedFailures.set(record, kept.code);
-        if (!('value' in kept) || kept.value !== true) return;
-        const outcomes = exprs.map((expr) => outcome(expr, values));
-        const failed = outcomes.find((each) => 'code' in each);
-        if (failed !== undefined && 'code' in failed) expectedFailures.set(record, failed.code);
-        else expectedRows.push(outcomes.map((each) => ('value' in each ? shown(each.value) : null)));
-      });
-      assert.deepEqual(result.map((row) => row.map(shown)), expectedRows);
-      assert.deepEqual(new Map(failures.map(({ record, reason }) => [record, deadLetterReasons[reason]])), expectedFailures);
-    }),
+        const expectedRows: unknown[][] = [];
+        const expectedFailures = new Map<number, string>();
+        rows.forEach((row, record) => {
+          const values = row.map((value) => (typeof value === 'string' ? value.toWellFormed() : value));
+          const kept = outcomeOfFilter(predicate, values);
+          if ('code' in kept) expectedFailures.set(record, kept.code);
+          if (!('value' in kept) || kept.value !== true) return;
+          const outcomes = exprs.map((expr) => outcome(expr, values));
+          const failed = outcomes.find((each) => 'code' in each);
+          if (failed !== undefined && 'code' in failed) expectedFailures.set(record, failed.code);
+          else expectedRows.push(outcomes.map((each) => ('value' in each ? shown(each.value) : null)));
+        });
+        assert.deepEqual(
+          result.map((row) => row.map(shown)),
+          expectedRows,
+        );
+        assert.deepEqual(
+          new Map(failures.map(({ record, reason }) => [record, deadLetterReasons[reason]])),
+          expectedFailures,
+        );
+      },
+    ),
     { numRuns: 300 },
   );
 });
@@ -309,7 +379,17 @@ test('what a user wrote never reaches the source of generated code', () => {
     operators: [
       {
         kind: 'project',
-        columns: [{ name: nasty, type: STRING, nullable: true, expr: call('concat', STRING, [{ kind: 'column', type: STRING, nullable: true, index: 0, name: nasty }, literal(STRING, nasty)]) }],
+        columns: [
+          {
+            name: nasty,
+            type: STRING,
+            nullable: true,
+            expr: call('concat', STRING, [
+              { kind: 'column', type: STRING, nullable: true, index: 0, name: nasty },
+              literal(STRING, nasty),
+            ]),
+          },
+        ],
       },
     ],
     output: [{ name: nasty, type: STRING, nullable: true }],

@@ -157,7 +157,8 @@ export class Gen {
         if (reprOf(type) === 'text') {
           return `const ${c} = ${column}, ${c}d = ${c}.data, ${c}s = ${c}.start, ${c}l = ${c}.length, ${c}f = ${c}.nonAscii;`;
         }
-        if (type.kind === 'array' || type.kind === 'map') return `const ${c} = ${column}, ${c}s = ${c}.start, ${c}l = ${c}.length;`;
+        if (type.kind === 'array' || type.kind === 'map')
+          return `const ${c} = ${column}, ${c}s = ${c}.start, ${c}l = ${c}.length;`;
         if (reprOf(type) === 'box') return `const ${c} = ${column};`;
         return `const ${c} = ${column}, ${c}v = ${c}.values, ${c}n = ${c}.valid;`;
       })
@@ -288,7 +289,12 @@ export class Gen {
    * A function that is NULL when any argument is: evaluates the arguments from left to right, stops at the first NULL,
    * and runs `body` on values that are all there.
    */
-  strict(args: readonly Expr[], type: DataType, body: (vals: readonly Val[]) => Result, options: StrictOptions = {}): Val {
+  strict(
+    args: readonly Expr[],
+    type: DataType,
+    body: (vals: readonly Val[]) => Result,
+    options: StrictOptions = {},
+  ): Val {
     const nullable = options.mayBeNull === true || options.guarded === true || args.some((arg) => arg.nullable);
     if (!nullable) {
       const vals = args.map((arg) => this.expr(arg));
@@ -374,7 +380,14 @@ export class Gen {
     switch (reprOf(type)) {
       case 'text':
         this.line(`const ${name}l = ${c}l[${row}];`);
-        return this.textVal(type, nullable ? `${name}l < 0` : 'false', `${c}d`, `${c}s[${row}]`, `${name}l`, `${c}f[${row}]`);
+        return this.textVal(
+          type,
+          nullable ? `${name}l < 0` : 'false',
+          `${c}d`,
+          `${c}s[${row}]`,
+          `${name}l`,
+          `${c}f[${row}]`,
+        );
       case 'box':
         this.line(`const ${name} = ${this.fn(readValue)}(rt, ${c}, ${row}, ${this.constant(type)});`);
         return this.scalar(type, nullable ? `${name} === null` : 'false', name);
@@ -397,7 +410,9 @@ export class Gen {
   #field(expr: Extract<Expr, { kind: 'field' }>): Val {
     const path = pathOf(expr);
     if (path !== null) return this.#read(path, expr.type, expr.nullable, 'r');
-    return this.strict([expr.input], expr.type, ([input]) => ({ boxed: `${input?.v}[${expr.index}]` }), { mayBeNull: true });
+    return this.strict([expr.input], expr.type, ([input]) => ({ boxed: `${input?.v}[${expr.index}]` }), {
+      mayBeNull: true,
+    });
   }
 
   /**

@@ -36,7 +36,13 @@ export function isNumeric(type: DataType): boolean {
 }
 
 function isAtomic(type: DataType): boolean {
-  return type.kind !== 'array' && type.kind !== 'map' && type.kind !== 'struct' && type.kind !== 'null' && type.kind !== 'interval';
+  return (
+    type.kind !== 'array' &&
+    type.kind !== 'map' &&
+    type.kind !== 'struct' &&
+    type.kind !== 'null' &&
+    type.kind !== 'interval'
+  );
 }
 
 /** Equal but for what says whether parts may be null, and for the names of struct fields in other case. */
@@ -49,7 +55,11 @@ export function sameType(a: DataType, b: DataType): boolean {
       a.fields.length === b.fields.length &&
       a.fields.every((field, index) => {
         const other = b.fields[index];
-        return other !== undefined && field.name.toLowerCase() === other.name.toLowerCase() && sameType(field.type, other.type);
+        return (
+          other !== undefined &&
+          field.name.toLowerCase() === other.name.toLowerCase() &&
+          sameType(field.type, other.type)
+        );
       })
     );
   }
@@ -148,7 +158,8 @@ export function canImplicitlyCast(from: DataType, to: DataType): boolean {
   if (from.kind === 'date' && to.kind === 'timestamp') return true;
   if (from.kind === 'timestamp' && to.kind === 'date') return true;
   if (from.kind === 'array' && to.kind === 'array') return canImplicitlyCast(from.element, to.element);
-  if (from.kind === 'map' && to.kind === 'map') return canImplicitlyCast(from.key, to.key) && canImplicitlyCast(from.value, to.value);
+  if (from.kind === 'map' && to.kind === 'map')
+    return canImplicitlyCast(from.key, to.key) && canImplicitlyCast(from.value, to.value);
   if (from.kind === 'struct' && to.kind === 'struct') {
     return (
       from.fields.length === to.fields.length &&
@@ -166,12 +177,16 @@ export function canCast(from: DataType, to: DataType): boolean {
   if (from.kind === 'map' && to.kind === 'map') return canCast(from.key, to.key) && canCast(from.value, to.value);
   if (from.kind === 'struct' && to.kind === 'struct') {
     return (
-      from.fields.length === to.fields.length && from.fields.every((field, index) => canCast(field.type, (to.fields[index] ?? field).type))
+      from.fields.length === to.fields.length &&
+      from.fields.every((field, index) => canCast(field.type, (to.fields[index] ?? field).type))
     );
   }
   if (!isAtomic(from) || !isAtomic(to)) return false;
   if (from.kind === 'string') return true;
-  if (isNumeric(from)) return isNumeric(to) || to.kind === 'boolean' || to.kind === 'timestamp' || (to.kind === 'binary' && isIntegral(from));
+  if (isNumeric(from))
+    return (
+      isNumeric(to) || to.kind === 'boolean' || to.kind === 'timestamp' || (to.kind === 'binary' && isIntegral(from))
+    );
   if (from.kind === 'boolean') return isNumeric(to);
   if (from.kind === 'date') return to.kind === 'timestamp';
   if (from.kind === 'timestamp') return to.kind === 'date' || isNumeric(to);
@@ -180,7 +195,8 @@ export function canCast(from: DataType, to: DataType): boolean {
 
 /** Casts that never raise, whatever the value. */
 export function castNeverFails(from: DataType, to: DataType): boolean {
-  if (from.kind === 'null' || to.kind === 'string' || to.kind === 'boolean') return from.kind !== 'string' || to.kind === 'string';
+  if (from.kind === 'null' || to.kind === 'string' || to.kind === 'boolean')
+    return from.kind !== 'string' || to.kind === 'string';
   if (from.kind === 'array' && to.kind === 'array') return castNeverFails(from.element, to.element);
   if (from.kind === 'date' && to.kind === 'timestamp') return true;
   if (from.kind === 'timestamp' && to.kind === 'date') return true;
@@ -206,7 +222,8 @@ export function isFreeCast(from: DataType, to: DataType): boolean {
   if (from.kind === 'decimal' && to.kind === 'decimal') {
     return from.scale === to.scale && from.precision <= to.precision && from.precision <= 18 === to.precision <= 18;
   }
-  if (isIntegral(from) && isIntegral(to)) return from.kind !== 'bigint' && to.kind !== 'bigint' && canImplicitlyCast(from, to);
+  if (isIntegral(from) && isIntegral(to))
+    return from.kind !== 'bigint' && to.kind !== 'bigint' && canImplicitlyCast(from, to);
   if (from.kind === 'float') return to.kind === 'double';
   return (from.kind === 'binary' && to.kind === 'string') || (from.kind === 'string' && to.kind === 'binary');
 }

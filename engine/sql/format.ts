@@ -4,7 +4,26 @@ import { formatType } from '../../core/types.ts';
 import { formatDecimal } from './runtime/numbers.ts';
 import { formatDate, formatTimestamp, utc } from './runtime/time.ts';
 
-const infix = new Set(['=', '<>', '<', '<=', '>', '>=', '<=>', '+', '-', '*', '/', '%', 'div', '&', '|', '^', 'and', 'or']);
+const infix = new Set([
+  '=',
+  '<>',
+  '<',
+  '<=',
+  '>',
+  '>=',
+  '<=>',
+  '+',
+  '-',
+  '*',
+  '/',
+  '%',
+  'div',
+  '&',
+  '|',
+  '^',
+  'and',
+  'or',
+]);
 
 /** The expression as SQL that means the same; conversions that the analyzer added are shown. */
 export function formatExpr(expr: Expr): string {
@@ -43,9 +62,17 @@ function formatCall({ name, args }: Extract<Expr, { kind: 'call' }>): string {
     if (name === 'isnull') return `(${formatExpr(first)} IS NULL)`;
     if (name === 'isnotnull') return `(${formatExpr(first)} IS NOT NULL)`;
     if (name === 'negative') return `(-${formatExpr(first)})`;
+    if (second !== undefined && patternWords.has(name)) return formatPattern(name, first, second, args[2]);
     if (name === 'in') return `(${formatExpr(first)} IN (${args.slice(1).map(formatExpr).join(', ')}))`;
   }
   return `${name}(${args.map(formatExpr).join(', ')})`;
+}
+
+const patternWords = new Set(['like', 'ilike', 'rlike']);
+
+function formatPattern(name: string, text: Expr, pattern: Expr, escape: Expr | undefined): string {
+  const usual = escape === undefined || (escape.kind === 'literal' && escape.value === '\\');
+  return `(${formatExpr(text)} ${name.toUpperCase()} ${formatExpr(pattern)}${usual ? '' : ` ESCAPE ${formatExpr(escape)}`})`;
 }
 
 export function formatName(name: string): string {

@@ -3,9 +3,29 @@ import type { Expr } from '../../core/ast.ts';
 import type { DataType } from '../../core/types.ts';
 import { formatType } from '../../core/types.ts';
 import type { CallExpr, Gen, Result, Val } from './codegen.ts';
-import { asDecimal, BIGINT, canImplicitlyCast, castTo, commonType, DOUBLE, isIntegral, isNumeric, NULL } from './coercion.ts';
+import {
+  asDecimal,
+  BIGINT,
+  canImplicitlyCast,
+  castTo,
+  commonType,
+  DOUBLE,
+  isIntegral,
+  isNumeric,
+  NULL,
+} from './coercion.ts';
 
-export type FunctionGroup = 'operator' | 'conditional' | 'string' | 'number' | 'time' | 'nested' | 'json' | 'hash' | 'misc' | 'generator';
+export type FunctionGroup =
+  | 'operator'
+  | 'conditional'
+  | 'string'
+  | 'number'
+  | 'time'
+  | 'nested'
+  | 'json'
+  | 'hash'
+  | 'misc'
+  | 'generator';
 
 /** A call that fits: its arguments as the function takes them, and what it gives. */
 export interface Typing {
@@ -103,10 +123,17 @@ function fitFamily(arg: Expr, family: Extract<Param, string>): Expr | undefined 
 }
 
 /** Fits arguments to parameters; the last `optional` parameters may be missing, `rest` takes all that follow. */
-export function fitAll(args: readonly Expr[], params: readonly Param[], optional = 0, rest?: Param): readonly Expr[] | Complaint {
+export function fitAll(
+  args: readonly Expr[],
+  params: readonly Param[],
+  optional = 0,
+  rest?: Param,
+): readonly Expr[] | Complaint {
   const least = params.length - optional;
   if (args.length < least || (rest === undefined && args.length > params.length)) {
-    return { complaint: `takes ${countText(least, rest === undefined ? params.length : Infinity)}, not ${args.length}` };
+    return {
+      complaint: `takes ${countText(least, rest === undefined ? params.length : Infinity)}, not ${args.length}`,
+    };
   }
   const fitted: Expr[] = [];
   for (const [index, arg] of args.entries()) {
@@ -124,13 +151,19 @@ function countText(least: number, most: number): string {
 }
 
 /** All arguments from `first` on, cast to the one type they have in common. */
-export function unify(args: readonly Expr[], first = 0): { readonly args: readonly Expr[]; readonly type: DataType } | Complaint {
+export function unify(
+  args: readonly Expr[],
+  first = 0,
+): { readonly args: readonly Expr[]; readonly type: DataType } | Complaint {
   let type: DataType = NULL;
   for (let index = first; index < args.length; index++) {
     const arg = args[index] as Expr;
     const common = commonType(type, arg.type);
     if (common === undefined) {
-      return { complaint: `takes values of one type, but ${formatType(arg.type)} does not go with ${formatType(type)}`, arg: index };
+      return {
+        complaint: `takes values of one type, but ${formatType(arg.type)} does not go with ${formatType(type)}`,
+        arg: index,
+      };
     }
     type = narrowLiteralDecimal(common, args.slice(first));
   }
@@ -195,7 +228,9 @@ function typingOf(spec: StrictSpec): FunctionDef['type'] {
 }
 
 /** A function that is NULL when an argument is; `body` writes its code over arguments that are there. */
-export function strictFunction(spec: StrictSpec & { readonly body: (g: Gen, vals: readonly Val[], call: CallExpr) => Result }): FunctionDef {
+export function strictFunction(
+  spec: StrictSpec & { readonly body: (g: Gen, vals: readonly Val[], call: CallExpr) => Result },
+): FunctionDef {
   return {
     ...basicsOf(spec),
     perRecord: spec.perRecord ?? false,
@@ -252,11 +287,27 @@ export function nullAwareFunction(
 
 /** A function that writes its own code. */
 export function customFunction(
-  spec: Basics & { readonly type: FunctionDef['type']; readonly emit: FunctionDef['emit']; readonly perRecord?: boolean },
+  spec: Basics & {
+    readonly type: FunctionDef['type'];
+    readonly emit: FunctionDef['emit'];
+    readonly perRecord?: boolean;
+  },
 ): FunctionDef {
-  return { ...basicsOf(spec), perRecord: spec.perRecord ?? false, deterministic: true, type: spec.type, emit: spec.emit };
+  return {
+    ...basicsOf(spec),
+    perRecord: spec.perRecord ?? false,
+    deterministic: true,
+    type: spec.type,
+    emit: spec.emit,
+  };
 }
 
-function basicsOf({ name, aliases = [], group, usage, about }: Basics): Pick<FunctionDef, 'name' | 'aliases' | 'group' | 'usage' | 'about'> {
+function basicsOf({
+  name,
+  aliases = [],
+  group,
+  usage,
+  about,
+}: Basics): Pick<FunctionDef, 'name' | 'aliases' | 'group' | 'usage' | 'about'> {
   return { name, aliases, group, usage, about };
 }

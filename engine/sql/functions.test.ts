@@ -88,13 +88,13 @@ cases('text', [
   ["split_part('11.12.13', '.', 5)", ''],
   ["split_part('a', '.', 0)", 'EXPRESSION_FAILED'],
   ["split_part('a.b', '', 1)", 'a.b'],
-  ["format_number(12332.123456, 4)", '12,332.1235'],
+  ['format_number(12332.123456, 4)', '12,332.1235'],
   ['format_number(-1234567, 0)', '-1,234,567'],
   ["format_string('Hello World %d %s', 100, 'days')", 'Hello World 100 days'],
   ["format_string('%05d|%-4s|%.2f', 42, 'a', 1.5)", '00042|a   |1.50'],
   ["base64('Spark SQL')", 'U3BhcmsgU1FM'],
   ["unbase64('AQI=')", '0x0102'],
-  ["hex(17)", '11'],
+  ['hex(17)', '11'],
   ["hex('Spark SQL')", '537061726B2053514C'],
   ['hex(-1L)', 'FFFFFFFFFFFFFFFF'],
   ["unhex('537')", '0x0537'],
@@ -308,7 +308,7 @@ cases('comparisons and NULL', [
   ['greatest(sqrt(-1), 1D)', 'NaN'],
   ['zeroifnull(CAST(NULL AS INT))', 0],
   ['nullifzero(0)', null],
-  ["assert_true(1 < 0)", 'EXPRESSION_FAILED'],
+  ['assert_true(1 < 0)', 'EXPRESSION_FAILED'],
 ]);
 
 cases('casts', [
@@ -371,12 +371,12 @@ cases('casts', [
   ['CAST(CAST(1.5D AS TIMESTAMP) AS STRING)', '1970-01-01 00:00:01.5'],
   ["CAST('2024-01-01 00:00:00+02:00' AS TIMESTAMP)", 1704060000000000],
   ["CAST('10:00' AS TIMESTAMP)", 'CAST_INVALID'],
-  ["CAST(array(1, NULL) AS STRING)", '[1, null]'],
+  ['CAST(array(1, NULL) AS STRING)', '[1, null]'],
   ["CAST(map('a', 1) AS STRING)", '{a -> 1}'],
   ["CAST(struct(1, 'x') AS STRING)", '{1, x}'],
   ["CAST(array('1', '2') AS ARRAY<INT>)", [1, 2]],
   ["CAST(array('1', 'x') AS ARRAY<INT>)", 'CAST_INVALID'],
-  ["CAST(NULL AS INT)", null],
+  ['CAST(NULL AS INT)', null],
   ["int('5') + 1", 6],
 ]);
 
@@ -422,7 +422,10 @@ cases('times', [
   ["date_format(DATE '2016-04-08', 'EEEE MMMM QQQ')", 'Friday April Q2'],
   ["CAST(to_timestamp('2016-12-31', 'yyyy-MM-dd') AS STRING)", '2016-12-31 00:00:00'],
   ["CAST(to_timestamp('31/12/2016 5:07 PM', 'dd/MM/yyyy h:mm a') AS STRING)", '2016-12-31 17:07:00'],
-  ["CAST(to_timestamp('2016-12-31T10:00:00.5+01:00', \"yyyy-MM-dd'T'HH:mm:ss.SXXX\") AS STRING)", '2016-12-31 09:00:00.5'],
+  [
+    "CAST(to_timestamp('2016-12-31T10:00:00.5+01:00', \"yyyy-MM-dd'T'HH:mm:ss.SXXX\") AS STRING)",
+    '2016-12-31 09:00:00.5',
+  ],
   ["CAST(to_timestamp('2016-12-31 00:12:00') AS STRING)", '2016-12-31 00:12:00'],
   ["to_timestamp('2016-13-31', 'yyyy-MM-dd')", 'CAST_INVALID'],
   ["to_timestamp('2016-12-31x', 'yyyy-MM-dd')", 'CAST_INVALID'],
@@ -433,14 +436,14 @@ cases('times', [
   ["unix_timestamp('2016-04-08', 'yyyy-MM-dd')", '1460073600n'],
   ["unix_timestamp('2016-04-08 00:00:01')", '1460073601n'],
   ["unix_timestamp(TIMESTAMP '2016-04-08 00:00:01')", '1460073601n'],
-  ["from_unixtime(0)", '1970-01-01 00:00:00'],
+  ['from_unixtime(0)', '1970-01-01 00:00:00'],
   ["from_unixtime(86400, 'yyyy/MM/dd')", '1970/01/02'],
   ['CAST(timestamp_millis(1230219000123) AS STRING)', '2008-12-25 15:30:00.123'],
   ['CAST(timestamp_seconds(1230219000) AS STRING)', '2008-12-25 15:30:00'],
   ['CAST(timestamp_seconds(1.5D) AS STRING)', '1970-01-01 00:00:01.5'],
   ["unix_millis(TIMESTAMP '1970-01-01 00:00:01Z')", '1000n'],
   ["unix_millis(TIMESTAMP '1969-12-31 23:59:59.9999Z')", '-1n'],
-  ["CAST(make_date(2013, 7, 15) AS STRING)", '2013-07-15'],
+  ['CAST(make_date(2013, 7, 15) AS STRING)', '2013-07-15'],
   ['make_date(2013, 13, 15)', 'EXPRESSION_FAILED'],
   ["CAST(from_utc_timestamp('2016-08-31', 'Asia/Seoul') AS STRING)", '2016-08-31 09:00:00'],
   ["CAST(to_utc_timestamp('2016-08-31', 'Asia/Seoul') AS STRING)", '2016-08-30 15:00:00'],
@@ -490,7 +493,7 @@ cases('arrays, maps, structs', [
   ["map('a', 1, 'a', 2)", 'EXPRESSION_FAILED'],
   ["named_struct('a', 1, 'b', 'x').b", 'x'],
   ["struct(1 AS a, 'x' AS b).a", 1],
-  ["array(struct(1 AS a), struct(2 AS a)).a", [1, 2]],
+  ['array(struct(1 AS a), struct(2 AS a)).a', [1, 2]],
   ['size(array(1, NULL))', 2],
   ["size(map('a', 1))", 1],
   ['size(CAST(NULL AS ARRAY<INT>))', null],
@@ -546,23 +549,23 @@ cases('JSON', [
   ["to_json(named_struct('a', 1, 'b', NULL, 'c', 'x\"y'))", '{"a":1,"c":"x\\"y"}'],
   ["to_json(map('a', array(1.5, 2)))", '{"a":[1.5,2.0]}'],
   ["to_json(struct(DATE '2024-01-31' AS d, 1.0D AS e))", '{"d":"2024-01-31","e":1.0}'],
-  ["get_json_object('{\"a\":\"b\"}', '$.a')", 'b'],
-  ["get_json_object('{\"a\":{\"b\":[1, 2.50]}}', '$.a.b[1]')", '2.50'],
-  ["get_json_object('{\"a\":{\"b\":[1, 2]}}', '$.a')", '{"b":[1,2]}'],
+  ['get_json_object(\'{"a":"b"}\', \'$.a\')', 'b'],
+  ['get_json_object(\'{"a":{"b":[1, 2.50]}}\', \'$.a.b[1]\')', '2.50'],
+  ['get_json_object(\'{"a":{"b":[1, 2]}}\', \'$.a\')', '{"b":[1,2]}'],
   ["get_json_object('{\"a\":1}', '$.z')", null],
   ["get_json_object('nonsense', '$.a')", null],
   ["get_json_object('{\"a\":9007199254740993}', '$.a')", '9007199254740993'],
-  ["get_json_object('[{\"a\":1},{\"a\":2}]', '$[*].a')", '[1,2]'],
-  ["from_json('{\"a\":1, \"b\":0.8}', 'a INT, b DOUBLE')", [1, 0.8]],
+  ['get_json_object(\'[{"a":1},{"a":2}]\', \'$[*].a\')', '[1,2]'],
+  ['from_json(\'{"a":1, "b":0.8}\', \'a INT, b DOUBLE\')', [1, 0.8]],
   ["from_json('{\"a\":9007199254740993}', 'a BIGINT').a", '9007199254740993n'],
-  ["from_json('{\"a\":\"x\", \"b\":2}', 'a INT, b INT')", [null, 2]],
+  ['from_json(\'{"a":"x", "b":2}\', \'a INT, b INT\')', [null, 2]],
   ["from_json('nonsense', 'a INT, b INT')", [null, null]],
-  ["from_json('{\"a\":{\"b\":[1]}}', 'a STRUCT<b: ARRAY<INT>>').a.b[0]", 1],
+  ['from_json(\'{"a":{"b":[1]}}\', \'a STRUCT<b: ARRAY<INT>>\').a.b[0]', 1],
   ["from_json('{\"__proto__\":1}', '__proto__ INT').`__proto__`", 1],
   ["from_json('[1, 2]', 'array<int>')", [1, 2]],
-  ["from_json('{\"t\":\"2024-01-31T10:00:00Z\"}', 't TIMESTAMP').t", 1706695200000000],
+  ['from_json(\'{"t":"2024-01-31T10:00:00Z"}\', \'t TIMESTAMP\').t', 1706695200000000],
   ["json_array_length('[1,2,3]')", 3],
-  ["json_object_keys('{\"a\":1}')", ['a']],
+  ['json_object_keys(\'{"a":1}\')', ['a']],
 ]);
 
 cases('hashes', [
@@ -587,8 +590,14 @@ cases('hashes', [
 test('md5 of inputs of every length near a block', () => {
   // RFC 1321's suite.
   assert.equal(valueOf("md5('')"), 'd41d8cd98f00b204e9800998ecf8427e');
-  assert.equal(valueOf("md5('12345678901234567890123456789012345678901234567890123456789012345678901234567890')"), '57edf4a22be3c955ac49da2e2107b67a');
-  assert.equal(valueOf("sha2(repeat('a', 64), 256)"), 'ffe054fe7ae0cb6dc65c3af9b61d5209f439851db43d0ba5997337df154668eb');
+  assert.equal(
+    valueOf("md5('12345678901234567890123456789012345678901234567890123456789012345678901234567890')"),
+    '57edf4a22be3c955ac49da2e2107b67a',
+  );
+  assert.equal(
+    valueOf("sha2(repeat('a', 64), 256)"),
+    'ffe054fe7ae0cb6dc65c3af9b61d5209f439851db43d0ba5997337df154668eb',
+  );
 });
 
 test('uuid and rand depend on the record and the call alone', () => {
@@ -601,5 +610,6 @@ test('uuid and rand depend on the record and the call alone', () => {
 });
 
 test('every function says how it is called', () => {
-  for (const name of ['upper', 'nvl', 'date_format', 'transform']) assert.match(functionByName(name)?.usage ?? '', /\(/);
+  for (const name of ['upper', 'nvl', 'date_format', 'transform'])
+    assert.match(functionByName(name)?.usage ?? '', /\(/);
 });

@@ -4,7 +4,11 @@ import { SqlSyntaxError } from './problems.ts';
 
 export type Token = Span &
   (
-    | { readonly kind: 'word'; readonly text: string; /** In capitals, to compare with keywords. */ readonly upper: string }
+    | {
+        readonly kind: 'word';
+        readonly text: string;
+        /** In capitals, to compare with keywords. */ readonly upper: string;
+      }
     /** `in backticks` */
     | { readonly kind: 'quoted'; readonly text: string }
     | { readonly kind: 'string'; readonly text: string }
@@ -13,7 +17,40 @@ export type Token = Span &
     | { readonly kind: 'end'; readonly text: '' }
   );
 
-const symbols = ['<=>', '<=', '>=', '<>', '!=', '==', '||', '::', '->', '=>', '!', '<', '>', '=', '+', '-', '*', '/', '%', '&', '|', '^', '~', '(', ')', '[', ']', ',', '.', ':', ';', '?'];
+const symbols = [
+  '<=>',
+  '<=',
+  '>=',
+  '<>',
+  '!=',
+  '==',
+  '||',
+  '::',
+  '->',
+  '=>',
+  '!',
+  '<',
+  '>',
+  '=',
+  '+',
+  '-',
+  '*',
+  '/',
+  '%',
+  '&',
+  '|',
+  '^',
+  '~',
+  '(',
+  ')',
+  '[',
+  ']',
+  ',',
+  '.',
+  ':',
+  ';',
+  '?',
+];
 const wordStart = /[A-Za-z_\u0080-\uffff]/;
 const wordPattern = /[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/y;
 const numberPattern = /(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?/y;
@@ -22,7 +59,8 @@ const TEXT_CHARS_MAX = 1_000_000;
 
 /** All tokens of a text, an end token last. Throws {@link SqlSyntaxError}. */
 export function tokenize(text: string): readonly Token[] {
-  if (text.length > TEXT_CHARS_MAX) throw new SqlSyntaxError('the SQL text is longer than 1,000,000 characters', { offset: 0, length: 1 });
+  if (text.length > TEXT_CHARS_MAX)
+    throw new SqlSyntaxError('the SQL text is longer than 1,000,000 characters', { offset: 0, length: 1 });
   const tokens: Token[] = [];
   let at = 0;
   while ((at = skipBlank(text, at)) < text.length) {
@@ -77,7 +115,8 @@ function readToken(text: string, at: number): Token {
     return { kind: 'word', text: word, upper: word.toUpperCase(), offset: at, length: word.length };
   }
   const symbol = symbols.find((candidate) => text.startsWith(candidate, at));
-  if (symbol === undefined) throw new SqlSyntaxError(`the character ${JSON.stringify(char)} has no place here`, { offset: at, length: 1 });
+  if (symbol === undefined)
+    throw new SqlSyntaxError(`the character ${JSON.stringify(char)} has no place here`, { offset: at, length: 1 });
   return { kind: 'symbol', text: symbol, offset: at, length: symbol.length };
 }
 
@@ -104,7 +143,11 @@ function readNumber(text: string, at: number): Token {
   const suffix = (suffixPattern.exec(text)?.[0] ?? '').toUpperCase() as Extract<Token, { kind: 'number' }>['suffix'];
   const length = digits.length + suffix.length;
   if (/[A-Za-z0-9_]/.test(text[at + length] ?? '')) {
-    throw new SqlSyntaxError('a number and a name run into each other here', { offset: at, length: length + 1 }, 'names that begin with a digit stand in `backticks`');
+    throw new SqlSyntaxError(
+      'a number and a name run into each other here',
+      { offset: at, length: length + 1 },
+      'names that begin with a digit stand in `backticks`',
+    );
   }
   return { kind: 'number', text: digits, suffix, offset: at, length };
 }

@@ -25,7 +25,8 @@ export function valueToLiteral(type: DataType, value: unknown): Expr | undefined
   const literal = (plain: LiteralValue): Expr => ({ kind: 'literal', type, nullable: plain === null, value: plain });
   if (value === null) return literal(null);
   if (typeof value === 'bigint') return literal(value.toString());
-  if (typeof value === 'number') return literal(Number.isFinite(value) && !Object.is(value, -0) ? value : numberText(value));
+  if (typeof value === 'number')
+    return literal(Number.isFinite(value) && !Object.is(value, -0) ? value : numberText(value));
   if (typeof value === 'string' || typeof value === 'boolean') return literal(value);
   if (value instanceof Uint8Array) return literal(Buffer.from(value).toString('hex'));
   return undefined;

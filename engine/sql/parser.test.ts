@@ -37,7 +37,10 @@ function show(expr: SqlExpr): string {
       return `${show(expr.input)}[${show(expr.index)}]`;
     case 'call': {
       const filter = expr.filter === null ? '' : ` filter ${show(expr.filter)}`;
-      const over = expr.over === null ? '' : ` over(${list(expr.over.partitionBy)}; ${list(expr.over.orderBy.map((item) => item.expr))})`;
+      const over =
+        expr.over === null
+          ? ''
+          : ` over(${list(expr.over.partitionBy)}; ${list(expr.over.orderBy.map((item) => item.expr))})`;
       return `${expr.name.text}(${expr.distinct ? 'distinct ' : ''}${list(expr.args)})${filter}${over}`;
     }
     case 'unary':
@@ -104,7 +107,10 @@ suite('expressions', () => {
     ['a.select', 'a/select'],
     ['a::INT::STRING', 'ansi(ansi(a as INT) as STRING)'],
     ['-1::STRING', 'ansi(-1 as STRING)'],
-    ['CAST(x AS ARRAY<STRUCT<a: INT, b: MAP<STRING, DECIMAL(12,2)>>>)', 'ansi(x as ARRAY<STRUCT<a: INT, b: MAP<STRING, DECIMAL(12,2)>>>)'],
+    [
+      'CAST(x AS ARRAY<STRUCT<a: INT, b: MAP<STRING, DECIMAL(12,2)>>>)',
+      'ansi(x as ARRAY<STRUCT<a: INT, b: MAP<STRING, DECIMAL(12,2)>>>)',
+    ],
     ['TRY_CAST(x AS BIGINT)', 'try(x as BIGINT)'],
     // Literals
     ["'it''s'", '"it\'s"'],
@@ -167,27 +173,45 @@ suite('queries', () => {
       WHERE a IS NOT NULL GROUP BY a, b HAVING count(*) > 1 ORDER BY a DESC NULLS LAST, b LIMIT 10;`);
     const { body } = query;
     if (body.kind !== 'select') throw new Error('expected a select');
-    assert.deepEqual(query.ctes.map(({ name }) => name.text), ['big']);
-    assert.deepEqual(body.items.map(({ alias, aliases }) => [alias?.text, aliases.map(({ text }) => text)]), [
-      [undefined, []],
-      ['c', []],
-      [undefined, []],
-      [undefined, ['k', 'v']],
-      ['e', []],
-    ]);
-    assert.deepEqual(body.lateralViews.map(({ outer, tableAlias, columnAliases }) => [outer, tableAlias?.text, columnAliases.map(({ text }) => text)]), [
-      [true, 't', ['tag']],
-      [false, undefined, ['p', 'q']],
-    ]);
+    assert.deepEqual(
+      query.ctes.map(({ name }) => name.text),
+      ['big'],
+    );
+    assert.deepEqual(
+      body.items.map(({ alias, aliases }) => [alias?.text, aliases.map(({ text }) => text)]),
+      [
+        [undefined, []],
+        ['c', []],
+        [undefined, []],
+        [undefined, ['k', 'v']],
+        ['e', []],
+      ],
+    );
+    assert.deepEqual(
+      body.lateralViews.map(({ outer, tableAlias, columnAliases }) => [
+        outer,
+        tableAlias?.text,
+        columnAliases.map(({ text }) => text),
+      ]),
+      [
+        [true, 't', ['tag']],
+        [false, undefined, ['p', 'q']],
+      ],
+    );
     assert.equal(body.groupBy.length, 2);
-    assert.deepEqual(query.orderBy.map(({ descending, nullsFirst }) => [descending, nullsFirst]), [
-      [true, false],
-      [false, null],
-    ]);
+    assert.deepEqual(
+      query.orderBy.map(({ descending, nullsFirst }) => [descending, nullsFirst]),
+      [
+        [true, false],
+        [false, null],
+      ],
+    );
   });
 
   test('joins, unions and sub-queries', () => {
-    const query = parseQuery('SELECT a FROM x LEFT OUTER JOIN (SELECT b FROM y) z ON x.k = z.k, w UNION ALL SELECT b FROM y');
+    const query = parseQuery(
+      'SELECT a FROM x LEFT OUTER JOIN (SELECT b FROM y) z ON x.k = z.k, w UNION ALL SELECT b FROM y',
+    );
     if (query.body.kind !== 'set' || query.body.left.kind !== 'select') throw new Error('expected a union');
     assert.equal(query.body.op, 'unionAll');
     assert.equal(query.body.left.from?.kind, 'join');
@@ -225,7 +249,9 @@ suite('mistakes name their place', () => {
 
 suite('columns and types', () => {
   test('a schema', () => {
-    const schema = parseColumns("id STRING NOT NULL, tags: ARRAY<STRUCT<a: INT, b INT NOT NULL>> COMMENT 'x', d DECIMAL(12,2), m MAP<STRING, array<int>>, `odd name` LONG, e STRUCT<>");
+    const schema = parseColumns(
+      "id STRING NOT NULL, tags: ARRAY<STRUCT<a: INT, b INT NOT NULL>> COMMENT 'x', d DECIMAL(12,2), m MAP<STRING, array<int>>, `odd name` LONG, e STRUCT<>",
+    );
     assert.deepEqual(
       schema.map(({ name, type, nullable }) => [name, formatType(type), nullable]),
       [
@@ -240,7 +266,17 @@ suite('columns and types', () => {
   });
 
   test('what is wrong is refused', () => {
-    for (const text of ['', 'id', 'id TEXT', 'a INT, A INT', 'd DECIMAL(50,2)', 'd DECIMAL(2,5)', 'a ARRAY', 'a INT,', 'a MAP<INT>']) {
+    for (const text of [
+      '',
+      'id',
+      'id TEXT',
+      'a INT, A INT',
+      'd DECIMAL(50,2)',
+      'd DECIMAL(2,5)',
+      'a ARRAY',
+      'a INT,',
+      'a MAP<INT>',
+    ]) {
       assert.throws(() => parseColumns(text), SqlSyntaxError, text);
     }
     assert.throws(() => parseType('ARRAY<'.repeat(300)), SqlSyntaxError);

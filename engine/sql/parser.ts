@@ -56,7 +56,20 @@ export function parseType(text: string): DataType {
   return type;
 }
 
-const POWER = { or: 1, and: 2, not: 3, predicate: 4, comparison: 5, bitOr: 6, bitXor: 7, bitAnd: 8, sum: 9, product: 10, unary: 11, postfix: 12 };
+const POWER = {
+  or: 1,
+  and: 2,
+  not: 3,
+  predicate: 4,
+  comparison: 5,
+  bitOr: 6,
+  bitXor: 7,
+  bitAnd: 8,
+  sum: 9,
+  product: 10,
+  unary: 11,
+  postfix: 12,
+};
 
 const binaryOperators = new Map<string, { readonly op: BinaryOp; readonly power: number }>([
   ['OR', { op: 'or', power: POWER.or }],
@@ -84,13 +97,13 @@ const binaryOperators = new Map<string, { readonly op: BinaryOp; readonly power:
 
 /** Words that begin a clause: never a name or an alias unless in backticks. */
 const reserved = new Set(
-  'SELECT FROM WHERE GROUP HAVING ORDER LIMIT UNION INTERSECT EXCEPT MINUS LATERAL JOIN LEFT RIGHT INNER FULL CROSS NATURAL ON USING WINDOW WITH AS WHEN THEN ELSE END CASE AND OR NOT IN BETWEEN LIKE ILIKE RLIKE REGEXP IS DISTRIBUTE CLUSTER SORT SEMI ANTI OFFSET'.split(
+  'SELECT FROM WHERE GROUP HAVING ORDER LIMIT UNION INTERSECT EXCEPT MINUS LATERAL JOIN LEFT RIGHT INNER FULL CROSS NATURAL ON USING WINDOW WITH AS WHEN THEN ELSE END CASE AND OR NOT IN BETWEEN LIKE ILIKE RLIKE REGEXP IS DISTRIBUTE CLUSTER SORT SEMI ANTI'.split(
     ' ',
   ),
 );
 
 /** Reserved words that are also functions. */
-const reservedFunctions = new Set(['LEFT', 'RIGHT']);
+const reservedFunctions = new Set(['LEFT', 'RIGHT', 'WINDOW', 'LIKE', 'ILIKE', 'RLIKE', 'REGEXP']);
 
 /** Functions that may be written without parentheses. */
 const bareFunctions = new Set(['CURRENT_TIMESTAMP', 'CURRENT_DATE', 'LOCALTIMESTAMP']);
@@ -144,7 +157,12 @@ class Parser {
 
   #unexpected(expected: string, hint?: string): SqlSyntaxError {
     const token = this.#peek();
-    const found = token.kind === 'end' ? 'the text ends' : token.kind === 'string' ? `found the text '${token.text}'` : `found ${token.text}`;
+    const found =
+      token.kind === 'end'
+        ? 'the text ends'
+        : token.kind === 'string'
+          ? `found the text '${token.text}'`
+          : `found ${token.text}`;
     return new SqlSyntaxError(`${expected}, but ${found}`, token, hint);
   }
 
@@ -161,7 +179,11 @@ class Parser {
 
   #identifier(what: string): Identifier {
     const token = this.#peek();
-    if (!this.#isName()) throw this.#unexpected(`expected ${what}`, token.kind === 'word' ? `a reserved word is a name in \`backticks\` only` : undefined);
+    if (!this.#isName())
+      throw this.#unexpected(
+        `expected ${what}`,
+        token.kind === 'word' ? `a reserved word is a name in \`backticks\` only` : undefined,
+      );
     this.#next();
     return { text: token.text, offset: token.offset, length: token.length };
   }
@@ -181,7 +203,8 @@ class Parser {
   }
 
   #nested<T>(parse: () => T): T {
-    if (++this.#depth > DEPTH_MAX) throw new SqlSyntaxError(`this is nested deeper than ${DEPTH_MAX} levels`, this.#peek());
+    if (++this.#depth > DEPTH_MAX)
+      throw new SqlSyntaxError(`this is nested deeper than ${DEPTH_MAX} levels`, this.#peek());
     const result = parse();
     this.#depth--;
     return result;
@@ -198,6 +221,7 @@ class Parser {
       const orderBy = this.#orderBy();
       const orderBySpan = orderBy.length === 0 ? null : this.#span(orderStart);
       const limit = this.skip('LIMIT') ? this.expr() : null;
+      if (limit !== null && this.skip('OFFSET')) this.expr();
       return { ctes, body, orderBy, orderBySpan, limit, ...this.#span(start) };
     });
   }
@@ -215,7 +239,13 @@ class Parser {
     const start = this.#peek();
     let left = this.#queryTerm();
     for (;;) {
-      const op = this.skip('UNION') ? 'union' : this.skip('INTERSECT') ? 'intersect' : this.skip('EXCEPT') || this.skip('MINUS') ? 'except' : null;
+      const op = this.skip('UNION')
+        ? 'union'
+        : this.skip('INTERSECT')
+          ? 'intersect'
+          : this.skip('EXCEPT') || this.skip('MINUS')
+            ? 'except'
+            : null;
       if (op === null) return left;
       const all = this.skip('ALL');
       if (!all) this.skip('DISTINCT');
@@ -253,7 +283,18 @@ class Parser {
     }
     const groupBySpan = groupBy.length === 0 ? null : this.#span(groupStart);
     const having = this.skip('HAVING') ? this.expr() : null;
-    return { kind: 'select', distinct, items, from, lateralViews, where, groupBy, groupBySpan, having, ...this.#span(start) };
+    return {
+      kind: 'select',
+      distinct,
+      items,
+      from,
+      lateralViews,
+      where,
+      groupBy,
+      groupBySpan,
+      having,
+      ...this.#span(start),
+    };
   }
 
   #selectItem(): SelectItem {
@@ -426,7 +467,8 @@ class Parser {
         const same: SqlExpr = { kind: 'binary', op: '<=>', left: input, right, ...this.#span(start) };
         return negated ? same : { kind: 'unary', op: 'not', input: same, ...this.#span(start) };
       }
-      if (this.skip('NULL') || this.skip('UNKNOWN')) return { kind: 'is', what: 'null', input, negated, ...this.#span(start) };
+      if (this.skip('NULL') || this.skip('UNKNOWN'))
+        return { kind: 'is', what: 'null', input, negated, ...this.#span(start) };
       if (this.skip('TRUE')) return { kind: 'is', what: 'true', input, negated, ...this.#span(start) };
       if (this.skip('FALSE')) return { kind: 'is', what: 'false', input, negated, ...this.#span(start) };
       throw this.#unexpected('expected NULL, TRUE, FALSE or DISTINCT FROM behind IS');
@@ -465,7 +507,8 @@ class Parser {
 
   #escapeCharacter(): string {
     const token = this.#next();
-    if (token.kind !== 'string' || [...token.text].length !== 1) throw new SqlSyntaxError('ESCAPE takes a text of one character', token);
+    if (token.kind !== 'string' || [...token.text].length !== 1)
+      throw new SqlSyntaxError('ESCAPE takes a text of one character', token);
     return token.text;
   }
 
@@ -494,7 +537,11 @@ class Parser {
     switch (token.kind) {
       case 'number':
         this.#next();
-        return { kind: 'literal', literal: { kind: 'number', text: token.text, suffix: token.suffix }, ...this.#span(token) };
+        return {
+          kind: 'literal',
+          literal: { kind: 'number', text: token.text, suffix: token.suffix },
+          ...this.#span(token),
+        };
       case 'string':
         return this.#stringLiteral();
       case 'symbol':
@@ -543,7 +590,15 @@ class Parser {
       while (this.skip(',')) rest.push(this.expr());
       this.#expect(')', 'behind the values');
       const span = this.#span(start);
-      return { kind: 'call', name: { text: 'struct', offset: start.offset, length: start.length }, args: rest, distinct: false, filter: null, over: null, ...span };
+      return {
+        kind: 'call',
+        name: { text: 'struct', offset: start.offset, length: start.length },
+        args: rest,
+        distinct: false,
+        filter: null,
+        over: null,
+        ...span,
+      };
     }
     this.#expect(')', 'behind the expression');
     return { ...expr, ...this.#span(start) };
@@ -580,10 +635,12 @@ class Parser {
       case 'TIMESTAMP':
       case 'TIMESTAMP_LTZ':
       case 'X':
-        if (following.kind === 'string' && (token.upper !== 'X' || following.offset === token.offset + 1)) return this.#typedLiteral(token);
+        if (following.kind === 'string' && (token.upper !== 'X' || following.offset === token.offset + 1))
+          return this.#typedLiteral(token);
         break;
       case 'INTERVAL':
-        if (following.kind === 'string' || following.kind === 'number' || this.#is('-', 1) || this.#is('+', 1)) return this.#interval();
+        if (following.kind === 'string' || following.kind === 'number' || this.#is('-', 1) || this.#is('+', 1))
+          return this.#interval();
         break;
       case 'EXTRACT':
         if (this.#is('(', 1)) return this.#extract();
@@ -604,7 +661,15 @@ class Parser {
     }
     if (bareFunctions.has(token.upper) && !this.#is('(', 1)) {
       this.#next();
-      return { kind: 'call', name: { text: token.text, offset: token.offset, length: token.length }, args: [], distinct: false, filter: null, over: null, ...this.#span(token) };
+      return {
+        kind: 'call',
+        name: { text: token.text, offset: token.offset, length: token.length },
+        args: [],
+        distinct: false,
+        filter: null,
+        over: null,
+        ...this.#span(token),
+      };
     }
     return this.#nameOrCall();
   }
@@ -621,7 +686,10 @@ class Parser {
       parts.push(this.#anyIdentifier('a name behind the point'));
     }
     if (parts.length > 1 && this.#is('(')) {
-      throw new SqlSyntaxError(`functions have plain names here, not ${parts.map(({ text }) => text).join('.')}`, this.#span(start));
+      throw new SqlSyntaxError(
+        `functions have plain names here, not ${parts.map(({ text }) => text).join('.')}`,
+        this.#span(start),
+      );
     }
     return { kind: 'name', parts, ...this.#span(start) };
   }
@@ -652,7 +720,12 @@ class Parser {
       this.#next();
       const alias = this.#anyIdentifier('a field name behind AS');
       const name: Identifier = { text: '$alias', offset: alias.offset, length: alias.length };
-      const text: SqlExpr = { kind: 'literal', literal: { kind: 'string', value: alias.text }, offset: alias.offset, length: alias.length };
+      const text: SqlExpr = {
+        kind: 'literal',
+        literal: { kind: 'string', value: alias.text },
+        offset: alias.offset,
+        length: alias.length,
+      };
       return { kind: 'call', name, args: [expr, text], distinct: false, filter: null, over: null, ...this.#span(expr) };
     }
     return expr;
@@ -660,7 +733,13 @@ class Parser {
 
   #unitArgument(name: Identifier, args: SqlExpr[]): SqlExpr[] {
     const [unit, ...rest] = args;
-    if (!unitFunctions.has(name.text.toUpperCase()) || rest.length !== 2 || unit?.kind !== 'name' || unit.parts.length !== 1) return args;
+    if (
+      !unitFunctions.has(name.text.toUpperCase()) ||
+      rest.length !== 2 ||
+      unit?.kind !== 'name' ||
+      unit.parts.length !== 1
+    )
+      return args;
     const value = (unit.parts[0] as Identifier).text;
     return [{ kind: 'literal', literal: { kind: 'string', value }, offset: unit.offset, length: unit.length }, ...rest];
   }
@@ -722,13 +801,21 @@ class Parser {
       const sign = this.skip('-') ? -1 : 1;
       if (sign === 1) this.skip('+');
       const value = this.#next();
-      if (value.kind !== 'string' && value.kind !== 'number') throw new SqlSyntaxError('expected a number or text in INTERVAL', value);
+      if (value.kind !== 'string' && value.kind !== 'number')
+        throw new SqlSyntaxError('expected a number or text in INTERVAL', value);
       const unit = this.#peek();
       const hasUnit = unit.kind === 'word' && isIntervalUnit(unit.upper);
       if (hasUnit) this.#next();
       const to = hasUnit && this.skip('TO') ? this.#anyIdentifier('a unit').text : null;
-      const part = hasUnit ? intervalOfUnits(value.text, unit.upper, to?.toUpperCase() ?? null) : intervalOfText(value.text);
-      if (part === undefined) throw new SqlSyntaxError('this is not an interval', this.#span(start), "write INTERVAL 5 MINUTES, INTERVAL '1 day 2 hours' or INTERVAL '1-2' YEAR TO MONTH");
+      const part = hasUnit
+        ? intervalOfUnits(value.text, unit.upper, to?.toUpperCase() ?? null)
+        : intervalOfText(value.text);
+      if (part === undefined)
+        throw new SqlSyntaxError(
+          'this is not an interval',
+          this.#span(start),
+          "write INTERVAL 5 MINUTES, INTERVAL '1 day 2 hours' or INTERVAL '1-2' YEAR TO MONTH",
+        );
       months += sign * part.months;
       microseconds += sign * part.microseconds;
     } while (this.#peek().kind === 'number' || (this.#peek().kind === 'string' && this.#peek(1).kind === 'word'));
@@ -742,7 +829,12 @@ class Parser {
     this.#expect('FROM', 'in EXTRACT');
     const input = this.expr();
     this.#expect(')', 'behind EXTRACT');
-    const text: SqlExpr = { kind: 'literal', literal: { kind: 'string', value: field.text }, offset: field.offset, length: field.length };
+    const text: SqlExpr = {
+      kind: 'literal',
+      literal: { kind: 'string', value: field.text },
+      offset: field.offset,
+      length: field.length,
+    };
     const name: Identifier = { text: 'date_part', offset: start.offset, length: start.length };
     return { kind: 'call', name, args: [text, input], distinct: false, filter: null, over: null, ...this.#span(start) };
   }
@@ -761,7 +853,15 @@ class Parser {
     this.#expect('(', 'behind the function name');
     const finish = (text: string, args: SqlExpr[]): SqlExpr => {
       this.#expect(')', `behind the arguments of ${name.text}`);
-      return { kind: 'call', name: { ...name, text }, args, distinct: false, filter: null, over: null, ...this.#span(token) };
+      return {
+        kind: 'call',
+        name: { ...name, text },
+        args,
+        distinct: false,
+        filter: null,
+        over: null,
+        ...this.#span(token),
+      };
     };
     if (token.upper === 'TRIM') {
       const side = this.skip('LEADING') ? 'ltrim' : this.skip('TRAILING') ? 'rtrim' : this.skip('BOTH') ? 'trim' : null;
@@ -840,7 +940,9 @@ class Parser {
         case 'STRUCT':
           return this.#struct();
         default: {
-          const hint = refusedTypes.get(token.upper) ?? didYouMean(token.text, [...simpleTypes.keys(), 'DECIMAL', 'ARRAY', 'MAP', 'STRUCT']);
+          const hint =
+            refusedTypes.get(token.upper) ??
+            didYouMean(token.text, [...simpleTypes.keys(), 'DECIMAL', 'ARRAY', 'MAP', 'STRUCT']);
           throw new SqlSyntaxError(`there is no type ${token.text}`, token, hint);
         }
       }
@@ -864,13 +966,15 @@ class Parser {
     const scale = this.skip(',') ? this.#wholeNumber() : 0;
     this.#expect(')', 'behind precision and scale');
     if (precision < 1 || precision > 38) throw new SqlSyntaxError('a DECIMAL has 1 to 38 digits', this.#span(token));
-    if (scale > precision) throw new SqlSyntaxError('a DECIMAL cannot have more digits behind the point than digits', this.#span(token));
+    if (scale > precision)
+      throw new SqlSyntaxError('a DECIMAL cannot have more digits behind the point than digits', this.#span(token));
     return { kind: 'decimal', precision, scale };
   }
 
   #wholeNumber(): number {
     const token = this.#next();
-    if (token.kind !== 'number' || !/^\d+$/.test(token.text)) throw new SqlSyntaxError('expected a whole number', token);
+    if (token.kind !== 'number' || !/^\d+$/.test(token.text))
+      throw new SqlSyntaxError('expected a whole number', token);
     return Number(token.text);
   }
 

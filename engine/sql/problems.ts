@@ -50,7 +50,10 @@ export function renderProblem(text: string, problem: JobProblem): string {
 }
 
 /** Line and column from 1 of a character, and the line's text. */
-export function lineAt(text: string, offset: number): { readonly line: number; readonly column: number; readonly content: string } {
+export function lineAt(
+  text: string,
+  offset: number,
+): { readonly line: number; readonly column: number; readonly content: string } {
   const before = text.slice(0, offset);
   const line = before.split('\n').length;
   const start = before.lastIndexOf('\n') + 1;

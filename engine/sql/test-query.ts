@@ -22,7 +22,10 @@ export interface QuerySetup {
 }
 
 /** The query over a source `t`, or its problems. */
-export function analyze(query: string, setup: QuerySetup = {}): { readonly analyzed: AnalyzedQuery | undefined; readonly problems: readonly JobProblem[] } {
+export function analyze(
+  query: string,
+  setup: QuerySetup = {},
+): { readonly analyzed: AnalyzedQuery | undefined; readonly problems: readonly JobProblem[] } {
   const problems: JobProblem[] = [];
   const columns = parseColumns(setup.schema ?? 'one INT');
   const zone = timeZoneOf(setup.timeZone ?? 'UTC') ?? utc;
@@ -50,13 +53,20 @@ function analyzedOrThrow(query: string, setup: QuerySetup): AnalyzedQuery {
   return analyzed;
 }
 
-const failureTexts = (failures: readonly RowFailure[]): string[] => failures.map(({ reason, place }) => `${deadLetterReasons[reason]} ${place}`);
+const failureTexts = (failures: readonly RowFailure[]): string[] =>
+  failures.map(({ reason, place }) => `${deadLetterReasons[reason]} ${place}`);
 
 /** Runs a query over rows of the source `t`. */
 export function runQuery(query: string, rows: readonly (readonly unknown[])[], setup: QuerySetup = {}): QueryResult {
   const { operators, output } = analyzedOrThrow(query, setup);
   const schema = parseColumns(setup.schema ?? 'one INT');
-  const columns = schema.map(({ name, type, nullable }) => ({ kind: 'field' as const, name, path: name, type, required: !nullable }));
+  const columns = schema.map(({ name, type, nullable }) => ({
+    kind: 'field' as const,
+    name,
+    path: name,
+    type,
+    required: !nullable,
+  }));
   const program = compileProgram({ columns, operators, output, timeZone: setup.timeZone ?? 'UTC' });
   const failures: RowFailure[] = [];
   const result = program.run(batchOf(schema, rows), failures);
@@ -67,13 +77,18 @@ export function runQuery(query: string, rows: readonly (readonly unknown[])[], s
  * The value of an expression over one row, twice: with its constants worked out beforehand, and computed row by row.
  * Text `CODE` when the record fails. Throws when the two differ.
  */
-export function valueOf(expression: string, setup: QuerySetup & { readonly row?: readonly unknown[] } = {}): BoxedValue {
+export function valueOf(
+  expression: string,
+  setup: QuerySetup & { readonly row?: readonly unknown[] } = {},
+): BoxedValue {
   const query = `SELECT ${expression} AS x FROM t`;
   const folded = runQuery(query, [setup.row ?? [1]], setup);
   const value = outcomeOf(folded.rows, folded.failures);
   const unfolded = unfoldedValue(query, setup);
   if (JSON.stringify(readable(value)) !== JSON.stringify(readable(unfolded))) {
-    throw new Error(`${expression} is ${JSON.stringify(readable(value))} folded and ${JSON.stringify(readable(unfolded))} computed`);
+    throw new Error(
+      `${expression} is ${JSON.stringify(readable(value))} folded and ${JSON.stringify(readable(unfolded))} computed`,
+    );
   }
   return value;
 }
@@ -91,14 +106,18 @@ function unfoldedValue(query: string, setup: QuerySetup & { readonly row?: reado
   const failures: RowFailure[] = [];
   const batch = batchOf(parseColumns(setup.schema ?? 'one INT'), [setup.row ?? [1]]);
   runtime.reset(batch.origins);
-  const rows = new Project(project.columns, runtime).apply({ batch, selection: null, count: 1 }, { runtime, failures: new FailureLog(failures) });
+  const rows = new Project(project.columns, runtime).apply(
+    { batch, selection: null, count: 1 },
+    { runtime, failures: new FailureLog(failures) },
+  );
   return outcomeOf(failures.length > 0 ? [] : rowsOfBatch(output, rows.batch), failureTexts(failures));
 }
 
 /** Values as something that JSON and assertions can show. */
 export function readable(value: BoxedValue): unknown {
   if (typeof value === 'bigint') return `${value}n`;
-  if (typeof value === 'number') return Number.isFinite(value) && !Object.is(value, -0) ? value : Object.is(value, -0) ? '-0' : String(value);
+  if (typeof value === 'number')
+    return Number.isFinite(value) && !Object.is(value, -0) ? value : Object.is(value, -0) ? '-0' : String(value);
   if (value instanceof Uint8Array) return `0x${Buffer.from(value).toString('hex')}`;
   if (Array.isArray(value)) return value.map(readable);
   if (typeof value !== 'object' || value === null) return value;

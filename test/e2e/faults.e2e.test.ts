@@ -52,7 +52,7 @@ describe('exactly once under faults on real Kafka and Cassandra', { timeout: 900
   let cluster: Cluster;
   let load: Load;
   let reader: LatestReader;
-  let workers: Process[] = [];
+  const workers: Process[] = [];
   let master: Process;
   const alive = (): Process[] => workers.filter((worker) => worker.alive);
 
@@ -204,7 +204,7 @@ class LatestReader {
   readonly wentBack: string[] = [];
   reads = 0;
   readonly #seen = new Map<string, number>();
-  #running = true;
+  readonly #stopped = new AbortController();
   #done: Promise<void> = Promise.resolve();
 
   constructor(address: string) {
@@ -216,7 +216,7 @@ class LatestReader {
   }
 
   async stop(): Promise<void> {
-    this.#running = false;
+    this.#stopped.abort();
     await this.#done;
   }
 
@@ -239,7 +239,7 @@ class LatestReader {
   }
 
   async #run(): Promise<void> {
-    for (let kp = 0; this.#running; kp = (kp + 1) % PARTITIONS) {
+    for (let kp = 0; !this.#stopped.signal.aborted; kp = (kp + 1) % PARTITIONS) {
       try {
         const rows = await this.client.rows('SELECT k, off FROM faults.latest WHERE kp = ?', [kp]);
         this.reads++;

@@ -137,7 +137,7 @@ export class Cluster {
   }
 
   spawn(name: string, args: readonly string[], more: NodeJS.ProcessEnv = {}): Process {
-    const env = { ...process.env, ...this.#services, WEIR_TOKEN: TOKEN, WEIR_ADDRESS: this.address, ...more };
+    const env = { ...process.env, ...this.#services, WEIR_TOKEN: TOKEN, WEIR_END_WITH_PARENT: '1', WEIR_ADDRESS: this.address, ...more };
     const child = new Process(name, args, env, join(this.directory, `${name}.log`));
     this.#processes.push(child);
     return child;

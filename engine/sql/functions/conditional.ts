@@ -2,19 +2,38 @@
 import type { Expr } from '../../../core/ast.ts';
 import type { Val } from '../codegen.ts';
 import { BOOLEAN, castTo, DOUBLE, INT, isNumeric, NULL, STRING } from '../coercion.ts';
-import { anyNullable, type Complaint, customFunction, fitAll, type FunctionDef, strictFunction, type Typing, unify } from '../function-table.ts';
+import {
+  anyNullable,
+  type Complaint,
+  customFunction,
+  fitAll,
+  type FunctionDef,
+  strictFunction,
+  type Typing,
+  unify,
+} from '../function-table.ts';
 import { raiseExpressionFailed } from '../runtime/runtime.ts';
 import { comparison } from './operators.ts';
 
 function typeChoice(args: readonly Expr[], least: number, most: number): Typing | Complaint {
-  const fitted = fitAll(args, Array.from({ length: least }, () => 'any' as const), 0, most > least ? 'any' : undefined);
+  const fitted = fitAll(
+    args,
+    Array.from({ length: least }, () => 'any' as const),
+    0,
+    most > least ? 'any' : undefined,
+  );
   if ('complaint' in fitted) return fitted;
   const unified = unify(args);
   if ('complaint' in unified) return unified;
   return { ...unified, nullable: args.every((arg) => arg.nullable) };
 }
 
-function coalesceFunction(name: string, aliases: readonly string[], usage: string, count: readonly [number, number]): FunctionDef {
+function coalesceFunction(
+  name: string,
+  aliases: readonly string[],
+  usage: string,
+  count: readonly [number, number],
+): FunctionDef {
   return customFunction({
     name,
     aliases,
@@ -50,7 +69,12 @@ function extremeFunction(name: 'greatest' | 'least'): FunctionDef {
       const out = g.declare(call.type, true);
       for (const arg of call.args) {
         const val = g.expr(arg);
-        const better = comparison(g, name === 'greatest' ? '>' : '<', { ...val, nul: 'false' }, { ...out, nul: 'false' });
+        const better = comparison(
+          g,
+          name === 'greatest' ? '>' : '<',
+          { ...val, nul: 'false' },
+          { ...out, nul: 'false' },
+        );
         if (val.nul === 'true') continue;
         const there = val.nul === 'false' ? '' : `!(${val.nul}) && `;
         g.line(`if (${there}(${out.nul} || ${better})) {`);
@@ -147,8 +171,11 @@ export const conditionalFunctions: readonly FunctionDef[] = [
     emit(g, call) {
       const out = g.declare(call.type, true);
       g.assign(out, g.expr(call.args[0] as Expr));
-      return { ...out, nul: 'false', v: `(${out.nul} ? ${call.type.kind === 'bigint' || call.type.kind === 'decimal' ? '0n' : '0'} : ${out.v})` };
+      return {
+        ...out,
+        nul: 'false',
+        v: `(${out.nul} ? ${call.type.kind === 'bigint' || call.type.kind === 'decimal' ? '0n' : '0'} : ${out.v})`,
+      };
     },
   }),
 ];
-

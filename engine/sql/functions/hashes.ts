@@ -7,11 +7,31 @@ import { customFunction, fitAll, type FunctionDef, nullAwareFunction, valueFunct
 import { intLiteral } from '../literal.ts';
 import { crc32, md5, murmurOf, recordRandom, recordUuid, sha1, sha2, xxHashOf } from '../runtime/hash.ts';
 
-function digest(name: string, aliases: readonly string[], about: string, returns: DataType, call: (input: Uint8Array) => unknown): FunctionDef {
-  return valueFunction({ name, aliases, group: 'hash', usage: `${name}(text or binary)`, about, params: [BINARY], returns, call });
+function digest(
+  name: string,
+  aliases: readonly string[],
+  about: string,
+  returns: DataType,
+  call: (input: Uint8Array) => unknown,
+): FunctionDef {
+  return valueFunction({
+    name,
+    aliases,
+    group: 'hash',
+    usage: `${name}(text or binary)`,
+    about,
+    params: [BINARY],
+    returns,
+    call,
+  });
 }
 
-function valueHash(name: string, about: string, type: DataType, call: (...args: readonly unknown[]) => unknown): FunctionDef {
+function valueHash(
+  name: string,
+  about: string,
+  type: DataType,
+  call: (...args: readonly unknown[]) => unknown,
+): FunctionDef {
   return nullAwareFunction({
     name,
     group: 'hash',
@@ -30,7 +50,13 @@ function valueHash(name: string, about: string, type: DataType, call: (...args: 
 }
 
 /** A function of the record's place alone; every call in a query draws values of its own. */
-function recordFunction(name: string, usage: string, about: string, type: DataType, emit: (g: Gen, place: string, call: CallExpr) => Val): FunctionDef {
+function recordFunction(
+  name: string,
+  usage: string,
+  about: string,
+  type: DataType,
+  emit: (g: Gen, place: string, call: CallExpr) => Val,
+): FunctionDef {
   return customFunction({
     name,
     group: 'misc',
@@ -41,14 +67,19 @@ function recordFunction(name: string, usage: string, about: string, type: DataTy
       const fitted = fitAll(args, [INT], 1);
       if ('complaint' in fitted) return fitted;
       const [seed] = fitted as [Expr?];
-      if (seed !== undefined && (seed.kind !== 'literal' || !isIntegral(seed.type))) return { complaint: 'takes a whole number that is written out', arg: 0 };
+      if (seed !== undefined && (seed.kind !== 'literal' || !isIntegral(seed.type)))
+        return { complaint: 'takes a whole number that is written out', arg: 0 };
       return { args: [seed ?? intLiteral(context.nextSite())], type, nullable: false };
     },
     emit(g, call) {
       const [site] = call.args as [Expr];
       const value = site.kind === 'literal' ? Number(site.value) : 0;
       const origins = 'rt.origins';
-      return emit(g, `${origins}.topic, ${origins}.partition, ${origins}.offset[r], ${origins}.index[r], ${value}`, call);
+      return emit(
+        g,
+        `${origins}.topic, ${origins}.partition, ${origins}.offset[r], ${origins}.index[r], ${value}`,
+        call,
+      );
     },
   });
 }
@@ -69,12 +100,22 @@ export const hashFunctions: readonly FunctionDef[] = [
   }),
   valueHash('hash', 'Murmur3 over all arguments, as Spark computes it.', INT, murmurOf),
   valueHash('xxhash64', 'XXH64 over all arguments, as Spark computes it.', BIGINT, xxHashOf),
-  recordFunction('uuid', 'uuid()', "A UUID of the record's place: the same whenever the record is read again.", STRING, (g, place) =>
-    g.fromBoxed(STRING, `${g.fn(recordUuid)}(${place})`, false),
+  recordFunction(
+    'uuid',
+    'uuid()',
+    "A UUID of the record's place: the same whenever the record is read again.",
+    STRING,
+    (g, place) => g.fromBoxed(STRING, `${g.fn(recordUuid)}(${place})`, false),
   ),
-  recordFunction('rand', 'rand([seed])', "A number in [0, 1) of the record's place: the same whenever the record is read again.", DOUBLE, (g, place) => {
-    const name = g.fresh('v');
-    g.line(`const ${name} = ${g.fn(recordRandom)}(${place});`);
-    return g.scalar(DOUBLE, 'false', name);
-  }),
+  recordFunction(
+    'rand',
+    'rand([seed])',
+    "A number in [0, 1) of the record's place: the same whenever the record is read again.",
+    DOUBLE,
+    (g, place) => {
+      const name = g.fresh('v');
+      g.line(`const ${name} = ${g.fn(recordRandom)}(${place});`);
+      return g.scalar(DOUBLE, 'false', name);
+    },
+  ),
 ];

@@ -12,7 +12,9 @@ import { compileJsonPath, fromJson, getJsonObject, jsonArrayLength, jsonObjectKe
 /** The type that a schema text names: a list of columns, or one type. */
 function schemaOf(text: string): DataType | string {
   try {
-    return /^\s*(array|map|struct)\s*</i.test(text) ? parseType(text) : { kind: 'struct', fields: parseColumns(text).map((field) => ({ ...field, nullable: true })) };
+    return /^\s*(array|map|struct)\s*</i.test(text)
+      ? parseType(text)
+      : { kind: 'struct', fields: parseColumns(text).map((field) => ({ ...field, nullable: true })) };
   } catch (error) {
     if (error instanceof SqlSyntaxError) return error.message;
     throw error;
@@ -20,7 +22,9 @@ function schemaOf(text: string): DataType | string {
 }
 
 function textOf(expr: Expr | undefined): string | undefined {
-  return expr?.kind === 'literal' && typeof expr.value === 'string' && expr.type.kind === 'string' ? expr.value : undefined;
+  return expr?.kind === 'literal' && typeof expr.value === 'string' && expr.type.kind === 'string'
+    ? expr.value
+    : undefined;
 }
 
 export const jsonFunctions: readonly FunctionDef[] = [
@@ -33,12 +37,15 @@ export const jsonFunctions: readonly FunctionDef[] = [
       const fitted = fitAll(args, ['any']);
       if ('complaint' in fitted) return fitted;
       const [input] = fitted as [Expr];
-      if (!['struct', 'array', 'map'].includes(input.type.kind)) return { complaint: `takes a STRUCT, ARRAY or MAP, not ${formatType(input.type)}`, arg: 0 };
+      if (!['struct', 'array', 'map'].includes(input.type.kind))
+        return { complaint: `takes a STRUCT, ARRAY or MAP, not ${formatType(input.type)}`, arg: 0 };
       return { args: fitted, type: STRING, nullable: input.nullable };
     },
     emit: (g, call) => {
       const type = call.args[0]?.type;
-      return g.strict(call.args, STRING, ([value]) => ({ boxed: `${g.fn(toJson)}(${value?.v}, ${g.constant(type)}, rt.zone)` }));
+      return g.strict(call.args, STRING, ([value]) => ({
+        boxed: `${g.fn(toJson)}(${value?.v}, ${g.constant(type)}, rt.zone)`,
+      }));
     },
   }),
   customFunction({
@@ -48,7 +55,8 @@ export const jsonFunctions: readonly FunctionDef[] = [
     about: 'The struct, array or map that a JSON text holds; what does not fit is NULL.',
     type(args) {
       const fitted = fitAll(args, [STRING, STRING]);
-      if ('complaint' in fitted) return args.length === 3 ? { complaint: 'takes no options here: bad JSON gives NULLs', arg: 2 } : fitted;
+      if ('complaint' in fitted)
+        return args.length === 3 ? { complaint: 'takes no options here: bad JSON gives NULLs', arg: 2 } : fitted;
       const text = textOf(fitted[1]);
       if (text === undefined) return { complaint: 'takes a schema that is written out', arg: 1 };
       const type = schemaOf(text);
@@ -74,14 +82,20 @@ export const jsonFunctions: readonly FunctionDef[] = [
       const fitted = fitAll(args, [STRING, STRING]);
       if ('complaint' in fitted) return fitted;
       const path = textOf(fitted[1]);
-      if (path !== undefined && compileJsonPath(path) === null) return { complaint: "takes a path like '$.a.b[0]'", arg: 1 };
+      if (path !== undefined && compileJsonPath(path) === null)
+        return { complaint: "takes a path like '$.a.b[0]'", arg: 1 };
       return { args: fitted, type: STRING, nullable: true };
     },
     emit(g, call) {
       g.fails();
-      return g.strict(call.args, STRING, ([text, path]) => ({ boxed: `${g.fn(getJsonObject)}(${g.boxed(text as Val)}, ${g.boxed(path as Val)})` }), {
-        mayBeNull: true,
-      });
+      return g.strict(
+        call.args,
+        STRING,
+        ([text, path]) => ({ boxed: `${g.fn(getJsonObject)}(${g.boxed(text as Val)}, ${g.boxed(path as Val)})` }),
+        {
+          mayBeNull: true,
+        },
+      );
     },
   }),
   valueFunction({

@@ -88,7 +88,8 @@ const namedStruct = nullAwareFunction({
     for (let index = 0; index < args.length; index += 2) {
       const name = args[index] as Expr;
       const value = args[index + 1] as Expr;
-      if (name.kind !== 'literal' || name.type.kind !== 'string' || typeof name.value !== 'string') return { complaint: 'takes a text that is written out as a name', arg: index };
+      if (name.kind !== 'literal' || name.type.kind !== 'string' || typeof name.value !== 'string')
+        return { complaint: 'takes a text that is written out as a name', arg: index };
       if (value.kind === 'lambda') return { complaint: 'takes values, not lambdas', arg: index + 1 };
       fields.push({ name: name.value, type: value.type, nullable: value.nullable });
     }
@@ -123,14 +124,25 @@ const map = nullAwareFunction({
     if ('complaint' in values) return { complaint: values.complaint };
     const mixed = args.map((_, index) => (index % 2 === 0 ? keys : values).args[index >> 1] as Expr);
     const valueContainsNull = anyNullable(values.args);
-    return { args: mixed, type: { kind: 'map', key: keys.type, value: values.type, valueContainsNull }, nullable: false };
+    return {
+      args: mixed,
+      type: { kind: 'map', key: keys.type, value: values.type, valueContainsNull },
+      nullable: false,
+    };
   },
   call: mapOf,
 });
 
 // ---- taking apart -----------------------------------------------------------------------------------------------
 
-function elementFunction(name: string, about: string, usage: string, place: (index: number, length: number) => number, onMap: boolean, mayMiss: boolean): FunctionDef {
+function elementFunction(
+  name: string,
+  about: string,
+  usage: string,
+  place: (index: number, length: number) => number,
+  onMap: boolean,
+  mayMiss: boolean,
+): FunctionDef {
   return customFunction({
     name,
     group: name === '[]' ? 'operator' : 'nested',
@@ -152,14 +164,21 @@ function elementFunction(name: string, about: string, usage: string, place: (ind
       g.fails();
       const [input, index] = call.args as [Expr, Expr];
       if (input.type.kind === 'map') {
-        return g.strict(call.args, call.type, ([container, key]) => ({ boxed: `${g.fn(mapGet)}(${container?.v}, ${g.boxed(key as Val)})` }), { mayBeNull: true });
+        return g.strict(
+          call.args,
+          call.type,
+          ([container, key]) => ({ boxed: `${g.fn(mapGet)}(${container?.v}, ${g.boxed(key as Val)})` }),
+          { mayBeNull: true },
+        );
       }
       const direct = g.element(input, index, call.type, (at, length) => `${g.fn(place)}(${at}, ${length})`);
       if (direct !== null) return direct;
       return g.strict(
         call.args,
         call.type,
-        ([container, at]) => ({ boxed: `${g.fn(elementAtPlace)}(${container?.v}, ${g.fn(place)}(${at?.v}, ${container?.v}.length))` }),
+        ([container, at]) => ({
+          boxed: `${g.fn(elementAtPlace)}(${container?.v}, ${g.fn(place)}(${at?.v}, ${container?.v}.length))`,
+        }),
         { mayBeNull: true },
       );
     },
@@ -180,11 +199,21 @@ interface ArraySpec {
 }
 
 function arrayFunction({ extra, ...spec }: ArraySpec): FunctionDef {
-  return valueFunction({ ...spec, group: 'nested', ...(extra === undefined ? {} : { extra: (call) => extra(call.args) }) });
+  return valueFunction({
+    ...spec,
+    group: 'nested',
+    ...(extra === undefined ? {} : { extra: (call) => extra(call.args) }),
+  });
 }
 
 /** A function of an array and a value of its element's type. */
-function memberFunction(name: string, about: string, returns: (array: ArrayType) => DataType, call: (...args: never[]) => unknown, mayBeNull: boolean): FunctionDef {
+function memberFunction(
+  name: string,
+  about: string,
+  returns: (array: ArrayType) => DataType,
+  call: (...args: never[]) => unknown,
+  mayBeNull: boolean,
+): FunctionDef {
   return valueTyped({
     name,
     usage: `${name}(array, value)`,
@@ -199,7 +228,11 @@ function memberFunction(name: string, about: string, returns: (array: ArrayType)
       const common = commonType(element, value.type);
       if (common === undefined) return { complaint: 'takes a value that the array could hold', arg: 1 };
       const type = arrayOf(common, containsNull);
-      return { args: [castTo(list, type), castTo(value, common)], type: returns(type), nullable: mayBeNull || anyNullable(fitted) };
+      return {
+        args: [castTo(list, type), castTo(value, common)],
+        type: returns(type),
+        nullable: mayBeNull || anyNullable(fitted),
+      };
     },
   });
 }
@@ -234,7 +267,12 @@ function valueTyped(spec: {
 }
 
 /** A function of two arrays of one type. */
-function pairFunction(name: string, about: string, call: (...args: never[]) => unknown, returns?: DataType): FunctionDef {
+function pairFunction(
+  name: string,
+  about: string,
+  call: (...args: never[]) => unknown,
+  returns?: DataType,
+): FunctionDef {
   return valueTyped({
     name,
     usage: `${name}(a, b)`,
@@ -246,7 +284,11 @@ function pairFunction(name: string, about: string, call: (...args: never[]) => u
       if ('complaint' in fitted) return fitted;
       const unified = unify(fitted);
       if ('complaint' in unified) return { complaint: 'takes arrays of one type' };
-      return { args: unified.args, type: returns ?? unified.type, nullable: returns !== undefined || anyNullable(fitted) };
+      return {
+        args: unified.args,
+        type: returns ?? unified.type,
+        nullable: returns !== undefined || anyNullable(fitted),
+      };
     },
   });
 }
@@ -278,15 +320,23 @@ function lambdaFunction(spec: LambdaSpec): FunctionDef {
     usage: spec.usage,
     about: spec.about,
     type(args) {
-      const fitted = fitAll(args, [...spec.values, ...Array.from({ length: spec.lambdaCount }, () => 'lambda' as const)]);
+      const fitted = fitAll(args, [
+        ...spec.values,
+        ...Array.from({ length: spec.lambdaCount }, () => 'lambda' as const),
+      ]);
       if ('complaint' in fitted) return fitted;
       const values = fitted.slice(0, spec.values.length);
       const lambdas = fitted.slice(spec.values.length);
       const given = lambdas.map((lambda) => (spec.gives === undefined ? lambda : givingType(lambda, spec.gives)));
-      if (given.includes(undefined)) return { complaint: `takes a lambda that gives ${spec.gives?.kind.toUpperCase()}`, arg: spec.values.length };
+      if (given.includes(undefined))
+        return { complaint: `takes a lambda that gives ${spec.gives?.kind.toUpperCase()}`, arg: spec.values.length };
       const type = spec.returns(values, given as readonly Expr[]);
       if ('complaint' in type) return type;
-      return { args: [...values, ...(given as readonly Expr[])], type, nullable: spec.mayBeNull === true || anyNullable(values) };
+      return {
+        args: [...values, ...(given as readonly Expr[])],
+        type,
+        nullable: spec.mayBeNull === true || anyNullable(values),
+      };
     },
     emit: (g, call) => emitWithLambdas(g, call.args, call.type, spec.call, spec.mayBeNull === true),
   });
@@ -301,7 +351,13 @@ function givingType(lambda: Expr, type: DataType): Expr | undefined {
   return { ...lambda, body, type, nullable: body.nullable };
 }
 
-function emitWithLambdas(g: Gen, args: readonly Expr[], type: DataType, call: (...args: never[]) => unknown, mayBeNull: boolean): Val {
+function emitWithLambdas(
+  g: Gen,
+  args: readonly Expr[],
+  type: DataType,
+  call: (...args: never[]) => unknown,
+  mayBeNull: boolean,
+): Val {
   g.fails();
   const values = args.filter((arg) => arg.kind !== 'lambda');
   return g.strict(
@@ -347,7 +403,8 @@ const aggregateBase = customFunction({
     if ('complaint' in fitted) return fitted;
     const [list, zero, merge, finish] = fitted as [Expr, Expr, Expr, Expr?];
     const merged = givingType(merge, zero.type);
-    if (merged === undefined) return { complaint: 'takes a lambda that gives the type of the start value: cast one of them', arg: 2 };
+    if (merged === undefined)
+      return { complaint: 'takes a lambda that gives the type of the start value: cast one of them', arg: 2 };
     const given = finish === undefined ? [list, zero, merged] : [list, zero, merged, finish];
     return { args: given, type: finish?.type ?? zero.type, nullable: true };
   },
@@ -395,7 +452,9 @@ const sortByBase = customFunction({
   emit(g, call) {
     const [list, lambda] = call.args as [Expr, Expr?];
     if (lambda !== undefined) return emitWithLambdas(g, call.args, call.type, arraySortBy, false);
-    return g.strict([list], call.type, ([items]) => ({ boxed: `${g.fn(arraySort)}(${items?.v}, ${g.constant(call.type)})` }));
+    return g.strict([list], call.type, ([items]) => ({
+      boxed: `${g.fn(arraySort)}(${items?.v}, ${g.constant(call.type)})`,
+    }));
   },
 });
 
@@ -416,10 +475,38 @@ export const nestedFunctions: readonly FunctionDef[] = [
   namedStruct,
   array,
   map,
-  elementFunction('[]', 'An element by its index from 0, or the value of a key; raises beyond the array.', 'array[index], map[key]', indexFromZero, true, false),
-  elementFunction('element_at', 'An element by its place from 1 (negative from the end), or the value of a key; raises beyond the array.', 'element_at(array, place)', indexFromOne, true, false),
-  elementFunction('try_element_at', 'As element_at; NULL beyond the array.', 'try_element_at(array, place)', indexFromOneOrNone, true, true),
-  elementFunction('get', 'An element by its index from 0; NULL beyond the array.', 'get(array, index)', indexOrNone, false, true),
+  elementFunction(
+    '[]',
+    'An element by its index from 0, or the value of a key; raises beyond the array.',
+    'array[index], map[key]',
+    indexFromZero,
+    true,
+    false,
+  ),
+  elementFunction(
+    'element_at',
+    'An element by its place from 1 (negative from the end), or the value of a key; raises beyond the array.',
+    'element_at(array, place)',
+    indexFromOne,
+    true,
+    false,
+  ),
+  elementFunction(
+    'try_element_at',
+    'As element_at; NULL beyond the array.',
+    'try_element_at(array, place)',
+    indexFromOneOrNone,
+    true,
+    true,
+  ),
+  elementFunction(
+    'get',
+    'An element by its index from 0; NULL beyond the array.',
+    'get(array, index)',
+    indexOrNone,
+    false,
+    true,
+  ),
   customFunction({
     name: 'size',
     aliases: ['cardinality', 'array_size'],
@@ -430,19 +517,65 @@ export const nestedFunctions: readonly FunctionDef[] = [
       const fitted = fitAll(args, ['any']);
       if ('complaint' in fitted) return fitted;
       const [input] = fitted as [Expr];
-      if (input.type.kind !== 'array' && input.type.kind !== 'map') return { complaint: 'takes an ARRAY or a MAP', arg: 0 };
+      if (input.type.kind !== 'array' && input.type.kind !== 'map')
+        return { complaint: 'takes an ARRAY or a MAP', arg: 0 };
       return { args: fitted, type: INT, nullable: input.nullable };
     },
     emit: (g, call) =>
-      g.listLength(call.args[0] as Expr) ?? g.strict(call.args, INT, ([container]) => ({ value: `${g.fn(sizeOf)}(${container?.v})` })),
+      g.listLength(call.args[0] as Expr) ??
+      g.strict(call.args, INT, ([container]) => ({ value: `${g.fn(sizeOf)}(${container?.v})` })),
   }),
-  memberFunction('array_contains', 'True when an element equals the value; NULL when none does but one is NULL.', () => BOOLEAN, arrayContains, true),
-  memberFunction('array_position', 'The place of the first such element from 1, 0 when there is none.', () => BIGINT, arrayPosition, false),
+  memberFunction(
+    'array_contains',
+    'True when an element equals the value; NULL when none does but one is NULL.',
+    () => BOOLEAN,
+    arrayContains,
+    true,
+  ),
+  memberFunction(
+    'array_position',
+    'The place of the first such element from 1, 0 when there is none.',
+    () => BIGINT,
+    arrayPosition,
+    false,
+  ),
   memberFunction('array_remove', 'The array without such elements.', (type) => type, arrayRemove, false),
-  arrayFunction({ name: 'array_distinct', usage: 'array_distinct(array)', about: 'Every value once.', params: ['array'], returns: same, call: arrayDistinct }),
-  arrayFunction({ name: 'array_compact', usage: 'array_compact(array)', about: 'The array without its NULLs.', params: ['array'], returns: same, call: arrayCompact }),
-  arrayFunction({ name: 'array_min', usage: 'array_min(array)', about: 'The smallest element.', params: ['array'], returns: elementOf, mayBeNull: true, call: arrayExtreme, extra: (args) => [-1, args[0]?.type] }),
-  arrayFunction({ name: 'array_max', usage: 'array_max(array)', about: 'The largest element.', params: ['array'], returns: elementOf, mayBeNull: true, call: arrayExtreme, extra: (args) => [1, args[0]?.type] }),
+  arrayFunction({
+    name: 'array_distinct',
+    usage: 'array_distinct(array)',
+    about: 'Every value once.',
+    params: ['array'],
+    returns: same,
+    call: arrayDistinct,
+  }),
+  arrayFunction({
+    name: 'array_compact',
+    usage: 'array_compact(array)',
+    about: 'The array without its NULLs.',
+    params: ['array'],
+    returns: same,
+    call: arrayCompact,
+  }),
+  arrayFunction({
+    name: 'array_min',
+    usage: 'array_min(array)',
+    about: 'The smallest element.',
+    params: ['array'],
+    returns: elementOf,
+    mayBeNull: true,
+    call: arrayExtreme,
+    extra: (args) => [-1, args[0]?.type],
+  }),
+  arrayFunction({
+    name: 'array_max',
+    usage: 'array_max(array)',
+    about: 'The largest element.',
+    params: ['array'],
+    returns: elementOf,
+    mayBeNull: true,
+    call: arrayExtreme,
+    extra: (args) => [1, args[0]?.type],
+  }),
   nullAwareFunction({
     name: 'array_join',
     group: 'nested',
@@ -451,12 +584,23 @@ export const nestedFunctions: readonly FunctionDef[] = [
     type(args) {
       const fitted = fitAll(args, [arrayOf(STRING, true), STRING, STRING], 1);
       if ('complaint' in fitted) return fitted;
-      return { args: fitted.length === 3 ? fitted : [...fitted, nullLiteral(STRING)], type: STRING, nullable: anyNullable(fitted) };
+      return {
+        args: fitted.length === 3 ? fitted : [...fitted, nullLiteral(STRING)],
+        type: STRING,
+        nullable: anyNullable(fitted),
+      };
     },
     call: (list: readonly string[] | null, separator: string | null, nulls: string | null): string | null =>
       list === null || separator === null ? null : arrayJoin(list, separator, nulls),
   }),
-  arrayFunction({ name: 'slice', usage: 'slice(array, start, length)', about: 'Some elements from a place on, from 1 (negative from the end).', params: ['array', INT, INT], returns: same, call: arraySlice }),
+  arrayFunction({
+    name: 'slice',
+    usage: 'slice(array, start, length)',
+    about: 'Some elements from a place on, from 1 (negative from the end).',
+    params: ['array', INT, INT],
+    returns: same,
+    call: arraySlice,
+  }),
   valueTyped({
     name: 'flatten',
     usage: 'flatten(arrays)',
@@ -483,7 +627,9 @@ export const nestedFunctions: readonly FunctionDef[] = [
       return { args: complete, type: same(fitted), nullable: anyNullable(fitted) };
     },
     emit: (g, call) =>
-      g.strict(call.args, call.type, ([items, ascending]) => ({ boxed: `${g.fn(sortArray)}(${items?.v}, ${ascending?.v}, ${g.constant(call.type)})` })),
+      g.strict(call.args, call.type, ([items, ascending]) => ({
+        boxed: `${g.fn(sortArray)}(${items?.v}, ${ascending?.v}, ${g.constant(call.type)})`,
+      })),
   }),
   sortBy,
   pairFunction('array_union', 'The values of both, each once.', arrayUnion),
@@ -533,7 +679,9 @@ export const nestedFunctions: readonly FunctionDef[] = [
     },
     emit(g, call) {
       g.fails();
-      return g.strict(call.args, call.type, ([start, stop, step]) => ({ boxed: `${g.fn(sequence)}(${start?.v}, ${stop?.v}, ${step?.v ?? 'null'})` }));
+      return g.strict(call.args, call.type, ([start, stop, step]) => ({
+        boxed: `${g.fn(sequence)}(${start?.v}, ${stop?.v}, ${step?.v ?? 'null'})`,
+      }));
     },
   }),
   valueTyped({
@@ -545,14 +693,39 @@ export const nestedFunctions: readonly FunctionDef[] = [
     type(args) {
       const fitted = fitAll(args, ['array'], 0, 'array');
       if ('complaint' in fitted) return fitted;
-      const fields = fitted.map((arg, index): Field => ({ name: arg.kind === 'column' ? arg.name : String(index), type: arrayType(arg).element, nullable: true }));
+      const fields = fitted.map((arg, index): Field => ({
+        name: arg.kind === 'column' ? arg.name : String(index),
+        type: arrayType(arg).element,
+        nullable: true,
+      }));
       return { args: fitted, type: arrayOf({ kind: 'struct', fields }, false), nullable: anyNullable(fitted) };
     },
   }),
   // Maps
-  arrayFunction({ name: 'map_keys', usage: 'map_keys(map)', about: 'The keys.', params: ['map'], returns: ([m]) => arrayOf(mapType(m).key, false), call: ({ keys }: { keys: unknown }) => keys }),
-  arrayFunction({ name: 'map_values', usage: 'map_values(map)', about: 'The values.', params: ['map'], returns: ([m]) => arrayOf(mapType(m).value, mapType(m).valueContainsNull), call: ({ values }: { values: unknown }) => values }),
-  arrayFunction({ name: 'map_entries', usage: 'map_entries(map)', about: 'The entries as structs of key and value.', params: ['map'], returns: ([m]) => arrayOf(entryType(mapType(m)), false), call: mapEntries }),
+  arrayFunction({
+    name: 'map_keys',
+    usage: 'map_keys(map)',
+    about: 'The keys.',
+    params: ['map'],
+    returns: ([m]) => arrayOf(mapType(m).key, false),
+    call: ({ keys }: { keys: unknown }) => keys,
+  }),
+  arrayFunction({
+    name: 'map_values',
+    usage: 'map_values(map)',
+    about: 'The values.',
+    params: ['map'],
+    returns: ([m]) => arrayOf(mapType(m).value, mapType(m).valueContainsNull),
+    call: ({ values }: { values: unknown }) => values,
+  }),
+  arrayFunction({
+    name: 'map_entries',
+    usage: 'map_entries(map)',
+    about: 'The entries as structs of key and value.',
+    params: ['map'],
+    returns: ([m]) => arrayOf(entryType(mapType(m)), false),
+    call: mapEntries,
+  }),
   valueTyped({
     name: 'map_contains_key',
     usage: 'map_contains_key(map, key)',
@@ -574,7 +747,12 @@ export const nestedFunctions: readonly FunctionDef[] = [
       const fitted = fitAll(args, ['array', 'array']);
       if ('complaint' in fitted) return fitted;
       const values = arrayType(fitted[1]);
-      const type: DataType = { kind: 'map', key: arrayType(fitted[0]).element, value: values.element, valueContainsNull: values.containsNull };
+      const type: DataType = {
+        kind: 'map',
+        key: arrayType(fitted[0]).element,
+        value: values.element,
+        valueContainsNull: values.containsNull,
+      };
       return { args: fitted, type, nullable: anyNullable(fitted) };
     },
   }),
@@ -588,9 +766,14 @@ export const nestedFunctions: readonly FunctionDef[] = [
       const fitted = fitAll(args, ['array']);
       if ('complaint' in fitted) return fitted;
       const entry = arrayType(fitted[0]).element;
-      if (entry.kind !== 'struct' || entry.fields.length !== 2) return { complaint: 'takes an ARRAY of STRUCTs of two fields', arg: 0 };
+      if (entry.kind !== 'struct' || entry.fields.length !== 2)
+        return { complaint: 'takes an ARRAY of STRUCTs of two fields', arg: 0 };
       const [key, value] = entry.fields as readonly [Field, Field];
-      return { args: fitted, type: { kind: 'map', key: key.type, value: value.type, valueContainsNull: value.nullable }, nullable: true };
+      return {
+        args: fitted,
+        type: { kind: 'map', key: key.type, value: value.type, valueContainsNull: value.nullable },
+        nullable: true,
+      };
     },
   }),
   valueTyped({
@@ -615,11 +798,17 @@ export const nestedFunctions: readonly FunctionDef[] = [
       const fitted = fitAll(args, [STRING, STRING, STRING], 2);
       if ('complaint' in fitted) return fitted;
       const complete = [...fitted, ...[stringLiteral(','), stringLiteral(':')].slice(fitted.length - 1)];
-      return { args: complete, type: { kind: 'map', key: STRING, value: STRING, valueContainsNull: true }, nullable: anyNullable(fitted) };
+      return {
+        args: complete,
+        type: { kind: 'map', key: STRING, value: STRING, valueContainsNull: true },
+        nullable: anyNullable(fitted),
+      };
     },
     emit(g, call) {
       g.fails();
-      return g.strict(call.args, call.type, (vals) => ({ boxed: `${g.fn(strToMap)}(${vals.map((val) => g.boxed(val)).join(', ')})` }));
+      return g.strict(call.args, call.type, (vals) => ({
+        boxed: `${g.fn(strToMap)}(${vals.map((val) => g.boxed(val)).join(', ')})`,
+      }));
     },
   }),
   // Lambdas
@@ -677,7 +866,13 @@ export const nestedFunctions: readonly FunctionDef[] = [
     lambdaCount: 1,
     inputs: (args) => {
       const [a, b] = [elementInput(args[0]), elementInput(args[1])];
-      return a && b && [{ ...a, nullable: true }, { ...b, nullable: true }];
+      return (
+        a &&
+        b && [
+          { ...a, nullable: true },
+          { ...b, nullable: true },
+        ]
+      );
     },
     returns: (_, [lambda]) => arrayOf(lambda?.type ?? NULL, lambda?.nullable ?? true),
     call: zipWith,
@@ -700,7 +895,12 @@ export const nestedFunctions: readonly FunctionDef[] = [
     values: ['map'],
     lambdaCount: 1,
     inputs: entryInputs,
-    returns: ([m], [lambda]) => ({ kind: 'map', key: mapType(m).key, value: lambda?.type ?? NULL, valueContainsNull: lambda?.nullable ?? true }),
+    returns: ([m], [lambda]) => ({
+      kind: 'map',
+      key: mapType(m).key,
+      value: lambda?.type ?? NULL,
+      valueContainsNull: lambda?.nullable ?? true,
+    }),
     call: transformValues,
   }),
   lambdaFunction({
@@ -710,7 +910,12 @@ export const nestedFunctions: readonly FunctionDef[] = [
     values: ['map'],
     lambdaCount: 1,
     inputs: entryInputs,
-    returns: ([m], [lambda]) => ({ kind: 'map', key: lambda?.type ?? NULL, value: mapType(m).value, valueContainsNull: mapType(m).valueContainsNull }),
+    returns: ([m], [lambda]) => ({
+      kind: 'map',
+      key: lambda?.type ?? NULL,
+      value: mapType(m).value,
+      valueContainsNull: mapType(m).valueContainsNull,
+    }),
     call: transformKeys,
   }),
 ];

@@ -3,7 +3,16 @@ import type { Expr } from '../../../core/ast.ts';
 import type { DataType } from '../../../core/types.ts';
 import { type Gen, type Result, reprOf, type Val } from '../codegen.ts';
 import { BIGINT, castTo, DOUBLE, INT, isFractional, isIntegral, STRING } from '../coercion.ts';
-import { anyNullable, type Complaint, customFunction, fitAll, type FunctionDef, strictFunction, type Typing, valueFunction } from '../function-table.ts';
+import {
+  anyNullable,
+  type Complaint,
+  customFunction,
+  fitAll,
+  type FunctionDef,
+  strictFunction,
+  type Typing,
+  valueFunction,
+} from '../function-table.ts';
 import { intLiteral } from '../literal.ts';
 import {
   broundDouble,
@@ -24,7 +33,12 @@ import {
 } from '../runtime/numbers.ts';
 import { raiseOverflow } from '../runtime/runtime.ts';
 
-function doubleFunction(name: string, aliases: readonly string[], about: string, js: (x: string) => string): FunctionDef {
+function doubleFunction(
+  name: string,
+  aliases: readonly string[],
+  about: string,
+  js: (x: string) => string,
+): FunctionDef {
   return strictFunction({
     name,
     aliases,
@@ -52,7 +66,11 @@ function logFunction(name: string, aliases: readonly string[], about: string, js
   });
 }
 
-const checks: Partial<Record<DataType['kind'], (value: number) => number>> = { tinyint: checkByte, smallint: checkShort, int: checkInt };
+const checks: Partial<Record<DataType['kind'], (value: number) => number>> = {
+  tinyint: checkByte,
+  smallint: checkShort,
+  int: checkInt,
+};
 
 function checked(g: Gen, type: DataType, value: string): Result {
   g.fails();
@@ -70,7 +88,9 @@ const abs = strictFunction({
   params: ['numeric'],
   returns: ([arg]) => (arg as Expr).type,
   body: (g, [x], call) =>
-    reprOf(call.type) === 'big' ? checked(g, call.type, `(${x?.v} < 0n ? -${x?.v} : ${x?.v})`) : checked(g, call.type, `Math.abs(${x?.v})`),
+    reprOf(call.type) === 'big'
+      ? checked(g, call.type, `(${x?.v} < 0n ? -${x?.v} : ${x?.v})`)
+      : checked(g, call.type, `Math.abs(${x?.v})`),
 });
 
 // ---- rounding ---------------------------------------------------------------------------------------------------
@@ -79,7 +99,8 @@ function typeRound(args: readonly Expr[]): Typing | Complaint {
   const fitted = fitAll(args, ['numeric', INT], 1);
   if ('complaint' in fitted) return fitted;
   const [input, digits = intLiteral(0)] = fitted as [Expr, Expr?];
-  if (digits.kind !== 'literal' || typeof digits.value !== 'number') return { complaint: 'takes a number that is written out as its second argument', arg: 1 };
+  if (digits.kind !== 'literal' || typeof digits.value !== 'number')
+    return { complaint: 'takes a number that is written out as its second argument', arg: 1 };
   return { args: [input, digits], type: roundedType(input.type, digits.value), nullable: anyNullable(fitted) };
 }
 
@@ -140,12 +161,21 @@ function wholeFunction(name: 'ceil' | 'floor', aliases: readonly string[], about
         const precision = Math.min(38, type.scale === 0 ? type.precision : type.precision - type.scale + 1);
         return { args: fitted, type: { kind: 'decimal', precision, scale: 0 }, nullable: input.nullable };
       }
-      return { args: [isIntegral(type) ? castTo(input, BIGINT) : castTo(input, DOUBLE)], type: BIGINT, nullable: input.nullable };
+      return {
+        args: [isIntegral(type) ? castTo(input, BIGINT) : castTo(input, DOUBLE)],
+        type: BIGINT,
+        nullable: input.nullable,
+      };
     },
     emit: (g, call) =>
       g.strict(call.args, call.type, ([x]) => {
         const val = x as Val;
-        if (val.type.kind === 'decimal') return checked(g, call.type, `${g.fn(name === 'ceil' ? ceilDecimal : floorDecimal)}(${val.v}, ${val.type.scale})`);
+        if (val.type.kind === 'decimal')
+          return checked(
+            g,
+            call.type,
+            `${g.fn(name === 'ceil' ? ceilDecimal : floorDecimal)}(${val.v}, ${val.type.scale})`,
+          );
         if (val.type.kind === 'bigint') return { same: val };
         g.fails();
         return { value: `${g.fn(doubleToLong)}(Math.${name}(${val.v}))` };
@@ -196,7 +226,9 @@ function convertBase(text: string, from: number, to: number): string | null {
     value = value * BigInt(from) + BigInt(digit);
     if (value > 0xffffffffffffffffn) raiseOverflow();
   }
-  return BigInt.asUintN(64, negative ? -value : value).toString(to).toUpperCase();
+  return BigInt.asUintN(64, negative ? -value : value)
+    .toString(to)
+    .toUpperCase();
 }
 
 export const numberFunctions: readonly FunctionDef[] = [
@@ -210,7 +242,13 @@ export const numberFunctions: readonly FunctionDef[] = [
   doubleFunction('exp', [], 'e to the power of a number.', (x) => `Math.exp(${x})`),
   doubleFunction('expm1', [], 'exp(x) - 1, exact for small x.', (x) => `Math.expm1(${x})`),
   doubleFunction('sign', ['signum'], '-1, 0 or 1 by the sign.', (x) => `Math.sign(${x})`),
-  doubleFunction('rint', [], 'The nearest whole number as DOUBLE, halves to the even one.', (x) => `(Math.abs(${x}) < 4503599627370496 ? (${x} >= 0 ? ${x} + 4503599627370496 - 4503599627370496 : ${x} - 4503599627370496 + 4503599627370496) : ${x})`),
+  doubleFunction(
+    'rint',
+    [],
+    'The nearest whole number as DOUBLE, halves to the even one.',
+    (x) =>
+      `(Math.abs(${x}) < 4503599627370496 ? (${x} >= 0 ? ${x} + 4503599627370496 - 4503599627370496 : ${x} - 4503599627370496 + 4503599627370496) : ${x})`,
+  ),
   doubleFunction('sin', [], 'Sine of radians.', (x) => `Math.sin(${x})`),
   doubleFunction('cos', [], 'Cosine of radians.', (x) => `Math.cos(${x})`),
   doubleFunction('tan', [], 'Tangent of radians.', (x) => `Math.tan(${x})`),
@@ -316,7 +354,10 @@ function constantFunction(name: string, value: number): FunctionDef {
     group: 'number',
     usage: `${name}()`,
     about: `The number ${value}.`,
-    type: (args) => (args.length === 0 ? { args, type: DOUBLE, nullable: false } : { complaint: `takes no argument, not ${args.length}` }),
+    type: (args) =>
+      args.length === 0
+        ? { args, type: DOUBLE, nullable: false }
+        : { complaint: `takes no argument, not ${args.length}` },
     emit: (g) => g.scalar(DOUBLE, 'false', String(value)),
   });
 }

@@ -87,7 +87,12 @@ function containsMap(type: DataType): boolean {
   return type.kind === 'struct' && type.fields.some((field) => containsMap(field.type));
 }
 
-function comparisonFunction(name: string, about: string, op: '===' | '<' | '<=' | '>' | '>=', negated = false): FunctionDef {
+function comparisonFunction(
+  name: string,
+  about: string,
+  op: '===' | '<' | '<=' | '>' | '>=',
+  negated = false,
+): FunctionDef {
   return customFunction({
     name,
     group: 'operator',
@@ -132,7 +137,10 @@ function logicFunction(name: 'and' | 'or'): FunctionDef {
     name,
     group: 'operator',
     usage: `a ${name.toUpperCase()} b`,
-    about: name === 'and' ? 'True when both are; false when one is false, also beside a NULL.' : 'True when one is, also beside a NULL.',
+    about:
+      name === 'and'
+        ? 'True when both are; false when one is false, also beside a NULL.'
+        : 'True when one is, also beside a NULL.',
     type(args) {
       const fitted = fitAll(args, [BOOLEAN, BOOLEAN]);
       return 'complaint' in fitted ? fitted : { args: fitted, type: BOOLEAN, nullable: anyNullable(fitted) };
@@ -142,7 +150,8 @@ function logicFunction(name: 'and' | 'or'): FunctionDef {
       const nullable = anyNullable(call.args);
       const out = g.declare(BOOLEAN, nullable);
       const a = g.expr(left);
-      const decides = (val: Val): string => (name === 'and' ? `!(${val.nul}) && !${val.v}` : `!(${val.nul}) && ${val.v}`);
+      const decides = (val: Val): string =>
+        name === 'and' ? `!(${val.nul}) && !${val.v}` : `!(${val.nul}) && ${val.v}`;
       const settle = `${nullable ? `${out.nul} = false; ` : ''}${out.v} = ${decisive};`;
       g.line(`if (${decides(a)}) { ${settle} } else {`);
       const b = g.expr(right);
@@ -188,7 +197,8 @@ const inList = customFunction({
   about: 'True when a is one of the list; NULL when it is not, but a or a member of the list is NULL.',
   type(args) {
     const unified = unify(args);
-    if ('complaint' in unified) return { complaint: `compares values of one type with IN, but ${unified.complaint.replace(/^.*, but /, '')}` };
+    if ('complaint' in unified)
+      return { complaint: `compares values of one type with IN, but ${unified.complaint.replace(/^.*, but /, '')}` };
     return { args: unified.args, type: BOOLEAN, nullable: anyNullable(unified.args) };
   },
   emit(g, call) {
@@ -228,9 +238,14 @@ function typeArithmetic(op: Arithmetic, args: readonly Expr[]): Typing | Complai
 
 function typeNumbers(op: Arithmetic, left: Expr, right: Expr): Typing | undefined {
   const [a, b] = promoteStrings(left, right);
-  if ((!isNumeric(a.type) && a.type.kind !== 'null') || (!isNumeric(b.type) && b.type.kind !== 'null')) return undefined;
+  if ((!isNumeric(a.type) && a.type.kind !== 'null') || (!isNumeric(b.type) && b.type.kind !== 'null'))
+    return undefined;
   const nullable = a.nullable || b.nullable;
-  const both = (type: DataType, result = type): Typing => ({ args: [castTo(a, type), castTo(b, type)], type: result, nullable });
+  const both = (type: DataType, result = type): Typing => ({
+    args: [castTo(a, type), castTo(b, type)],
+    type: result,
+    nullable,
+  });
   if ((a.type.kind === 'decimal' || b.type.kind === 'decimal') && !isFractional(a.type) && !isFractional(b.type)) {
     return typeDecimals(op, a, b, nullable);
   }
@@ -327,8 +342,10 @@ function decimals(g: Gen, op: Arithmetic, a: Val, b: Val, type: DataType): Resul
   const s2 = b.type.scale;
   const scale = Math.max(s1, s2);
   g.fails();
-  const at = (val: Val, from: number): string => (from === scale ? val.v : `${val.v} * ${g.constant(10n ** BigInt(scale - from))}`);
-  if (op === 'div' || type.kind !== 'decimal') return { value: `${g.fn(divideDecimalWhole)}(${at(a, s1)}, ${at(b, s2)})` };
+  const at = (val: Val, from: number): string =>
+    from === scale ? val.v : `${val.v} * ${g.constant(10n ** BigInt(scale - from))}`;
+  if (op === 'div' || type.kind !== 'decimal')
+    return { value: `${g.fn(divideDecimalWhole)}(${at(a, s1)}, ${at(b, s2)})` };
   const checked = (value: string, from: number): Result => {
     const rescaled = from === type.scale ? value : `${g.fn(rescale)}(${value}, ${from}, ${type.scale})`;
     return { value: `${g.fn(checkDecimal)}(${rescaled}, ${type.precision})` };
@@ -381,8 +398,10 @@ function typeTimeArithmetic(op: Arithmetic, left: Expr, right: Expr): Typing | u
   if (a.kind === 'interval' && b.kind === 'interval' && a.unit === b.unit && (op === '+' || op === '-')) {
     return { args: [left, right], type: a, nullable };
   }
-  if (a.kind === 'interval' && isNumeric(b) && (op === '*' || op === '/')) return { args: [left, castTo(right, DOUBLE)], type: a, nullable };
-  if (isNumeric(a) && b.kind === 'interval' && op === '*') return { args: [right, castTo(left, DOUBLE)], type: b, nullable };
+  if (a.kind === 'interval' && isNumeric(b) && (op === '*' || op === '/'))
+    return { args: [left, castTo(right, DOUBLE)], type: a, nullable };
+  if (isNumeric(a) && b.kind === 'interval' && op === '*')
+    return { args: [right, castTo(left, DOUBLE)], type: b, nullable };
   return undefined;
 }
 
@@ -403,7 +422,9 @@ function times(g: Gen, op: Arithmetic, a: Val, b: Val, type: DataType): Result |
       if (type.kind === 'date') return { value: `${g.fn(addMonthsToDate)}(${a.v}, ${months})` };
       return { value: `${g.fn(addMonthsToTimestamp)}(${a.v}, ${months}, rt.zone)` };
     }
-    return { value: type.kind === 'date' ? `${g.fn(checkInt)}(${a.v} ${op} ${b.v} / ${DAY_US})` : `${a.v} ${op} ${b.v}` };
+    return {
+      value: type.kind === 'date' ? `${g.fn(checkInt)}(${a.v} ${op} ${b.v} / ${DAY_US})` : `${a.v} ${op} ${b.v}`,
+    };
   }
   if (a.type.kind === 'date') return { value: fitted(g, `${a.v} ${op} ${b.v}`, INT, true) };
   if (a.type.kind === 'interval' && b.type.kind === 'interval') return { value: `${a.v} ${op} ${b.v}` };
@@ -445,11 +466,15 @@ const negative = customFunction({
     const [arg] = args;
     if (args.length === 1 && arg?.type.kind === 'interval') return { args, type: arg.type, nullable: arg.nullable };
     const fitted = fitAll(args, ['numeric']);
-    return 'complaint' in fitted ? fitted : { args: fitted, type: (fitted[0] as Expr).type, nullable: anyNullable(fitted) };
+    return 'complaint' in fitted
+      ? fitted
+      : { args: fitted, type: (fitted[0] as Expr).type, nullable: anyNullable(fitted) };
   },
   emit: (g, call) =>
     g.strict(call.args, call.type, ([a]) => ({
-      value: isFractional(call.type) ? `-${a?.v}` : fitted(g, reprOf(call.type) === 'big' ? `-${a?.v}` : `0 - ${a?.v}`, call.type, true),
+      value: isFractional(call.type)
+        ? `-${a?.v}`
+        : fitted(g, reprOf(call.type) === 'big' ? `-${a?.v}` : `0 - ${a?.v}`, call.type, true),
     })),
 });
 
@@ -529,7 +554,9 @@ export const operators: readonly FunctionDef[] = [
 /** The type that `||` and concat give: arrays join arrays, everything else becomes text. */
 export function concatenatedType(args: readonly Expr[]): DataType | undefined {
   if (args.length > 0 && args.every((arg) => arg.type.kind === 'array')) {
-    return args.map((arg) => arg.type).reduce<DataType | undefined>((a, b) => (a === undefined ? undefined : commonType(a, b)), args[0]?.type);
+    return args
+      .map((arg) => arg.type)
+      .reduce<DataType | undefined>((a, b) => (a === undefined ? undefined : commonType(a, b)), args[0]?.type);
   }
   return STRING;
 }

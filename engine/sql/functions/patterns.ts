@@ -3,7 +3,15 @@ import type { Expr } from '../../../core/ast.ts';
 import type { DataType } from '../../../core/types.ts';
 import type { Gen, Val } from '../codegen.ts';
 import { BOOLEAN, INT, STRING } from '../coercion.ts';
-import { anyNullable, type Complaint, customFunction, fitAll, type FunctionDef, type Param, type Typing } from '../function-table.ts';
+import {
+  anyNullable,
+  type Complaint,
+  customFunction,
+  fitAll,
+  type FunctionDef,
+  type Param,
+  type Typing,
+} from '../function-table.ts';
 import { intLiteral, stringLiteral } from '../literal.ts';
 import {
   compileLike,
@@ -24,7 +32,9 @@ import {
 } from '../runtime/patterns.ts';
 
 function textLiteral(expr: Expr | undefined): string | undefined {
-  return expr?.kind === 'literal' && expr.type.kind === 'string' && typeof expr.value === 'string' ? expr.value : undefined;
+  return expr?.kind === 'literal' && expr.type.kind === 'string' && typeof expr.value === 'string'
+    ? expr.value
+    : undefined;
 }
 
 // ---- LIKE -------------------------------------------------------------------------------------------------------
@@ -36,7 +46,10 @@ function typeLike(args: readonly Expr[]): Typing | Complaint {
   const pattern = textLiteral(complete[1]);
   const escape = textLiteral(complete[2]);
   if (pattern !== undefined && escape !== undefined && compileLike(pattern, escape) === null) {
-    return { complaint: `the pattern has the escape character ${escape} in front of something that needs none`, arg: 1 };
+    return {
+      complaint: `the pattern has the escape character ${escape} in front of something that needs none`,
+      arg: 1,
+    };
   }
   return { args: complete, type: BOOLEAN, nullable: anyNullable(fitted) };
 }
@@ -57,7 +70,9 @@ const like = customFunction({
         const bytes = g.bytes(text as Val);
         if (compiled.simple === null) return { value: `${g.fn(likeMatches)}(${bytes}, ${g.constant(compiled)})` };
         const part = compiled.simple.text;
-        return { value: `${g.fn(simpleLikeKernel(compiled.simple))}(${bytes}, ${g.constant(part)}, 0, ${part.length})` };
+        return {
+          value: `${g.fn(simpleLikeKernel(compiled.simple))}(${bytes}, ${g.constant(part)}, 0, ${part.length})`,
+        };
       });
     }
     g.fails();
@@ -76,7 +91,9 @@ const ilike = customFunction({
   type: typeLike,
   emit(g, call) {
     g.fails();
-    return g.strict(call.args, BOOLEAN, (vals) => ({ value: `${g.fn(ilikeText)}(${vals.map((val) => g.boxed(val)).join(', ')})` }));
+    return g.strict(call.args, BOOLEAN, (vals) => ({
+      value: `${g.fn(ilikeText)}(${vals.map((val) => g.boxed(val)).join(', ')})`,
+    }));
   },
 });
 
@@ -129,8 +146,11 @@ function regexpFunction(spec: RegexpSpec): FunctionDef {
         spec.returns,
         (vals) => {
           const [text, ...others] = vals as readonly [Val, ...Val[]];
-          const [regexp, rest] = fixed === null ? [dynamicRegexp(g, others[0] as Val), others.slice(1)] : [fixed, others];
-          return { boxed: `${g.fn(spec.call)}(${[g.boxed(text), regexp, ...rest.map((val) => g.boxed(val))].join(', ')})` };
+          const [regexp, rest] =
+            fixed === null ? [dynamicRegexp(g, others[0] as Val), others.slice(1)] : [fixed, others];
+          return {
+            boxed: `${g.fn(spec.call)}(${[g.boxed(text), regexp, ...rest.map((val) => g.boxed(val))].join(', ')})`,
+          };
         },
         { mayBeNull: spec.mayBeNull === true },
       );
@@ -219,7 +239,8 @@ export const patternFunctions: readonly FunctionDef[] = [
   regexpFunction({
     name: 'split',
     usage: 'split(text, pattern [, limit])',
-    about: 'The parts of a text between the matches of a regular expression; at most `limit` of them when it is above 0.',
+    about:
+      'The parts of a text between the matches of a regular expression; at most `limit` of them when it is above 0.',
     params: [INT],
     defaults: [intLiteral(-1)],
     returns: TEXTS,

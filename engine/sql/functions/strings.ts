@@ -3,7 +3,15 @@ import type { Expr } from '../../../core/ast.ts';
 import type { DataType } from '../../../core/types.ts';
 import type { Val } from '../codegen.ts';
 import { BINARY, BOOLEAN, commonType, INT, isIntegral, STRING } from '../coercion.ts';
-import { anyNullable, customFunction, fitAll, type FunctionDef, nullAwareFunction, strictFunction, valueFunction } from '../function-table.ts';
+import {
+  anyNullable,
+  customFunction,
+  fitAll,
+  type FunctionDef,
+  nullAwareFunction,
+  strictFunction,
+  valueFunction,
+} from '../function-table.ts';
 import { intLiteral, stringLiteral } from '../literal.ts';
 import {
   bytesContains,
@@ -127,7 +135,11 @@ function padFunction(name: string, atLeft: boolean): FunctionDef {
     type(args) {
       const fitted = fitAll(args, [STRING, INT, STRING], 1);
       if ('complaint' in fitted) return fitted;
-      return { args: fitted.length === 3 ? fitted : [...fitted, stringLiteral(' ')], type: STRING, nullable: anyNullable(fitted) };
+      return {
+        args: fitted.length === 3 ? fitted : [...fitted, stringLiteral(' ')],
+        type: STRING,
+        nullable: anyNullable(fitted),
+      };
     },
     emit(g, call) {
       g.fails();
@@ -147,18 +159,23 @@ const concat = customFunction({
   about: 'All arguments in a row; NULL when one is NULL. Joins arrays too.',
   type(args) {
     if (args.length > 0 && args.every((arg) => arg.type.kind === 'array')) {
-      const type = args.map((arg) => arg.type).reduce<DataType | undefined>((a, b) => a && commonType(a, b), args[0]?.type);
+      const type = args
+        .map((arg) => arg.type)
+        .reduce<DataType | undefined>((a, b) => a && commonType(a, b), args[0]?.type);
       if (type === undefined) return { complaint: 'takes arrays of one type' };
       return { args, type, nullable: anyNullable(args) };
     }
-    if (args.length > 0 && args.every((arg) => arg.type.kind === 'binary')) return { args, type: BINARY, nullable: anyNullable(args) };
+    if (args.length > 0 && args.every((arg) => arg.type.kind === 'binary'))
+      return { args, type: BINARY, nullable: anyNullable(args) };
     const fitted = fitAll(args, [], 0, STRING);
     return 'complaint' in fitted ? fitted : { args: fitted, type: STRING, nullable: anyNullable(fitted) };
   },
   emit(g, call) {
     g.fails();
     if (call.type.kind === 'array') {
-      return g.strict(call.args, call.type, (vals) => ({ boxed: `${g.fn(concatArrays)}([${vals.map((val) => val.v).join(', ')}])` }));
+      return g.strict(call.args, call.type, (vals) => ({
+        boxed: `${g.fn(concatArrays)}([${vals.map((val) => val.v).join(', ')}])`,
+      }));
     }
     return g.strict(call.args, call.type, (vals) => {
       const appends = vals.map((val) => `${g.fn(concatAppend)}(rt, ${g.bytesF(val)});`);
@@ -179,7 +196,10 @@ const concatWs = nullAwareFunction({
     const fitted = fitAll(args, params);
     return 'complaint' in fitted ? fitted : { args: fitted, type: STRING, nullable: args[0]?.nullable === true };
   },
-  call: (separator: string | null, ...parts: readonly (string | null | readonly (string | null)[])[]): string | null => {
+  call: (
+    separator: string | null,
+    ...parts: readonly (string | null | readonly (string | null)[])[]
+  ): string | null => {
     if (separator === null) return null;
     return parts
       .flat()
@@ -204,7 +224,10 @@ export const stringFunctions: readonly FunctionDef[] = [
     usage: 'length(text)',
     about: 'Characters of a text, bytes of a binary.',
     params: ['any'],
-    returns: ([arg]) => (arg?.type.kind === 'string' || arg?.type.kind === 'binary' || arg?.type.kind === 'null' ? INT : { complaint: 'takes STRING or BINARY here', arg: 0 }),
+    returns: ([arg]) =>
+      arg?.type.kind === 'string' || arg?.type.kind === 'binary' || arg?.type.kind === 'null'
+        ? INT
+        : { complaint: 'takes STRING or BINARY here', arg: 0 },
     body: (g, [text]) => ({
       value: text?.type.kind === 'binary' ? (text as Val).l : `${g.fn(charCount)}(${g.bytesF(text as Val)})`,
     }),
@@ -240,7 +263,10 @@ export const stringFunctions: readonly FunctionDef[] = [
     about: 'The last characters.',
     params: [STRING, INT],
     returns: STRING,
-    body: (g, [text, count]) => ({ text: `${g.fn(right)}(rt, ${g.bytesF(text as Val)}, ${count?.v})`, data: (text as Val).d }),
+    body: (g, [text, count]) => ({
+      text: `${g.fn(right)}(rt, ${g.bytesF(text as Val)}, ${count?.v})`,
+      data: (text as Val).d,
+    }),
   }),
   searchFunction('contains', bytesContains, 'True when the text holds the part.'),
   searchFunction('startswith', bytesStartsWith, 'True when the text begins with the part.'),
@@ -263,7 +289,11 @@ export const stringFunctions: readonly FunctionDef[] = [
     type(args) {
       const fitted = fitAll(args, [STRING, STRING, INT], 1);
       if ('complaint' in fitted) return fitted;
-      return { args: fitted.length === 3 ? fitted : [...fitted, intLiteral(1)], type: INT, nullable: anyNullable(fitted) };
+      return {
+        args: fitted.length === 3 ? fitted : [...fitted, intLiteral(1)],
+        type: INT,
+        nullable: anyNullable(fitted),
+      };
     },
     emit: (g, call) =>
       g.strict(call.args, INT, (vals) => {
@@ -291,7 +321,11 @@ export const stringFunctions: readonly FunctionDef[] = [
     type(args) {
       const fitted = fitAll(args, [STRING, STRING, STRING], 1);
       if ('complaint' in fitted) return fitted;
-      return { args: fitted.length === 3 ? fitted : [...fitted, stringLiteral('')], type: STRING, nullable: anyNullable(fitted) };
+      return {
+        args: fitted.length === 3 ? fitted : [...fitted, stringLiteral('')],
+        type: STRING,
+        nullable: anyNullable(fitted),
+      };
     },
     emit(g, call) {
       g.fails();

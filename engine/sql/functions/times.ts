@@ -3,7 +3,16 @@ import type { Expr } from '../../../core/ast.ts';
 import type { DataType } from '../../../core/types.ts';
 import { type Gen, type Result, reprOf, type Val } from '../codegen.ts';
 import { BIGINT, BOOLEAN, castTo, DATE, DOUBLE, INT, isNumeric, STRING, TIMESTAMP } from '../coercion.ts';
-import { anyNullable, type Complaint, customFunction, fitAll, type FunctionDef, type Param, strictFunction, type Typing } from '../function-table.ts';
+import {
+  anyNullable,
+  type Complaint,
+  customFunction,
+  fitAll,
+  type FunctionDef,
+  type Param,
+  strictFunction,
+  type Typing,
+} from '../function-table.ts';
 import { booleanLiteral, stringLiteral } from '../literal.ts';
 import { compileDatePattern, datePatternOf, formatDatePattern, parseDatePattern } from '../runtime/date-patterns.ts';
 import { checkInt, checkLong } from '../runtime/numbers.ts';
@@ -38,7 +47,12 @@ const quarterOf = (days: number): number => Math.floor((civilOf(days).month + 2)
 /** Monday = 0. */
 const weekday = (days: number): number => (dayOfWeek(days) + 5) % 7;
 
-function datePart(name: string, aliases: readonly string[], about: string, kernel: (days: number) => number): FunctionDef {
+function datePart(
+  name: string,
+  aliases: readonly string[],
+  about: string,
+  kernel: (days: number) => number,
+): FunctionDef {
   return strictFunction({
     name,
     aliases,
@@ -113,7 +127,9 @@ function wrongPattern(expr: Expr | undefined): string | undefined {
 function zoneNameIn(expr: Expr | undefined): string | undefined {
   const compiled = expr?.kind === 'literal' && typeof expr.value === 'string' ? compileDatePattern(expr.value) : [];
   if (typeof compiled === 'string') return compiled;
-  return compiled.some((part) => part.kind === 'field' && 'zV'.includes(part.letter)) ? "a zone's name cannot be written, its offset can: XXX" : undefined;
+  return compiled.some((part) => part.kind === 'field' && 'zV'.includes(part.letter))
+    ? "a zone's name cannot be written, its offset can: XXX"
+    : undefined;
 }
 
 function formatWith(timestamp: number, pattern: string, zone: TimeZone): string {
@@ -126,16 +142,25 @@ function parseWith(text: string, pattern: string, zone: TimeZone): number | null
   return parseDatePattern(compiled, text, zone);
 }
 
-const parseTimestampWith = (text: string, pattern: string, zone: TimeZone): number => parseWith(text, pattern, zone) ?? raiseCastInvalid();
-const parseDateWith = (text: string, pattern: string, zone: TimeZone): number => dateOfTimestamp(parseTimestampWith(text, pattern, zone), zone);
+const parseTimestampWith = (text: string, pattern: string, zone: TimeZone): number =>
+  parseWith(text, pattern, zone) ?? raiseCastInvalid();
+const parseDateWith = (text: string, pattern: string, zone: TimeZone): number =>
+  dateOfTimestamp(parseTimestampWith(text, pattern, zone), zone);
 const tryParseDateWith = (text: string, pattern: string, zone: TimeZone): number | null => {
   const timestamp = parseWith(text, pattern, zone);
   return timestamp === null ? null : dateOfTimestamp(timestamp, zone);
 };
-const unixSecondsWith = (text: string, pattern: string, zone: TimeZone): bigint => BigInt(Math.floor(parseTimestampWith(text, pattern, zone) / 1e6));
+const unixSecondsWith = (text: string, pattern: string, zone: TimeZone): bigint =>
+  BigInt(Math.floor(parseTimestampWith(text, pattern, zone) / 1e6));
 
 /** to_timestamp and its kind: a cast without a pattern, parsing with one. */
-function parsingFunction(name: string, type: DataType, about: string, parse: typeof parseWith, tries: boolean): FunctionDef {
+function parsingFunction(
+  name: string,
+  type: DataType,
+  about: string,
+  parse: typeof parseWith,
+  tries: boolean,
+): FunctionDef {
   return customFunction({
     name,
     group: 'time',
@@ -144,7 +169,12 @@ function parsingFunction(name: string, type: DataType, about: string, parse: typ
     type(args) {
       const [input] = args;
       if (args.length === 1 && input !== undefined) {
-        if (input.type.kind !== 'string' && input.type.kind !== 'null' && !['date', 'timestamp'].includes(input.type.kind) && !(type.kind === 'timestamp' && isNumeric(input.type))) {
+        if (
+          input.type.kind !== 'string' &&
+          input.type.kind !== 'null' &&
+          !['date', 'timestamp'].includes(input.type.kind) &&
+          !(type.kind === 'timestamp' && isNumeric(input.type))
+        ) {
           return { complaint: `takes a text, DATE or TIMESTAMP, not ${input.type.kind.toUpperCase()}`, arg: 0 };
         }
         const cast = castTo(input, type, tries ? 'try' : 'ansi');
@@ -165,7 +195,9 @@ function parsingFunction(name: string, type: DataType, about: string, parse: typ
       return g.strict(
         call.args,
         type,
-        ([text, pattern]) => ({ boxed: `${g.fn(parse)}(${g.boxed(text as Val)}, ${g.boxed(pattern as Val)}, rt.zone)` }),
+        ([text, pattern]) => ({
+          boxed: `${g.fn(parse)}(${g.boxed(text as Val)}, ${g.boxed(pattern as Val)}, rt.zone)`,
+        }),
         { mayBeNull: tries },
       );
     },
@@ -186,7 +218,9 @@ const unixTimestamp = customFunction({
     if (input === undefined) return { args, type: BIGINT, nullable: false };
     if (input.type.kind !== 'string') {
       const fitted = fitAll(args, [TIMESTAMP, STRING], 1);
-      return 'complaint' in fitted ? fitted : { args: fitted.slice(0, 1), type: BIGINT, nullable: (fitted[0] as Expr).nullable };
+      return 'complaint' in fitted
+        ? fitted
+        : { args: fitted.slice(0, 1), type: BIGINT, nullable: (fitted[0] as Expr).nullable };
     }
     const fitted = fitAll([input, pattern ?? DEFAULT_PATTERN, ...args.slice(2)], [STRING, STRING]);
     if ('complaint' in fitted) return fitted;
@@ -195,8 +229,10 @@ const unixTimestamp = customFunction({
     return { args: fitted, type: BIGINT, nullable: anyNullable(fitted) };
   },
   emit(g, call) {
-    if (call.args.length === 0) return g.scalar(BIGINT, 'false', 'BigInt(Math.floor(rt.origins.timestampMs[r] / 1000))');
-    if (call.args.length === 1) return g.strict(call.args, BIGINT, ([time]) => ({ value: `BigInt(Math.floor(${time?.v} / 1000000))` }));
+    if (call.args.length === 0)
+      return g.scalar(BIGINT, 'false', 'BigInt(Math.floor(rt.origins.timestampMs[r] / 1000))');
+    if (call.args.length === 1)
+      return g.strict(call.args, BIGINT, ([time]) => ({ value: `BigInt(Math.floor(${time?.v} / 1000000))` }));
     g.fails();
     return g.strict(call.args, BIGINT, ([text, pattern]) => ({
       boxed: `${g.fn(unixSecondsWith)}(${g.boxed(text as Val)}, ${g.boxed(pattern as Val)}, rt.zone)`,
@@ -222,7 +258,9 @@ function addDays(name: string, aliases: readonly string[], sign: '+' | '-'): Fun
     emit(g, call) {
       g.fails();
       if (call.args.length === 3) return emitTimestampAdd(g, call.args);
-      return g.strict(call.args, DATE, ([days, count]) => ({ value: `${g.fn(checkInt)}(${days?.v} ${sign} ${count?.v})` }));
+      return g.strict(call.args, DATE, ([days, count]) => ({
+        value: `${g.fn(checkInt)}(${days?.v} ${sign} ${count?.v})`,
+      }));
     },
   });
 }
@@ -247,7 +285,8 @@ function unitText(expr: Expr | undefined): string | undefined {
 }
 
 function typeTimestampAdd(args: readonly Expr[]): Typing | Complaint {
-  if (unitText(args[0]) === undefined) return { complaint: `takes a unit first: ${[...unitSizes.keys()].join(', ')}`, arg: 0 };
+  if (unitText(args[0]) === undefined)
+    return { complaint: `takes a unit first: ${[...unitSizes.keys()].join(', ')}`, arg: 0 };
   const fitted = fitAll(args, [STRING, INT, TIMESTAMP]);
   return 'complaint' in fitted ? fitted : { args: fitted, type: TIMESTAMP, nullable: anyNullable(fitted) };
 }
@@ -275,7 +314,8 @@ const dateDiff = customFunction({
   about: 'Days from start to end, or whole units.',
   type(args) {
     if (args.length === 3) {
-      if (unitText(args[0]) === undefined) return { complaint: `takes a unit first: ${[...unitSizes.keys()].join(', ')}`, arg: 0 };
+      if (unitText(args[0]) === undefined)
+        return { complaint: `takes a unit first: ${[...unitSizes.keys()].join(', ')}`, arg: 0 };
       const fitted = fitAll(args, [STRING, TIMESTAMP, TIMESTAMP]);
       return 'complaint' in fitted ? fitted : { args: fitted, type: BIGINT, nullable: anyNullable(fitted) };
     }
@@ -283,7 +323,8 @@ const dateDiff = customFunction({
     return 'complaint' in fitted ? fitted : { args: fitted, type: INT, nullable: anyNullable(fitted) };
   },
   emit(g, call) {
-    if (call.args.length === 2) return g.strict(call.args, INT, ([end, start]) => ({ value: `${end?.v} - ${start?.v}` }));
+    if (call.args.length === 2)
+      return g.strict(call.args, INT, ([end, start]) => ({ value: `${end?.v} - ${start?.v}` }));
     return g.strict(call.args, BIGINT, ([unit, start, end]) => ({
       value: `BigInt(${g.fn(unitsBetween)}(${g.boxed(unit as Val)}, ${start?.v}, ${end?.v}, rt.zone) ?? 0)`,
     }));
@@ -334,7 +375,10 @@ const currentTimestamp = customFunction({
   usage: 'current_timestamp()',
   about: "The record's own time in Kafka: the same whenever the record is read again.",
   perRecord: true,
-  type: (args) => (args.length === 0 ? { args, type: TIMESTAMP, nullable: false } : { complaint: `takes no argument, not ${args.length}` }),
+  type: (args) =>
+    args.length === 0
+      ? { args, type: TIMESTAMP, nullable: false }
+      : { complaint: `takes no argument, not ${args.length}` },
   emit: (g) => g.scalar(TIMESTAMP, 'false', '(rt.origins.timestampMs[r] * 1000)'),
 });
 
@@ -408,9 +452,12 @@ function shiftZone(timestamp: number, name: string, direction: 1 | -1): number {
   return direction === 1 ? timestamp + zone.offsetAtUtc(timestamp) : toUtc(zone, timestamp);
 }
 
-const makeDate = (year: number, month: number, day: number): number => checkedDays(year, month, day) ?? raiseExpressionFailed();
-const fromUnix = (seconds: bigint, pattern: string, zone: TimeZone): string => formatWith(Number(seconds) * 1e6, pattern, zone);
-const truncTo = (unit: string, timestamp: number, zone: TimeZone): number | null => truncTimestamp(unit, timestamp, zone);
+const makeDate = (year: number, month: number, day: number): number =>
+  checkedDays(year, month, day) ?? raiseExpressionFailed();
+const fromUnix = (seconds: bigint, pattern: string, zone: TimeZone): string =>
+  formatWith(Number(seconds) * 1e6, pattern, zone);
+const truncTo = (unit: string, timestamp: number, zone: TimeZone): number | null =>
+  truncTimestamp(unit, timestamp, zone);
 
 export const timeFunctions: readonly FunctionDef[] = [
   currentTimestamp,
@@ -511,9 +558,21 @@ export const timeFunctions: readonly FunctionDef[] = [
     },
   }),
   parsingFunction('to_timestamp', TIMESTAMP, 'The time that a text stands for.', parseTimestampWith, false),
-  parsingFunction('try_to_timestamp', TIMESTAMP, 'The time that a text stands for, NULL when it stands for none.', parseWith, true),
+  parsingFunction(
+    'try_to_timestamp',
+    TIMESTAMP,
+    'The time that a text stands for, NULL when it stands for none.',
+    parseWith,
+    true,
+  ),
   parsingFunction('to_date', DATE, 'The date that a text stands for.', parseDateWith, false),
-  parsingFunction('try_to_date', DATE, 'The date that a text stands for, NULL when it stands for none.', tryParseDateWith, true),
+  parsingFunction(
+    'try_to_date',
+    DATE,
+    'The date that a text stands for, NULL when it stands for none.',
+    tryParseDateWith,
+    true,
+  ),
   unixTimestamp,
   zonedFunction({
     name: 'from_unixtime',

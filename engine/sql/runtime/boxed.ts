@@ -73,7 +73,13 @@ function build(rt: Runtime, type: DataType, values: readonly BoxedValue[], pendi
   switch (type.kind) {
     case 'string':
     case 'binary': {
-      const column = { kind: 'bytes' as const, data: rt.data as Uint8Array, start: new Int32Array(count), length: new Int32Array(count), nonAscii: new Uint8Array(count) };
+      const column = {
+        kind: 'bytes' as const,
+        data: rt.data as Uint8Array,
+        start: new Int32Array(count),
+        length: new Int32Array(count),
+        nonAscii: new Uint8Array(count),
+      };
       values.forEach((value, row) => {
         if (value === null) {
           column.length[row] = -1;
@@ -126,7 +132,8 @@ function build(rt: Runtime, type: DataType, values: readonly BoxedValue[], pendi
     case 'array': {
       const { start, length } = ranges(values, (value) => (value as readonly BoxedValue[]).length);
       const elements: BoxedValue[] = [];
-      for (const value of values) if (value !== null) for (const element of value as readonly BoxedValue[]) elements.push(element);
+      for (const value of values)
+        if (value !== null) for (const element of value as readonly BoxedValue[]) elements.push(element);
       return { kind: 'list', start, length, element: build(rt, type.element, elements, pending) };
     }
     case 'map': {
@@ -139,7 +146,13 @@ function build(rt: Runtime, type: DataType, values: readonly BoxedValue[], pendi
         for (const key of map.keys) keys.push(key);
         for (const item of map.values) mapped.push(item);
       }
-      return { kind: 'map', start, length, keys: build(rt, type.key, keys, pending), values: build(rt, type.value, mapped, pending) };
+      return {
+        kind: 'map',
+        start,
+        length,
+        keys: build(rt, type.key, keys, pending),
+        values: build(rt, type.value, mapped, pending),
+      };
     }
     case 'struct': {
       const valid = Uint8Array.from(values, (value) => (value === null ? 0 : 1));
@@ -158,7 +171,10 @@ function build(rt: Runtime, type: DataType, values: readonly BoxedValue[], pendi
   }
 }
 
-function ranges(values: readonly BoxedValue[], lengthOf: (value: BoxedValue) => number): { start: Int32Array; length: Int32Array } {
+function ranges(
+  values: readonly BoxedValue[],
+  lengthOf: (value: BoxedValue) => number,
+): { start: Int32Array; length: Int32Array } {
   const start = new Int32Array(values.length);
   const length = new Int32Array(values.length);
   let total = 0;

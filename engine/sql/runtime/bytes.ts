@@ -5,14 +5,28 @@
  */
 import { raiseExpressionFailed, type Runtime } from './runtime.ts';
 
-export function bytesEqual(a: Uint8Array, aStart: number, aLength: number, b: Uint8Array, bStart: number, bLength: number): boolean {
+export function bytesEqual(
+  a: Uint8Array,
+  aStart: number,
+  aLength: number,
+  b: Uint8Array,
+  bStart: number,
+  bLength: number,
+): boolean {
   if (aLength !== bLength) return false;
   for (let index = 0; index < aLength; index++) if (a[aStart + index] !== b[bStart + index]) return false;
   return true;
 }
 
 /** Order of unsigned bytes, which for UTF-8 is the order of code points. */
-export function bytesCompare(a: Uint8Array, aStart: number, aLength: number, b: Uint8Array, bStart: number, bLength: number): number {
+export function bytesCompare(
+  a: Uint8Array,
+  aStart: number,
+  aLength: number,
+  b: Uint8Array,
+  bStart: number,
+  bLength: number,
+): number {
   const length = aLength < bLength ? aLength : bLength;
   for (let index = 0; index < length; index++) {
     const difference = (a[aStart + index] as number) - (b[bStart + index] as number);
@@ -43,15 +57,36 @@ export function bytesIndexOf(
   return -1;
 }
 
-export function bytesContains(a: Uint8Array, aStart: number, aLength: number, b: Uint8Array, bStart: number, bLength: number): boolean {
+export function bytesContains(
+  a: Uint8Array,
+  aStart: number,
+  aLength: number,
+  b: Uint8Array,
+  bStart: number,
+  bLength: number,
+): boolean {
   return bytesIndexOf(a, aStart, aLength, b, bStart, bLength, 0) >= 0;
 }
 
-export function bytesStartsWith(a: Uint8Array, aStart: number, aLength: number, b: Uint8Array, bStart: number, bLength: number): boolean {
+export function bytesStartsWith(
+  a: Uint8Array,
+  aStart: number,
+  aLength: number,
+  b: Uint8Array,
+  bStart: number,
+  bLength: number,
+): boolean {
   return bLength <= aLength && bytesEqual(a, aStart, bLength, b, bStart, bLength);
 }
 
-export function bytesEndsWith(a: Uint8Array, aStart: number, aLength: number, b: Uint8Array, bStart: number, bLength: number): boolean {
+export function bytesEndsWith(
+  a: Uint8Array,
+  aStart: number,
+  aLength: number,
+  b: Uint8Array,
+  bStart: number,
+  bLength: number,
+): boolean {
   return bLength <= aLength && bytesEqual(a, aStart + aLength - bLength, bLength, b, bStart, bLength);
 }
 
@@ -111,7 +146,14 @@ export function lower(rt: Runtime, data: Uint8Array, start: number, length: numb
 const SPACE = 32;
 
 /** View. `side` 1 = leading, 2 = trailing, 3 = both. Only the space character, as in Spark. */
-export function trim(rt: Runtime, data: Uint8Array, start: number, length: number, nonAscii: number, side: number): void {
+export function trim(
+  rt: Runtime,
+  data: Uint8Array,
+  start: number,
+  length: number,
+  nonAscii: number,
+  side: number,
+): void {
   let from = start;
   let to = start + length;
   if ((side & 1) !== 0) while (from < to && data[from] === SPACE) from++;
@@ -142,7 +184,14 @@ export function substring(
 }
 
 /** View: the last `count` characters. */
-export function right(rt: Runtime, data: Uint8Array, start: number, length: number, nonAscii: number, count: number): void {
+export function right(
+  rt: Runtime,
+  data: Uint8Array,
+  start: number,
+  length: number,
+  nonAscii: number,
+  count: number,
+): void {
   const chars = charCount(data, start, length, nonAscii);
   const from = count <= 0 ? length : byteOfChar(data, start, length, nonAscii, chars - count);
   rt.s = start + from;
@@ -225,7 +274,14 @@ export function replaceAll(
   rt.f = flag;
 }
 
-export function repeat(rt: Runtime, data: Uint8Array, start: number, length: number, nonAscii: number, times: number): void {
+export function repeat(
+  rt: Runtime,
+  data: Uint8Array,
+  start: number,
+  length: number,
+  nonAscii: number,
+  times: number,
+): void {
   const total = times > 0 ? length * times : 0;
   const at = rt.reserve(total);
   const arena = rt.data;

@@ -99,7 +99,14 @@ export function parseBoolean(input: string): boolean {
 /** A value that is NULL only when it was before, as a value of another type. */
 export function castValue(value: BoxedValue, from: DataType, to: DataType, zone: TimeZone): BoxedValue {
   if (value === null) return null;
-  if (from.kind === to.kind && from.kind !== 'decimal' && from.kind !== 'array' && from.kind !== 'map' && from.kind !== 'struct') return value;
+  if (
+    from.kind === to.kind &&
+    from.kind !== 'decimal' &&
+    from.kind !== 'array' &&
+    from.kind !== 'map' &&
+    from.kind !== 'struct'
+  )
+    return value;
   switch (to.kind) {
     case 'string':
       return castToString(value, from, zone);
@@ -118,7 +125,9 @@ export function castValue(value: BoxedValue, from: DataType, to: DataType, zone:
     case 'decimal':
       return castToDecimal(value, from, to.precision, to.scale);
     case 'date':
-      return typeof value === 'string' ? (parseDate(value) ?? raiseCastInvalid()) : dateOfTimestamp(value as number, zone);
+      return typeof value === 'string'
+        ? (parseDate(value) ?? raiseCastInvalid())
+        : dateOfTimestamp(value as number, zone);
     case 'timestamp':
       return castToTimestamp(value, from, zone);
     case 'binary':
@@ -138,7 +147,9 @@ export function castValue(value: BoxedValue, from: DataType, to: DataType, zone:
     case 'struct': {
       if (from.kind !== 'struct') return raiseCastInvalid();
       const fields = value as readonly BoxedValue[];
-      return to.fields.map((field, index) => castValue(fields[index] ?? null, from.fields[index]?.type ?? field.type, field.type, zone));
+      return to.fields.map((field, index) =>
+        castValue(fields[index] ?? null, from.fields[index]?.type ?? field.type, field.type, zone),
+      );
     }
     case 'null':
     case 'interval':
@@ -177,8 +188,10 @@ function castToDouble(value: BoxedValue, from: DataType): number {
 }
 
 function castToDecimal(value: BoxedValue, from: DataType, precision: number, scale: number): bigint {
-  if (typeof value === 'string') return checkDecimal(parseDecimal(trimAll(value), scale) ?? raiseCastInvalid(), precision);
-  if (typeof value === 'bigint') return checkDecimal(rescale(value, from.kind === 'decimal' ? from.scale : 0, scale), precision);
+  if (typeof value === 'string')
+    return checkDecimal(parseDecimal(trimAll(value), scale) ?? raiseCastInvalid(), precision);
+  if (typeof value === 'bigint')
+    return checkDecimal(rescale(value, from.kind === 'decimal' ? from.scale : 0, scale), precision);
   if (typeof value === 'boolean') return checkDecimal(rescale(value ? 1n : 0n, 0, scale), precision);
   if (from.kind === 'timestamp') return checkDecimal(rescale(BigInt(value as number), 6, scale), precision);
   if (from.kind === 'float' || from.kind === 'double') return doubleToDecimal(value as number, precision, scale);
@@ -187,7 +200,8 @@ function castToDecimal(value: BoxedValue, from: DataType, precision: number, sca
 
 function castToTimestamp(value: BoxedValue, from: DataType, zone: TimeZone): number {
   if (typeof value === 'string') return parseTimestamp(value, zone) ?? raiseCastInvalid();
-  if (typeof value === 'bigint') return from.kind === 'decimal' ? Number(rescale(value, from.scale, 6)) : Number(checkLong(value * 1_000_000n));
+  if (typeof value === 'bigint')
+    return from.kind === 'decimal' ? Number(rescale(value, from.scale, 6)) : Number(checkLong(value * 1_000_000n));
   if (from.kind === 'date') return timestampOfDate(value as number, zone);
   if (from.kind === 'float' || from.kind === 'double') {
     if (!Number.isFinite(value as number)) raiseCastInvalid();
@@ -232,7 +246,10 @@ export function castToString(value: BoxedValue, from: DataType, zone: TimeZone):
     }
     case 'map': {
       const map = value as BoxedMap;
-      const entries = map.keys.map((key, index) => `${castToString(key, from.key, zone)} -> ${castToString(map.values[index] ?? null, from.value, zone)}`);
+      const entries = map.keys.map(
+        (key, index) =>
+          `${castToString(key, from.key, zone)} -> ${castToString(map.values[index] ?? null, from.value, zone)}`,
+      );
       return `{${entries.join(', ')}}`;
     }
     default:

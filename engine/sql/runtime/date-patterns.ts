@@ -11,7 +11,20 @@ const HOUR_US = 3_600_000_000;
 const MINUTE_US = 60_000_000;
 const SECOND_US = 1_000_000;
 
-const months = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December'];
+const months = [
+  'January',
+  'February',
+  'March',
+  'April',
+  'May',
+  'June',
+  'July',
+  'August',
+  'September',
+  'October',
+  'November',
+  'December',
+];
 const weekdays = ['Thursday', 'Friday', 'Saturday', 'Sunday', 'Monday', 'Tuesday', 'Wednesday'];
 
 type Part =
@@ -52,7 +65,7 @@ const countMax = new Map([
 /** The parts of a pattern, or what is wrong with it. */
 export function compileDatePattern(pattern: string): DatePattern | string {
   const stack: Part[][] = [[]];
-  for (let at = 0; at < pattern.length; ) {
+  for (let at = 0; at < pattern.length;) {
     const char = pattern[at] as string;
     const parts = stack.at(-1) as Part[];
     if (char === "'") {
@@ -65,7 +78,8 @@ export function compileDatePattern(pattern: string): DatePattern | string {
       let count = 1;
       while (pattern[at + count] === char) count++;
       if (!formatLetters.includes(char)) return `the letter ${char} means nothing in it`;
-      if (count > (countMax.get(char) ?? 1)) return `it has ${count} times the letter ${char}, and ${countMax.get(char)} are the most`;
+      if (count > (countMax.get(char) ?? 1))
+        return `it has ${count} times the letter ${char}, and ${countMax.get(char)} are the most`;
       parts.push({ kind: 'field', letter: char, count });
       at += count;
     } else if (char === '[') {
@@ -123,7 +137,14 @@ export function formatDatePattern(pattern: DatePattern, timestamp: number, zone:
   return text;
 }
 
-function formatField(letter: string, count: number, days: number, time: number, offset: number, zoneName: string): string {
+function formatField(
+  letter: string,
+  count: number,
+  days: number,
+  time: number,
+  offset: number,
+  zoneName: string,
+): string {
   const { year, month, day } = civilOf(days);
   const hour = Math.floor(time / HOUR_US);
   switch (letter) {
@@ -161,7 +182,11 @@ function formatField(letter: string, count: number, days: number, time: number, 
     case 'q':
     case 'Q': {
       const quarter = Math.floor((month - 1) / 3) + 1;
-      return count === 3 ? `Q${quarter}` : count === 4 ? `${['1st', '2nd', '3rd', '4th'][quarter - 1]} quarter` : pad(quarter, count);
+      return count === 3
+        ? `Q${quarter}`
+        : count === 4
+          ? `${['1st', '2nd', '3rd', '4th'][quarter - 1]} quarter`
+          : pad(quarter, count);
     }
     case 'V':
     case 'z':
@@ -214,7 +239,19 @@ interface Fields {
 
 /** µs of a text in a pattern; null when it does not fit. A text without a zone is in the session's. */
 export function parseDatePattern(pattern: DatePattern, text: string, session: TimeZone): number | null {
-  const fields: Fields = { year: 1970, month: 1, day: 1, dayOfYear: -1, hour: -1, hour12: -1, pm: null, minute: 0, second: 0, micros: 0, zone: null };
+  const fields: Fields = {
+    year: 1970,
+    month: 1,
+    day: 1,
+    dayOfYear: -1,
+    hour: -1,
+    hour12: -1,
+    pm: null,
+    minute: 0,
+    second: 0,
+    micros: 0,
+    zone: null,
+  };
   const end = parseParts(pattern, 0, text, 0, fields);
   if (end !== text.length) return null;
   let hour = fields.hour;
@@ -259,7 +296,14 @@ function isNumeric({ letter, count }: { readonly letter: string; readonly count:
   return 'yudDHhkKmsS'.includes(letter) || ('ML'.includes(letter) && count < 3);
 }
 
-function parseField(letter: string, count: number, adjacent: boolean, text: string, at: number, fields: Fields): number {
+function parseField(
+  letter: string,
+  count: number,
+  adjacent: boolean,
+  text: string,
+  at: number,
+  fields: Fields,
+): number {
   const digits = (min: number, max: number, store: (value: number, length: number) => void): number => {
     let end = at;
     while (end < text.length && end - at < max && /[0-9]/.test(text[end] as string)) end++;
@@ -313,7 +357,13 @@ function parseField(letter: string, count: number, adjacent: boolean, text: stri
   }
 }
 
-function parseName(text: string, at: number, names: readonly string[], short: boolean, store: (index: number) => void): number {
+function parseName(
+  text: string,
+  at: number,
+  names: readonly string[],
+  short: boolean,
+  store: (index: number) => void,
+): number {
   const rest = text.slice(at).toLowerCase();
   const index = names.findIndex((name) => rest.startsWith((short ? name.slice(0, 3) : name).toLowerCase()));
   if (index < 0) return -1;
@@ -322,7 +372,10 @@ function parseName(text: string, at: number, names: readonly string[], short: bo
 }
 
 function parseZone(letter: string, text: string, at: number, fields: Fields): number {
-  const pattern = letter === 'V' || letter === 'z' ? /^[A-Za-z][A-Za-z0-9_/+:-]*|^[+-]\d{2}:?\d{2}/ : /^Z|^(?:GMT)?[+-]\d{1,2}(?::?\d{2}(?::?\d{2})?)?|^GMT/;
+  const pattern =
+    letter === 'V' || letter === 'z'
+      ? /^[A-Za-z][A-Za-z0-9_/+:-]*|^[+-]\d{2}:?\d{2}/
+      : /^Z|^(?:GMT)?[+-]\d{1,2}(?::?\d{2}(?::?\d{2})?)?|^GMT/;
   const name = pattern.exec(text.slice(at))?.[0];
   if (name === undefined || (name === 'Z' && letter === 'x')) return -1;
   const zone = timeZoneOf(name);

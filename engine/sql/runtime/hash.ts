@@ -147,17 +147,29 @@ function hashValue<H>(hasher: Hasher<H>, value: BoxedValue, type: DataType, seed
       scratch.setFloat64(0, value === 0 ? 0 : (value as number));
       return hasher.long(scratch.getBigInt64(0), seed);
     case 'decimal':
-      return type.precision <= 18 ? hasher.long(value as bigint, seed) : hasher.bytes(bigIntegerBytes(value as bigint), seed);
+      return type.precision <= 18
+        ? hasher.long(value as bigint, seed)
+        : hasher.bytes(bigIntegerBytes(value as bigint), seed);
     case 'string':
     case 'binary':
       return hasher.bytes(bytesOf(value as string | Uint8Array), seed);
     case 'array':
-      return (value as readonly BoxedValue[]).reduce<H>((hash, element) => hashValue(hasher, element, type.element, hash), seed);
+      return (value as readonly BoxedValue[]).reduce<H>(
+        (hash, element) => hashValue(hasher, element, type.element, hash),
+        seed,
+      );
     case 'struct':
-      return type.fields.reduce<H>((hash, field, index) => hashValue(hasher, (value as readonly BoxedValue[])[index] ?? null, field.type, hash), seed);
+      return type.fields.reduce<H>(
+        (hash, field, index) => hashValue(hasher, (value as readonly BoxedValue[])[index] ?? null, field.type, hash),
+        seed,
+      );
     case 'map': {
       const map = value as BoxedMap;
-      return map.keys.reduce<H>((hash, key, index) => hashValue(hasher, map.values[index] ?? null, type.value, hashValue(hasher, key, type.key, hash)), seed);
+      return map.keys.reduce<H>(
+        (hash, key, index) =>
+          hashValue(hasher, map.values[index] ?? null, type.value, hashValue(hasher, key, type.key, hash)),
+        seed,
+      );
     }
     case 'null':
       return seed;
@@ -180,7 +192,10 @@ export function murmurOf(...args: readonly unknown[]): number {
 /** xxhash64(a, b, …): the arguments, then their types. */
 export function xxHashOf(...args: readonly unknown[]): bigint {
   const types = args.at(-1) as readonly DataType[];
-  return BigInt.asIntN(64, types.reduce((hash, type, index) => hashValue(xx, args[index] as BoxedValue, type, hash), 42n));
+  return BigInt.asIntN(
+    64,
+    types.reduce((hash, type, index) => hashValue(xx, args[index] as BoxedValue, type, hash), 42n),
+  );
 }
 
 // ---- digests ----------------------------------------------------------------------------------------------------
@@ -217,7 +232,10 @@ function hexOf(words: Iterable<number>): string {
 }
 
 const md5Shifts = [7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21];
-const md5Constants = Int32Array.from({ length: 64 }, (_, index) => Math.floor(Math.abs(Math.sin(index + 1)) * 2 ** 32) | 0);
+const md5Constants = Int32Array.from(
+  { length: 64 },
+  (_, index) => Math.floor(Math.abs(Math.sin(index + 1)) * 2 ** 32) | 0,
+);
 
 /** RFC 1321. */
 export function md5(input: string | Uint8Array): string {
@@ -227,7 +245,8 @@ export function md5(input: string | Uint8Array): string {
     let [a, b, c, d] = state as unknown as [number, number, number, number];
     for (let step = 0; step < 64; step++) {
       const turn = step >> 4;
-      const mixed = turn === 0 ? (b & c) | (~b & d) : turn === 1 ? (d & b) | (~d & c) : turn === 2 ? b ^ c ^ d : c ^ (b | ~d);
+      const mixed =
+        turn === 0 ? (b & c) | (~b & d) : turn === 1 ? (d & b) | (~d & c) : turn === 2 ? b ^ c ^ d : c ^ (b | ~d);
       const word = [step, 5 * step + 1, 3 * step + 5, 7 * step][turn] as number;
       const sum = (a + mixed + (md5Constants[step] as number) + view.getInt32(block + (word % 16) * 4, true)) | 0;
       const shift = md5Shifts[turn * 4 + (step % 4)] as number;
@@ -252,7 +271,11 @@ export function sha1(input: string | Uint8Array): string {
     for (let step = 0; step < 80; step++) {
       if (step < 16) words[step] = view.getInt32(block + step * 4);
       else {
-        const mixed = (words[step - 3] as number) ^ (words[step - 8] as number) ^ (words[step - 14] as number) ^ (words[step - 16] as number);
+        const mixed =
+          (words[step - 3] as number) ^
+          (words[step - 8] as number) ^
+          (words[step - 14] as number) ^
+          (words[step - 16] as number);
         words[step] = (mixed << 1) | (mixed >>> 31);
       }
     }
@@ -276,7 +299,8 @@ export function sha1(input: string | Uint8Array): string {
 /** The first `count` primes. */
 function primes(count: number): readonly number[] {
   const found: number[] = [];
-  for (let candidate = 2; found.length < count; candidate++) if (found.every((prime) => candidate % prime !== 0)) found.push(candidate);
+  for (let candidate = 2; found.length < count; candidate++)
+    if (found.every((prime) => candidate % prime !== 0)) found.push(candidate);
   return found;
 }
 
@@ -294,7 +318,9 @@ function rootBits(value: number, root: 2 | 3): bigint {
 }
 
 const sha512Constants = primes(80).map((prime) => rootBits(prime, 3));
-const sha256Constants = Int32Array.from(sha512Constants.slice(0, 64), (value) => Number(BigInt.asIntN(32, value >> 32n)));
+const sha256Constants = Int32Array.from(sha512Constants.slice(0, 64), (value) =>
+  Number(BigInt.asIntN(32, value >> 32n)),
+);
 const sha512Start = primes(8).map((prime) => rootBits(prime, 2));
 const sha384Start = primes(16)
   .slice(8)

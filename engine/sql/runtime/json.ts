@@ -33,7 +33,10 @@ export function toJson(value: BoxedValue, type: DataType, zone: TimeZone): strin
       return `[${(value as readonly BoxedValue[]).map((element) => toJson(element, type.element, zone)).join(',')}]`;
     case 'map': {
       const map = value as BoxedMap;
-      const entries = map.keys.map((key, index) => `${JSON.stringify(castToString(key, type.key, zone))}:${toJson(map.values[index] ?? null, type.value, zone)}`);
+      const entries = map.keys.map(
+        (key, index) =>
+          `${JSON.stringify(castToString(key, type.key, zone))}:${toJson(map.values[index] ?? null, type.value, zone)}`,
+      );
       return `{${entries.join(',')}}`;
     }
     case 'struct': {
@@ -59,7 +62,8 @@ function isoTimestamp(timestamp: number, zone: TimeZone): string {
   const [date = '', rest = ''] = formatTimestamp(timestamp, zone).split(' ');
   const [clock = '', fraction = ''] = rest.split('.');
   const size = Math.abs(offset) / 60_000_000;
-  const suffix = offset === 0 ? 'Z' : `${offset < 0 ? '-' : '+'}${pad(Math.floor(size / 60), 2)}:${pad(Math.floor(size % 60), 2)}`;
+  const suffix =
+    offset === 0 ? 'Z' : `${offset < 0 ? '-' : '+'}${pad(Math.floor(size / 60), 2)}:${pad(Math.floor(size % 60), 2)}`;
   return `${date}T${clock}.${fraction.padEnd(3, '0')}${suffix}`;
 }
 
@@ -130,7 +134,10 @@ function readJson(json: Json, type: DataType, zone: TimeZone): BoxedValue {
     case 'map': {
       if (!isObject(json)) return null;
       const keys = Object.keys(json);
-      return { keys: keys.map((key) => (type.key.kind === 'string' ? key : readJson(key, type.key, zone))), values: keys.map((key) => readJson(own(json, key), type.value, zone)) };
+      return {
+        keys: keys.map((key) => (type.key.kind === 'string' ? key : readJson(key, type.key, zone))),
+        values: keys.map((key) => readJson(own(json, key), type.value, zone)),
+      };
     }
     case 'struct':
       return isObject(json) ? type.fields.map((field) => readJson(own(json, field.name), field.type, zone)) : null;
@@ -143,7 +150,12 @@ function own(json: { readonly [key: string]: Json }, key: string): Json {
   return Object.hasOwn(json, key) ? (json[key] ?? null) : null;
 }
 
-const limits: Partial<Record<DataType['kind'], bigint>> = { tinyint: 128n, smallint: 32768n, int: 2147483648n, bigint: 9223372036854775808n };
+const limits: Partial<Record<DataType['kind'], bigint>> = {
+  tinyint: 128n,
+  smallint: 32768n,
+  int: 2147483648n,
+  bigint: 9223372036854775808n,
+};
 
 function readNumber(text: string, type: DataType): BoxedValue {
   switch (type.kind) {
@@ -183,7 +195,9 @@ function stringify(json: Json): string {
   if (json instanceof JsonNumber) return json.text;
   if (typeof json === 'string') return JSON.stringify(json);
   if (Array.isArray(json)) return `[${json.map(stringify).join(',')}]`;
-  return `{${Object.keys(json).map((key) => `${JSON.stringify(key)}:${stringify(own(json, key))}`).join(',')}}`;
+  return `{${Object.keys(json)
+    .map((key) => `${JSON.stringify(key)}:${stringify(own(json, key))}`)
+    .join(',')}}`;
 }
 
 // ---- paths ------------------------------------------------------------------------------------------------------

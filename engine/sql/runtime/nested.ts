@@ -163,7 +163,9 @@ export function sortArray(array: BoxedArray, ascending: boolean, type: DataType)
 /** array_sort: ascending, NULLs last. */
 export function arraySort(array: BoxedArray, type: DataType): BoxedArray {
   const element = type.kind === 'array' ? type.element : type;
-  return array.toSorted((a, b) => (a === null || b === null ? Number(a === null) - Number(b === null) : compareBoxed(a, b, element)));
+  return array.toSorted((a, b) =>
+    a === null || b === null ? Number(a === null) - Number(b === null) : compareBoxed(a, b, element),
+  );
 }
 
 /** array_sort with a function that gives a negative number, 0 or a positive one. */

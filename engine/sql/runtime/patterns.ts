@@ -135,7 +135,9 @@ function translate(pattern: string): { readonly source: string; readonly flags: 
   const opening = /^\(\?([imsux]+)\)/.exec(pattern);
   const flags = [...(opening?.[1] ?? '')].filter((flag) => 'ims'.includes(flag)).join('');
   let rest = opening === null ? pattern : pattern.slice(opening[0].length);
-  rest = rest.replaceAll(/\\Q([\s\S]*?)(?:\\E|$)/g, (_, text: string) => text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&'));
+  rest = rest.replaceAll(/\\Q([\s\S]*?)(?:\\E|$)/g, (_, text: string) =>
+    text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&'),
+  );
   let source = '';
   let inClass = 0;
   for (let at = 0; at < rest.length; at++) {
@@ -153,7 +155,11 @@ function translate(pattern: string): { readonly source: string; readonly flags: 
   return { source, flags };
 }
 
-function translateEscape(pattern: string, at: number, inClass: boolean): { readonly text: string; readonly length: number } {
+function translateEscape(
+  pattern: string,
+  at: number,
+  inClass: boolean,
+): { readonly text: string; readonly length: number } {
   const property = /^\\([pP])\{(\w+)\}/.exec(pattern.slice(at, at + 40));
   if (property !== null) {
     const members = posixClasses.get(property[2] ?? '');
@@ -200,7 +206,9 @@ export function compileRegexp(pattern: string): RegExp | string {
     try {
       return new RegExp(source, `g${flags}`);
     } catch (error) {
-      return error instanceof SyntaxError ? error.message.replace(/^Invalid regular expression: /, '') : 'it cannot be compiled';
+      return error instanceof SyntaxError
+        ? error.message.replace(/^Invalid regular expression: /, '')
+        : 'it cannot be compiled';
     }
   }
 }
@@ -226,7 +234,9 @@ export function regexpOf(pattern: string): RegExp {
 export function patternDanger(pattern: string): string | null {
   const scanner = new RepetitionScanner(pattern);
   const found = scanner.scan();
-  return found === null ? null : `${found} repeats what repeats already and can take for ever on some texts; write it with one repetition`;
+  return found === null
+    ? null
+    : `${found} repeats what repeats already and can take for ever on some texts; write it with one repetition`;
 }
 
 interface Piece {
@@ -264,7 +274,9 @@ class RepetitionScanner {
     let endless = false;
     let optional = false;
     const close = (): void => {
-      endless ||= pieces.some((piece, index) => piece.endless && pieces.every((other, place) => place === index || other.optional));
+      endless ||= pieces.some(
+        (piece, index) => piece.endless && pieces.every((other, place) => place === index || other.optional),
+      );
       optional ||= pieces.every((piece) => piece.optional);
       pieces = [];
     };
@@ -303,7 +315,8 @@ class RepetitionScanner {
       this.#at++;
       if (this.#pattern[this.#at] === '^') this.#at++;
       if (this.#pattern[this.#at] === ']') this.#at++;
-      while (this.#at < this.#pattern.length && this.#pattern[this.#at] !== ']') this.#at += this.#pattern[this.#at] === '\\' ? 2 : 1;
+      while (this.#at < this.#pattern.length && this.#pattern[this.#at] !== ']')
+        this.#at += this.#pattern[this.#at] === '\\' ? 2 : 1;
       this.#at++;
       return null;
     }
@@ -311,7 +324,8 @@ class RepetitionScanner {
       this.#at++;
       return char === '^' || char === '$' ? { optional: true, endless: false } : null;
     }
-    this.#at += /^\((?:\?(?:[:=!>]|<[=!]|<\w+>|[a-z-]+:?))?/.exec(this.#pattern.slice(this.#at, this.#at + 40))?.[0].length ?? 1;
+    this.#at +=
+      /^\((?:\?(?:[:=!>]|<[=!]|<\w+>|[a-z-]+:?))?/.exec(this.#pattern.slice(this.#at, this.#at + 40))?.[0].length ?? 1;
     const inside = this.#alternatives(depth + 1);
     this.#at++;
     return inside;
@@ -374,17 +388,20 @@ export function regexpReplace(text: string, regexp: RegExp, replacement: string,
 function expand(replacement: string, match: readonly unknown[]): string {
   const named = match.at(-1);
   const groups = match.slice(0, typeof named === 'object' ? -3 : -2) as readonly (string | undefined)[];
-  return replacement.replace(/\\([\s\S])|\$\{(\w+)\}|\$(\d+)|[$\\]/g, (_, escaped?: string, name?: string, digits?: string) => {
-    if (escaped !== undefined) return escaped;
-    if (name !== undefined) return (named as Record<string, string | undefined> | undefined)?.[name] ?? '';
-    if (digits === undefined) return raiseExpressionFailed();
-    // As many digits as name a group: $12 is group 1 and a 2 where there is no group 12.
-    for (let length = digits.length; length > 0; length--) {
-      const group = Number(digits.slice(0, length));
-      if (group < groups.length) return (groups[group] ?? '') + digits.slice(length);
-    }
-    return raiseExpressionFailed();
-  });
+  return replacement.replace(
+    /\\([\s\S])|\$\{(\w+)\}|\$(\d+)|[$\\]/g,
+    (_, escaped?: string, name?: string, digits?: string) => {
+      if (escaped !== undefined) return escaped;
+      if (name !== undefined) return (named as Record<string, string | undefined> | undefined)?.[name] ?? '';
+      if (digits === undefined) return raiseExpressionFailed();
+      // As many digits as name a group: $12 is group 1 and a 2 where there is no group 12.
+      for (let length = digits.length; length > 0; length--) {
+        const group = Number(digits.slice(0, length));
+        if (group < groups.length) return (groups[group] ?? '') + digits.slice(length);
+      }
+      return raiseExpressionFailed();
+    },
+  );
 }
 
 /** Java's String.split with Spark's limit: above 0 at most so many parts, else all, empty ones at the end included. */

@@ -124,7 +124,9 @@ export class Runtime {
   text(data: Uint8Array, start: number, length: number, nonAscii: number): string {
     if (this.#viewed !== data) {
       this.#viewed = data;
-      this.#view = (Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength)) as SlicingBuffer;
+      this.#view = (
+        Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+      ) as SlicingBuffer;
     }
     return nonAscii === 0 ? this.#view.latin1Slice(start, start + length) : this.#view.utf8Slice(start, start + length);
   }

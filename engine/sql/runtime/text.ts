@@ -16,7 +16,9 @@ export function trimCharacters(text: string, characters: string, side: number): 
 
 /** Words are separated by spaces only, as in Spark. */
 export function initcap(text: string): string {
-  return text.toLowerCase().replace(/(^| )([^ ])/gu, (_, space: string, letter: string) => space + letter.toUpperCase());
+  return text
+    .toLowerCase()
+    .replace(/(^| )([^ ])/gu, (_, space: string, letter: string) => space + letter.toUpperCase());
 }
 
 export function reverseText(value: string | readonly BoxedValue[]): string | readonly BoxedValue[] {
@@ -85,31 +87,60 @@ export function formatString(format: string | null, ...rest: readonly unknown[])
   const values = rest.slice(0, -1);
   const types = rest.at(-1) as readonly DataType[];
   let next = 0;
-  return format.replace(directive, (_, position: string | undefined, flags: string, width: string | undefined, precision: string | undefined, kind: string) => {
-    if (kind === '%') return '%';
-    if (kind === 'n') return '\n';
-    const index = position === undefined ? next++ : Number(position) - 1;
-    if (index < 0 || index >= values.length) return raiseExpressionFailed();
-    const text = formatOne(values[index] ?? null, types[index], flags, precision === undefined ? undefined : Number(precision), kind);
-    const size = Math.min(Number(width ?? 0), 10_000);
-    if (flags.includes('-')) return text.padEnd(size);
-    if (!flags.includes('0') || values[index] === null) return text.padStart(size);
-    const sign = /^[+-]/.exec(text)?.[0] ?? '';
-    return sign + text.slice(sign.length).padStart(size - sign.length, '0');
-  });
+  return format.replace(
+    directive,
+    (
+      _,
+      position: string | undefined,
+      flags: string,
+      width: string | undefined,
+      precision: string | undefined,
+      kind: string,
+    ) => {
+      if (kind === '%') return '%';
+      if (kind === 'n') return '\n';
+      const index = position === undefined ? next++ : Number(position) - 1;
+      if (index < 0 || index >= values.length) return raiseExpressionFailed();
+      const text = formatOne(
+        values[index] ?? null,
+        types[index],
+        flags,
+        precision === undefined ? undefined : Number(precision),
+        kind,
+      );
+      const size = Math.min(Number(width ?? 0), 10_000);
+      if (flags.includes('-')) return text.padEnd(size);
+      if (!flags.includes('0') || values[index] === null) return text.padStart(size);
+      const sign = /^[+-]/.exec(text)?.[0] ?? '';
+      return sign + text.slice(sign.length).padStart(size - sign.length, '0');
+    },
+  );
 }
 
-function formatOne(value: unknown, type: DataType | undefined, flags: string, precision: number | undefined, kind: string): string {
+function formatOne(
+  value: unknown,
+  type: DataType | undefined,
+  flags: string,
+  precision: number | undefined,
+  kind: string,
+): string {
   const upper = kind === kind.toUpperCase();
   const plain = formatPlain(value, type, flags, precision, kind.toLowerCase());
   return upper ? plain.toUpperCase() : plain;
 }
 
-function formatPlain(value: unknown, type: DataType | undefined, flags: string, precision: number | undefined, kind: string): string {
+function formatPlain(
+  value: unknown,
+  type: DataType | undefined,
+  flags: string,
+  precision: number | undefined,
+  kind: string,
+): string {
   if (kind === 'b') return String(value !== null && value !== false);
   if (value === null) return 'null';
   const signed = (text: string): string => (flags.includes('+') && !text.startsWith('-') ? `+${text}` : text);
-  const grouped = (text: string): string => (flags.includes(',') ? text.replace(/^(-?\d+)/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, ',')) : text);
+  const grouped = (text: string): string =>
+    flags.includes(',') ? text.replace(/^(-?\d+)/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, ',')) : text;
   const decimal = type?.kind === 'decimal' ? Number(formatDecimal(value as bigint, type.scale)) : Number(value);
   switch (kind) {
     case 'd':
@@ -128,7 +159,12 @@ function formatPlain(value: unknown, type: DataType | undefined, flags: string, 
     case 'c':
       return String.fromCodePoint(Number(value));
     case 's': {
-      const text = type?.kind === 'double' || type?.kind === 'float' ? formatDouble(value as number) : type?.kind === 'decimal' ? formatDecimal(value as bigint, type.scale) : String(value);
+      const text =
+        type?.kind === 'double' || type?.kind === 'float'
+          ? formatDouble(value as number)
+          : type?.kind === 'decimal'
+            ? formatDecimal(value as bigint, type.scale)
+            : String(value);
       return precision === undefined ? text : text.slice(0, precision);
     }
     default:
@@ -183,7 +219,9 @@ export function encodeText(text: string, charset: string): Uint8Array {
   const encoding = encodings.get(name) ?? raiseExpressionFailed();
   if (encoding === 'ascii' || encoding === 'latin1') {
     const limit = encoding === 'ascii' ? 0x7f : 0xff;
-    return Uint8Array.from([...text].map((char) => ((char.codePointAt(0) ?? 0) > limit ? 0x3f : (char.codePointAt(0) ?? 0))));
+    return Uint8Array.from(
+      [...text].map((char) => ((char.codePointAt(0) ?? 0) > limit ? 0x3f : (char.codePointAt(0) ?? 0))),
+    );
   }
   const bytes = Buffer.from(text, encoding);
   if (name === 'UTF-16BE') return bytes.swap16();

@@ -219,7 +219,11 @@ export function unitsBetween(unit: string, a: number, b: number, zone: TimeZone)
   const aLocal = a + zone.offsetAtUtc(a);
   const bLocal = b + zone.offsetAtUtc(b);
   if (size !== undefined) return Math.trunc((size >= DAY_US ? bLocal - aLocal : b - a) / size);
-  const perUnit = new Map([['MONTH', 1], ['QUARTER', 3], ['YEAR', 12]]).get(unit.toUpperCase());
+  const perUnit = new Map([
+    ['MONTH', 1],
+    ['QUARTER', 3],
+    ['YEAR', 12],
+  ]).get(unit.toUpperCase());
   if (perUnit === undefined) return null;
   const aDays = Math.floor(aLocal / DAY_US);
   const bDays = Math.floor(bLocal / DAY_US);
