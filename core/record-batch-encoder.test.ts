@@ -10,13 +10,24 @@ const Decoder = require('kafkajs/src/protocol/decoder') as new (buffer: Buffer) 
 const decodeRecordBatch = require('kafkajs/src/protocol/recordBatch/v0/decoder') as (decoder: unknown) => Promise<{
   firstOffset: string;
   maxTimestamp: string;
-  records: { key: Buffer | null; value: Buffer | null; timestamp: string; offset: string; headers: Record<string, Buffer> }[];
+  records: {
+    key: Buffer | null;
+    value: Buffer | null;
+    timestamp: string;
+    offset: string;
+    headers: Record<string, Buffer>;
+  }[];
 }>;
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 
 const records = [
-  { key: text('k'), value: text('{"a":1}'), timestampMs: 1_700_000_000_000, headers: [['weir-id', text('x')]] as const },
+  {
+    key: text('k'),
+    value: text('{"a":1}'),
+    timestampMs: 1_700_000_000_000,
+    headers: [['weir-id', text('x')]] as const,
+  },
   { key: null, value: new Uint8Array(300).fill(65), timestampMs: 1_700_000_005_000 },
   { key: text(''), value: null, timestampMs: 1_699_999_000_000 },
 ];
@@ -43,7 +54,12 @@ test('a Kafka client reads the records', async () => {
   const bytes = encodeRecordBatch(records, { baseOffset: 41 });
   const batch = await decodeRecordBatch(new Decoder(Buffer.from(bytes)));
   assert.deepEqual(
-    batch.records.map((record) => [record.key, record.value?.toString('latin1') ?? null, Number(record.timestamp), Number(record.offset)]),
+    batch.records.map((record) => [
+      record.key,
+      record.value?.toString('latin1') ?? null,
+      Number(record.timestamp),
+      Number(record.offset),
+    ]),
     [
       [Buffer.from('k'), '{"a":1}', 1_700_000_000_000, 41],
       [null, 'A'.repeat(300), 1_700_000_005_000, 42],
@@ -55,7 +71,16 @@ test('a Kafka client reads the records', async () => {
 
 test('variable-length integers take the size they claim', () => {
   const target = new Uint8Array(16);
-  for (const [value, size] of [[0, 1], [-1, 1], [63, 1], [64, 2], [-64, 1], [-65, 2], [2 ** 31, 5], [2 ** 51, 8]] as const) {
+  for (const [value, size] of [
+    [0, 1],
+    [-1, 1],
+    [63, 1],
+    [64, 2],
+    [-64, 1],
+    [-65, 2],
+    [2 ** 31, 5],
+    [2 ** 51, 8],
+  ] as const) {
     assert.equal(varintBytes(value), size, String(value));
     assert.equal(writeVarint(target, 0, value), size, String(value));
   }

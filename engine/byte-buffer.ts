@@ -31,7 +31,8 @@ export class ByteBuffer {
     const length = end - start;
     this.reserve(length);
     const at = this.length;
-    if (length < SHORT_BYTES) for (let index = 0; index < length; index++) this.bytes[at + index] = source[start + index]!;
+    if (length < SHORT_BYTES)
+      for (let index = 0; index < length; index++) this.bytes[at + index] = source[start + index]!;
     else this.bytes.set(source.subarray(start, end), at);
     this.length = at + length;
     return at;
@@ -66,7 +67,8 @@ export class ByteBuffer {
   }
 
   #grow(needed: number): void {
-    const target = this.#own.byteLength >= needed ? this.#own : new Uint8Array(Math.max(needed, this.bytes.byteLength * 2));
+    const target =
+      this.#own.byteLength >= needed ? this.#own : new Uint8Array(Math.max(needed, this.bytes.byteLength * 2));
     if (target !== this.bytes) target.set(this.bytes.subarray(0, this.length));
     this.#own = target;
     this.#use(target);

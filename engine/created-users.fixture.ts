@@ -27,7 +27,9 @@ export const userColumns: readonly { readonly name: string; readonly type: DataT
   { name: 'picture', type: STRING },
 ];
 
-const cqlOf = (type: DataType): CqlType => ({ kind: type.kind === 'int' ? 'int' : type.kind === 'timestamp' ? 'timestamp' : 'text' });
+const cqlOf = (type: DataType): CqlType => ({
+  kind: type.kind === 'int' ? 'int' : type.kind === 'timestamp' ? 'timestamp' : 'text',
+});
 
 export const userShape: RowShape = {
   keyspace: 'spark_streams',
@@ -61,7 +63,13 @@ export function userPlan(sinks: readonly SinkPlan[], changes: Partial<StagePlan>
     operators: [
       {
         kind: 'filter',
-        predicate: { kind: 'call', name: 'isnotnull', type: { kind: 'boolean' }, nullable: false, args: [column('post_code')] },
+        predicate: {
+          kind: 'call',
+          name: 'isnotnull',
+          type: { kind: 'boolean' },
+          nullable: false,
+          args: [column('post_code')],
+        },
       },
       {
         kind: 'project',
@@ -123,7 +131,11 @@ export function makeUsers(seed: number): () => Record<string, unknown> {
 const encoder = new TextEncoder();
 
 export function userRecord(value: unknown, timestampMs: number, key: string | null = null): RecordToEncode {
-  return { key: key === null ? null : encoder.encode(key), value: value === null ? null : encoder.encode(typeof value === 'string' ? value : JSON.stringify(value)), timestampMs };
+  return {
+    key: key === null ? null : encoder.encode(key),
+    value: value === null ? null : encoder.encode(typeof value === 'string' ? value : JSON.stringify(value)),
+    timestampMs,
+  };
 }
 
 /** A task over encoded batches, laid one behind the other from `baseOffset` on. */
@@ -160,6 +172,7 @@ export function taskOf(batches: readonly Uint8Array[], changes: Partial<StageTas
 /** Records as batches of so many records each. */
 export function batchesOf(records: readonly RecordToEncode[], recordsPerBatch: number): Uint8Array[] {
   const batches: Uint8Array[] = [];
-  for (let from = 0; from < records.length; from += recordsPerBatch) batches.push(encodeRecordBatch(records.slice(from, from + recordsPerBatch)));
+  for (let from = 0; from < records.length; from += recordsPerBatch)
+    batches.push(encodeRecordBatch(records.slice(from, from + recordsPerBatch)));
   return batches;
 }

@@ -8,7 +8,15 @@ import { readBatchHeaders } from '../core/record-batch.ts';
 import { ByteBuffer } from './byte-buffer.ts';
 import { Compressor } from './codecs/compression.ts';
 import { decodeBatch, RecordIndex } from './codecs/decode-records.ts';
-import { batchesOf, makeUsers, taskOf, userColumns, userPlan, userRecord, userTableSink } from './created-users.fixture.ts';
+import {
+  batchesOf,
+  makeUsers,
+  taskOf,
+  userColumns,
+  userPlan,
+  userRecord,
+  userTableSink,
+} from './created-users.fixture.ts';
 import type { SinkPlan } from './plan/stage-plan.ts';
 import { compileStage } from './run-stage.ts';
 import { JsonScanner } from './scan/json-scanner.ts';
@@ -27,7 +35,13 @@ function compress(batch: Uint8Array, compression: Compression): Uint8Array {
   target.append(batch, 0, 61);
   new Compressor(compression).compress(batch, 61, batch.byteLength, target);
   const bytes = target.copy();
-  finishRecordBatch(bytes, { baseOffset: 0, compression, recordCount: header.recordCount, firstTimestampMs: 1_700_000_000_000, maxTimestampMs: header.maxTimestampMs });
+  finishRecordBatch(bytes, {
+    baseOffset: 0,
+    compression,
+    recordCount: header.recordCount,
+    firstTimestampMs: 1_700_000_000_000,
+    maxTimestampMs: header.maxTimestampMs,
+  });
   return bytes;
 }
 
@@ -60,7 +74,12 @@ function decodeAll(task: StageTask): void {
   index.clear();
   arena.adopt(task.bytes);
   for (const { start, end, baseOffset } of readBatchHeaders(task.bytes)) {
-    decodeBatch(task.bytes, { start, end, baseOffset, baseTimeUs: 0, stride: 16, fromOffset: 0, toOffset: Number.POSITIVE_INFINITY }, arena, index);
+    decodeBatch(
+      task.bytes,
+      { start, end, baseOffset, baseTimeUs: 0, stride: 16, fromOffset: 0, toOffset: Number.POSITIVE_INFINITY },
+      arena,
+      index,
+    );
   }
 }
 
@@ -71,7 +90,9 @@ const text = Buffer.from(task.bytes.buffer);
 measure('JSON.parse of every value', () => {
   for (let row = 0; row < index.count; row++) {
     const start = index.valueStart[row] ?? 0;
-    const user = JSON.parse(text.toString('utf8', start, start + (index.valueLength[row] ?? 0))) as { post_code: number };
+    const user = JSON.parse(text.toString('utf8', start, start + (index.valueLength[row] ?? 0))) as {
+      post_code: number;
+    };
     kept += user.post_code;
   }
 });
@@ -80,7 +101,11 @@ measure('checksum and decode', () => decodeAll(task));
 const timeZone = timeZoneOf('UTC');
 if (timeZone === undefined) throw new Error('no UTC');
 const scan = (fields: typeof userColumns): (() => void) => {
-  const scanner = new JsonScanner(fields.map(({ name, type }) => ({ name, path: name, type, required: false })), { depthMax: 64, timeZone }, arena);
+  const scanner = new JsonScanner(
+    fields.map(({ name, type }) => ({ name, path: name, type, required: false })),
+    { depthMax: 64, timeZone },
+    arena,
+  );
   return () => {
     scanner.begin(index.count);
     for (let row = 0; row < index.count; row++) {
@@ -89,9 +114,17 @@ const scan = (fields: typeof userColumns): (() => void) => {
     }
   };
 };
-measure('scan of 12 fields, all but one as text', scan(userColumns.map((column) => (column.type.kind === 'timestamp' ? { ...column, type: { kind: 'string' } } : column))));
+measure(
+  'scan of 12 fields, all but one as text',
+  scan(
+    userColumns.map((column) => (column.type.kind === 'timestamp' ? { ...column, type: { kind: 'string' } } : column)),
+  ),
+);
 measure('scan of 12 fields, two of them timestamps', scan(userColumns));
-measure('scan of 4 fields', scan(userColumns.filter(({ name }) => ['id', 'post_code', 'username', 'picture'].includes(name))));
+measure(
+  'scan of 4 fields',
+  scan(userColumns.filter(({ name }) => ['id', 'post_code', 'username', 'picture'].includes(name))),
+);
 
 const sinks: Record<string, SinkPlan> = {
   blackhole: { kind: 'blackhole', name: 'b' },

@@ -6,7 +6,15 @@ import { readBatchHeaders } from '../core/record-batch.ts';
 import { readValue, ROW_OP_DELETE, rowsOf, rowTimestamp } from '../core/row-block.ts';
 import type { RowBlock } from '../core/row-block.ts';
 import type { DataType } from '../core/types.ts';
-import { batchesOf, makeUsers, taskOf, userColumns, userPlan, userRecord, userTableSink } from './created-users.fixture.ts';
+import {
+  batchesOf,
+  makeUsers,
+  taskOf,
+  userColumns,
+  userPlan,
+  userRecord,
+  userTableSink,
+} from './created-users.fixture.ts';
 import { deadLetterShape } from './dead-letters.ts';
 import type { SinkPlan, StagePlan } from './plan/stage-plan.ts';
 import { compileStage } from './run-stage.ts';
@@ -41,14 +49,25 @@ function tableRows(result: StageResult, sink = 0, columnCount = userColumns.leng
   return decodeRows(output, columnCount, keyCount);
 }
 
-function deadLetters(result: StageResult): Map<number, { code: string; place: string; value: string | null; timestamp: number }> {
+function deadLetters(
+  result: StageResult,
+): Map<number, { code: string; place: string; value: string | null; timestamp: number }> {
   const rows = decodeRows(result.deadLetters, deadLetterShape.columns.length);
   return new Map(
     rows.map(({ values, timestamp }) => {
-      const at = (name: string): Uint8Array | null => values[deadLetterShape.columns.findIndex((column) => column.name === name)] ?? null;
+      const at = (name: string): Uint8Array | null =>
+        values[deadLetterShape.columns.findIndex((column) => column.name === name)] ?? null;
       const offset = Number(new DataView(at('offset')!.slice().buffer).getBigInt64(0));
       const value = at('value');
-      return [offset, { code: decoder.decode(at('code')!), place: decoder.decode(at('place')!), value: value === null ? null : decoder.decode(value), timestamp }];
+      return [
+        offset,
+        {
+          code: decoder.decode(at('code') ?? undefined),
+          place: decoder.decode(at('place') ?? undefined),
+          value: value === null ? null : decoder.decode(value),
+          timestamp,
+        },
+      ];
     }),
   );
 }
@@ -101,7 +120,14 @@ test('created-users: rows, write times, counters and dead letters are those of a
     if (index % 23 === 0) return JSON.stringify(user).replaceAll('é', '\\u00e9').replace('"gender"', '"gen\\u0064er"');
     return JSON.stringify(user);
   });
-  const task = taskOf(batchesOf(texts.map((text, index) => userRecord(text, 1_700_000_000_000 + index)), 250), {}, 1000);
+  const task = taskOf(
+    batchesOf(
+      texts.map((text, index) => userRecord(text, 1_700_000_000_000 + index)),
+      250,
+    ),
+    {},
+    1000,
+  );
   const result = compileStage(userPlan([userTableSink, { kind: 'blackhole', name: 'none' }])).run(task);
 
   const rows = tableRows(result);
@@ -134,7 +160,9 @@ test('created-users: rows, write times, counters and dead letters are those of a
   assert.deepEqual(result.counters, { read: 3000, ...expected, rowsOut: expected.passed });
   assert.deepEqual(
     result.deadByReason.map((count, index) => [deadLetterReasons[index], count]).filter(([, count]) => count !== 0),
-    [...Map.groupBy([...letters.values()], ({ code }) => code)].map(([code, group]) => [code, group.length]).sort((a, b) => deadLetterReasons.indexOf(a[0] as never) - deadLetterReasons.indexOf(b[0] as never)),
+    [...Map.groupBy([...letters.values()], ({ code }) => code)]
+      .map(([code, group]) => [code, group.length])
+      .sort((a, b) => deadLetterReasons.indexOf(a[0] as never) - deadLetterReasons.indexOf(b[0] as never)),
   );
   assert.equal(result.timestampMsMin, 1_700_000_000_000);
   assert.equal(result.timestampMsMax, 1_700_000_002_999);
@@ -144,7 +172,9 @@ test('created-users: rows, write times, counters and dead letters are those of a
 
 test('batching and repetition do not change the rows', () => {
   const next = makeUsers(8);
-  const records = Array.from({ length: 900 }, (_, index) => userRecord(index % 31 === 0 ? '{"id":1' : { ...next(), username: `a\nb${index}` }, 1_700_000_000_000));
+  const records = Array.from({ length: 900 }, (_, index) =>
+    userRecord(index % 31 === 0 ? '{"id":1' : { ...next(), username: `a\nb${index}` }, 1_700_000_000_000),
+  );
   const stage = compileStage(userPlan([userTableSink, { kind: 'blackhole', name: 'none' }]));
   const results = [900, 100, 1].map((size) => stage.run(taskOf(batchesOf(records, size))));
   results.push(stage.run(taskOf(batchesOf(records, 900))));
@@ -156,7 +186,9 @@ test('batching and repetition do not change the rows', () => {
 test('records outside of the task’s offsets do not count', () => {
   const next = makeUsers(9);
   const records = Array.from({ length: 20 }, () => userRecord(next(), 1_700_000_000_000));
-  const result = compileStage(userPlan([userTableSink])).run(taskOf(batchesOf(records, 10), { fromOffset: 5, toOffset: 12 }));
+  const result = compileStage(userPlan([userTableSink])).run(
+    taskOf(batchesOf(records, 10), { fromOffset: 5, toOffset: 12 }),
+  );
   assert.equal(result.counters.read, 7);
   assert.deepEqual(
     tableRows(result).map((row) => (row.timestamp - 1_700_000_000_000_000) / 16),
@@ -166,7 +198,12 @@ test('records outside of the task’s offsets do not count', () => {
 
 test('policies for bad records', () => {
   const good = makeUsers(1);
-  const records = [userRecord(good(), 1), userRecord('oops', 2), userRecord({ post_code: 1 }, 3), userRecord(good(), 4)];
+  const records = [
+    userRecord(good(), 1),
+    userRecord('oops', 2),
+    userRecord({ post_code: 1 }, 3),
+    userRecord(good(), 4),
+  ];
   const skip = compileStage(userPlan([userTableSink], { onBadRecord: 'skip' })).run(taskOf(batchesOf(records, 4)));
   assert.deepEqual(skip.counters, { read: 4, passed: 2, filtered: 0, skipped: 2, dead: 0, rowsOut: 2 });
   assert.equal(skip.deadLetters.rowCount, 0);
@@ -177,12 +214,25 @@ test('policies for bad records', () => {
 
 test('records without a value', () => {
   const good = makeUsers(1);
-  const records = [userRecord(good(), 1), userRecord(null, 2, 'gone'), userRecord(good(), 3), userRecord(null, 4, null)];
-  const counters = (onNullValue: StagePlan['onNullValue'], result = compileStage(userPlan([userTableSink], { onNullValue })).run(taskOf(batchesOf(records, 4)))) => result;
+  const records = [
+    userRecord(good(), 1),
+    userRecord(null, 2, 'gone'),
+    userRecord(good(), 3),
+    userRecord(null, 4, null),
+  ];
+  const counters = (
+    onNullValue: StagePlan['onNullValue'],
+    result = compileStage(userPlan([userTableSink], { onNullValue })).run(taskOf(batchesOf(records, 4))),
+  ) => result;
   assert.deepEqual(counters('skip').counters, { read: 4, passed: 2, filtered: 0, skipped: 2, dead: 0, rowsOut: 2 });
   const dead = counters('deadLetter');
   assert.equal(dead.counters.dead, 2);
-  assert.deepEqual(deadLetters(dead).get(1), { code: 'RECORD_NULL_VALUE', place: '', value: null, timestamp: 1_700_000_000_000_016 });
+  assert.deepEqual(deadLetters(dead).get(1), {
+    code: 'RECORD_NULL_VALUE',
+    place: '',
+    value: null,
+    timestamp: 1_700_000_000_000_016,
+  });
 });
 
 test('a null value deletes the row of its key, in order with the others', () => {
@@ -193,8 +243,20 @@ test('a null value deletes the row of its key, in order with the others', () => 
     {
       kind: 'table',
       name: 't',
-      shape: { keyspace: 'k', table: 't', columns: [{ name: 'id', type: { kind: 'text' } }, { name: 'name', type: { kind: 'text' } }], partitionKeyCount: 1, primaryKeyCount: 1 },
-      bindings: [{ input: 0, from: STRING, to: { kind: 'text' } }, { input: 1, from: STRING, to: { kind: 'text' } }],
+      shape: {
+        keyspace: 'k',
+        table: 't',
+        columns: [
+          { name: 'id', type: { kind: 'text' } },
+          { name: 'name', type: { kind: 'text' } },
+        ],
+        partitionKeyCount: 1,
+        primaryKeyCount: 1,
+      },
+      bindings: [
+        { input: 0, from: STRING, to: { kind: 'text' } },
+        { input: 1, from: STRING, to: { kind: 'text' } },
+      ],
       ignoreNulls: false,
     },
     { kind: 'log', name: 'l', topic: 'l', compression: 'none', key: 0, value: 'json', headers: true },
@@ -205,10 +267,22 @@ test('a null value deletes the row of its key, in order with the others', () => 
       { kind: 'field', name: 'name', path: 'name', type: STRING, required: true },
     ],
     operators: [
-      { kind: 'filter', predicate: { kind: 'call', name: 'isnotnull', type: { kind: 'boolean' }, nullable: false, args: [name] } },
-      { kind: 'project', columns: [{ name: 'id', type: STRING, nullable: true, expr: key }, { name: 'name', type: STRING, nullable: true, expr: name }] },
+      {
+        kind: 'filter',
+        predicate: { kind: 'call', name: 'isnotnull', type: { kind: 'boolean' }, nullable: false, args: [name] },
+      },
+      {
+        kind: 'project',
+        columns: [
+          { name: 'id', type: STRING, nullable: true, expr: key },
+          { name: 'name', type: STRING, nullable: true, expr: name },
+        ],
+      },
     ],
-    output: [{ name: 'id', type: STRING, nullable: true }, { name: 'name', type: STRING, nullable: true }],
+    output: [
+      { name: 'id', type: STRING, nullable: true },
+      { name: 'name', type: STRING, nullable: true },
+    ],
     onNullValue: 'delete',
   });
   const records = [
@@ -220,8 +294,15 @@ test('a null value deletes the row of its key, in order with the others', () => 
   const result = compileStage(plan).run(taskOf(batchesOf(records, 4), { logPartitions: [1] }));
   assert.deepEqual(result.counters, { read: 4, passed: 3, filtered: 0, skipped: 0, dead: 1, rowsOut: 3 });
   assert.deepEqual(
-    tableRows(result, 0, 2).map(({ op, values }) => [op, ...values.map((value) => (value ? decoder.decode(value) : null))]),
-    [[0, 'k1', 'a'], [1, 'k1'], [0, 'k1', 'b']],
+    tableRows(result, 0, 2).map(({ op, values }) => [
+      op,
+      ...values.map((value) => (value ? decoder.decode(value) : null)),
+    ]),
+    [
+      [0, 'k1', 'a'],
+      [1, 'k1'],
+      [0, 'k1', 'b'],
+    ],
   );
   assert.equal(deadLetters(result).get(3)?.code, 'KEY_NULL');
   const log = result.sinks[1];
@@ -231,7 +312,13 @@ test('a null value deletes the row of its key, in order with the others', () => 
 });
 
 test('rows of one record: the last of a key stays, and one bad row takes all of them, in every sink', () => {
-  const item: DataType = { kind: 'struct', fields: [{ name: 'k', type: { kind: 'string' }, nullable: true }, { name: 'v', type: { kind: 'int' }, nullable: true }] };
+  const item: DataType = {
+    kind: 'struct',
+    fields: [
+      { name: 'k', type: { kind: 'string' }, nullable: true },
+      { name: 'v', type: { kind: 'int' }, nullable: true },
+    ],
+  };
   const list: DataType = { kind: 'array', element: item, containsNull: true };
   const plan = userPlan(
     [
@@ -239,8 +326,20 @@ test('rows of one record: the last of a key stays, and one bad row takes all of 
       {
         kind: 'table',
         name: 't',
-        shape: { keyspace: 'k', table: 't', columns: [{ name: 'k', type: { kind: 'text' } }, { name: 'v', type: { kind: 'int' } }], partitionKeyCount: 1, primaryKeyCount: 1 },
-        bindings: [{ input: 1, from: { kind: 'string' }, to: { kind: 'text' } }, { input: 2, from: { kind: 'int' }, to: { kind: 'int' } }],
+        shape: {
+          keyspace: 'k',
+          table: 't',
+          columns: [
+            { name: 'k', type: { kind: 'text' } },
+            { name: 'v', type: { kind: 'int' } },
+          ],
+          partitionKeyCount: 1,
+          primaryKeyCount: 1,
+        },
+        bindings: [
+          { input: 1, from: { kind: 'string' }, to: { kind: 'text' } },
+          { input: 2, from: { kind: 'int' }, to: { kind: 'int' } },
+        ],
         ignoreNulls: true,
       },
       { kind: 'log', name: 'l', topic: 'l', compression: 'none', key: -1, value: 'json', headers: false },
@@ -248,15 +347,38 @@ test('rows of one record: the last of a key stays, and one bad row takes all of 
     {
       columns: [{ kind: 'field', name: 'items', path: 'items', type: list, required: false }],
       operators: [
-        { kind: 'generate', generator: 'inline', outer: false, input: { kind: 'column', type: list, nullable: true, index: 0, name: 'items' }, output: item.fields },
+        {
+          kind: 'generate',
+          generator: 'inline',
+          outer: false,
+          input: { kind: 'column', type: list, nullable: true, index: 0, name: 'items' },
+          output: item.fields,
+        },
       ],
       output: [{ name: 'items', type: list, nullable: true }, ...item.fields],
     },
   );
   const many = Array.from({ length: 40 }, (_, index) => ({ k: `k${index % 5}`, v: index }));
   const records = [
-    userRecord({ items: [{ k: 'a', v: 1 }, { k: 'b', v: 2 }, { k: 'a', v: null }] }, 1),
-    userRecord({ items: [{ k: 'c', v: 3 }, { k: null, v: 4 }] }, 2),
+    userRecord(
+      {
+        items: [
+          { k: 'a', v: 1 },
+          { k: 'b', v: 2 },
+          { k: 'a', v: null },
+        ],
+      },
+      1,
+    ),
+    userRecord(
+      {
+        items: [
+          { k: 'c', v: 3 },
+          { k: null, v: 4 },
+        ],
+      },
+      2,
+    ),
     userRecord({ items: [] }, 3),
     userRecord({ items: many }, 4),
   ];
@@ -264,11 +386,28 @@ test('rows of one record: the last of a key stays, and one bad row takes all of 
   assert.deepEqual(result.counters, { read: 4, passed: 2, filtered: 1, skipped: 0, dead: 1, rowsOut: 43 });
   const rows = tableRows(result, 1, 2).map(({ values }) => {
     const [k, v] = values;
-    return [decoder.decode(k ?? undefined), v === undefined ? 'unset' : v === null ? null : new DataView(v.slice().buffer).getInt32(0)];
+    return [
+      decoder.decode(k ?? undefined),
+      v === undefined ? 'unset' : v === null ? null : new DataView(v.slice().buffer).getInt32(0),
+    ];
   });
-  assert.deepEqual(rows, [['a', 'unset'], ['b', 2], ['k4', 39], ['k3', 38], ['k2', 37], ['k1', 36], ['k0', 35]]);
-  assert.deepEqual([...deadLetters(result)].map(([offset, { code, place }]) => [offset, code, place]), [[1, 'KEY_NULL', 'k']]);
-  assert.deepEqual(result.sinks.map((sink) => sink.rowCount), [43, 7, 43]);
+  assert.deepEqual(rows, [
+    ['a', 'unset'],
+    ['b', 2],
+    ['k4', 39],
+    ['k3', 38],
+    ['k2', 37],
+    ['k1', 36],
+    ['k0', 35],
+  ]);
+  assert.deepEqual(
+    [...deadLetters(result)].map(([offset, { code, place }]) => [offset, code, place]),
+    [[1, 'KEY_NULL', 'k']],
+  );
+  assert.deepEqual(
+    result.sinks.map((sink) => sink.rowCount),
+    [43, 7, 43],
+  );
 });
 
 test('raw records and record columns', () => {
@@ -287,7 +426,13 @@ test('raw records and record columns', () => {
       type: {
         kind: 'array',
         containsNull: false,
-        element: { kind: 'struct', fields: [{ name: 'key', type: { kind: 'string' }, nullable: false }, { name: 'value', type: { kind: 'binary' }, nullable: true }] },
+        element: {
+          kind: 'struct',
+          fields: [
+            { name: 'key', type: { kind: 'string' }, nullable: false },
+            { name: 'value', type: { kind: 'binary' }, nullable: true },
+          ],
+        },
       },
     },
   ];
@@ -298,20 +443,37 @@ test('raw records and record columns', () => {
     output: columns.map(({ name, type }) => ({ name, type, nullable: true })),
   });
   const records = [
-    { key: bytesOf('k'), value: bytesOf('not json é'), timestampMs: 1_700_000_000_123, headers: [['h', bytesOf('v')]] as const },
+    {
+      key: bytesOf('k'),
+      value: bytesOf('not json é'),
+      timestampMs: 1_700_000_000_123,
+      headers: [['h', bytesOf('v')]] as const,
+    },
     { key: null, value: Uint8Array.of(0xff), timestampMs: 1 },
     { key: null, value: bytesOf(''), timestampMs: -1 },
   ];
   const result = compileStage(plan).run(taskOf(batchesOf(records, 1), {}, 2 ** 33));
   const [output] = result.sinks;
   assert.ok(output?.kind === 'console');
-  assert.deepEqual(output.text.trim().split('\n').map((line) => JSON.parse(line)), [
-    {
-      key: 'aw==', value: 'not json é', topic: 'users_created', partition: 3, offset: 2 ** 33,
-      timestamp: '2023-11-14T22:13:20.123Z', timestampType: 0, headers: [{ key: 'h', value: 'dg==' }],
-    },
-    { value: '', topic: 'users_created', partition: 3, offset: 2 ** 33 + 2, timestampType: 0 },
-  ]);
+  assert.deepEqual(
+    output.text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+    [
+      {
+        key: 'aw==',
+        value: 'not json é',
+        topic: 'users_created',
+        partition: 3,
+        offset: 2 ** 33,
+        timestamp: '2023-11-14T22:13:20.123Z',
+        timestampType: 0,
+        headers: [{ key: 'h', value: 'dg==' }],
+      },
+      { value: '', topic: 'users_created', partition: 3, offset: 2 ** 33 + 2, timestampType: 0 },
+    ],
+  );
   assert.deepEqual(deadLetters(result).get(2 ** 33 + 1)?.code, 'RECORD_INVALID_UTF8');
 });
 
@@ -332,7 +494,10 @@ test('a damaged batch is named by topic, partition and offset', () => {
   const stage = compileStage(userPlan([userTableSink]));
   assert.throws(
     () => stage.run(task),
-    (error: unknown) => isWeirError(error, 'BATCH_CORRUPT') && /users_created, partition 3: .* offset 71 .* checksum/.test(error.message) && error.facts['offset'] === 71,
+    (error: unknown) =>
+      isWeirError(error, 'BATCH_CORRUPT') &&
+      /users_created, partition 3: .* offset 71 .* checksum/.test(error.message) &&
+      error.facts['offset'] === 71,
   );
   // The stage goes on with the next task.
   assert.equal(stage.run(taskOf(batchesOf([userRecord(next(), 1)], 1))).counters.passed, 1);

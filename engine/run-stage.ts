@@ -68,7 +68,8 @@ class Stage implements EncodeContext {
   constructor(plan: StagePlan) {
     this.#plan = plan;
     const timeZone = timeZoneOf(plan.timeZone);
-    if (timeZone === undefined) throw new WeirError('CONFIG_INVALID', `job ${plan.job}: there is no time zone ${plan.timeZone}`);
+    if (timeZone === undefined)
+      throw new WeirError('CONFIG_INVALID', `job ${plan.job}: there is no time zone ${plan.timeZone}`);
     this.#scanner = new RecordScanner(plan, timeZone, this.#arena);
     this.#program = compileProgram(plan);
     this.#deleteProgram = plan.onNullValue === 'delete' ? compileDeletes(plan) : null;
@@ -114,7 +115,7 @@ class Stage implements EncodeContext {
     this.#deadLetters.begin(task.run, task.partition);
     const totals = new Totals();
     let failure: StageFailure | null = null;
-    for (let batch = 0; batch < task.batches.length && failure === null; ) {
+    for (let batch = 0; batch < task.batches.length && failure === null;) {
       const next = this.#chunkEnd(task, batch);
       this.#decode(task, batch, next);
       this.#process(task.partition, totals);
@@ -125,7 +126,13 @@ class Stage implements EncodeContext {
     this.#arena.clear();
     if (failure !== null) return this.#failed(task, failure);
     const { countByReason, ...deadLetters } = this.#deadLetters.finish();
-    return { ...totals.result(), sinks: this.#sinks.map((sink) => sink.finish()), deadLetters, deadByReason: countByReason, failure: null };
+    return {
+      ...totals.result(),
+      sinks: this.#sinks.map((sink) => sink.finish()),
+      deadLetters,
+      deadByReason: countByReason,
+      failure: null,
+    };
   }
 
   /** Under `onBadRecord: fail` nothing of the task may be written. */
@@ -133,7 +140,13 @@ class Stage implements EncodeContext {
     for (const sink of this.#sinks) sink.begin(task);
     this.#deadLetters.begin(task.run, task.partition);
     const { countByReason, ...deadLetters } = this.#deadLetters.finish();
-    return { ...new Totals().result(), sinks: this.#sinks.map((sink) => sink.finish()), deadLetters, deadByReason: countByReason, failure };
+    return {
+      ...new Totals().result(),
+      sinks: this.#sinks.map((sink) => sink.finish()),
+      deadLetters,
+      deadByReason: countByReason,
+      failure,
+    };
   }
 
   /** Batches of one chunk: about a megabyte, all of them compressed or all of them not. */
@@ -154,7 +167,8 @@ class Stage implements EncodeContext {
   #decode(task: StageTask, first: number, end: number): void {
     const { batches } = task;
     const start = batches[first]!;
-    const source = task.bytes.subarray(start, batches[end - BATCH_STRIDE + 1]!);
+    const stop = batches[end - BATCH_STRIDE + 1]!;
+    const source = task.bytes.subarray(start, stop);
     this.records.clear();
     this.#arena.clear();
     if (isPlain(task.bytes, start)) this.#arena.adopt(source);
@@ -197,7 +211,7 @@ class Stage implements EncodeContext {
       return;
     }
     // Runs of records with and without a value in turn, so that logs keep the order of each key.
-    for (let from = 0; from < records.count; ) {
+    for (let from = 0; from < records.count;) {
       const isDelete = records.valueLength[from]! < 0;
       let to = from + 1;
       while (to < records.count && records.valueLength[to]! < 0 === isDelete) to++;
@@ -264,7 +278,8 @@ class Stage implements EncodeContext {
         default: {
           const reason = this.#reason[record]!;
           const place = this.#place[record] ?? '';
-          if (onBadRecord === 'fail') return { offset: records.offset[record]!, code: deadLetterReasons[reason] ?? '', place };
+          if (onBadRecord === 'fail')
+            return { offset: records.offset[record]!, code: deadLetterReasons[reason] ?? '', place };
           if (onBadRecord === 'skip') {
             totals.skipped++;
             break;
@@ -296,7 +311,10 @@ function isPlain(bytes: Uint8Array, start: number): boolean {
 
 function compileDeletes(plan: StagePlan): Program {
   if (plan.operators.some((operator) => operator.kind === 'generate')) {
-    throw new WeirError('UNSUPPORTED', `job ${plan.job}: onNullValue: delete cannot be combined with explode; choose skip or deadLetter`);
+    throw new WeirError(
+      'UNSUPPORTED',
+      `job ${plan.job}: onNullValue: delete cannot be combined with explode; choose skip or deadLetter`,
+    );
   }
   return compileProgram({ ...plan, operators: plan.operators.filter((operator) => operator.kind === 'project') });
 }

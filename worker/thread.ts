@@ -38,7 +38,8 @@ export default function handle(request: ThreadRequest): unknown {
         return { kind: 'done' } satisfies ThreadReply;
       case 'run': {
         const stage = stages.get(request.stageId);
-        if (stage === undefined) throw new WeirError('NOT_FOUND', `there is no stage ${request.stageId} in this thread`);
+        if (stage === undefined)
+          throw new WeirError('NOT_FOUND', `there is no stage ${request.stageId} in this thread`);
         const result = stage.run(request.task);
         return moved({ kind: 'result', result }, buffersOf(result));
       }
@@ -78,5 +79,5 @@ function moved(reply: ThreadReply, buffers: readonly ArrayBuffer[]): unknown {
     get [valueSymbol]() {
       return reply;
     },
-  } as unknown as ArrayBuffer);
+  });
 }

@@ -9,11 +9,17 @@ import { ThreadExecutor } from './threads.ts';
 const executor = new ThreadExecutor({ threadCount: 2 });
 after(() => executor.close());
 
-const plan = userPlan([userTableSink, { kind: 'log', name: 'l', topic: 'l', compression: 'lz4', key: 0, value: 'json', headers: true }, { kind: 'console', name: 'c' }]);
+const plan = userPlan([
+  userTableSink,
+  { kind: 'log', name: 'l', topic: 'l', compression: 'lz4', key: 0, value: 'json', headers: true },
+  { kind: 'console', name: 'c' },
+]);
 
 function makeTask(seed: number, count: number): StageTask {
   const next = makeUsers(seed);
-  const records = Array.from({ length: count }, (_, index) => userRecord(index % 50 === 9 ? 'bad' : next(), 1_700_000_000_000 + index));
+  const records = Array.from({ length: count }, (_, index) =>
+    userRecord(index % 50 === 9 ? 'bad' : next(), 1_700_000_000_000 + index),
+  );
   return taskOf(batchesOf(records, 100), { logPartitions: [3] });
 }
 
@@ -46,9 +52,14 @@ test('few records do not leave the calling thread', async () => {
 test('errors keep their code and facts', async () => {
   const task = makeTask(9, 300);
   task.bytes[100] = (task.bytes[100] ?? 0) ^ 1;
-  await assert.rejects(executor.run('users', task), (error: unknown) => isWeirError(error, 'BATCH_CORRUPT') && error.facts['offset'] === 0);
+  await assert.rejects(
+    executor.run('users', task),
+    (error: unknown) => isWeirError(error, 'BATCH_CORRUPT') && error.facts['offset'] === 0,
+  );
   await assert.rejects(executor.run('nobody', makeTask(9, 300)), (error: unknown) => isWeirError(error, 'NOT_FOUND'));
-  await assert.rejects(executor.addStage('bad', { ...plan, timeZone: 'Mars/Olympus' }), (error: unknown) => isWeirError(error, 'CONFIG_INVALID'));
+  await assert.rejects(executor.addStage('bad', { ...plan, timeZone: 'Mars/Olympus' }), (error: unknown) =>
+    isWeirError(error, 'CONFIG_INVALID'),
+  );
   assert.equal((await executor.run('users', makeTask(9, 300))).counters.read, 300);
 });
 

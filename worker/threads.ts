@@ -101,14 +101,18 @@ export class ThreadExecutor implements Executor {
     if (task.bytes.byteLength > INLINE_BYTES_MAX) return false;
     let records = 0;
     for (let batch = 0; batch < task.batches.length; batch += BATCH_STRIDE) {
-      records += recordCountOf(task.bytes, must(task.batches[batch], () => 'batch without a start'));
+      records += recordCountOf(
+        task.bytes,
+        must(task.batches[batch], () => 'batch without a start'),
+      );
     }
     return records < this.#inlineRecordsMax;
   }
 
   #leastLoaded(): Thread | undefined {
     let best = this.#threads[0];
-    for (const thread of this.#threads) if (best !== undefined && thread.waitingBytes < best.waitingBytes) best = thread;
+    for (const thread of this.#threads)
+      if (best !== undefined && thread.waitingBytes < best.waitingBytes) best = thread;
     return best;
   }
 }

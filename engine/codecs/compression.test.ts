@@ -34,7 +34,9 @@ const content = fc
   .array(
     fc.oneof(
       fc.uint8Array({ maxLength: 200 }).map((bytes) => [...bytes]),
-      fc.tuple(fc.uint8Array({ minLength: 1, maxLength: 20 }), fc.integer({ min: 1, max: 400 })).map(([bytes, times]) => Array.from({ length: times }, () => [...bytes]).flat()),
+      fc
+        .tuple(fc.uint8Array({ minLength: 1, maxLength: 20 }), fc.integer({ min: 1, max: 400 }))
+        .map(([bytes, times]) => Array.from({ length: times }, () => [...bytes]).flat()),
     ),
     { maxLength: 6 },
   )
@@ -93,7 +95,12 @@ test('a stored LZ4 block, and frames one behind the other', () => {
 });
 
 test('Snappy is written in the framing of Java’s client', () => {
-  assert.deepEqual(Buffer.from(pack('snappy', bytesOf('abc'))).subarray(0, 16).toString('hex'), '82534e41505059000000000100000001');
+  assert.deepEqual(
+    Buffer.from(pack('snappy', bytesOf('abc')))
+      .subarray(0, 16)
+      .toString('hex'),
+    '82534e41505059000000000100000001',
+  );
 });
 
 test('damaged bytes are refused, or give something, but never more than allowed', () => {

@@ -21,7 +21,11 @@ export function decompress(codec: number, source: Uint8Array, start: number, end
       target.append(source, start, end);
       return;
     case compressionCodes.gzip:
-      target.append(unzip(() => gunzipSync(source.subarray(start, end), { maxOutputLength: BATCH_BYTES_MAX, chunkSize: CHUNK_BYTES })));
+      target.append(
+        unzip(() =>
+          gunzipSync(source.subarray(start, end), { maxOutputLength: BATCH_BYTES_MAX, chunkSize: CHUNK_BYTES }),
+        ),
+      );
       return;
     case compressionCodes.snappy:
       snappyDecompress(source, start, end, target);
@@ -30,7 +34,11 @@ export function decompress(codec: number, source: Uint8Array, start: number, end
       lz4Decompress(source, start, end, target);
       return;
     case compressionCodes.zstd:
-      target.append(unzip(() => zstdDecompressSync(source.subarray(start, end), { maxOutputLength: BATCH_BYTES_MAX, chunkSize: CHUNK_BYTES })));
+      target.append(
+        unzip(() =>
+          zstdDecompressSync(source.subarray(start, end), { maxOutputLength: BATCH_BYTES_MAX, chunkSize: CHUNK_BYTES }),
+        ),
+      );
       return;
     default:
       throw corrupt(`names compression ${codec}, which does not exist`);

@@ -90,12 +90,22 @@ export function decodeBatch(source: Uint8Array, batch: BatchToDecode, arena: Byt
     decompress(codec, source, start + RECORD_BATCH_HEADER_BYTES, end, arena);
     to = arena.length;
   }
-  if (recordCount > (to - from) / RECORD_BYTES_MIN) throw corrupt(`claims ${recordCount} records in ${to - from} bytes`);
+  if (recordCount > (to - from) / RECORD_BYTES_MIN)
+    throw corrupt(`claims ${recordCount} records in ${to - from} bytes`);
   const appendTime = (attributes & ATTRIBUTE_LOG_APPEND_TIME) !== 0;
   const firstTimestampMs = readI64(view, start + 27);
   const maxTimestampMs = readI64(view, start + 35);
   index.ensure(index.count + recordCount);
-  decodeRecords(arena.bytes, from, to, recordCount, batch, appendTime, appendTime ? maxTimestampMs : firstTimestampMs, index);
+  decodeRecords(
+    arena.bytes,
+    from,
+    to,
+    recordCount,
+    batch,
+    appendTime,
+    appendTime ? maxTimestampMs : firstTimestampMs,
+    index,
+  );
 }
 
 /** The number of data records of a batch, from its header. */
@@ -143,7 +153,17 @@ function decodeRecords(
   index: RecordIndex,
 ): void {
   const { baseOffset, baseTimeUs, stride, fromOffset, toOffset } = batch;
-  const { keyStart, keyLength, valueStart, valueLength, headersStart, offset, timestampMs, writeTimeUs, timestampType } = index;
+  const {
+    keyStart,
+    keyLength,
+    valueStart,
+    valueLength,
+    headersStart,
+    offset,
+    timestampMs,
+    writeTimeUs,
+    timestampType,
+  } = index;
   let row = index.count;
   at = from;
   for (let record = 0; record < recordCount; record++) {
@@ -196,7 +216,8 @@ export function visitHeaders(
     const valueLength = readVarint(bytes);
     const valueStart = at;
     at += Math.max(0, valueLength);
-    if (nameLength < 0 || valueLength < -1 || at > limit) throw corrupt('has a record with a header that runs over its end');
+    if (nameLength < 0 || valueLength < -1 || at > limit)
+      throw corrupt('has a record with a header that runs over its end');
     visit(nameStart, nameLength, valueStart, valueLength);
   }
   return count;

@@ -60,7 +60,8 @@ function decompressFrame(
     if (contentBytes > BATCH_BYTES_MAX) throw tooLarge();
     at += 8;
   }
-  if (((xxh32(source, start + 4, at) >>> 8) & 0xff) !== view.getUint8(at)) throw corrupt('has an LZ4 frame with a wrong header checksum');
+  if (((xxh32(source, start + 4, at) >>> 8) & 0xff) !== view.getUint8(at))
+    throw corrupt('has an LZ4 frame with a wrong header checksum');
   at += 1;
   const frameStart = target.length;
   const trailer = (flags & FLAG_BLOCK_CHECKSUM) !== 0 ? 4 : 0;
@@ -90,12 +91,20 @@ function decompressFrame(
     }
     at += 4;
   }
-  if (contentBytes >= 0 && contentBytes !== target.length - frameStart) throw corrupt('has an LZ4 frame of another size than it says');
+  if (contentBytes >= 0 && contentBytes !== target.length - frameStart)
+    throw corrupt('has an LZ4 frame of another size than it says');
   return at;
 }
 
 /** `window` is the first position a match may reach back to, `limit` where output must end at the latest. */
-function decompressBlock(source: Uint8Array, start: number, end: number, target: ByteBuffer, window: number, limit: number): void {
+function decompressBlock(
+  source: Uint8Array,
+  start: number,
+  end: number,
+  target: ByteBuffer,
+  window: number,
+  limit: number,
+): void {
   const out = target.bytes;
   let at = start;
   let to = target.length;
@@ -116,7 +125,7 @@ function decompressBlock(source: Uint8Array, start: number, end: number, target:
       at += literals;
       to += literals;
     } else {
-      for (const stop = at + literals; at < stop; ) out[to++] = source[at++]!;
+      for (const stop = at + literals; at < stop;) out[to++] = source[at++]!;
     }
     if (at >= end) break;
     if (end - at < 2) throw corrupt('has an LZ4 block that ends early');
@@ -131,7 +140,8 @@ function decompressBlock(source: Uint8Array, start: number, end: number, target:
         length += more;
       } while (more === 255);
     }
-    if (distance === 0 || distance > to - window || length > limit - to) throw corrupt('has an LZ4 match outside of its window');
+    if (distance === 0 || distance > to - window || length > limit - to)
+      throw corrupt('has an LZ4 match outside of its window');
     to = copyMatch(out, to, distance, length);
   }
   target.length = to;
@@ -195,7 +205,7 @@ export class Lz4Compressor {
     const matchEnd = end - LAST_LITERALS;
     let literalStart = start;
     let misses = 0;
-    for (let at = start; at < end - MATCH_START_MARGIN; ) {
+    for (let at = start; at < end - MATCH_START_MARGIN;) {
       const word = view.getInt32(at, true);
       const slot = Math.imul(word, 0x9e3779b1) >>> (32 - HASH_BITS);
       const candidate = table[slot]!;
@@ -225,7 +235,7 @@ export class Lz4Compressor {
     const extra = length - MATCH_MIN;
     out[at++] = (Math.min(literals, 15) << 4) | (length === 0 ? 0 : Math.min(extra, 15));
     if (literals >= 15) at = writeLength(out, at, literals - 15);
-    for (let from = literalStart; from < literalEnd; ) out[at++] = source[from++]!;
+    for (let from = literalStart; from < literalEnd;) out[at++] = source[from++]!;
     if (length > 0) {
       out[at++] = distance & 0xff;
       out[at++] = distance >>> 8;

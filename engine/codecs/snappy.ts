@@ -2,7 +2,7 @@
  * Snappy (format description of the reference implementation), as raw blocks and in the framing of snappy-java
  * ("xerial"), which is what Java's Kafka client writes: magic, version i32, compatible i32, then (length i32, block)*.
  */
-import { ByteBuffer } from '../byte-buffer.ts';
+import type { ByteBuffer } from '../byte-buffer.ts';
 import { BATCH_BYTES_MAX, corrupt, tooLarge } from './corrupt.ts';
 import { copyMatch } from './lz4.ts';
 
@@ -18,7 +18,7 @@ export function snappyDecompress(source: Uint8Array, start: number, end: number,
   }
   const origin = target.length;
   const view = new DataView(source.buffer, source.byteOffset, source.byteLength);
-  for (let at = start + XERIAL_HEADER_BYTES; at < end; ) {
+  for (let at = start + XERIAL_HEADER_BYTES; at < end;) {
     if (end - at < 4) throw corrupt('has a Snappy stream that ends early');
     // Streams that were appended to one another repeat the header.
     if (isXerial(source, at, end)) {
@@ -68,7 +68,7 @@ function decompressBlock(source: Uint8Array, start: number, end: number, target:
         at += length;
         to += length;
       } else {
-        for (const stop = at + length; at < stop; ) out[to++] = source[at++]!;
+        for (const stop = at + length; at < stop;) out[to++] = source[at++]!;
       }
       continue;
     }
@@ -85,7 +85,8 @@ function decompressBlock(source: Uint8Array, start: number, end: number, target:
       if (operandBytes === 4) distance += source[at + 2]! * 0x10000 + source[at + 3]! * 0x1000000;
     }
     at += operandBytes;
-    if (distance === 0 || distance > to - window || length > limit - to) throw corrupt('has a Snappy match outside of its window');
+    if (distance === 0 || distance > to - window || length > limit - to)
+      throw corrupt('has a Snappy match outside of its window');
     to = copyMatch(out, to, distance, length);
   }
   if (to !== limit) throw corrupt('has a Snappy block of another size than it says');
@@ -127,7 +128,7 @@ export class SnappyCompressor {
     out[to++] = size;
     let literalStart = start;
     let misses = 0;
-    for (let at = start; at + MATCH_MIN <= end; ) {
+    for (let at = start; at + MATCH_MIN <= end;) {
       const word = view.getInt32(at, true);
       const slot = Math.imul(word, 0x9e3779b1) >>> (32 - HASH_BITS);
       const candidate = table[slot]!;
@@ -161,7 +162,7 @@ function writeLiteral(source: Uint8Array, start: number, end: number, out: Uint8
     out[to++] = (length - 1) & 0xff;
     out[to++] = (length - 1) >>> 8;
   }
-  for (let at = start; at < end; ) out[to++] = source[at++]!;
+  for (let at = start; at < end;) out[to++] = source[at++]!;
   return to;
 }
 

@@ -48,7 +48,8 @@ function mixColumn(hashes: Int32Array, column: Column, rowCount: number): void {
   switch (column.kind) {
     case 'bytes': {
       const view = new DataView(column.data.buffer, column.data.byteOffset, column.data.byteLength);
-      for (let row = 0; row < rowCount; row++) hashes[row] = mixBytes(hashes[row]!, view, column.start[row]!, column.length[row]!);
+      for (let row = 0; row < rowCount; row++)
+        hashes[row] = mixBytes(hashes[row]!, view, column.start[row]!, column.length[row]!);
       return;
     }
     case 'i32':
@@ -82,13 +83,15 @@ function mixValue(hash: number, column: Column, row: number): number {
       return mix(mix(hash, column.words[2 * row]!), column.words[2 * row + 1]!);
     case 'big': {
       let mixed = hash;
-      for (let rest = column.values[row]!; rest !== 0n && rest !== -1n; rest >>= 32n) mixed = mix(mixed, Number(BigInt.asIntN(32, rest)));
+      for (let rest = column.values[row]!; rest !== 0n && rest !== -1n; rest >>= 32n)
+        mixed = mix(mixed, Number(BigInt.asIntN(32, rest)));
       return mixed;
     }
     case 'list': {
       let mixed = mix(hash, column.length[row]!);
       const start = column.start[row]!;
-      for (let element = start; element < start + column.length[row]!; element++) mixed = mixValue(mixed, column.element, element);
+      for (let element = start; element < start + column.length[row]!; element++)
+        mixed = mixValue(mixed, column.element, element);
       return mixed;
     }
     case 'map': {

@@ -13,7 +13,10 @@ import { CellEncoder } from './cells.ts';
 // Cassandra's own driver says what the bytes mean.
 const require = createRequire(import.meta.url);
 const { types } = require('cassandra-driver') as typeof import('cassandra-driver');
-const Encoder = require('cassandra-driver/lib/encoder') as new (version: number, options: object) => { decode(bytes: Buffer, type: object): unknown };
+const Encoder = require('cassandra-driver/lib/encoder') as new (
+  version: number,
+  options: object,
+) => { decode(bytes: Buffer, type: object): unknown };
 const driver = new Encoder(4, {});
 const codes = types.dataTypes as unknown as Record<string, number>;
 
@@ -30,7 +33,13 @@ function driverType(type: CqlType): object {
     case 'tuple':
       return { code: codes['tuple'], info: type.elements.map(driverType) };
     case 'udt':
-      return { code: codes['udt'], info: { name: type.name, fields: type.fields.map((field) => ({ name: field.name, type: driverType(field.type) })) } };
+      return {
+        code: codes['udt'],
+        info: {
+          name: type.name,
+          fields: type.fields.map((field) => ({ name: field.name, type: driverType(field.type) })),
+        },
+      };
     default:
       return { code: codes[type.kind] };
   }
@@ -40,7 +49,11 @@ function driverType(type: CqlType): object {
 function encode(from: DataType, to: CqlType, json: string, zone = UTC): Buffer | null | string {
   const arena = new ByteBuffer();
   assert.ok(zone);
-  const scanner = new JsonScanner([{ name: 'x', path: 'x', type: from, required: false }], { depthMax: 64, timeZone: zone }, arena);
+  const scanner = new JsonScanner(
+    [{ name: 'x', path: 'x', type: from, required: false }],
+    { depthMax: 64, timeZone: zone },
+    arena,
+  );
   const document = new TextEncoder().encode(`{"x":${json}}`);
   arena.append(document);
   scanner.begin(1);
@@ -63,7 +76,20 @@ function decoded(from: DataType, to: CqlType, json: string): unknown {
 }
 
 const scalar = (kind: CqlScalar): CqlType => ({ kind });
-const of = (kind: 'string' | 'int' | 'bigint' | 'double' | 'float' | 'boolean' | 'date' | 'timestamp' | 'binary' | 'smallint' | 'tinyint'): DataType => ({ kind });
+const of = (
+  kind:
+    | 'string'
+    | 'int'
+    | 'bigint'
+    | 'double'
+    | 'float'
+    | 'boolean'
+    | 'date'
+    | 'timestamp'
+    | 'binary'
+    | 'smallint'
+    | 'tinyint',
+): DataType => ({ kind });
 const decimal = (precision: number, scale: number): DataType => ({ kind: 'decimal', precision, scale });
 const text = (value: unknown): string => String(value);
 
@@ -95,8 +121,14 @@ test('varint and decimal of any size and sign', () => {
   for (const value of ['0.00', '12.50', '-12.50', '0.01', '-0.01', '99999999.99']) {
     assert.equal(Number(text(decoded(decimal(10, 2), scalar('decimal'), value))), Number(value));
   }
-  assert.equal(text(decoded(decimal(38, 4), scalar('decimal'), '-123456789012345678901234567890.1234')), '-123456789012345678901234567890.1234');
-  assert.equal(text(decoded(decimal(38, 0), scalar('varint'), '99999999999999999999999999999999999999')), '99999999999999999999999999999999999999');
+  assert.equal(
+    text(decoded(decimal(38, 4), scalar('decimal'), '-123456789012345678901234567890.1234')),
+    '-123456789012345678901234567890.1234',
+  );
+  assert.equal(
+    text(decoded(decimal(38, 0), scalar('varint'), '99999999999999999999999999999999999999')),
+    '99999999999999999999999999999999999999',
+  );
 });
 
 test('times', () => {
@@ -124,24 +156,41 @@ test('uuid and inet from text', () => {
     ['::ffff:10.0.0.1', '::ffff:a00:1'],
     ['1:2:3:4:5:6:7:8', '1:2:3:4:5:6:7:8'],
   ]) {
-    assert.equal(text(decoded(of('string'), scalar('inet'), `"${input}"`)), output === '::ffff:a00:1' ? text(decoded(of('string'), scalar('inet'), '"::ffff:a00:1"')) : output, input);
+    assert.equal(
+      text(decoded(of('string'), scalar('inet'), `"${input}"`)),
+      output === '::ffff:a00:1' ? text(decoded(of('string'), scalar('inet'), '"::ffff:a00:1"')) : output,
+      input,
+    );
   }
 });
 
 test('what cannot be converted has a reason', () => {
   for (const [to, values] of [
-    ['uuid', ['', 'x', '0c5b2444-70a0-4932-980c-b4dc0d3f02b', '0c5b2444-70a0-4932-980c-b4dc0d3f02bg', '0c5b2444070a0-4932-980c-b4dc0d3f02b5']],
+    [
+      'uuid',
+      [
+        '',
+        'x',
+        '0c5b2444-70a0-4932-980c-b4dc0d3f02b',
+        '0c5b2444-70a0-4932-980c-b4dc0d3f02bg',
+        '0c5b2444070a0-4932-980c-b4dc0d3f02b5',
+      ],
+    ],
     ['inet', ['', '1.2.3', '256.1.1.1', '01.1.1.1', ':::', '1::2::3', '1:2:3:4:5:6:7', '12345::', '::1%lo']],
     ['time', ['', '24:00:00', '1']],
     ['date', ['', '2024-02-30']],
     ['timestamp', ['', 'now']],
     ['ascii', ['é']],
   ] as const) {
-    for (const value of values) assert.equal(encode(of('string'), scalar(to), JSON.stringify(value)), 'FIELD_WRONG_TYPE', `${to} ${value}`);
+    for (const value of values)
+      assert.equal(encode(of('string'), scalar(to), JSON.stringify(value)), 'FIELD_WRONG_TYPE', `${to} ${value}`);
   }
   assert.equal(encode(of('int'), scalar('tinyint'), '128'), 'FIELD_OUT_OF_RANGE');
   assert.equal(encode(of('bigint'), scalar('int'), '2147483648'), 'FIELD_OUT_OF_RANGE');
-  assert.throws(() => new CellEncoder(of('boolean'), scalar('int'), UTC, 'x'), (error: unknown) => isWeirError(error, 'SINK_SCHEMA') && error.message.includes('x'));
+  assert.throws(
+    () => new CellEncoder(of('boolean'), scalar('int'), UTC, 'x'),
+    (error: unknown) => isWeirError(error, 'SINK_SCHEMA') && error.message.includes('x'),
+  );
 });
 
 test('anything scalar as text', () => {
@@ -161,17 +210,41 @@ test('collections, tuples and user types', () => {
   assert.equal(decoded(list, cqlList, '["a",null]'), 'FIELD_WRONG_TYPE');
   assert.equal(decoded(list, { kind: 'set', element: scalar('uuid'), frozen: true }, '["x"]'), 'FIELD_WRONG_TYPE');
   const map: DataType = { kind: 'map', key: of('string'), value: of('int'), valueContainsNull: true };
-  assert.deepEqual(decoded(map, { kind: 'map', key: scalar('text'), value: scalar('int'), frozen: false }, '{"a":1,"b":2}'), { a: 1, b: 2 });
+  assert.deepEqual(
+    decoded(map, { kind: 'map', key: scalar('text'), value: scalar('int'), frozen: false }, '{"a":1,"b":2}'),
+    { a: 1, b: 2 },
+  );
   const picture: DataType = {
     kind: 'struct',
-    fields: [{ name: 'url', type: of('string'), nullable: true }, { name: 'Width', type: of('int'), nullable: true }],
+    fields: [
+      { name: 'url', type: of('string'), nullable: true },
+      { name: 'Width', type: of('int'), nullable: true },
+    ],
   };
   const cqlPicture: CqlType = {
-    kind: 'udt', keyspace: 'ks', name: 'picture', frozen: true,
-    fields: [{ name: 'width', type: scalar('int') }, { name: 'url', type: scalar('text') }, { name: 'other', type: scalar('text') }],
+    kind: 'udt',
+    keyspace: 'ks',
+    name: 'picture',
+    frozen: true,
+    fields: [
+      { name: 'width', type: scalar('int') },
+      { name: 'url', type: scalar('text') },
+      { name: 'other', type: scalar('text') },
+    ],
   };
-  const nested = decoded({ kind: 'array', element: picture, containsNull: true }, { kind: 'list', element: cqlPicture, frozen: true }, '[{"url":"u","Width":3},{"url":null}]');
-  assert.deepEqual(JSON.parse(JSON.stringify(nested)), [{ width: 3, url: 'u', other: null }, { width: null, url: null, other: null }]);
-  const tuple = decoded(picture, { kind: 'tuple', elements: [scalar('text'), scalar('bigint')] }, '{"url":"u","Width":3}') as { elements: unknown[] };
+  const nested = decoded(
+    { kind: 'array', element: picture, containsNull: true },
+    { kind: 'list', element: cqlPicture, frozen: true },
+    '[{"url":"u","Width":3},{"url":null}]',
+  );
+  assert.deepEqual(JSON.parse(JSON.stringify(nested)), [
+    { width: 3, url: 'u', other: null },
+    { width: null, url: null, other: null },
+  ]);
+  const tuple = decoded(
+    picture,
+    { kind: 'tuple', elements: [scalar('text'), scalar('bigint')] },
+    '{"url":"u","Width":3}',
+  ) as { elements: unknown[] };
   assert.deepEqual(tuple.elements.map(text), ['u', '3']);
 });

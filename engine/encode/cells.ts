@@ -78,7 +78,8 @@ function methodOf(from: DataType, to: CqlType): number | undefined {
 function scalarMethod(from: DataType, target: CqlType['kind']): number | undefined {
   if (target === 'text' || target === 'ascii') return AS_TEXT;
   if (from.kind === 'boolean') return target === 'boolean' ? BOOLEAN : undefined;
-  if (from.kind === 'timestamp') return target === 'timestamp' ? TIMESTAMP : target === 'date' ? TIMESTAMP_AS_DATE : undefined;
+  if (from.kind === 'timestamp')
+    return target === 'timestamp' ? TIMESTAMP : target === 'date' ? TIMESTAMP_AS_DATE : undefined;
   if (from.kind === 'date') return target === 'date' ? DATE : target === 'timestamp' ? DATE_AS_TIMESTAMP : undefined;
   if (!numberKinds.includes(from.kind)) return undefined;
   if (target === 'float' || target === 'double') return FLOATING;
@@ -112,14 +113,18 @@ export class CellEncoder {
   constructor(from: DataType, to: CqlType, timeZone: TimeZone, place: string) {
     const method = methodOf(from, to);
     if (method === undefined) {
-      throw new WeirError('SINK_SCHEMA', `column ${place} is ${formatType(from)} and cannot be written as ${formatCqlType(to)}`);
+      throw new WeirError(
+        'SINK_SCHEMA',
+        `column ${place} is ${formatType(from)} and cannot be written as ${formatCqlType(to)}`,
+      );
     }
     this.#method = method;
     this.#from = from;
     this.#width = to.kind === 'float' ? 4 : (integerBytes[to.kind] ?? 8);
     this.#scale = from.kind === 'decimal' ? from.scale : 0;
     this.#timeZone = timeZone;
-    const child = (type: DataType, target: CqlType, name: string): CellEncoder => new CellEncoder(type, target, timeZone, `${place}${name}`);
+    const child = (type: DataType, target: CqlType, name: string): CellEncoder =>
+      new CellEncoder(type, target, timeZone, `${place}${name}`);
     if (from.kind === 'array' && (to.kind === 'list' || to.kind === 'set')) {
       this.#children = [child(from.element, to.element, '[]')];
       this.#fields = [];
@@ -129,7 +134,11 @@ export class CellEncoder {
     } else if (from.kind === 'struct' && (to.kind === 'udt' || to.kind === 'tuple')) {
       const targets = to.kind === 'udt' ? to.fields : to.elements.map((type) => ({ name: '', type }));
       const indexes = targets.map(({ name }, index) =>
-        to.kind === 'tuple' ? (index < from.fields.length ? index : -1) : from.fields.findIndex((field) => sameName(field.name, name)),
+        to.kind === 'tuple'
+          ? index < from.fields.length
+            ? index
+            : -1
+          : from.fields.findIndex((field) => sameName(field.name, name)),
       );
       this.#fields = indexes;
       this.#children = targets.map(({ type }, index) => {
@@ -164,6 +173,9 @@ export class CellEncoder {
           const source = column.fields[field];
           if (child !== null && child !== undefined && source !== undefined) child.bind(source);
         });
+        return;
+      default:
+      // Numbers are read from the column itself.
     }
   }
 
@@ -195,7 +207,9 @@ export class CellEncoder {
       }
       case 'list':
       case 'map':
-        return column.length[row]! < 0 ? writeAbsent(out, nullLength) : this.#elements(out, column.start[row]!, column.length[row]!);
+        return column.length[row]! < 0
+          ? writeAbsent(out, nullLength)
+          : this.#elements(out, column.start[row]!, column.length[row]!);
       case 'struct':
         return column.valid[row] === 0 ? writeAbsent(out, nullLength) : this.#struct(out, row);
       default:
@@ -205,7 +219,11 @@ export class CellEncoder {
     }
   }
 
-  #number(out: ByteBuffer, column: Exclude<Column, { kind: 'bytes' | 'list' | 'map' | 'struct' }>, row: number): number {
+  #number(
+    out: ByteBuffer,
+    column: Exclude<Column, { kind: 'bytes' | 'list' | 'map' | 'struct' }>,
+    row: number,
+  ): number {
     const value = column.values[row]!;
     switch (this.#method) {
       case SMALL_INTEGER:
@@ -428,7 +446,7 @@ function writeUuid(out: ByteBuffer, data: Uint8Array, start: number, length: num
   if (length !== 36) return WRONG_TYPE;
   const { bytes } = out;
   let to = out.length + 4;
-  for (let at = 0; at < 36; ) {
+  for (let at = 0; at < 36;) {
     if (at === 8 || at === 13 || at === 18 || at === 23) {
       if (data[start + at] !== 0x2d) return WRONG_TYPE;
       at++;

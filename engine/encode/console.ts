@@ -39,6 +39,10 @@ export class ConsoleEncoder implements SinkEncoder {
   }
 
   finish(): SinkOutput {
-    return { kind: 'console', rowCount: this.#rowCount, text: new TextDecoder().decode(this.#out.bytes.subarray(0, this.#out.length)) };
+    return {
+      kind: 'console',
+      rowCount: this.#rowCount,
+      text: new TextDecoder().decode(this.#out.bytes.subarray(0, this.#out.length)),
+    };
   }
 }

@@ -17,7 +17,8 @@ export function copyBytes(
     for (let index = 0; index < length; index++) target[at + index] = source[start + index]!;
   } else if (length <= LONG_BYTES) {
     const last = length - 4;
-    for (let index = 0; index < last; index += 4) targetView.setInt32(at + index, sourceView.getInt32(start + index, true), true);
+    for (let index = 0; index < last; index += 4)
+      targetView.setInt32(at + index, sourceView.getInt32(start + index, true), true);
     // The last word overlaps the one before instead of a loop over single bytes.
     targetView.setInt32(at + last, sourceView.getInt32(start + last, true), true);
   } else {

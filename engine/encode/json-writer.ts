@@ -61,7 +61,8 @@ export class JsonWriter {
         else appendString(out, column.data, column.start[row]!, column.length[row]!);
         return;
       case 'list':
-        if (type.kind === 'array') this.#list(out, type.element, column.element, column.start[row]!, column.length[row]!);
+        if (type.kind === 'array')
+          this.#list(out, type.element, column.element, column.start[row]!, column.length[row]!);
         return;
       case 'map':
         if (type.kind === 'map') this.#map(out, type, column, row);
@@ -77,7 +78,8 @@ export class JsonWriter {
   /** Appends a scalar as text without quotes, the way a key is written; bytes as they are. */
   writePlain(out: ByteBuffer, type: DataType, column: Column, row: number): void {
     if (column.kind === 'bytes') {
-      out.append(column.data, column.start[row]!, column.start[row]! + column.length[row]!);
+      const start = column.start[row]!;
+      out.append(column.data, start, start + column.length[row]!);
       return;
     }
     const start = out.length;
@@ -132,7 +134,12 @@ export class JsonWriter {
     appendByte(out, 0x5d);
   }
 
-  #map(out: ByteBuffer, type: Extract<DataType, { kind: 'map' }>, column: Extract<Column, { kind: 'map' }>, row: number): void {
+  #map(
+    out: ByteBuffer,
+    type: Extract<DataType, { kind: 'map' }>,
+    column: Extract<Column, { kind: 'map' }>,
+    row: number,
+  ): void {
     const start = column.start[row]!;
     appendByte(out, 0x7b);
     for (let entry = start; entry < start + column.length[row]!; entry++) {

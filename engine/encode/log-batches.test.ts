@@ -21,7 +21,11 @@ const decodeRecordBatch = require('kafkajs/src/protocol/recordBatch/v0/decoder')
   records: { key: Buffer | null; value: Buffer | null; timestamp: string; headers: Record<string, Buffer> }[];
 }>;
 const defaultPartitioner = (require('kafkajs/src/producer/partitioners/default') as () => (args: object) => number)();
-for (const [type, codec] of [[CompressionTypes.Snappy, 'snappy'], [CompressionTypes.LZ4, 'lz4'], [CompressionTypes.ZSTD, 'zstd']] as const) {
+for (const [type, codec] of [
+  [CompressionTypes.Snappy, 'snappy'],
+  [CompressionTypes.LZ4, 'lz4'],
+  [CompressionTypes.ZSTD, 'zstd'],
+] as const) {
   CompressionCodecs[type] = () => ({
     compress: () => Promise.reject(new Error('not used')),
     decompress: (bytes: Buffer) => {
@@ -34,7 +38,11 @@ for (const [type, codec] of [[CompressionTypes.Snappy, 'snappy'], [CompressionTy
 
 type LogOutput = Extract<SinkOutput, { kind: 'log' }>;
 
-async function readAll(output: LogOutput): Promise<{ partition: number; key: string | null; value: string | null; id: string | undefined; timestamp: number }[]> {
+async function readAll(
+  output: LogOutput,
+): Promise<
+  { partition: number; key: string | null; value: string | null; id: string | undefined; timestamp: number }[]
+> {
   const records = await Promise.all(
     output.appends.map(async ({ partition, batch }) => {
       assert.equal(new DataView(batch.buffer).getUint32(17), crc32c(batch, 21));
@@ -51,15 +59,34 @@ async function readAll(output: LogOutput): Promise<{ partition: number; key: str
   return records.flat();
 }
 
-function run(sink: Partial<Extract<SinkPlan, { kind: 'log' }>>, count: number, partitions: number): { output: LogOutput; users: Record<string, unknown>[] } {
+function run(
+  sink: Partial<Extract<SinkPlan, { kind: 'log' }>>,
+  count: number,
+  partitions: number,
+): { output: LogOutput; users: Record<string, unknown>[] } {
   const next = makeUsers(4);
   const users = Array.from({ length: count }, next);
   users.forEach((user, index) => {
     if (index % 5 === 0) user['gender'] = null;
     if (index % 7 === 0) user['email'] = 'a "quoted" \\ text\u0001\n\u{1f600}';
   });
-  const log: SinkPlan = { kind: 'log', name: 'out', topic: 'out', compression: 'lz4', key: 7, value: 'json', headers: true, ...sink };
-  const task = taskOf(batchesOf(users.map((user, index) => userRecord(user, 1_700_000_000_000 + index)), 500), { logPartitions: [partitions], run: 2 });
+  const log: SinkPlan = {
+    kind: 'log',
+    name: 'out',
+    topic: 'out',
+    compression: 'lz4',
+    key: 7,
+    value: 'json',
+    headers: true,
+    ...sink,
+  };
+  const task = taskOf(
+    batchesOf(
+      users.map((user, index) => userRecord(user, 1_700_000_000_000 + index)),
+      500,
+    ),
+    { logPartitions: [partitions], run: 2 },
+  );
   const output = compileStage(userPlan([userTableSink, log])).run(task).sinks[1];
   assert.ok(output?.kind === 'log');
   return { output, users };
@@ -78,10 +105,17 @@ for (const compression of Object.keys(compressionCodes) as Compression[]) {
       const { username, ...rest } = user;
       assert.equal(record.key, username);
       assert.equal(record.timestamp, 1_700_000_000_000 + index);
-      const expected = Object.fromEntries(Object.entries({ ...rest, last_name: String(rest['last_name']).toUpperCase() }).filter(([, value]) => value !== null));
+      const expected = Object.fromEntries(
+        Object.entries({ ...rest, last_name: String(rest['last_name']).toUpperCase() }).filter(
+          ([, value]) => value !== null,
+        ),
+      );
       assert.deepEqual(JSON.parse(record.value ?? ''), expected);
       const partitionMetadata = Array.from({ length: 4 }, (_, partitionId) => ({ partitionId, leader: 1 }));
-      assert.equal(record.partition, defaultPartitioner({ topic: 'out', partitionMetadata, message: { key: record.key } }));
+      assert.equal(
+        record.partition,
+        defaultPartitioner({ topic: 'out', partitionMetadata, message: { key: record.key } }),
+      );
     });
   });
 }
@@ -90,7 +124,13 @@ test('without a key rows follow their source partition, and one column may be th
   const { output, users } = run({ key: -1, value: 6, headers: false, compression: 'none' }, 10, 2);
   assert.deepEqual(
     await readAll(output),
-    users.map((user, index) => ({ partition: 1, key: null, value: user['email'], id: undefined, timestamp: 1_700_000_000_000 + index })),
+    users.map((user, index) => ({
+      partition: 1,
+      key: null,
+      value: user['email'],
+      id: undefined,
+      timestamp: 1_700_000_000_000 + index,
+    })),
   );
 });
 
@@ -98,13 +138,21 @@ test('batches stay below what a broker takes', async () => {
   const { output } = run({ compression: 'none' }, 6000, 1);
   assert.ok(output.appends.length > 2);
   for (const { batch } of output.appends) assert.ok(batch.byteLength <= 900 * 1024 + 100);
-  assert.equal(output.appends.reduce((sum, { batch }) => sum + (readBatchHeaders(batch)[0]?.recordCount ?? 0), 0), 6000);
+  assert.equal(
+    output.appends.reduce((sum, { batch }) => sum + (readBatchHeaders(batch)[0]?.recordCount ?? 0), 0),
+    6000,
+  );
 });
 
 test('keys go where Java’s partitioner sends them', () => {
   const partition = (key: string): number => partitionOfKey(new TextEncoder().encode(key), 0, key.length, 100);
   // toPositive(murmur2(key)) % 100 of org.apache.kafka.common.utils.UtilsTest's values.
-  for (const [key, hash] of [['21', -973932308], ['foobar', -790332482], ['a-little-bit-long-string', -985981536], ['a-little-bit-longer-string', -1486304829]] as const) {
+  for (const [key, hash] of [
+    ['21', -973932308],
+    ['foobar', -790332482],
+    ['a-little-bit-long-string', -985981536],
+    ['a-little-bit-longer-string', -1486304829],
+  ] as const) {
     assert.equal(partition(key), (hash & 0x7fffffff) % 100, key);
   }
 });

@@ -60,7 +60,10 @@ export class LogEncoder implements SinkEncoder {
   }
 
   begin(task: StageTask): void {
-    this.#partitionCount = must(task.logPartitions[this.#logIndex], () => `no partition count for the sink ${this.#plan.name}`);
+    this.#partitionCount = must(
+      task.logPartitions[this.#logIndex],
+      () => `no partition count for the sink ${this.#plan.name}`,
+    );
     this.#sourcePartition = task.partition;
     while (this.#batches.length < this.#partitionCount) this.#batches.push(new PartitionBatch());
     for (const batch of this.#batches) {
@@ -84,7 +87,8 @@ export class LogEncoder implements SinkEncoder {
   }
 
   finish(): SinkOutput {
-    for (let partition = 0; partition < this.#partitionCount; partition++) this.#close(this.#batches[partition]!, partition);
+    for (let partition = 0; partition < this.#partitionCount; partition++)
+      this.#close(this.#batches[partition]!, partition);
     return { kind: 'log', rowCount: this.#rowCount, appends: this.#appends };
   }
 
@@ -142,7 +146,8 @@ export class LogEncoder implements SinkEncoder {
     }
     batch.maxTimestampMs = Math.max(batch.maxTimestampMs, timestampMs);
     const delta = timestampMs - batch.firstTimestampMs;
-    const headerBytes = idBytes < 0 ? 1 : 1 + varintBytes(ID_HEADER.length) + ID_HEADER.length + varintBytes(idBytes) + idBytes;
+    const headerBytes =
+      idBytes < 0 ? 1 : 1 + varintBytes(ID_HEADER.length) + ID_HEADER.length + varintBytes(idBytes) + idBytes;
     const size =
       1 + varintBytes(delta) + varintBytes(batch.count) + fieldBytes(keyBytes) + fieldBytes(valueBytes) + headerBytes;
     const out = batch.records;

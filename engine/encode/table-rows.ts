@@ -43,7 +43,10 @@ export class TableEncoder implements FallibleSinkEncoder {
   /** Throws: SINK_SCHEMA for a column that cannot be written as the table's type. */
   constructor(plan: TablePlan, timeZone: TimeZone) {
     const { shape, bindings } = plan;
-    assert(bindings.length === shape.columns.length, () => `${bindings.length} bindings for ${shape.columns.length} columns`);
+    assert(
+      bindings.length === shape.columns.length,
+      () => `${bindings.length} bindings for ${shape.columns.length} columns`,
+    );
     this.#names = shape.columns.map((column) => column.name);
     this.#inputs = bindings.map((binding) => binding.input);
     this.#cells = bindings.map(({ input, from, to }, index) =>
@@ -87,13 +90,14 @@ export class TableEncoder implements FallibleSinkEncoder {
   #encode(rows: ColumnBatch, context: EncodeContext, op: number): void {
     this.#bind(rows);
     const { record } = rows.origins;
-    for (let row = 0; row < rows.rowCount; ) {
+    for (let row = 0; row < rows.rowCount;) {
       const current = record[row]!;
       let next = row + 1;
       while (next < rows.rowCount && record[next] === current) next++;
       if (!context.isDead(current)) {
         const timestampUs = context.records.writeTimeUs[current]!;
-        const failure = next === row + 1 ? this.#row(row, timestampUs, op) : this.#rowsOfRecord(row, next, timestampUs, op);
+        const failure =
+          next === row + 1 ? this.#row(row, timestampUs, op) : this.#rowsOfRecord(row, next, timestampUs, op);
         if (failure !== CELL_OK) context.fail(current, failure, this.#failedPlace);
       }
       row = next;
@@ -132,7 +136,9 @@ export class TableEncoder implements FallibleSinkEncoder {
 
   #isRepeated(start: number, end: number, keys: number[], seen: Set<string> | null): boolean {
     if (seen !== null) {
-      const key = Buffer.from(this.#out.bytes.buffer, this.#out.bytes.byteOffset + start, end - start).toString('latin1');
+      const key = Buffer.from(this.#out.bytes.buffer, this.#out.bytes.byteOffset + start, end - start).toString(
+        'latin1',
+      );
       if (seen.has(key)) return true;
       seen.add(key);
       return false;
@@ -147,7 +153,8 @@ export class TableEncoder implements FallibleSinkEncoder {
   #sameRange(aStart: number, aEnd: number, bStart: number, bEnd: number): boolean {
     if (aEnd - aStart !== bEnd - bStart) return false;
     const { bytes } = this.#out;
-    for (let index = 0; index < aEnd - aStart; index++) if (bytes[aStart + index] !== bytes[bStart + index]) return false;
+    for (let index = 0; index < aEnd - aStart; index++)
+      if (bytes[aStart + index] !== bytes[bStart + index]) return false;
     return true;
   }
 

@@ -46,14 +46,21 @@ export function civilOf(days: number): { readonly year: number; readonly month: 
   const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
   const m = Math.floor((5 * dayOfYear + 2) / 153);
   const month = m < 10 ? m + 3 : m - 9;
-  return { year: yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, day: dayOfYear - Math.floor((153 * m + 2) / 5) + 1 };
+  return {
+    year: yearOfEra + era * 400 + (month <= 2 ? 1 : 0),
+    month,
+    day: dayOfYear - Math.floor((153 * m + 2) / 5) + 1,
+  };
 }
 
 /** Appends `yyyy-MM-dd`. */
 export function appendDate(out: ByteBuffer, days: number): void {
   const { year, month, day } = civilOf(days);
   if (year < 0 || year > 9999) {
-    appendText(out, `${year < 0 ? '-' : '+'}${String(Math.abs(year)).padStart(4, '0')}-${String(month).padStart(2, '0')}-${String(day).padStart(2, '0')}`);
+    appendText(
+      out,
+      `${year < 0 ? '-' : '+'}${String(Math.abs(year)).padStart(4, '0')}-${String(month).padStart(2, '0')}-${String(day).padStart(2, '0')}`,
+    );
     return;
   }
   out.reserve(10);

@@ -1,7 +1,7 @@
 import type { Expr } from '../../core/ast.ts';
 import { childrenOf } from '../../core/ast.ts';
 import { functionByName } from '../sql/functions.ts';
-import { reprOf } from '../sql/codegen.ts';
+import { reprOf } from '../sql/repr.ts';
 import { nullLiteral, valueToLiteral } from '../sql/literal.ts';
 import { readValue } from '../sql/runtime/boxed.ts';
 import { failureOf, Runtime } from '../sql/runtime/runtime.ts';

@@ -65,7 +65,10 @@ function childrenOf(type: DataType, place: string): ColumnBuilder[] {
     case 'array':
       return [new ColumnBuilder(type.element, `${place}[]`, !type.containsNull)];
     case 'map':
-      return [new ColumnBuilder(type.key, `${place}.key`, true), new ColumnBuilder(type.value, `${place}.value`, !type.valueContainsNull)];
+      return [
+        new ColumnBuilder(type.key, `${place}.key`, true),
+        new ColumnBuilder(type.value, `${place}.value`, !type.valueContainsNull),
+      ];
     case 'struct':
       return type.fields.map((field) => new ColumnBuilder(field.type, `${place}.${field.name}`, !field.nullable));
     default:

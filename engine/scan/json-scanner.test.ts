@@ -11,7 +11,20 @@ import { timeZoneOf } from './time-zone.ts';
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-const scalar = (kind: 'string' | 'int' | 'bigint' | 'double' | 'float' | 'boolean' | 'date' | 'timestamp' | 'binary' | 'smallint' | 'tinyint'): DataType => ({ kind });
+const scalar = (
+  kind:
+    | 'string'
+    | 'int'
+    | 'bigint'
+    | 'double'
+    | 'float'
+    | 'boolean'
+    | 'date'
+    | 'timestamp'
+    | 'binary'
+    | 'smallint'
+    | 'tinyint',
+): DataType => ({ kind });
 const string = scalar('string');
 const array = (element: DataType): DataType => ({ kind: 'array', element, containsNull: true });
 const map = (value: DataType): DataType => ({ kind: 'map', key: string, value, valueContainsNull: true });
@@ -36,7 +49,9 @@ function valueAt(column: Column, row: number): unknown {
     case 'list':
       return (column.length[row] ?? -1) < 0
         ? null
-        : Array.from({ length: column.length[row] ?? 0 }, (_, index) => valueAt(column.element, (column.start[row] ?? 0) + index));
+        : Array.from({ length: column.length[row] ?? 0 }, (_, index) =>
+            valueAt(column.element, (column.start[row] ?? 0) + index),
+          );
     case 'map':
       return (column.length[row] ?? -1) < 0
         ? null
@@ -172,7 +187,13 @@ function writeString(value: string, style: number): string {
   let text = '"';
   for (let index = 0; index < value.length; index++) {
     const unit = value.charCodeAt(index);
-    if ((unit * 7 + style + index) % 4 === 0 || unit < 0x20 || unit === 0x22 || unit === 0x5c || (unit >= 0xd800 && unit <= 0xdfff)) {
+    if (
+      (unit * 7 + style + index) % 4 === 0 ||
+      unit < 0x20 ||
+      unit === 0x22 ||
+      unit === 0x5c ||
+      (unit >= 0xd800 && unit <= 0xdfff)
+    ) {
       const hex = unit.toString(16).padStart(4, '0');
       text += `\\u${style % 2 === 0 ? hex : hex.toUpperCase()}`;
     } else if (unit === 0x2f && style % 2 === 0) text += '\\/';
@@ -199,9 +220,11 @@ const documentNode = fc.letrec<{ value: Node; object: Node }>((tie) => ({
     })),
     tie('object'),
   ),
-  object: fc.tuple(fc.array(fc.tuple(anyKey, tie('value'), fc.nat(5)), { maxLength: 7 }), blank).map(([entries, gap]) => ({
-    text: `{${gap}${entries.map(([key, value, style]) => `${writeString(key, style)}${gap}:${gap}${value.text}`).join(`${gap},${gap}`)}${gap}}`,
-  })),
+  object: fc
+    .tuple(fc.array(fc.tuple(anyKey, tie('value'), fc.nat(5)), { maxLength: 7 }), blank)
+    .map(([entries, gap]) => ({
+      text: `{${gap}${entries.map(([key, value, style]) => `${writeString(key, style)}${gap}:${gap}${value.text}`).join(`${gap},${gap}`)}${gap}}`,
+    })),
 })).object;
 
 test('documents of any shape are read as JSON.parse reads them', () => {
@@ -210,7 +233,9 @@ test('documents of any shape are read as JSON.parse reads them', () => {
     fc.property(fc.array(documentNode, { minLength: 1, maxLength: 4 }), (nodes) => {
       fc.pre(!nodes.some((node) => confusesV8(node.text)));
       const documents = nodes.map((node) => encoder.encode(node.text));
-      scan(...documents).forEach((result, index) => checkAgainstJsonParse(documents[index] ?? new Uint8Array(), result));
+      scan(...documents).forEach((result, index) =>
+        checkAgainstJsonParse(documents[index] ?? new Uint8Array(), result),
+      );
     }),
     { numRuns: 3000 },
   );
@@ -218,7 +243,11 @@ test('documents of any shape are read as JSON.parse reads them', () => {
 
 test('damaged documents are refused exactly when JSON.parse refuses them, and harm no neighbour', () => {
   const scan = makeScan(textFields);
-  const damage = fc.record({ at: fc.nat(), kind: fc.nat(3), byte: fc.oneof(fc.nat(255), fc.constantFrom(...encoder.encode('{}[]",:\\u0e-. \n'))) });
+  const damage = fc.record({
+    at: fc.nat(),
+    kind: fc.nat(3),
+    byte: fc.oneof(fc.nat(255), fc.constantFrom(...encoder.encode('{}[]",:\\u0e-. \n'))),
+  });
   const good = encoder.encode('{"a":"left alone","b":null}');
   fc.assert(
     fc.property(documentNode, fc.array(damage, { minLength: 1, maxLength: 3 }), (node, damages) => {
@@ -235,7 +264,8 @@ test('damaged documents are refused exactly when JSON.parse refuses them, and ha
       const [first, second, third] = scan(good, document, good);
       assert.ok(first && second && third);
       checkAgainstJsonParse(document, second);
-      for (const neighbour of [first, third]) assert.deepEqual([neighbour.reason, neighbour.values[0]], [null, 'left alone']);
+      for (const neighbour of [first, third])
+        assert.deepEqual([neighbour.reason, neighbour.values[0]], [null, 'left alone']);
     }),
     { numRuns: 6000 },
   );
@@ -249,13 +279,22 @@ test('typed values are those of JSON.parse', () => {
     field('s', string),
     field('tags', array(string)),
     field('grid', array(array(scalar('int')))),
-    field('home', struct({ street: string, number: scalar('int'), geo: struct({ lat: scalar('double'), names: array(string) }) })),
+    field(
+      'home',
+      struct({ street: string, number: scalar('int'), geo: struct({ lat: scalar('double'), names: array(string) }) }),
+    ),
     field('people', array(struct({ name: string, age: scalar('int') }))),
     field('counts', map(scalar('int'))),
   ];
   const optional = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(arbitrary, { freq: 5 });
   const jsonValue = fc.jsonValue().filter((value) => !JSON.stringify(value).includes('\\\\'));
-  const geo = fc.record({ lat: optional(fc.double({ noNaN: true, noDefaultInfinity: true })), names: optional(fc.array(optional(anyString))) }, { requiredKeys: [] });
+  const geo = fc.record(
+    {
+      lat: optional(fc.double({ noNaN: true, noDefaultInfinity: true })),
+      names: optional(fc.array(optional(anyString))),
+    },
+    { requiredKeys: [] },
+  );
   const documents = fc.record(
     {
       i: optional(fc.integer()),
@@ -264,20 +303,34 @@ test('typed values are those of JSON.parse', () => {
       s: optional(anyString),
       tags: optional(fc.array(optional(anyString))),
       grid: optional(fc.array(optional(fc.array(optional(fc.integer()))))),
-      home: optional(fc.record({ street: optional(anyString), number: optional(fc.integer()), geo: optional(geo), more: jsonValue }, { requiredKeys: [] })),
-      people: optional(fc.array(optional(fc.record({ name: optional(anyString), age: optional(fc.integer()), '': jsonValue }, { requiredKeys: [] })))),
+      home: optional(
+        fc.record(
+          { street: optional(anyString), number: optional(fc.integer()), geo: optional(geo), more: jsonValue },
+          { requiredKeys: [] },
+        ),
+      ),
+      people: optional(
+        fc.array(
+          optional(
+            fc.record({ name: optional(anyString), age: optional(fc.integer()), '': jsonValue }, { requiredKeys: [] }),
+          ),
+        ),
+      ),
       counts: optional(fc.dictionary(anyString.filter(plainKey), optional(fc.integer()))),
       extra: jsonValue,
     },
     { requiredKeys: [] },
   );
   const scan = makeScan(shape);
-  const plain = (value: unknown): unknown => (typeof value === 'string' ? value.toWellFormed() : typeof value === 'boolean' ? Number(value) : value);
+  const plain = (value: unknown): unknown =>
+    typeof value === 'string' ? value.toWellFormed() : typeof value === 'boolean' ? Number(value) : value;
   const expected = (type: DataType, value: unknown): unknown => {
     if (value === null || value === undefined) return null;
     if (type.kind === 'array') return (value as unknown[]).map((item) => expected(type.element, item));
-    if (type.kind === 'map') return new Map(Object.entries(value).map(([key, item]) => [key.toWellFormed(), expected(type.value, item)]));
-    if (type.kind === 'struct') return type.fields.map((child) => expected(child.type, (value as Record<string, unknown>)[child.name]));
+    if (type.kind === 'map')
+      return new Map(Object.entries(value).map(([key, item]) => [key.toWellFormed(), expected(type.value, item)]));
+    if (type.kind === 'struct')
+      return type.fields.map((child) => expected(child.type, (value as Record<string, unknown>)[child.name]));
     return plain(value);
   };
   fc.assert(
@@ -286,7 +339,10 @@ test('typed values are those of JSON.parse', () => {
       results.forEach((result, row) => {
         assert.equal(result.reason, null);
         const parsed = JSON.parse(JSON.stringify(values[row])) as Record<string, unknown>;
-        assert.deepEqual(result.values, shape.map(({ name, type }) => expected(type, parsed[name])));
+        assert.deepEqual(
+          result.values,
+          shape.map(({ name, type }) => expected(type, parsed[name])),
+        );
       });
     }),
     { numRuns: 1000 },
@@ -297,7 +353,8 @@ test('any double written as JSON comes back exactly', () => {
   const scan = makeScan([field('x', scalar('double'))]);
   fc.assert(
     fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.nat(2), (value, style) => {
-      const json = style === 0 ? JSON.stringify(value) : style === 1 ? value.toExponential() : String(value.toPrecision(17));
+      const json =
+        style === 0 ? JSON.stringify(value) : style === 1 ? value.toExponential() : String(value.toPrecision(17));
       const [result] = scan(encoder.encode(`{"x":${json}}`));
       assert.ok(Object.is(result?.values[0], JSON.parse(json)), json);
     }),
@@ -323,7 +380,8 @@ test('integers are exact and bounded', () => {
 });
 
 test('a value of another type is wrong', () => {
-  for (const json of ['"12"', '5.0', '1e3', 'true', '[]', '{}', '""']) assert.equal(one(scalar('int'), json), 'FIELD_WRONG_TYPE', json);
+  for (const json of ['"12"', '5.0', '1e3', 'true', '[]', '{}', '""'])
+    assert.equal(one(scalar('int'), json), 'FIELD_WRONG_TYPE', json);
   for (const json of ['"true"', '1', '[]']) assert.equal(one(scalar('boolean'), json), 'FIELD_WRONG_TYPE', json);
   for (const json of ['"1.5"', 'true', '""']) assert.equal(one(scalar('double'), json), 'FIELD_WRONG_TYPE', json);
   for (const json of ['{}', '"a"', '1']) assert.equal(one(array(string), json), 'FIELD_WRONG_TYPE', json);
@@ -355,7 +413,10 @@ test('decimals are exact', () => {
   assert.equal(one(decimal(4, 2), '100'), 'FIELD_OUT_OF_RANGE');
   assert.equal(one(decimal(4, 2), '99.995'), 'FIELD_OUT_OF_RANGE');
   assert.equal(one(decimal(12, 2), '12e-1'), 120n);
-  assert.equal(one(decimal(38, 10), '1234567890123456789012345678.9012345678'), 12345678901234567890123456789012345678n);
+  assert.equal(
+    one(decimal(38, 10), '1234567890123456789012345678.9012345678'),
+    12345678901234567890123456789012345678n,
+  );
   assert.equal(one(decimal(10, 0), '1e999999999'), 'FIELD_OUT_OF_RANGE');
   assert.equal(one(decimal(10, 0), '"abc"'), 'FIELD_WRONG_TYPE');
   assert.equal(one(decimal(10, 0), '""'), 'FIELD_WRONG_TYPE');
@@ -380,7 +441,16 @@ test('timestamps in the forms Spark reads', () => {
   assert.equal(one(type, '"2024\\u002d2-29 1:5"'), Date.UTC(2024, 1, 29, 1, 5) * 1000);
   assert.equal(one(type, '1700000000'), 1_700_000_000_000_000);
   assert.equal(one(type, '"1969-12-31T23:59:59.999999Z"'), -1);
-  for (const text of ['', 'x', '2024-02-30', '2023-02-29', '2024-13-01', '2024-02-29T24:00:00', '2024-02-29T13:05:06Q', '2024-02-29x']) {
+  for (const text of [
+    '',
+    'x',
+    '2024-02-30',
+    '2023-02-29',
+    '2024-13-01',
+    '2024-02-29T24:00:00',
+    '2024-02-29T13:05:06Q',
+    '2024-02-29x',
+  ]) {
     assert.equal(one(type, JSON.stringify(text)), 'FIELD_WRONG_TYPE', text);
   }
 });
@@ -408,7 +478,8 @@ test('binary is base64', () => {
   assert.equal(one(scalar('binary'), '"aGVsbG8="'), 'hello');
   assert.equal(one(scalar('binary'), '"aGVsbG8"'), 'hello');
   assert.equal(one(scalar('binary'), '""'), '');
-  for (const text of ['a', 'aGVsb*8=', 'a===', 'aGVs=']) assert.equal(one(scalar('binary'), JSON.stringify(text)), 'FIELD_WRONG_TYPE', text);
+  for (const text of ['a', 'aGVsb*8=', 'a===', 'aGVs='])
+    assert.equal(one(scalar('binary'), JSON.stringify(text)), 'FIELD_WRONG_TYPE', text);
 });
 
 test('the last of duplicate keys wins, for values and for mistakes', () => {
@@ -416,7 +487,13 @@ test('the last of duplicate keys wins, for values and for mistakes', () => {
   assert.equal(one(scalar('int'), '"bad","x":2'), 2);
   assert.equal(one(scalar('int'), '2,"x":"bad"'), 'FIELD_WRONG_TYPE');
   assert.equal(one(scalar('int'), '2,"\\u0078":null'), null);
-  assert.deepEqual(one(map(scalar('int')), '{"a":"bad","b":2,"\\u0061":3}'), new Map([['b', 2], ['a', 3]]));
+  assert.deepEqual(
+    one(map(scalar('int')), '{"a":"bad","b":2,"\\u0061":3}'),
+    new Map([
+      ['b', 2],
+      ['a', 3],
+    ]),
+  );
   assert.deepEqual(one(struct({ a: scalar('int'), b: string }), '{"a":1,"b":"x"},"x":{"a":2}'), [2, null]);
 });
 
@@ -454,7 +531,23 @@ test('bytes that are not UTF-8 matter where they are read', () => {
 });
 
 test('what is no JSON object', () => {
-  for (const text of ['', ' ', 'null', '[]', '"x"', '1', '{', '{}x', '{"a":1,}', '{,}', '\ufeff{}', "{'a':1}", '{"a" 1}', '{"a":1 "b":2}', '{"a":tru}']) {
+  for (const text of [
+    '',
+    ' ',
+    'null',
+    '[]',
+    '"x"',
+    '1',
+    '{',
+    '{}x',
+    '{"a":1,}',
+    '{,}',
+    '\ufeff{}',
+    "{'a':1}",
+    '{"a" 1}',
+    '{"a":1 "b":2}',
+    '{"a":tru}',
+  ]) {
     assert.equal(scanText([field('a', string)], text).reason, 'RECORD_NOT_JSON', text);
   }
 });

@@ -150,8 +150,15 @@ export class JsonScanner {
     const paths = [...new Set(fields.map((field) => field.path))];
     this.#fields = paths.map((path) => {
       const [first, ...others] = fields.filter((field) => field.path === path);
-      assert(first !== undefined && others.every((other) => JSON.stringify(other.type) === JSON.stringify(first.type)), () => `two types for ${path}`);
-      const builder = new ColumnBuilder(first.type, first.name, first.required || others.some((other) => other.required));
+      assert(
+        first !== undefined && others.every((other) => JSON.stringify(other.type) === JSON.stringify(first.type)),
+        () => `two types for ${path}`,
+      );
+      const builder = new ColumnBuilder(
+        first.type,
+        first.name,
+        first.required || others.some((other) => other.required),
+      );
       this.#addShapes(builder, first.type);
       return builder;
     });
@@ -367,7 +374,9 @@ export class JsonScanner {
     for (const last = end - 4; at <= last; at += 4) {
       const word = view.getInt32(at, true);
       const hit =
-        (((word ^ 0x22222222) - 0x01010101) | ((word ^ 0x5c5c5c5c) - 0x01010101) | (word - 0x20202020)) & ~word & 0x80808080;
+        (((word ^ 0x22222222) - 0x01010101) | ((word ^ 0x5c5c5c5c) - 0x01010101) | (word - 0x20202020)) &
+        ~word &
+        0x80808080;
       if (hit !== 0) {
         // Only the lowest mark is sure: a borrow may set others above it.
         const low = hit & -hit;
@@ -390,7 +399,9 @@ export class JsonScanner {
       for (const last = end - 4; at <= last; at += 4) {
         const word = view.getInt32(at, true);
         const hit =
-          (((word ^ 0x22222222) - 0x01010101) | ((word ^ 0x5c5c5c5c) - 0x01010101) | (word - 0x20202020)) & ~word & 0x80808080;
+          (((word ^ 0x22222222) - 0x01010101) | ((word ^ 0x5c5c5c5c) - 0x01010101) | (word - 0x20202020)) &
+          ~word &
+          0x80808080;
         if (hit !== 0) {
           // Only the lowest mark is sure: a borrow may set others above it.
           const low = hit & -hit;
@@ -810,7 +821,8 @@ export class JsonScanner {
         count++;
         at = this.#value(element, elementRow, at, end, depth);
         if (at < 0) return -1;
-        if (element.required && this.#failure === NONE && element.isNull(elementRow)) this.#fail(element, elementRow, MISSING);
+        if (element.required && this.#failure === NONE && element.isNull(elementRow))
+          this.#fail(element, elementRow, MISSING);
         at = this.#blanks(at, end);
         if (at >= end) return -1;
         const byte = this.#bytes[at++];
@@ -846,7 +858,14 @@ export class JsonScanner {
     return behind;
   }
 
-  #mapEntries(keys: ColumnBuilder, values: ColumnBuilder, at: number, end: number, depth: number, without: ReadonlySet<number> | null): number {
+  #mapEntries(
+    keys: ColumnBuilder,
+    values: ColumnBuilder,
+    at: number,
+    end: number,
+    depth: number,
+    without: ReadonlySet<number> | null,
+  ): number {
     at = this.#blanks(at + 1, end);
     if (at < end && this.#bytes[at] === CLOSE_BRACE) return at + 1;
     for (let entry = 0; ; entry++) {
@@ -863,7 +882,8 @@ export class JsonScanner {
       } else {
         const row = values.append();
         at = this.#value(values, row, at, end, depth);
-        if (at >= 0 && values.required && this.#failure === NONE && values.isNull(row)) this.#fail(values, row, MISSING);
+        if (at >= 0 && values.required && this.#failure === NONE && values.isNull(row))
+          this.#fail(values, row, MISSING);
       }
       if (at < 0) return -1;
       at = this.#blanks(at, end);

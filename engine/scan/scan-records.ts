@@ -9,7 +9,15 @@ import type { RecordIndex } from '../codecs/decode-records.ts';
 import { visitHeaders } from '../codecs/decode-records.ts';
 import type { Column, ColumnBatch } from '../column-batch.ts';
 import type { InputColumn, RecordColumn, StagePlan } from '../plan/stage-plan.ts';
-import { BUILD_BIGINT, BUILD_BINARY, BUILD_LIST, BUILD_STRING, BUILD_STRUCT, BUILD_TIMESTAMP, ColumnBuilder } from './column-builder.ts';
+import {
+  BUILD_BIGINT,
+  BUILD_BINARY,
+  BUILD_LIST,
+  BUILD_STRING,
+  BUILD_STRUCT,
+  BUILD_TIMESTAMP,
+  ColumnBuilder,
+} from './column-builder.ts';
 import { JsonScanner } from './json-scanner.ts';
 import type { TimeZone } from './time-zone.ts';
 import { hasNonAscii, isUtf8 } from './utf8.ts';
@@ -43,9 +51,13 @@ export class RecordScanner {
     this.#recordBytesMax = plan.recordBytesMax;
     const fields = plan.columns.filter((column) => column.kind === 'field');
     const recordColumns = plan.columns.filter((column) => column.kind === 'record');
-    this.#json = plan.format === 'json' ? new JsonScanner(fields, { depthMax: plan.recordDepthMax, timeZone }, arena) : null;
+    this.#json =
+      plan.format === 'json' ? new JsonScanner(fields, { depthMax: plan.recordDepthMax, timeZone }, arena) : null;
     if (this.#json === null && fields.length > 0) {
-      throw new WeirError('UNSUPPORTED', `a source of format raw has no field ${fields[0]?.name}; it has the columns key and value`);
+      throw new WeirError(
+        'UNSUPPORTED',
+        `a source of format raw has no field ${fields[0]?.name}; it has the columns key and value`,
+      );
     }
     this.#record = recordColumns.map((column) => ({ column: column.column, builder: recordBuilder(column) }));
     this.#places = plan.columns.map((column) =>
@@ -191,13 +203,18 @@ export class RecordScanner {
   #headers(builder: ColumnBuilder, row: number, start: number): void {
     const element = builder.children[0]!;
     const first = element.count;
-    const found = visitHeaders(this.#arena.bytes, start, this.#arena.length, (nameStart, nameLength, valueStart, valueLength) => {
-      const header = element.append();
-      element.valid[header] = 1;
-      const [name, value] = [element.children[0]!, element.children[1]!];
-      if (!this.#bytes(name, header, nameStart, nameLength)) name.setNull(header);
-      if (!this.#bytes(value, header, valueStart, valueLength)) value.setNull(header);
-    });
+    const found = visitHeaders(
+      this.#arena.bytes,
+      start,
+      this.#arena.length,
+      (nameStart, nameLength, valueStart, valueLength) => {
+        const header = element.append();
+        element.valid[header] = 1;
+        const [name, value] = [element.children[0]!, element.children[1]!];
+        if (!this.#bytes(name, header, nameStart, nameLength)) name.setNull(header);
+        if (!this.#bytes(value, header, valueStart, valueLength)) value.setNull(header);
+      },
+    );
     builder.start[row] = first;
     builder.length[row] = found === 0 ? -1 : element.count - first;
   }
@@ -219,8 +236,13 @@ function recordBuilder(column: Extract<InputColumn, { kind: 'record' }>): Column
   const isText = builder.kind === BUILD_STRING || builder.kind === BUILD_BINARY;
   const header = builder.children[0];
   const isHeaders = builder.kind === BUILD_LIST && header?.kind === BUILD_STRUCT && header.children.length === 2;
-  const fits = bytesColumns.includes(column.column) ? isText : column.column === 'headers' ? isHeaders : !isText && !isHeaders;
-  if (!fits) throw new WeirError('UNSUPPORTED', `the record column ${column.column} cannot have the type of ${column.name}`);
+  const fits = bytesColumns.includes(column.column)
+    ? isText
+    : column.column === 'headers'
+      ? isHeaders
+      : !isText && !isHeaders;
+  if (!fits)
+    throw new WeirError('UNSUPPORTED', `the record column ${column.column} cannot have the type of ${column.name}`);
   return builder;
 }
 

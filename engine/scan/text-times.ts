@@ -15,7 +15,9 @@ export function daysOf(year: number, month: number, day: number): number {
   const era = Math.floor(y / 400);
   const yearOfEra = y - era * 400;
   const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
-  return era * 146_097 + yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear - 719_468;
+  return (
+    era * 146_097 + yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear - 719_468
+  );
 }
 
 function daysInMonth(year: number, month: number): number {
@@ -112,11 +114,30 @@ function parseIsoMillis(bytes: Uint8Array, start: number): number {
   // A byte that is no digit makes its number or nine minus it negative: one sign bit for all of them.
   const low = d0 | d1 | d2 | d3 | d5 | d6 | d8 | d9 | d11 | d12 | d14 | d15 | d17 | d18 | d20 | d21 | d22;
   const high =
-    (9 - d0) | (9 - d1) | (9 - d2) | (9 - d3) | (9 - d5) | (9 - d6) | (9 - d8) | (9 - d9) | (9 - d11) | (9 - d12) |
-    (9 - d14) | (9 - d15) | (9 - d17) | (9 - d18) | (9 - d20) | (9 - d21) | (9 - d22);
+    (9 - d0) |
+    (9 - d1) |
+    (9 - d2) |
+    (9 - d3) |
+    (9 - d5) |
+    (9 - d6) |
+    (9 - d8) |
+    (9 - d9) |
+    (9 - d11) |
+    (9 - d12) |
+    (9 - d14) |
+    (9 - d15) |
+    (9 - d17) |
+    (9 - d18) |
+    (9 - d20) |
+    (9 - d21) |
+    (9 - d22);
   const marks =
-    (bytes[start + 4]! ^ 0x2d) | (bytes[start + 7]! ^ 0x2d) | (bytes[start + 10]! ^ 0x54) | (bytes[start + 13]! ^ 0x3a) |
-    (bytes[start + 16]! ^ 0x3a) | (bytes[start + 19]! ^ 0x2e);
+    (bytes[start + 4]! ^ 0x2d) |
+    (bytes[start + 7]! ^ 0x2d) |
+    (bytes[start + 10]! ^ 0x54) |
+    (bytes[start + 13]! ^ 0x3a) |
+    (bytes[start + 16]! ^ 0x3a) |
+    (bytes[start + 19]! ^ 0x2e);
   if ((low | high) < 0 || marks !== 0) return Number.NaN;
   const year = d0 * 1000 + d1 * 100 + d2 * 10 + d3;
   const month = d5 * 10 + d6;

@@ -63,7 +63,9 @@ class NamedZone implements TimeZone {
   }
 
   #ask(utcMs: number): number {
-    const name = this.#format.formatToParts(Math.max(-8.64e15, Math.min(8.64e15, utcMs))).find((part) => part.type === 'timeZoneName');
+    const name = this.#format
+      .formatToParts(Math.max(-8.64e15, Math.min(8.64e15, utcMs)))
+      .find((part) => part.type === 'timeZoneName');
     const match = /^GMT(?:([+-])(\d\d):(\d\d)(?::(\d\d))?)?$/.exec(name?.value ?? '');
     if (match === null || match[1] === undefined) return 0;
     const seconds = Number(match[2]) * 3600 + Number(match[3]) * 60 + Number(match[4] ?? 0);

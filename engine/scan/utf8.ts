@@ -3,7 +3,7 @@ import type { ByteBuffer } from '../byte-buffer.ts';
 
 /** Whether `bytes[start, end)` is well-formed UTF-8 (Unicode 15, table 3-7): no overlong forms, no surrogates. */
 export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
-  for (let at = start; at < end; ) {
+  for (let at = start; at < end;) {
     const lead = bytes[at]!;
     if (lead < 0x80) {
       at += 1;
@@ -18,7 +18,8 @@ export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
     } else {
       if (lead > 0xf4 || at + 4 > end) return false;
       const second = bytes[at + 1]!;
-      if ((second & 0xc0) !== 0x80 || (bytes[at + 2]! & 0xc0) !== 0x80 || (bytes[at + 3]! & 0xc0) !== 0x80) return false;
+      if ((second & 0xc0) !== 0x80 || (bytes[at + 2]! & 0xc0) !== 0x80 || (bytes[at + 3]! & 0xc0) !== 0x80)
+        return false;
       if (lead === 0xf0 && second < 0x90) return false;
       if (lead === 0xf4 && second > 0x8f) return false;
       at += 4;
@@ -43,7 +44,7 @@ export function unescapeJson(arena: ByteBuffer, start: number, end: number): voi
   arena.reserve(end - start);
   const bytes = arena.bytes;
   let to = arena.length;
-  for (let at = start; at < end; ) {
+  for (let at = start; at < end;) {
     const byte = bytes[at++]!;
     if (byte !== BACKSLASH) {
       bytes[to++] = byte;
@@ -58,7 +59,8 @@ export function unescapeJson(arena: ByteBuffer, start: number, end: number): voi
     at += 4;
     if (code >= 0xd800 && code <= 0xdfff) {
       let pair = 0;
-      if (code < 0xdc00 && at + 6 <= end && bytes[at] === BACKSLASH && bytes[at + 1] === 0x75) pair = hex4(bytes, at + 2);
+      if (code < 0xdc00 && at + 6 <= end && bytes[at] === BACKSLASH && bytes[at + 1] === 0x75)
+        pair = hex4(bytes, at + 2);
       if (pair >= 0xdc00 && pair <= 0xdfff) {
         at += 6;
         code = 0x10000 + ((code - 0xd800) << 10) + (pair - 0xdc00);
@@ -97,7 +99,10 @@ export function hexDigit(byte: number): number {
 
 function hex4(bytes: Uint8Array, at: number): number {
   return (
-    (hexDigit(bytes[at]!) << 12) | (hexDigit(bytes[at + 1]!) << 8) | (hexDigit(bytes[at + 2]!) << 4) | hexDigit(bytes[at + 3]!)
+    (hexDigit(bytes[at]!) << 12) |
+    (hexDigit(bytes[at + 1]!) << 8) |
+    (hexDigit(bytes[at + 2]!) << 4) |
+    hexDigit(bytes[at + 3]!)
   );
 }
 

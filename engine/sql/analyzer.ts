@@ -26,7 +26,7 @@ import { BOOLEAN, canCast, castTo, INT, isIntegral, STRING, TIMESTAMP } from './
 import { joinConjuncts, splitConjuncts } from './conjuncts.ts';
 import { callableNames, functionByName } from './functions.ts';
 import { type FunctionDef, isComplaint, unify } from './function-table.ts';
-import { booleanLiteral, intLiteral, nullLiteral, stringLiteral } from './literal.ts';
+import { booleanLiteral, nullLiteral, stringLiteral } from './literal.ts';
 import { didYouMean, problemAt } from './problems.ts';
 import { parseDate, parseTimestamp } from './runtime/time.ts';
 import type { TimeZone } from '../scan/time-zone.ts';

@@ -1,7 +1,8 @@
 /** Code of CAST: short ways for what jobs do often, {@link castValue} for the rest. */
 import type { Expr } from '../../core/ast.ts';
 import type { DataType } from '../../core/types.ts';
-import { type Gen, type Result, reprOf, type Val } from './codegen.ts';
+import type { Gen, Result, Val } from './codegen.ts';
+import { reprOf } from './repr.ts';
 import { castNeverFails, isFractional, isIntegral } from './coercion.ts';
 import { castValue } from './runtime/casts.ts';
 import { castTextToDate, castTextToTimestamp } from './runtime/time.ts';

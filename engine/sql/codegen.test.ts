@@ -124,7 +124,7 @@ function interpretCall(name: string, args: readonly Expr[], row: readonly BoxedV
     case '+':
     case '-':
     case '*': {
-      const [x, y] = [a as number | bigint, b as number | bigint] as [number, number];
+      const [x, y] = [a, b] as [number, number];
       const result = name === '+' ? x + y : name === '-' ? x - y : x * y;
       if (typeof result === 'bigint')
         return BigInt.asIntN(64, result) === result ? result : fail('ARITHMETIC_OVERFLOW');
@@ -148,7 +148,7 @@ function interpretCall(name: string, args: readonly Expr[], row: readonly BoxedV
       return end <= Math.max(0, start) ? '' : chars.slice(Math.max(0, start), end).join('');
     }
     case 'contains':
-      return (a as string).includes(b as string);
+      return (a as string).includes(b);
     default:
       throw new Error(`no function ${name} here`);
   }
@@ -245,15 +245,13 @@ const trees = fc.letrec<Trees>((tie: fc.LetrecTypedTie<Trees>) => {
         arithmetic(INT, int),
         fc.tuple(int, int).map((args) => call('%', INT, args)),
         text.map((arg) => call('length', INT, [arg])),
-        fc
-          .tuple(text, fc.constantFrom('ansi' as const, 'try' as const))
-          .map(([input, mode]) => ({
-            kind: 'cast',
-            type: INT,
-            nullable: input.nullable || mode === 'try',
-            input,
-            mode,
-          })),
+        fc.tuple(text, fc.constantFrom('ansi' as const, 'try' as const)).map(([input, mode]) => ({
+          kind: 'cast',
+          type: INT,
+          nullable: input.nullable || mode === 'try',
+          input,
+          mode,
+        })),
         ...common(INT, int),
       ],
     ),

@@ -12,34 +12,10 @@ import type { DataType } from '../../core/types.ts';
 import { emitCast } from './cast-codegen.ts';
 import { functionByName } from './functions.ts';
 import { literalToValue } from './literal.ts';
+import { type Repr, reprOf } from './repr.ts';
 import { readValue } from './runtime/boxed.ts';
 import { concatBegin } from './runtime/bytes.ts';
 import { failureOf, raiseExpressionFailed } from './runtime/runtime.ts';
-
-/**
- * How a value lives in generated code. `bool`, `num`, `big`: a JS boolean, number, bigint. `text`: bytes (string and
- * binary) as data, start, length and non-ASCII flag. `box`: array, map and struct as {@link readValue} gives them.
- */
-export type Repr = 'bool' | 'num' | 'big' | 'text' | 'box';
-
-export function reprOf(type: DataType): Repr {
-  switch (type.kind) {
-    case 'boolean':
-      return 'bool';
-    case 'bigint':
-    case 'decimal':
-      return 'big';
-    case 'string':
-    case 'binary':
-      return 'text';
-    case 'array':
-    case 'map':
-    case 'struct':
-      return 'box';
-    default:
-      return 'num';
-  }
-}
 
 /** A value in generated code: JS expressions without side effects, cheap enough to stand more than once. */
 export interface Val {

@@ -455,7 +455,7 @@ class Parser {
       const right = this.expr(operator.power);
       return { kind: 'binary', op: operator.op, left, right, ...this.#span(start) };
     }
-    return POWER.predicate > power || power === POWER.predicate ? this.#predicate(left, start) : null;
+    return power <= POWER.predicate ? this.#predicate(left, start) : null;
   }
 
   #predicate(input: SqlExpr, start: Span): SqlExpr | null {

@@ -21,7 +21,25 @@ import { LOG_SERVER } from './sim-log.ts';
 import { META_SERVER } from './sim-meta-store.ts';
 import { TABLE_SERVER } from './sim-tables.ts';
 
+/** A run whose faults are written down instead of drawn. */
+export interface Script {
+  readonly workers: number;
+  readonly partitions: number;
+  /** Virtual ms until everything heals. */
+  readonly lastsMs: number;
+  /** Called once at the start; `at` calls back at a virtual time. */
+  readonly steps: (tools: ScriptTools) => void;
+}
+
+export interface ScriptTools {
+  readonly cluster: SimCluster;
+  readonly at: (ms: number, step: () => void) => void;
+  /** Submits the next revision of the job. */
+  readonly changeJob: () => void;
+}
+
 export interface RunOptions {
+  readonly script?: Script;
   readonly mutations?: Mutations;
   /** Default: the real one. */
   readonly engine?: 'real' | 'small';
@@ -73,6 +91,7 @@ class Scenario {
   readonly #producer: Producer;
   readonly #checker: Checker;
   readonly #chaosMs: number;
+  readonly #script: Script | null;
   readonly #plainRegister: boolean;
   #healed = false;
   #revision = 0;
@@ -84,8 +103,9 @@ class Scenario {
     this.#sim = new Simulation(seed);
     this.#rng = this.#sim.rng.fork('scenario');
     const drawn = drawFaults(this.#rng);
-    this.#faults = options.faults ?? drawn;
-    this.#chaosMs = this.#rng.int(4000, 12_000);
+    this.#script = options.script ?? null;
+    this.#faults = options.faults ?? (this.#script === null ? drawn : new Set());
+    this.#chaosMs = this.#script?.lastsMs ?? this.#rng.int(4000, 12_000);
     this.#cluster = new SimCluster(this.#sim, {
       mutations: options.mutations ?? {},
       engine: options.engine ?? 'real',
@@ -143,14 +163,15 @@ class Scenario {
 
   #begin(): void {
     const rng = this.#rng;
-    this.#cluster.logServer.createTopic(SIM_TOPIC, rng.int(1, 5));
+    this.#cluster.logServer.createTopic(SIM_TOPIC, this.#script?.partitions ?? rng.int(1, 5));
     for (let count = rng.int(0, 20); count > 0; count--) this.#producer.produce();
     this.#cluster.network.faults = networkFaults(this.#faults, rng);
     this.#cluster.startMaster(this.#skew());
-    for (let count = rng.int(1, 4); count > 0; count--) this.#startWorker();
+    for (let count = this.#script?.workers ?? rng.int(1, 4); count > 0; count--) this.#startWorker();
     this.#changeJob();
     this.#produceAgain();
     for (const kind of this.#faults) this.#again(kind);
+    this.#script?.steps({ cluster: this.#cluster, at: (ms, step) => void this.#sim.at(ms, null, step), changeJob: () => this.#changeJob() });
   }
 
   #produceAgain(): void {

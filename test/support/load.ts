@@ -26,8 +26,7 @@ export class Load {
   constructor(options: LoadOptions) {
     this.#options = options;
     this.counts = Array.from({ length: options.partitions }, () => 0);
-    const kafka = new kafkajs.Kafka({ clientId: 'test-load', brokers: [options.brokers], logLevel: kafkajs.logLevel.NOTHING });
-    this.#producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1, retry: { retries: 60, initialRetryTime: 100, maxRetryTime: 1000 } });
+    this.#producer = client(options.brokers).producer({ idempotent: true, maxInFlightRequests: 1, retry: { retries: 60, initialRetryTime: 100, maxRetryTime: 1000 } });
   }
 
   /** Creates the topic and begins. */
@@ -75,8 +74,12 @@ export class Load {
   }
 }
 
+function client(brokers: string): kafkajs.Kafka {
+  return new kafkajs.Kafka({ clientId: 'test', brokers: [brokers], logLevel: kafkajs.logLevel.NOTHING });
+}
+
 export async function createTopic(brokers: string, topic: string, partitions: number): Promise<void> {
-  const admin = new kafkajs.Kafka({ clientId: 'test-admin', brokers: [brokers], logLevel: kafkajs.logLevel.NOTHING }).admin();
+  const admin = client(brokers).admin();
   await admin.connect();
   await admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor: 1 }], waitForLeaders: true });
   await admin.disconnect();
@@ -84,9 +87,42 @@ export async function createTopic(brokers: string, topic: string, partitions: nu
 
 /** Records in the topic: the sum of its end offsets. */
 export async function endOffsets(brokers: string, topic: string): Promise<number[]> {
-  const admin = new kafkajs.Kafka({ clientId: 'test-admin', brokers: [brokers], logLevel: kafkajs.logLevel.NOTHING }).admin();
+  const admin = client(brokers).admin();
   await admin.connect();
   const offsets = await admin.fetchTopicOffsets(topic);
   await admin.disconnect();
   return offsets.sort((a, b) => a.partition - b.partition).map((entry) => Number(entry.high));
+}
+
+/** Writes values round robin over the partitions. */
+export async function sendValues(brokers: string, topic: string, values: readonly string[]): Promise<void> {
+  const producer = client(brokers).producer({ idempotent: true, maxInFlightRequests: 1 });
+  await producer.connect();
+  const { length: partitions } = await endOffsets(brokers, topic);
+  await producer.send({ topic, acks: -1, messages: values.map((value, index) => ({ value, partition: index % partitions })) });
+  await producer.disconnect();
+}
+
+export interface ReadRecord {
+  readonly key: string | null;
+  readonly value: string | null;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Reads until `count` records came and nothing more for a second; fails after 30 s. */
+export async function readTopic(brokers: string, topic: string, count: number): Promise<ReadRecord[]> {
+  const consumer = client(brokers).consumer({ groupId: `read-${topic}`, readUncommitted: false });
+  const records: ReadRecord[] = [];
+  await consumer.connect();
+  await consumer.subscribe({ topic, fromBeginning: true });
+  await consumer.run({
+    eachMessage: async ({ message }) => {
+      const headers = Object.entries(message.headers ?? {}).map(([name, value]) => [name, String(value)] as const);
+      records.push({ key: message.key?.toString() ?? null, value: message.value?.toString() ?? null, headers: Object.fromEntries(headers) });
+    },
+  });
+  for (let waited = 0; records.length < count && waited < 30_000; waited += 100) await sleep(100);
+  await sleep(1000);
+  await consumer.disconnect();
+  return records;
 }

@@ -1,7 +1,8 @@
 /** Functions over numbers. */
 import type { Expr } from '../../../core/ast.ts';
 import type { DataType } from '../../../core/types.ts';
-import { type Gen, type Result, reprOf, type Val } from '../codegen.ts';
+import type { Gen, Result, Val } from '../codegen.ts';
+import { reprOf } from '../repr.ts';
 import { BIGINT, castTo, DOUBLE, INT, isFractional, isIntegral, STRING } from '../coercion.ts';
 import {
   anyNullable,

@@ -2,7 +2,8 @@
 import type { Expr } from '../../../core/ast.ts';
 import type { DataType } from '../../../core/types.ts';
 import { formatType } from '../../../core/types.ts';
-import { type CallExpr, type Gen, type Result, reprOf, type Val } from '../codegen.ts';
+import type { CallExpr, Gen, Result, Val } from '../codegen.ts';
+import { reprOf } from '../repr.ts';
 import {
   asDecimal,
   BIGINT,

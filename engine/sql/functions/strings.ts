@@ -229,7 +229,7 @@ export const stringFunctions: readonly FunctionDef[] = [
         ? INT
         : { complaint: 'takes STRING or BINARY here', arg: 0 },
     body: (g, [text]) => ({
-      value: text?.type.kind === 'binary' ? (text as Val).l : `${g.fn(charCount)}(${g.bytesF(text as Val)})`,
+      value: text?.type.kind === 'binary' ? text.l : `${g.fn(charCount)}(${g.bytesF(text as Val)})`,
     }),
   }),
   strictFunction({

@@ -1,7 +1,8 @@
 /** Functions over dates and timestamps. Local times are those of the session time zone. */
 import type { Expr } from '../../../core/ast.ts';
 import type { DataType } from '../../../core/types.ts';
-import { type Gen, type Result, reprOf, type Val } from '../codegen.ts';
+import type { Gen, Result, Val } from '../codegen.ts';
+import { reprOf } from '../repr.ts';
 import { BIGINT, BOOLEAN, castTo, DATE, DOUBLE, INT, isNumeric, STRING, TIMESTAMP } from '../coercion.ts';
 import {
   anyNullable,

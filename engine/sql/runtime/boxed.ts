@@ -181,7 +181,7 @@ function ranges(
   values.forEach((value, row) => {
     start[row] = total;
     length[row] = value === null ? -1 : lengthOf(value);
-    if (value !== null) total += length[row] as number;
+    if (value !== null) total += length[row];
   });
   return { start, length };
 }

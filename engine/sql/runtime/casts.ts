@@ -204,7 +204,7 @@ function castToTimestamp(value: BoxedValue, from: DataType, zone: TimeZone): num
     return from.kind === 'decimal' ? Number(rescale(value, from.scale, 6)) : Number(checkLong(value * 1_000_000n));
   if (from.kind === 'date') return timestampOfDate(value as number, zone);
   if (from.kind === 'float' || from.kind === 'double') {
-    if (!Number.isFinite(value as number)) raiseCastInvalid();
+    if (!Number.isFinite(value)) raiseCastInvalid();
     return Math.trunc((value as number) * SECOND_US);
   }
   return Number(value) * SECOND_US;

@@ -372,7 +372,7 @@ export function regexpSubstr(text: string, regexp: RegExp): string | null {
 export function regexpInstr(text: string, regexp: RegExp): number {
   regexp.lastIndex = 0;
   const match = regexp.exec(text);
-  return match === null ? 0 : [...text.slice(0, match.index)].length + 1;
+  return match === null ? 0 : Array.from(text.slice(0, match.index)).length + 1;
 }
 
 /** A replacement as Java reads it: `$1`, `${name}`, `\` takes the next character as it is. */
