@@ -325,3 +325,15 @@ test('nested values pass through, are read by path, and are built', () => {
     ],
   );
 });
+
+test('a raw value is read with from_json, and its fields are listed with a star', () => {
+  const query =
+    "SELECT p.*, upper(p.a) AS u FROM (SELECT from_json(CAST(value AS STRING), 'a STRING, b BIGINT') AS p FROM t) WHERE p.b > 1";
+  const rows = ['{"a":"x","b":1}', '{"a":"é","b":9007199254740993}', 'nonsense'].map((text) => [Buffer.from(text)]);
+  const result = runQuery(query, rows, { schema: 'value BINARY' });
+  assert.deepEqual(
+    result.output.map(({ name }) => name),
+    ['a', 'b', 'u'],
+  );
+  assert.deepEqual(result.rows, [['é', 9007199254740993n, 'É']]);
+});

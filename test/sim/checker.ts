@@ -6,7 +6,7 @@ import type { JobRow, LaneRow } from '../../core/meta.ts';
 import type { LaneCounters } from '../../core/lane/position.ts';
 import { zeroCounters } from '../../core/lane/position.ts';
 import type { LaneId } from '../../core/ids.ts';
-import { laneId, parseLaneId } from '../../core/ids.ts';
+import { laneId, parseLaneId, run as asRun } from '../../core/ids.ts';
 import { OWNERSHIP_TERM_MS } from '../../core/lane/permit.ts';
 import type { GeneratedRecord } from '../support/generator.ts';
 import type { SimNode, Simulation } from './kernel.ts';
@@ -48,6 +48,7 @@ export class Checker implements MetaWatcher, TableWatcher {
   /** Revision literal by definition hash. */
   readonly revs = new Map<string, number>();
   readonly #runs = new Map<number, RunFacts>();
+  readonly #floors = new Map<string, number>();
   readonly #lanes = new Map<string, RunLane>();
   readonly #confirmed = new Map<string, Confirmation>();
   readonly #newestSender = new Map<LaneId, { generation: number; node: SimNode }>();
@@ -92,6 +93,7 @@ export class Checker implements MetaWatcher, TableWatcher {
     const rev = this.revs.get(row.definition) ?? 0;
     this.#runs.set(row.run, { rev, stride: row.stride, runStart: row.runStart });
     if (before === undefined) return;
+    if (row.run !== before.run && row.start.kind === 'continue') this.#rememberFloor(row);
     this.#check(row.run === before.run || row.run === before.run + 1, () => `run ${row.run} follows run ${before.run}`);
     this.#check(row.stride >= before.stride, () => `the stride shrinks from ${before.stride} to ${row.stride}`);
     if (row.run === before.run) {
@@ -105,6 +107,19 @@ export class Checker implements MetaWatcher, TableWatcher {
       this.#check(lane.ordinal === was.ordinal, () => `lane ${id} changed its ordinal`);
       this.#check(lane.generation >= was.generation, () => `lane ${id} went back to generation ${lane.generation}`);
       if (lane.owner !== was.owner) this.#check(lane.generation > was.generation, () => `lane ${id} has a new owner in generation ${lane.generation}`);
+    }
+  }
+
+  /** Where the lanes of a run that goes on may begin at the earliest: what was committed when it was made. */
+  #rememberFloor(row: JobRow): void {
+    for (const id of Object.keys(row.lanes) as LaneId[]) {
+      const coordinates = parseLaneId(id);
+      for (let run = row.run - 1; run > 0; run--) {
+        const committed = this.#meta.lane({ job: row.name, run: asRun(run), ...coordinates });
+        if (committed === undefined) continue;
+        this.#floors.set(`${row.run} ${coordinates.partition}`, committed.position.nextOffset);
+        break;
+      }
     }
   }
 
@@ -224,6 +239,8 @@ export class Checker implements MetaWatcher, TableWatcher {
     this.#check(nextOffset <= this.#log.lastStableOffset(SIM_TOPIC, partition), () => `${name} stands at ${nextOffset}, beyond the log`);
     if (counters.read === 0) {
       // A start, decided and not begun: the first commit says which one was taken. Or past batches without records.
+      const floor = this.#floors.get(`${row.run} ${partition}`) ?? 0;
+      this.#check(nextOffset >= floor, () => `${name} begins at ${nextOffset}, below ${floor}, which was committed when the run was made`);
       if (this.#pathOf(lane, facts, partition, position) === null) lane.starts.set(nextOffset, bound);
       return;
     }

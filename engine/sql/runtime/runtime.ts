@@ -1,3 +1,4 @@
+import { assert } from '../../../core/assert.ts';
 import type { DeadLetterReason } from '../../../core/errors.ts';
 import { deadLetterReasons } from '../../../core/errors.ts';
 import type { RowOrigins } from '../../column-batch.ts';
@@ -95,7 +96,9 @@ export class Runtime {
   }
 
   #grow(bytes: number, end: number): void {
-    if (bytes > TEXT_BYTES_MAX || end > ARENA_BYTES_MAX) throw expressionFailed;
+    if (bytes > TEXT_BYTES_MAX) throw expressionFailed;
+    // Not the fault of the record at hand: whether it fails must not depend on its neighbours in the batch.
+    assert(end <= ARENA_BYTES_MAX, () => 'the texts computed for one batch take more than 1 GiB');
     const larger = Buffer.allocUnsafeSlow(Math.max(end, Math.min(this.data.length * 2, ARENA_BYTES_MAX)));
     this.data.copy(larger, 0, 0, this.used);
     this.data = larger;
