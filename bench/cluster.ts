@@ -61,14 +61,20 @@ export class BenchCluster implements AsyncDisposable {
     this.connections = parts.connections;
     this.store = parts.connections.metaStore();
     this.writer = parts.connections.logWriter('kafka', {});
-    this.serverPids = [...parts.services.map((service) => service.pid), ...parts.children.flatMap((child) => child.pid ?? [])];
+    this.serverPids = [
+      ...parts.services.map((service) => service.pid),
+      ...parts.children.flatMap((child) => child.pid ?? []),
+    ];
     const { log, tables } = parts.connections.describe();
     this.described = log === tables ? log : `${log}, ${tables}`;
     this.#client = new MasterClient({ address: `http://127.0.0.1:${parts.ports.http}`, token: TOKEN });
   }
 
   /** With the store `real`, Cassandra runs only where rows go there; else the embedded process keeps the metadata. */
-  static async start(options: { readonly cassandra: boolean; readonly store: 'embedded' | 'real' }): Promise<BenchCluster> {
+  static async start(options: {
+    readonly cassandra: boolean;
+    readonly store: 'embedded' | 'real';
+  }): Promise<BenchCluster> {
     const directory = await mkdtemp(join(tmpdir(), 'weir-bench-'));
     const [http = 0, grpc = 0, embedded = 0] = await freePorts(3);
     const services: Service[] = [];
@@ -115,9 +121,19 @@ export class BenchCluster implements AsyncDisposable {
   async startWeir(threads: number | null): Promise<StartedWeir> {
     const { http, grpc } = this.#ports;
     const startedAt = performance.now();
-    const master = spawnWeir('master', ['master', '--port', String(grpc), '--http-port', String(http)], this.#env, this.#directory);
+    const master = spawnWeir(
+      'master',
+      ['master', '--port', String(grpc), '--http-port', String(http)],
+      this.#env,
+      this.#directory,
+    );
     const threadArgs = threads === null ? [] : ['--threads', String(threads)];
-    const worker = spawnWeir('worker', ['worker', '--master', `127.0.0.1:${grpc}`, '--http-port', '0', ...threadArgs], this.#env, this.#directory);
+    const worker = spawnWeir(
+      'worker',
+      ['worker', '--master', `127.0.0.1:${grpc}`, '--http-port', '0', ...threadArgs],
+      this.#env,
+      this.#directory,
+    );
     this.#children.push(master, worker);
     const deadline = performance.now() + READY_LIMIT_MS;
     while ((await this.#client.workers().catch(() => [])).length === 0) {
@@ -125,12 +141,21 @@ export class BenchCluster implements AsyncDisposable {
       if (performance.now() > deadline) throw new Error(`not ready after ${READY_LIMIT_MS} ms:\n${this.#logs()}`);
       await sleep(5);
     }
-    return { masterPid: master.pid ?? 0, workerPid: worker.pid ?? 0, readySeconds: (performance.now() - startedAt) / 1000 };
+    return {
+      masterPid: master.pid ?? 0,
+      workerPid: worker.pid ?? 0,
+      readySeconds: (performance.now() - startedAt) / 1000,
+    };
   }
 
   /** The last lines of both processes. */
   #logs(): string {
-    const tail = (name: string): string => readFileSync(join(this.#directory, `${name}.log`), 'utf8').trimEnd().split('\n').slice(-8).join('\n');
+    const tail = (name: string): string =>
+      readFileSync(join(this.#directory, `${name}.log`), 'utf8')
+        .trimEnd()
+        .split('\n')
+        .slice(-8)
+        .join('\n');
     return `master: ${tail('master')}\nworker: ${tail('worker')}`;
   }
 
@@ -177,7 +202,10 @@ export class BenchCluster implements AsyncDisposable {
 }
 
 function spawnWeir(name: string, args: readonly string[], env: NodeJS.ProcessEnv, directory: string): ChildProcess {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', cli, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', cli, ...args], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const log = createWriteStream(join(directory, `${name}.log`));
   child.stdout.pipe(log, { end: false });
   child.stderr.pipe(log, { end: false });

@@ -101,7 +101,7 @@ async function preload(cluster: BenchCluster, topic: string, options: MainJobOpt
   await cluster.writer.createTopic(topic, options.partitions);
   const batcher = new RecordBatcher(cluster.writer, topic, options.partitions, cluster.clock, limits);
   const users = new UserGenerator(options.seed);
-  for (let index = 0; index < options.records; ) {
+  for (let index = 0; index < options.records;) {
     const count = Math.min(1000, options.records - index);
     const first = index;
     await batcher.send(Array.from({ length: count }, (_, at) => users.bytesAt(first + at)));
@@ -147,7 +147,12 @@ interface Throughput {
   readonly counters: LaneCounters;
 }
 
-async function measureThroughput(cluster: BenchCluster, sink: BenchSink, options: MainJobOptions, pids: readonly number[]): Promise<Throughput> {
+async function measureThroughput(
+  cluster: BenchCluster,
+  sink: BenchSink,
+  options: MainJobOptions,
+  pids: readonly number[],
+): Promise<Throughput> {
   const name = `bench-${sink}`;
   if (sink === 'kafka') await cluster.writer.createTopic(outputTopic(name), options.partitions);
   const warmFrom = Math.min(WARM_UP_RECORDS, Math.floor(options.records / 2));
@@ -166,7 +171,10 @@ async function measureThroughput(cluster: BenchCluster, sink: BenchSink, options
     counters = now;
     if (counters.rowsOut > 0) firstCommitAt ??= performance.now();
     if (warm === undefined && counters.read >= warmFrom) warm = { records: counters.read, cpu: cpuSecondsOf(pids) };
-    if (performance.now() - progressedAt > STALL_MS) throw new Error(`no progress for ${STALL_MS / 1000} s at ${JSON.stringify(counters)}: ${await describeJob(cluster, name)}`);
+    if (performance.now() - progressedAt > STALL_MS)
+      throw new Error(
+        `no progress for ${STALL_MS / 1000} s at ${JSON.stringify(counters)}: ${await describeJob(cluster, name)}`,
+      );
     if (performance.now() - shownAt > 5000) {
       shownAt = performance.now();
       note(`${counters.read} of ${options.records} records after ${Math.round((shownAt - submittedAt) / 1000)} s`);
@@ -197,14 +205,24 @@ async function committedCounters(cluster: BenchCluster, name: string): Promise<L
 
 async function describeJob(cluster: BenchCluster, name: string): Promise<string> {
   const { row, lanes } = await cluster.job(name);
-  return JSON.stringify({ state: row.state, reason: row.reason, lanes: lanes.map(({ lane, state, message }) => ({ lane, state, message })) });
+  return JSON.stringify({
+    state: row.state,
+    reason: row.reason,
+    lanes: lanes.map(({ lane, state, message }) => ({ lane, state, message })),
+  });
 }
 
 function outputTopic(name: string): string {
   return `${name}-out`;
 }
 
-async function checkSink(problems: string[], cluster: BenchCluster, sink: BenchSink, options: MainJobOptions, expected: ExpectedRows): Promise<void> {
+async function checkSink(
+  problems: string[],
+  cluster: BenchCluster,
+  sink: BenchSink,
+  options: MainJobOptions,
+  expected: ExpectedRows,
+): Promise<void> {
   if (sink === 'blackhole') {
     const hash = await cluster.workerMetric('weir_blackhole_hash', 'bench-blackhole');
     if (hash === undefined) note('the worker does not tell the hash of its rows; it is not checked');
@@ -214,7 +232,12 @@ async function checkSink(problems: string[], cluster: BenchCluster, sink: BenchS
     const source = cluster.connections.source('kafka', {});
     const { partitions } = await source.describe(outputTopic('bench-kafka'));
     const ends = await source.offsets(outputTopic('bench-kafka'), partitions, 'latest');
-    check(problems, 'records in the output topic', [...ends.values()].reduce((sum, end) => sum + end, 0), expected.passed);
+    check(
+      problems,
+      'records in the output topic',
+      [...ends.values()].reduce((sum, end) => sum + end, 0),
+      expected.passed,
+    );
   }
   if (sink === 'cassandra') {
     const users = new UserGenerator(options.seed);
@@ -222,9 +245,14 @@ async function checkSink(problems: string[], cluster: BenchCluster, sink: BenchS
     for (let sample = 0; sample < Math.min(SAMPLE, options.records); sample++) {
       const { key, value } = users.at(Math.floor((sample * options.records) / Math.min(SAMPLE, options.records)));
       const found = await tables.query(`SELECT last_name, email FROM weir_bench.bench_cassandra WHERE id = '${key}'`);
-      const user = JSON.parse(value) as { readonly last_name: string; readonly email: string; readonly post_code: number | null };
+      const user = JSON.parse(value) as {
+        readonly last_name: string;
+        readonly email: string;
+        readonly post_code: number | null;
+      };
       const wanted = user.post_code === null ? [] : [[user.last_name.toUpperCase(), user.email]];
-      if (JSON.stringify(found.rows) !== JSON.stringify(wanted)) problems.push(`user ${key} is ${JSON.stringify(found.rows)} instead of ${JSON.stringify(wanted)}`);
+      if (JSON.stringify(found.rows) !== JSON.stringify(wanted))
+        problems.push(`user ${key} is ${JSON.stringify(found.rows)} instead of ${JSON.stringify(wanted)}`);
     }
   }
 }
@@ -248,8 +276,15 @@ async function measureLatency(cluster: BenchCluster, sink: BenchSink, options: M
   await cluster.writer.createTopic(topic, options.partitions);
   if (sink === 'kafka') await cluster.writer.createTopic(outputTopic(name), options.partitions);
   await cluster.apply(name, jobFile(name, topic, sink));
-  await cluster.waitFor(name, (view) => view.lanes.length === options.partitions && view.lanes.every((lane) => lane.state === 'running'));
-  const batcher = new RecordBatcher(cluster.writer, topic, options.partitions, cluster.clock, { lingerMs: 0, batchBytes: 128 * 1024, waitingBytesMax: 64 * 1024 * 1024 });
+  await cluster.waitFor(
+    name,
+    (view) => view.lanes.length === options.partitions && view.lanes.every((lane) => lane.state === 'running'),
+  );
+  const batcher = new RecordBatcher(cluster.writer, topic, options.partitions, cluster.clock, {
+    lingerMs: 0,
+    batchBytes: 128 * 1024,
+    waitingBytesMax: 64 * 1024 * 1024,
+  });
   const users = new UserGenerator(options.seed + 1);
   const startedAt = performance.now();
   const totalSeconds = LATENCY_WARM_UP_SECONDS + options.latencySeconds;

@@ -10,6 +10,8 @@ if (name !== 'main-job') {
 try {
   process.exitCode = await benchMainJob(parseMainJobOptions(args));
 } catch (error) {
-  process.stderr.write(`bench: ${error instanceof TypeError ? `${error.message}\nusage: ${usage}` : String(error instanceof Error ? error.stack : error)}\n`);
+  process.stderr.write(
+    `bench: ${error instanceof TypeError ? `${error.message}\nusage: ${usage}` : String(error instanceof Error ? error.stack : error)}\n`,
+  );
   process.exitCode = 1;
 }

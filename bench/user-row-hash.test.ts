@@ -8,7 +8,10 @@ import { expectedRows } from './user-row-hash.ts';
 
 test('the expected hash is what the engine comes to', () => {
   const users = new UserGenerator(12);
-  const records = Array.from({ length: 5000 }, (_, index) => ({ ...users.bytesAt(index), timestampMs: 1_700_000_000_000 }));
+  const records = Array.from({ length: 5000 }, (_, index) => ({
+    ...users.bytesAt(index),
+    timestampMs: 1_700_000_000_000,
+  }));
   const stage = compileStage(userPlan([{ kind: 'blackhole', name: 'blackhole' }]));
   const { sinks, counters } = stage.run(taskOf([encodeRecordBatch(records)]));
   const expected = expectedRows(users, records.length);

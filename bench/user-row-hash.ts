@@ -29,7 +29,8 @@ export function expectedRows(users: UserGenerator, count: number): ExpectedRows 
 
 function rowHash(user: User): number {
   let hash = 0;
-  for (const value of [user.id, user.first_name, user.last_name.toUpperCase(), user.gender, user.address]) hash = mixText(hash, value);
+  for (const value of [user.id, user.first_name, user.last_name.toUpperCase(), user.gender, user.address])
+    hash = mixText(hash, value);
   hash = mix(hash, user.post_code ?? 0);
   for (const value of [user.email, user.username]) hash = mixText(hash, value);
   for (const value of [user.dob, user.registered_date]) hash = mixMicroseconds(hash, Date.parse(value) * 1000);
@@ -42,7 +43,8 @@ function mixText(hash: number, text: string): number {
   const bytes = textEncoder.encode(text);
   let mixed = mix(hash, bytes.length);
   let at = 0;
-  for (; at + 4 <= bytes.length; at += 4) mixed = mix(mixed, bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24));
+  for (; at + 4 <= bytes.length; at += 4)
+    mixed = mix(mixed, bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24));
   for (; at < bytes.length; at++) mixed = mix(mixed, bytes[at]!);
   return mixed;
 }

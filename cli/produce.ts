@@ -37,7 +37,10 @@ export async function loadProducer(file: string): Promise<Producer> {
   }
   const producer = module.default;
   if (typeof producer?.run !== 'function' || producer.topic === undefined) {
-    throw new WeirError('CONFIG_INVALID', `${file} exports no producer; it needs "export default defineProducer({ … })".`);
+    throw new WeirError(
+      'CONFIG_INVALID',
+      `${file} exports no producer; it needs "export default defineProducer({ … })".`,
+    );
   }
   return producer as Producer;
 }
@@ -66,7 +69,10 @@ export async function produce(options: ProduceOptions): Promise<number> {
   try {
     const send = async (topic: string, records: Parameters<RecordBatcher['send']>[0]): Promise<void> => {
       if (topic !== producer.topic) {
-        throw new WeirError('CONFIG_INVALID', `Producer ${producer.name} declares topic ${producer.topic} and sends to ${topic}.`);
+        throw new WeirError(
+          'CONFIG_INVALID',
+          `Producer ${producer.name} declares topic ${producer.topic} and sends to ${topic}.`,
+        );
       }
       await batcher.send(records);
     };

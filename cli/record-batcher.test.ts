@@ -24,7 +24,10 @@ class MemoryLog implements LogWriter {
 }
 
 const limits = { lingerMs: 1, batchBytes: 1000, waitingBytesMax: 4000 };
-const record = (number: number): ProducerRecord => ({ key: `key ${number % 17}`, value: `value ${number}`.padEnd(100, '.') });
+const record = (number: number): ProducerRecord => ({
+  key: `key ${number % 17}`,
+  value: `value ${number}`.padEnd(100, '.'),
+});
 
 /** `key → values in order`, over all batches. */
 function readBack(appends: readonly LogAppend[]): Map<string, string[]> {
@@ -97,10 +100,13 @@ test('a record without a key goes round', async () => {
   const batcher = new RecordBatcher(log, 'topic', 4, systemClock, limits);
   await batcher.send(Array.from({ length: 8 }, () => ({ key: null, value: 'x' })));
   await batcher.flush();
-  assert.deepEqual(log.appended.map(({ partition, batch }) => [partition, readBatchHeaders(batch)[0]?.recordCount]), [
-    [0, 2],
-    [1, 2],
-    [2, 2],
-    [3, 2],
-  ]);
+  assert.deepEqual(
+    log.appended.map(({ partition, batch }) => [partition, readBatchHeaders(batch)[0]?.recordCount]),
+    [
+      [0, 2],
+      [1, 2],
+      [2, 2],
+      [3, 2],
+    ],
+  );
 });

@@ -25,7 +25,11 @@ export interface BatcherLimits {
   readonly waitingBytesMax: number;
 }
 
-export const batcherLimitsDefault: BatcherLimits = { lingerMs: 2, batchBytes: 512 * 1024, waitingBytesMax: 16 * 1024 * 1024 };
+export const batcherLimitsDefault: BatcherLimits = {
+  lingerMs: 2,
+  batchBytes: 512 * 1024,
+  waitingBytesMax: 16 * 1024 * 1024,
+};
 
 /** Bytes a record needs in a batch besides key and value, at most, without headers. */
 const RECORD_OVERHEAD_BYTES = 24;
@@ -53,7 +57,13 @@ export class RecordBatcher {
   #failure: { readonly error: unknown } | null = null;
   #roomMade = Promise.withResolvers<void>();
 
-  constructor(writer: LogWriter, topic: string, partitionCount: number, clock: Clock, limits: BatcherLimits = batcherLimitsDefault) {
+  constructor(
+    writer: LogWriter,
+    topic: string,
+    partitionCount: number,
+    clock: Clock,
+    limits: BatcherLimits = batcherLimitsDefault,
+  ) {
     assert(partitionCount > 0, () => `topic ${topic} has no partitions`);
     this.#writer = writer;
     this.#topic = topic;

@@ -8,7 +8,10 @@ const textEncoder = new TextEncoder();
  * A stream of random numbers that the seed decides: sfc32 (Chris Doty-Humphrey, PractRand). Not for secrets.
  */
 export function seededRng(seed: number | string): Rng {
-  return new Sfc32(typeof seed === 'number' ? seed : hashOf(seed), typeof seed === 'number' ? Math.floor(seed / 4294967296) : 0);
+  return new Sfc32(
+    typeof seed === 'number' ? seed : hashOf(seed),
+    typeof seed === 'number' ? Math.floor(seed / 4294967296) : 0,
+  );
 }
 
 class Sfc32 implements Rng {
@@ -42,7 +45,10 @@ class Sfc32 implements Rng {
   }
 
   fork(label: string): Rng {
-    return new Sfc32(this.#seedLow ^ hashOf(label), Math.imul(this.#seedHigh ^ 0x9e3779b9, 0x85ebca6b) ^ hashOf(`${label}/`));
+    return new Sfc32(
+      this.#seedLow ^ hashOf(label),
+      Math.imul(this.#seedHigh ^ 0x9e3779b9, 0x85ebca6b) ^ hashOf(`${label}/`),
+    );
   }
 }
 

@@ -23,7 +23,9 @@ function runJob(file: string, values: readonly Uint8Array[]): StageResult {
   assert.deepEqual(outcome.problems, []);
   const source = outcome.plan?.sources[0];
   assert.ok(source);
-  return compileStage(source.stage).run(taskOf([encodeRecordBatch(values.map((value) => ({ key: null, value, timestampMs: 1_700_000_000_000 })))]));
+  return compileStage(source.stage).run(
+    taskOf([encodeRecordBatch(values.map((value) => ({ key: null, value, timestampMs: 1_700_000_000_000 })))]),
+  );
 }
 
 function rowsOf(result: StageResult): Record<string, unknown>[] {
@@ -38,8 +40,14 @@ function rowsOf(result: StageResult): Record<string, unknown>[] {
 test('created-users: one row per user with a post code, last names in capitals', () => {
   const users = new UserGenerator(77);
   const count = 500;
-  const made = Array.from({ length: count }, (_, index) => JSON.parse(users.at(index).value) as Record<string, unknown>);
-  const result = runJob('created-users.yaml', Array.from({ length: count }, (_, index) => users.bytesAt(index).value));
+  const made = Array.from(
+    { length: count },
+    (_, index) => JSON.parse(users.at(index).value) as Record<string, unknown>,
+  );
+  const result = runJob(
+    'created-users.yaml',
+    Array.from({ length: count }, (_, index) => users.bytesAt(index).value),
+  );
   const expected = made
     .filter((user) => user['post_code'] !== null)
     .map((user) => ({ ...user, last_name: String(user['last_name']).toUpperCase() }));
@@ -50,10 +58,16 @@ test('created-users: one row per user with a post code, last names in capitals',
 
 test('properties: clean listings become rows, broken ones dead letters with the reason', () => {
   const listings = makeListings(1);
-  const result = runJob('properties.yaml', listings.map((listing) => listing.detail(0)));
+  const result = runJob(
+    'properties.yaml',
+    listings.map((listing) => listing.detail(0)),
+  );
   const rows = rowsOf(result);
   const clean = listings.filter((listing) => listing.fault === null || !deadlyFaults.includes(listing.fault));
-  assert.deepEqual(rows.map((row) => row['id']), clean.map((listing) => listing.id));
+  assert.deepEqual(
+    rows.map((row) => row['id']),
+    clean.map((listing) => listing.id),
+  );
 
   const reasons: Record<Exclude<ListingFault, 'price missing'>, DeadLetterReason> = {
     'cut short': 'RECORD_NOT_JSON',
@@ -65,7 +79,8 @@ test('properties: clean listings become rows, broken ones dead letters with the 
     'pictures not a list': 'FIELD_WRONG_TYPE',
   };
   const expected = deadLetterReasons.map(
-    (reason) => listings.filter(({ fault }) => fault !== null && fault !== 'price missing' && reasons[fault] === reason).length,
+    (reason) =>
+      listings.filter(({ fault }) => fault !== null && fault !== 'price missing' && reasons[fault] === reason).length,
   );
   assert.deepEqual(Array.from(result.deadByReason), expected);
 

@@ -77,11 +77,13 @@ export interface ApplyOptions extends StartOptions {
 export class JobService {
   readonly #control: ClusterControl;
   readonly #tables: TableStore;
+  readonly #connections: Connections;
   readonly #log: Log;
 
   constructor(control: ClusterControl, connections: Connections, log: Log) {
     this.#control = control;
     this.#tables = connections.tables('cassandra', {});
+    this.#connections = connections;
     this.#log = log;
   }
 
@@ -113,10 +115,22 @@ export class JobService {
     if (options.dryRun === true) return { kind: 'valid', name: spec.name, changed: !same, warnings: plan.warnings };
     if (current !== undefined && same) return await this.#keep(current.row, plan.warnings);
     for (const table of [...plan.tables, deadLetterTable]) await this.#tables.create(table);
+    await this.#createTopics(plan);
     const row = await this.#control.apply(definition, options.start === undefined ? {} : { start: options.start });
     const change = current === undefined ? 'created' : 'updated';
     this.#log.info({ job: row.name, revision: row.revision, run: row.run }, `job ${change}`);
     return { kind: 'applied', name: row.name, change, revision: row.revision, run: row.run, warnings: plan.warnings };
+  }
+
+  /** Topics that a sink asks to be created; one that exists stays as it is. */
+  async #createTopics(plan: JobPlan): Promise<void> {
+    for (const source of plan.sources) {
+      for (const [index, sink] of source.stage.sinks.entries()) {
+        const target = plan.sinks[index];
+        if (sink.kind !== 'log' || target?.createPartitions === undefined) continue;
+        await this.#connections.logWriter(target.connector, target.options).createTopic(sink.topic, target.createPartitions);
+      }
+    }
   }
 
   async #keep(row: JobRow, warnings: readonly string[]): Promise<ApplyOutcome> {

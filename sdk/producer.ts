@@ -68,9 +68,13 @@ const topicPattern = /^[A-Za-z0-9._-]{1,249}$/;
  */
 export function defineProducer(definition: ProducerDefinition): Producer {
   const { name, topic, partitions, defaultRate = 0 } = definition;
-  if (!topicPattern.test(topic)) throw new WeirError('CONFIG_INVALID', `Producer ${name}: "${topic}" cannot be the name of a topic.`);
+  if (!topicPattern.test(topic))
+    throw new WeirError('CONFIG_INVALID', `Producer ${name}: "${topic}" cannot be the name of a topic.`);
   if (!Number.isInteger(partitions) || partitions < 1) {
-    throw new WeirError('CONFIG_INVALID', `Producer ${name}: partitions is ${partitions}; it must be a whole number from 1.`);
+    throw new WeirError(
+      'CONFIG_INVALID',
+      `Producer ${name}: partitions is ${partitions}; it must be a whole number from 1.`,
+    );
   }
   return { ...definition, defaultRate };
 }
@@ -85,7 +89,10 @@ const STEP_MS_MIN = 1;
  * or the signal is aborted. The rate is open-loop: a slow log does not slow the clock, what is late is sent as soon as
  * possible.
  */
-export async function paced(context: ProducerContext, emit: (count: number, firstIndex: number) => Promise<void>): Promise<void> {
+export async function paced(
+  context: ProducerContext,
+  emit: (count: number, firstIndex: number) => Promise<void>,
+): Promise<void> {
   const { args, clock, signal } = context;
   const startedAt = clock.mono();
   let sent = 0;

@@ -27,7 +27,7 @@ export class ConsoleEncoder implements SinkEncoder {
   encode(rows: ColumnBatch, context: EncodeContext): void {
     for (let row = 0; row < rows.rowCount; row++) {
       if (context.isDead(rows.origins.record[row]!)) continue;
-      this.#json.writeRow(this.#out, this.#schema, rows.columns, row, -1);
+      this.#json.writeRow(this.#out, this.#schema, rows.columns, row);
       appendText(this.#out, '\n');
       this.#rowCount++;
     }

@@ -33,14 +33,14 @@ export class JsonWriter {
     this.#timeZone = timeZone;
   }
 
-  /** Appends `{…}` with the row's columns but the one at `without` (-1 = all). */
-  writeRow(out: ByteBuffer, schema: Schema, columns: readonly Column[], row: number, without: number): void {
+  /** Appends `{…}` with the row's columns; those that are null are left out, as Spark's to_json does. */
+  writeRow(out: ByteBuffer, schema: Schema, columns: readonly Column[], row: number): void {
     const labels = this.#labelsOf(schema);
     appendByte(out, 0x7b);
     let first = true;
     for (let index = 0; index < schema.length; index++) {
       const column = columns[index]!;
-      if (index === without || isNull(column, row)) continue;
+      if (isNull(column, row)) continue;
       if (!first) appendByte(out, COMMA);
       first = false;
       out.append(labels[index]!);
@@ -68,7 +68,7 @@ export class JsonWriter {
         if (type.kind === 'map') this.#map(out, type, column, row);
         return;
       case 'struct':
-        if (type.kind === 'struct') this.writeRow(out, type.fields, column.fields, row, -1);
+        if (type.kind === 'struct') this.writeRow(out, type.fields, column.fields, row);
         return;
       default:
         this.#scalar(out, type, column.values[row]!);

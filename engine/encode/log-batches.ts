@@ -121,10 +121,10 @@ export class LogEncoder implements SinkEncoder {
   }
 
   #writeValue(rows: ColumnBatch, row: number): boolean {
-    const { key, value } = this.#plan;
+    const { value } = this.#plan;
     this.#value.clear();
     if (value === 'json') {
-      this.#json.writeRow(this.#value, this.#schema, rows.columns, row, key);
+      this.#json.writeRow(this.#value, this.#schema, rows.columns, row);
       return true;
     }
     const column = rows.columns[value];

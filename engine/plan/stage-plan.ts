@@ -67,7 +67,7 @@ export type SinkPlan =
       readonly compression: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
       /** Output column of the record key (null keys go to the partition of their source record), or -1. */
       readonly key: number;
-      /** 'json' writes all output columns but the key's as a JSON object; otherwise one column's bytes. */
+      /** 'json' writes all output columns as a JSON object; otherwise one column's bytes. */
       readonly value: 'json' | number;
       readonly headers: boolean;
     }

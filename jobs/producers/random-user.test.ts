@@ -72,7 +72,9 @@ test('the mixture: about 460 bytes, some without a post code, most beyond ASCII'
   const users = sample(9, count);
   const withoutPostCode = users.filter((user) => user.post_code === null).length / count;
   assert.ok(withoutPostCode > 0.04 && withoutPostCode < 0.09, String(withoutPostCode));
-  const beyondAscii = users.filter((user) => /[^\x20-\x7e]/.test(user.first_name + user.last_name + user.address)).length;
+  const beyondAscii = users.filter((user) =>
+    /[^\x20-\x7e]/.test(user.first_name + user.last_name + user.address),
+  ).length;
   assert.ok(beyondAscii / count > 0.7, String(beyondAscii / count));
   assert.ok(new Set(users.map((user) => `${user.first_name} ${user.last_name}`)).size > 300);
 });

@@ -89,7 +89,7 @@ export class UserGenerator {
     const id =
       `${hexPairs[a >>> 24]}${hexPairs[(a >>> 16) & 255]}${hexPairs[(a >>> 8) & 255]}${hexPairs[a & 255]}-` +
       `${hexPairs[b >>> 24]}${hexPairs[(b >>> 16) & 255]}-${hexPairs[((b >>> 8) & 15) | 64]}${hexPairs[b & 255]}-` +
-      `${hexPairs[(c >>> 24) & 63 | 128]}${hexPairs[(c >>> 16) & 255]}-` +
+      `${hexPairs[((c >>> 24) & 63) | 128]}${hexPairs[(c >>> 16) & 255]}-` +
       `${hexPairs[(c >>> 8) & 255]}${hexPairs[c & 255]}${hexPairs[d >>> 24]}${hexPairs[(d >>> 16) & 255]}${hexPairs[(d >>> 8) & 255]}${hexPairs[d & 255]}`;
     const person = b & (PEOPLE - 1);
     const place = c & (PLACES - 1);
@@ -127,7 +127,9 @@ function buildPools(): Pools {
     const female = index % 2 === 0;
     const first = pick(female ? country.femaleNames : country.maleNames, bits >>> 16);
     const last = pick(country.lastNames, bits >>> 8);
-    people.push(`"first_name":${JSON.stringify(first)},"last_name":${JSON.stringify(last)},"gender":"${female ? 'female' : 'male'}"`);
+    people.push(
+      `"first_name":${JSON.stringify(first)},"last_name":${JSON.stringify(last)},"gender":"${female ? 'female' : 'male'}"`,
+    );
     handles.push(`${asciiLetters(first)}.${asciiLetters(last)}`);
   }
   const places: string[] = [];
@@ -137,7 +139,9 @@ function buildPools(): Pools {
     const bits = mix(index + 0x10000);
     const country = pick(countries, bits >>> 24);
     const [town, region, postCode] = pick(country.towns, bits >>> 8);
-    places.push(JSON.stringify(`${pick(country.streets, bits >>> 16)}, ${town}, ${region}, ${country.country}`).slice(1, -1));
+    places.push(
+      JSON.stringify(`${pick(country.streets, bits >>> 16)}, ${town}, ${region}, ${country.country}`).slice(1, -1),
+    );
     postCodes.push(postCode);
     phonePrefixes.push(country.phonePrefix);
   }

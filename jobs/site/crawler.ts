@@ -18,7 +18,10 @@ export function parseListPage(html: string): ListPage {
     if (id !== undefined && href !== undefined && !links.has(id)) links.set(id, unescapeHtml(href));
   }
   const next = /<a rel="next" href="([^"]+)"/.exec(html)?.[1];
-  return { links: [...links].map(([id, href]) => ({ id, href })), nextHref: next === undefined ? null : unescapeHtml(next) };
+  return {
+    links: [...links].map(([id, href]) => ({ id, href })),
+    nextHref: next === undefined ? null : unescapeHtml(next),
+  };
 }
 
 function unescapeHtml(text: string): string {
@@ -86,7 +89,7 @@ export class Crawler {
       if (robots === undefined) return;
       this.#rules = parseRobots(robots.body);
     }
-    for (let href: string | null = '/for-sale?page=1'; href !== null; ) {
+    for (let href: string | null = '/for-sale?page=1'; href !== null;) {
       const answer: Answer | undefined = await this.#get(href);
       if (answer === undefined) return;
       const page: ListPage = parseListPage(answer.body);
@@ -113,7 +116,10 @@ export class Crawler {
       let waitMs = RETRY_AFTER_MS_DEFAULT * 2 ** attempt;
       try {
         const headers = { 'user-agent': USER_AGENT, ...(etag === undefined ? {} : { 'if-none-match': etag }) };
-        const response = await fetch(target, { headers, signal: AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]) });
+        const response = await fetch(target, {
+          headers,
+          signal: AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
+        });
         const bytes = new Uint8Array(await response.arrayBuffer());
         if (response.status === 304) return { bytes: null, body: '', etag: etag ?? null };
         if (response.ok) return { bytes, body: new TextDecoder().decode(bytes), etag: response.headers.get('etag') };

@@ -38,7 +38,16 @@ export const deadlyFaults: readonly ListingFault[] = [
 export const LISTING_COUNT = 120;
 
 const textEncoder = new TextEncoder();
-const streets = ['Acacia Avenue', 'Mill Lane', 'Church Road', 'King’s Walk', 'Station Approach', 'Ffordd y Môr', 'The Maltings', 'Café Row'];
+const streets = [
+  'Acacia Avenue',
+  'Mill Lane',
+  'Church Road',
+  'King’s Walk',
+  'Station Approach',
+  'Ffordd y Môr',
+  'The Maltings',
+  'Café Row',
+];
 const areas = [
   ['Didsbury', 'Manchester', 'M20 2'],
   ['Clifton', 'Bristol', 'BS8 4'],
@@ -87,7 +96,14 @@ function makeListing(seed: number, index: number): Listing {
   const basePrice = (180 + below(1100)) * 1000 + (below(2) === 0 ? 0 : 950);
   const prefix = pick(pricePrefixes);
   const pictureCount = below(8);
-  const floorPlan = below(4) === 0 ? null : { url: `https://pictures.example.com/plans/${id}.png`, rooms: bedrooms + 2, area: `${450 + below(1500)} sq ft` };
+  const floorPlan =
+    below(4) === 0
+      ? null
+      : {
+          url: `https://pictures.example.com/plans/${id}.png`,
+          rooms: bedrooms + 2,
+          area: `${450 + below(1500)} sq ft`,
+        };
   const fault = faults.get(index) ?? null;
   // Two weeks without a change, then a reduction of 2.5 % for one listing in eight.
   const movesInWeek = below(8);
@@ -109,7 +125,10 @@ function makeListing(seed: number, index: number): Listing {
       notice: noticePeriod,
       listed,
       description: `A well presented ${kind} in ${area}, ${town}. “Naïve” charm, original façade & Victorian tiles.`,
-      pictures: Array.from({ length: pictureCount }, (_, picture) => `https://pictures.example.com/homes/${id}/${picture + 1}.jpg`),
+      pictures: Array.from(
+        { length: pictureCount },
+        (_, picture) => `https://pictures.example.com/homes/${id}/${picture + 1}.jpg`,
+      ),
       floor_plan: floorPlan,
     };
     return withFault(fields, fault, index);
@@ -142,7 +161,9 @@ function withFault(fields: Record<string, unknown>, fault: ListingFault | null, 
     case 'error page':
       return textEncoder.encode('<!doctype html><title>503</title><h1>We’ll be back soon</h1>');
     case 'latin-1 bytes':
-      return Uint8Array.from(JSON.stringify(fields).replaceAll(/[^\x00-\xff]/g, '?'), (character) => character.charCodeAt(0));
+      return Uint8Array.from(JSON.stringify(fields).replaceAll(/[^\x00-\xff]/g, '?'), (character) =>
+        character.charCodeAt(0),
+      );
     case null:
       break;
   }

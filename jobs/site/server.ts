@@ -62,7 +62,10 @@ class Site {
     this.#byId = new Map(listings.map((listing) => [listing.id, listing]));
     const shown = listings.flatMap((listing, index) => (index % REPEATED_EVERY === 3 ? [listing, listing] : [listing]));
     // The repeated ones move away from each other, over a page's edge.
-    const order = shown.map((listing, index) => ({ listing, at: shown[index - 1] === listing ? index + PAGE_SIZE : index }));
+    const order = shown.map((listing, index) => ({
+      listing,
+      at: shown[index - 1] === listing ? index + PAGE_SIZE : index,
+    }));
     order.sort((a, b) => a.at - b.at);
     this.#pages = Array.from({ length: Math.ceil(order.length / PAGE_SIZE) }, (_, page) =>
       order.slice(page * PAGE_SIZE, (page + 1) * PAGE_SIZE).map((entry) => entry.listing),
@@ -94,7 +97,8 @@ class Site {
     );
     // Advertisements look like listings and are not.
     items.splice(5, 0, '<article class="advert" data-listing-id="">Mortgages from 4.1 %&nbsp;&hellip;</article>');
-    const next = number < this.#pages.length ? `<a rel="next" href="/for-sale?page=${number + 1}">Next &rsaquo;</a>` : '';
+    const next =
+      number < this.#pages.length ? `<a rel="next" href="/for-sale?page=${number + 1}">Next &rsaquo;</a>` : '';
     const html = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Homes for sale, page ${number}</title>\n${items.join('\n')}\n${next}</html>`;
     this.#end(response, 200, 'text/html; charset=utf-8', html);
   }

@@ -13,7 +13,13 @@ const clock: Clock = {
   sleep: () => new Promise((resolve) => setImmediate(resolve)),
   timer: () => () => undefined,
 };
-const log: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, child: () => log };
+const log: Log = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => log,
+};
 
 let site: ListingSite;
 before(async () => {
@@ -28,7 +34,8 @@ async function crawlAll(crawler: Crawler): Promise<CrawledListing[]> {
 }
 
 test('listings are a function of the seed', () => {
-  const texts = (seed: number): string[] => makeListings(seed).map((listing) => Buffer.from(listing.detail(3)).toString('latin1'));
+  const texts = (seed: number): string[] =>
+    makeListings(seed).map((listing) => Buffer.from(listing.detail(3)).toString('latin1'));
   assert.deepEqual(texts(1), texts(1));
   assert.notDeepEqual(texts(1), texts(2));
   assert.equal(new Set(makeListings(1).map((listing) => listing.id)).size, LISTING_COUNT);
@@ -92,7 +99,9 @@ test('the faults are what they say', () => {
 });
 
 test('robots.txt: the delay for everybody and what not to read', () => {
-  const rules = parseRobots('User-agent: other\nDisallow: /\n\nUser-agent: *\nDisallow: /admin/ # no\nCrawl-delay: 2\n');
+  const rules = parseRobots(
+    'User-agent: other\nDisallow: /\n\nUser-agent: *\nDisallow: /admin/ # no\nCrawl-delay: 2\n',
+  );
   assert.deepEqual(rules, { delayMs: 2000, disallowed: ['/admin/'] });
 });
 

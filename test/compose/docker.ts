@@ -11,7 +11,11 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-export function command(file: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<CommandResult> {
+export function command(
+  file: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<CommandResult> {
   return new Promise((resolve) => {
     execFile(file, args, { cwd: root, env, maxBuffer: OUTPUT_BYTES_MAX }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 127;
@@ -23,9 +27,13 @@ export function command(file: string, args: readonly string[], env: NodeJS.Proce
 /** Throws an Error that names what is missing. */
 export async function requireDocker(): Promise<void> {
   const engine = await command('docker', ['info', '--format', '{{.ServerVersion}}']);
-  if (engine.code !== 0) throw new Error(`The compose test needs a Docker engine, and none answers: ${firstLine(engine.stderr)}`);
+  if (engine.code !== 0)
+    throw new Error(`The compose test needs a Docker engine, and none answers: ${firstLine(engine.stderr)}`);
   const plugin = await command('docker', ['compose', 'version', '--short']);
-  if (plugin.code !== 0) throw new Error('The compose test needs the plugin "docker compose" (version 2.24 or newer), which is not installed.');
+  if (plugin.code !== 0)
+    throw new Error(
+      'The compose test needs the plugin "docker compose" (version 2.24 or newer), which is not installed.',
+    );
 }
 
 /** Images that are neither here nor to be had. */
@@ -54,13 +62,22 @@ export class ComposeProject {
   constructor(name: string, settings: Readonly<Record<string, string>>) {
     this.name = name;
     // The classic builder is everywhere where an engine is; BuildKit needs a component of its own.
-    this.#env = { ...process.env, ...settings, COMPOSE_PROJECT_NAME: name, DOCKER_BUILDKIT: '0', COMPOSE_BAKE: 'false' };
+    this.#env = {
+      ...process.env,
+      ...settings,
+      COMPOSE_PROJECT_NAME: name,
+      DOCKER_BUILDKIT: '0',
+      COMPOSE_BAKE: 'false',
+    };
   }
 
   /** Standard output. Throws with the end of the command's own words when it fails. */
   async run(...args: readonly string[]): Promise<string> {
     const result = await this.try(...args);
-    if (result.code !== 0) throw new Error(`docker compose ${args.join(' ')} ended with ${result.code}:\n${tail(result.stdout + result.stderr)}`);
+    if (result.code !== 0)
+      throw new Error(
+        `docker compose ${args.join(' ')} ended with ${result.code}:\n${tail(result.stdout + result.stderr)}`,
+      );
     return result.stdout;
   }
 

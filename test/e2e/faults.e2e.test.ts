@@ -38,8 +38,8 @@ sources:
     format: json
     schema: 'id STRING NOT NULL, k STRING NOT NULL, g INT, v BIGINT, ts BIGINT'
 query: |
-  SELECT concat(CAST(partition AS STRING), '-', CAST(\`offset\` div ${BUCKET} AS STRING)) AS bucket,
-         id, k, partition AS kp, v, \`offset\` AS off, ${rev} AS rev
+  SELECT concat(CAST(partition AS STRING), '-', CAST(offset div ${BUCKET} AS STRING)) AS bucket,
+         id, k, partition AS kp, v, offset AS off, ${rev} AS rev
   FROM events WHERE v % ${FILTER_MODULUS} <> 0
 sinks:
   - { connector: cassandra, keyspace: faults, table: raw, primaryKey: [[bucket], id], create: true }

@@ -42,7 +42,8 @@ export function drawFaults(rng: SimRng): ReadonlySet<FaultKind> {
   if (rng.chance(0.03)) return new Set();
   if (rng.chance(0.05)) return new Set(faultKinds);
   const kinds = new Set<FaultKind>();
-  for (let wanted = rng.int(2, 5); kinds.size < wanted; ) kinds.add(rng.pick(faultKinds));
+  const wanted = rng.int(2, 5);
+  while (kinds.size < wanted) kinds.add(rng.pick(faultKinds));
   return kinds;
 }
 

@@ -87,11 +87,19 @@ test('real time and chance are trapped during a run and free again after it', as
   for (const attempt of tries.slice(0, 3)) attempt();
 });
 
-test('what an event throws, and a rejection nobody handles, end the run as violations', async () => {
+test('what an event throws ends the run as a violation', async () => {
   const throwing = new Simulation(7);
   throwing.at(1, null, () => {
     throw new Error('boom');
   });
   await throwing.run(10);
   assert.match(throwing.violation?.message ?? '', /boom/);
+});
+
+test('something that spins ends the run as a violation', async () => {
+  const sim = new Simulation(8);
+  const spin = (): void => void sim.at(0, null, spin);
+  spin();
+  await sim.run(10, undefined, 100);
+  assert.match(sim.violation?.message ?? '', /spins/);
 });

@@ -122,7 +122,7 @@ export class SimLogServer {
     new DataView(bytes.buffer, bytes.byteOffset).setBigInt64(0, BigInt(baseOffset));
     log.batches.push({ bytes, baseOffset, nextOffset: baseOffset + count });
     log.end += count;
-    if (log.openFrom === null) for (const wake of [...log.waiting]) wake();
+    if (log.openFrom === null) for (const wake of Array.from(log.waiting)) wake();
     return baseOffset;
   }
 

@@ -41,6 +41,10 @@ test('a lane register that keeps the last write would only repeat work', async (
   }
 });
 
+test('the engine and the small executor of the simulation make the same of every record', async () => {
+  for (const seed of [6, 11, 75]) assert.deepEqual(await simulate(seed, { engine: 'small' }), await simulate(seed, { engine: 'real' }));
+});
+
 test('the same seed goes the same way, event by event', async () => {
   for (const seed of [3, 14, 15, 92, 65]) {
     const [once, again] = [await simulate(seed), await simulate(seed)];

@@ -39,7 +39,7 @@ export class Process {
   constructor(name: string, args: readonly string[], env: NodeJS.ProcessEnv, logPath: string) {
     this.name = name;
     this.logPath = logPath;
-    this.#child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', cli, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', cli, ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] });
     const output = createWriteStream(logPath, { flags: 'a' });
     this.#child.stdout?.pipe(output, { end: false });
     this.#child.stderr?.pipe(output, { end: false });
