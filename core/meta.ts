@@ -25,8 +25,11 @@ export interface LaneAssignment {
 export type StartPoint =
   /** As the job's startingOffsets say; later partitions from their beginning. */
   | { readonly kind: 'initial' }
-  /** Where the same partition stood in an earlier run; unknown partitions from their beginning. */
-  | { readonly kind: 'continue'; readonly run: Run }
+  /**
+   * Where the same partition stood in `run` or, when its lane never began in that one, in the latest run before it back
+   * to `since`, which began as `otherwise` says and so does a lane that none of them knows.
+   */
+  | { readonly kind: 'continue'; readonly run: Run; readonly since: Run; readonly otherwise: 'initial' | 'earliest' | 'latest' }
   | { readonly kind: 'earliest' | 'latest' };
 
 export interface JobRow {

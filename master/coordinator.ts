@@ -58,6 +58,7 @@ const RECONNECT_GRACE_MS = 1000;
 const TICK_MS = 250;
 const PARTITION_REFRESH_MS = 5000;
 const PARTITION_RETRY_MS = 1000;
+const UNKNOWN_TOPIC_PARTITIONS = 8;
 
 interface KnownWorker {
   readonly id: WorkerId;
@@ -99,6 +100,8 @@ export class Coordinator {
   readonly #stopping = new AbortController();
   /** Until then workers named in rows may still be on their way to this master. */
   #settledAt = 0;
+  /** When the store was last asked for jobs this master does not know. */
+  #lookedAt = 0;
   #loop: Promise<void> = Promise.resolve();
   #wake = Promise.withResolvers<void>();
 
@@ -108,13 +111,10 @@ export class Coordinator {
 
   /** Reads all jobs and begins to follow them. Throws: STORE_UNAVAILABLE. */
   async open(): Promise<void> {
-    const { store, clock, log } = this.#parts;
+    const { store, clock } = this.#parts;
     await store.prepare();
     this.#settledAt = clock.mono() + OWNERSHIP_TERM_MS;
-    for (const name of await store.listJobs()) {
-      const row = await store.readJob(name);
-      if (row !== undefined) await this.#adopt(row).catch((error: unknown) => log.error({ job: name, err: error }, messageOf(error)));
-    }
+    await this.#adoptMissing();
     this.#loop = this.#run();
   }
 
@@ -137,25 +137,29 @@ export class Coordinator {
   async apply(definition: JobDefinition, options: ApplyOptions = {}): Promise<JobRow> {
     const { store } = this.#parts;
     await store.putDefinition(definition.hash, definition.text);
-    const known = this.#jobs.get(definition.name);
+    let known = this.#jobs.get(definition.name);
     if (known === undefined) {
-      const row = this.#firstRow(definition, options.start);
-      await this.#change(0, row);
-      await this.#adopt(row);
-      this.#wakeUp();
-      return row;
+      const row = this.#firstRow(definition, options.start, await this.#partitionCount(definition.plan));
+      const outcome = await changeJob(store, this.#parts.clock, this.#parts.rng, 0, row, this.#stopping.signal);
+      if (outcome.kind === 'applied') {
+        await this.#manage(row, definition.plan);
+        this.#wakeUp();
+        return row;
+      }
+      // Made before, by a request whose outcome nobody learned or by another master.
+      known = await this.#adopt(must(outcome.current, () => `job ${definition.name} was refused and is not there`));
     }
-    return this.#exclusively(known, async () => {
-      const { row } = known;
+    const job = known;
+    return this.#exclusively(job, async () => {
+      const { row } = job;
       const active = row.state === 'starting' || row.state === 'running';
       if (row.definition === definition.hash && options.start === undefined && row.state !== 'deleted') {
         if (active) return row;
-        return this.#replace(known, await this.#restarted(known));
+        return this.#replace(job, await this.#restarted(job));
       }
       const begin = row.state === 'deleted' ? 'initial' : 'continue';
-      const next = await this.#newRun(known, definition, options.start ?? begin);
-      known.plan = definition.plan;
-      return this.#replace(known, next);
+      const next = await this.#newRun(job, definition, options.start ?? begin);
+      return this.#replace(job, next, definition.plan);
     });
   }
 
@@ -309,6 +313,7 @@ export class Coordinator {
     const { clock } = this.#parts;
     while (!this.#stopping.signal.aborted) {
       this.#dropDeadWorkers();
+      if (clock.mono() - this.#lookedAt > PARTITION_REFRESH_MS) await this.#adoptMissing().catch(() => undefined);
       for (const job of this.#jobs.values()) this.#stepSoon(job);
       this.#sayDrained();
       const tick = new AbortController();
@@ -349,7 +354,7 @@ export class Coordinator {
     }
     const facts = this.#facts(job, job.partitions);
     if (needsNewStride(row, facts)) {
-      await this.#replace(job, await this.#newRunOf(job, job.plan, row, { kind: 'continue', run: row.run }));
+      await this.#replace(job, await this.#newRunOf(job, job.plan, row, continued(row)));
       return;
     }
     const lanes = decideLanes(row, facts);
@@ -458,7 +463,17 @@ export class Coordinator {
 
   // ---------------------------------------------------------------------------------------------------- rows and runs
 
-  #firstRow(definition: JobDefinition, start: ApplyOptions['start']): JobRow {
+  /** Partitions to leave room for; a topic that is not there yet counts as a few. */
+  async #partitionCount(plan: JobPlan): Promise<number> {
+    try {
+      return (await this.#seePartitions(plan, () => false)).length;
+    } catch (error) {
+      if (isWeirError(error) && error.retryable) return plan.sources.length * UNKNOWN_TOPIC_PARTITIONS;
+      throw error;
+    }
+  }
+
+  #firstRow(definition: JobDefinition, start: ApplyOptions['start'], partitionCount: number): JobRow {
     const { clock, rng } = this.#parts;
     const now = clock.now();
     return {
@@ -470,7 +485,7 @@ export class Coordinator {
       definition: definition.hash,
       run: run(1),
       runStart: definition.plan.createsTables ? nextRunStart(0, [], 8) : nextRunStart(now, [], 8),
-      stride: strideFor(definition.plan.sources.length * 16),
+      stride: strideFor(partitionCount),
       start: start === 'earliest' || start === 'latest' ? { kind: start } : { kind: 'initial' },
       state: 'starting',
       reason: null,
@@ -481,7 +496,7 @@ export class Coordinator {
   }
 
   async #newRun(job: ManagedJob, definition: JobDefinition, start: StartPoint['kind']): Promise<JobRow> {
-    const point: StartPoint = start === 'continue' ? { kind: 'continue', run: job.row.run } : { kind: start };
+    const point: StartPoint = start === 'continue' ? continued(job.row) : { kind: start };
     return this.#newRunOf(job, definition.plan, { revision: revision(job.row.revision + 1), definition: definition.hash }, point);
   }
 
@@ -492,7 +507,11 @@ export class Coordinator {
     const committed = await store.readLanes(row.name, row.run);
     const partitions = await this.#seePartitions(plan, () => true);
     const stride = Math.max(row.stride, strideFor(partitions.length));
-    const runStart = nextRunStart(clock.now(), committed.map((lane) => lane.position.bound), stride);
+    // What goes on stays above the former run position by position; what begins anew must be above all that was written.
+    const runStart =
+      start.kind === 'continue'
+        ? nextRunStart(0, [row.runStart], stride)
+        : nextRunStart(clock.now(), [row.runStart, ...committed.map((lane) => lane.position.bound)], stride);
     const lanes = this.#nextGeneration(job, partitions, start.kind !== 'continue');
     job.partitions = null;
     return { ...row, ...next, run: run(row.run + 1), runStart, stride, start, state: 'starting', reason: null, lanes };
@@ -550,23 +569,34 @@ export class Coordinator {
   }
 
   /** Writes `next` over the job's row; on success the workers concerned are nudged. */
-  async #replace(job: ManagedJob, next: JobRow): Promise<JobRow> {
+  async #replace(job: ManagedJob, next: JobRow, plan = job.plan): Promise<JobRow> {
     const { rng, clock } = this.#parts;
     const before = job.row;
     const row: JobRow = { ...next, ver: before.ver + 1, nonce: rng.uuid(), changedAt: clock.now() };
     try {
       await this.#change(before.ver, row);
     } catch (error) {
-      if (isWeirError(error, 'CONFLICT')) job.row = must(await this.#parts.store.readJob(before.name), () => `job ${before.name} is gone`);
+      if (isWeirError(error, 'CONFLICT')) await this.#follow(job);
       throw error;
     }
     job.row = row;
+    job.plan = plan;
     job.durableAt = clock.mono();
     if (row.run !== before.run) job.statuses.clear();
     if (row.state === 'stopped' || row.state === 'failed') await this.#readPositions(job);
     this.#nudge(before, row);
     this.#wakeUp();
     return row;
+  }
+
+  /** Another master changed the job: its row and, with it, its plan are taken over. */
+  async #follow(job: ManagedJob): Promise<void> {
+    const row = must(await this.#parts.store.readJob(job.row.name), () => `job ${job.row.name} is gone`);
+    if (row.definition !== job.row.definition) job.plan = await this.#planOf(row);
+    if (row.run !== job.row.run) job.statuses.clear();
+    job.partitions = null;
+    job.row = row;
+    job.durableAt = this.#parts.clock.mono();
   }
 
   async #change(expectedVer: number, row: JobRow): Promise<void> {
@@ -582,12 +612,39 @@ export class Coordinator {
     }
   }
 
-  async #adopt(row: JobRow): Promise<void> {
-    const { store, clock } = this.#parts;
-    const text = must(await store.getDefinition(row.definition), () => `job ${row.name} has no definition ${row.definition}`);
+  /** Takes over every job that this master does not know or that another one has changed. Throws: STORE_UNAVAILABLE when they cannot be listed. */
+  async #adoptMissing(): Promise<void> {
+    const { store, log, clock } = this.#parts;
+    this.#lookedAt = clock.mono();
+    for (const name of await store.listJobs()) {
+      try {
+        const row = await store.readOwnership(name);
+        if (row === undefined) continue;
+        const job = this.#jobs.get(name);
+        if (job === undefined) await this.#adopt(row);
+        else if (row.ver > job.row.ver) await this.#exclusively(job, () => this.#follow(job));
+      } catch (error) {
+        log.error({ job: name, err: error }, messageOf(error));
+      }
+    }
+  }
+
+  async #adopt(row: JobRow): Promise<ManagedJob> {
+    return this.#jobs.get(row.name) ?? this.#manage(row, await this.#planOf(row));
+  }
+
+  async #planOf(row: JobRow): Promise<JobPlan> {
+    const text = await this.#parts.store.getDefinition(row.definition);
+    return (JSON.parse(must(text, () => `job ${row.name} has no definition ${row.definition}`)) as { readonly plan: JobPlan }).plan;
+  }
+
+  async #manage(row: JobRow, plan: JobPlan): Promise<ManagedJob> {
+    const { clock } = this.#parts;
+    const known = this.#jobs.get(row.name);
+    if (known !== undefined) return known;
     const job: ManagedJob = {
       row,
-      plan: (JSON.parse(text) as { readonly plan: JobPlan }).plan,
+      plan,
       partitions: null,
       partitionsReadAt: Number.NEGATIVE_INFINITY,
       released: new Set(),
@@ -602,6 +659,9 @@ export class Coordinator {
     };
     this.#jobs.set(row.name, job);
     await this.#readPositions(job);
+    // Workers that came before may be waiting to be told.
+    this.#nudge(row, row);
+    return job;
   }
 
   async #readPositions(job: ManagedJob): Promise<void> {
@@ -625,6 +685,13 @@ export class Coordinator {
   #wakeUp(): void {
     this.#wake.resolve();
   }
+}
+
+/** Where the row's run stands; for lanes that never began in it, where the run before it stands, and so on. */
+function continued(row: JobRow): StartPoint {
+  const { start } = row;
+  if (start.kind === 'continue') return { ...start, run: row.run };
+  return { kind: 'continue', run: row.run, since: row.run, otherwise: start.kind };
 }
 
 function acknowledged(lane: LaneId, inRun: Run, generation: Generation): string {

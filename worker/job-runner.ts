@@ -298,6 +298,8 @@ export class JobRunner {
       case 'fenced':
         // Cut off from the store for too long, or cancelled. If the row still names this worker, the next read starts it anew.
         log.warn({ lane: held.id, generation: held.generation }, 'lane stopped: its ownership is not confirmed');
+        // What may start again under the same generation has not released it.
+        if (!held.leave.signal.aborted) return undefined;
         return report({ ...base, event: 'released' });
       case 'failed': {
         const error = outcome.error;
@@ -309,12 +311,19 @@ export class JobRunner {
 
   // ------------------------------------------------------------------------------------------------ what a run needs
 
-  #openRun(row: JobRow): Promise<OpenRun> {
-    if (this.#open !== null && this.#open.run === row.run && this.#open.definition === row.definition) return Promise.resolve(this.#open);
-    this.#opening ??= this.#reopen(row).finally(() => {
-      this.#opening = null;
-    });
-    return this.#opening;
+  /** Never another run than the row's: what opens at the moment is waited for, and then looked at again. */
+  async #openRun(row: JobRow): Promise<OpenRun> {
+    for (;;) {
+      if (this.#open !== null && this.#open.run === row.run && this.#open.definition === row.definition) return this.#open;
+      if (this.#opening !== null) {
+        await this.#opening.catch(() => undefined);
+        continue;
+      }
+      this.#opening = this.#reopen(row).finally(() => {
+        this.#opening = null;
+      });
+      await this.#opening;
+    }
   }
 
   async #reopen(row: JobRow): Promise<OpenRun> {

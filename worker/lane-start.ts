@@ -34,8 +34,9 @@ export async function startPosition(facts: StartFacts, store: MetaStore, source:
 async function decideStart(facts: StartFacts, store: MetaStore, source: Source): Promise<LanePosition> {
   const { start, timing } = facts;
   if (start.kind === 'continue') {
-    const before = await store.readLane({ ...facts.key, run: run(start.run) });
-    if (before !== undefined) {
+    for (let former = start.run; former >= start.since; former = run(former - 1)) {
+      const before = await store.readLane({ ...facts.key, run: former });
+      if (before === undefined) continue;
       // Above the former run's last committed time, whatever it had reached after the new run was decided.
       const bound = Math.max(timing.runStart, before.position.bound + 2 * timing.stride) as TimestampUs;
       return { nextOffset: before.position.nextOffset, bound, counters: zeroCounters };
@@ -49,7 +50,8 @@ async function decideStart(facts: StartFacts, store: MetaStore, source: Source):
 
 function startQuery(facts: StartFacts): OffsetQuery {
   const { start, startingOffsets } = facts;
-  if (!facts.initialPartition || start.kind === 'continue') return 'earliest';
-  if (start.kind === 'earliest' || start.kind === 'latest') return start.kind;
+  const kind = start.kind === 'continue' ? start.otherwise : start.kind;
+  if (!facts.initialPartition) return 'earliest';
+  if (kind === 'earliest' || kind === 'latest') return kind;
   return startingOffsets.kind === 'timestamp' ? { timestampMs: startingOffsets.timestampMs } : startingOffsets.kind;
 }

@@ -364,7 +364,7 @@ export class Lane {
       else break;
     }
     const ahead = this.aheadMs - AHEAD_LIMIT_MS;
-    if (ahead > 0) await clock.sleep(Math.min(ahead, 1000), this.#stopReading.signal).catch(() => undefined);
+    if (ahead > 0 && this.#parts.sinks.usesWriteTimes) await clock.sleep(Math.min(ahead, 1000), this.#stopReading.signal).catch(() => undefined);
   }
 
   async #blocked(error: WeirError): Promise<void> {

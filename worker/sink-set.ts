@@ -25,10 +25,13 @@ export class SinkSet {
   readonly #deadLetters: TableWriter;
   /** Partition counts of the log sinks, in order: what the encoder needs to choose partitions. */
   readonly logPartitions: readonly number[];
+  /** Whether rows are written at the times the lane computes; a lane without such sinks may run any distance ahead of the clock. */
+  readonly usesWriteTimes: boolean;
 
   constructor(sinks: readonly OpenSink[], deadLetters: TableWriter) {
     this.#sinks = sinks;
     this.#deadLetters = deadLetters;
+    this.usesWriteTimes = sinks.some((sink) => sink.kind === 'table');
     this.logPartitions = sinks.flatMap((sink) => (sink.kind === 'log' ? [sink.partitions] : []));
   }
 

@@ -214,6 +214,8 @@ export class Worker {
       // Without a confirmed row the lanes' right to write runs out by itself.
       if (isWeirError(error)) log.warn({ job, code: error.code }, error.message);
       else log.error({ job, err: error }, messageOf(error));
+      // Keeps the job among those that are read once a second: nobody may tell of it again.
+      if (!this.#stopping.signal.aborted) this.#runner(job);
     }
   }
 

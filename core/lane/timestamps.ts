@@ -60,7 +60,10 @@ function roundUp(value: number, stride: number): number {
   return Math.ceil(value / stride) * stride;
 }
 
-/** The stride for so many partitions: leaves room to double twice before a new run is needed. */
+/**
+ * The stride for so many partitions: a power of two with room to double their number. Larger would slow lanes down (one
+ * that writes more than 1 / stride rows runs ahead of the clock); smaller would need a new run for every partition added.
+ */
 export function strideFor(partitionCount: number): number {
   let stride = 8;
   while (stride < partitionCount * 4) stride *= 2;

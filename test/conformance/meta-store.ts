@@ -49,7 +49,7 @@ export function sampleJob(name: string, ver: number, changes: Partial<JobRow> = 
     run: run(4),
     runStart: timestampUs(1_700_000_000_000_001),
     stride: 16,
-    start: { kind: 'continue', run: run(3) },
+    start: { kind: 'continue', run: run(3), since: run(1), otherwise: 'initial' },
     state: 'running',
     reason: { code: 'SINK_SCHEMA', message: `"quoted" and 'single', a newline\n, an emoji 🙂 and __proto__` },
     lanes: {
