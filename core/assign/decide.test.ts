@@ -95,10 +95,10 @@ test('a draining worker keeps nothing; without any worker everything stays as it
 
 test('more partitions than the stride has room for ask for a new run; those that fit are still added', () => {
   const row = { lanes: {}, stride: strideFor(1) };
-  const facts = { workers: workers('a'), partitions: partitions(5), released: nobodyReleased };
+  const facts = { workers: workers('a'), partitions: partitions(17), released: nobodyReleased };
   assert.equal(needsNewStride(row, facts), true);
-  assert.equal(Object.keys(decideLanes(row, facts)).length, 4);
-  assert.equal(needsNewStride({ ...row, stride: strideFor(5) }, facts), false);
+  assert.equal(Object.keys(decideLanes(row, facts)).length, 16);
+  assert.equal(needsNewStride({ ...row, stride: strideFor(17) }, facts), false);
 });
 
 test('after a reset has left out the lanes of a recreated topic no two lanes share an ordinal', () => {

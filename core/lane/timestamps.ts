@@ -61,11 +61,13 @@ function roundUp(value: number, stride: number): number {
 }
 
 /**
- * The stride for so many partitions: a power of two with room to double their number. Larger would slow lanes down (one
- * that writes more than 1 / stride rows runs ahead of the clock); smaller would need a new run for every partition added.
+ * The stride for so many partitions: a power of two with room to double their number, and for 16 at least. Larger would
+ * slow lanes down (one that writes more than 1 / stride rows runs ahead of the clock). Smaller would need a new run for
+ * every few partitions added; and where a run with a larger stride goes over what a crashed owner of the former run wrote
+ * beyond its last commit, a reader may for a moment see an older row of a key.
  */
 export function strideFor(partitionCount: number): number {
-  let stride = 8;
+  let stride = 32;
   while (stride < partitionCount * 4) stride *= 2;
   return stride;
 }

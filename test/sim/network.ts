@@ -205,6 +205,9 @@ export class StreamEnd<In, Out> implements ControlStream<In, Out> {
     const arrival = Math.max(this.#sim.now + this.#network.latency(), this.#lastArrival + 1e-6);
     if (!this.#network.isCut(this.#node.name, this.#peerNode.name)) {
       this.#sim.at(arrival - this.#sim.now, this.#peerNode, () => this.#peer?.closed('closed by the other side'));
+    } else {
+      // The other side learns of it by a reset, once something gets through again.
+      this.#link.broken = true;
     }
     this.#sim.at(0, this.#node, () => this.#onClose?.('closed'));
   }
