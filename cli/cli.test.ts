@@ -124,6 +124,7 @@ suite('exit codes', { concurrency: 2 }, () => {
     const view = (state: string): string =>
       JSON.stringify({
         row: { name: 'x', state, reason: state === 'failed' ? { code: 'SINK_SCHEMA', message: 'no column a' } : null },
+        lanes: [],
       });
     const master = async (state: string): Promise<string> =>
       await answering((request: IncomingMessage, response) =>
@@ -132,6 +133,80 @@ suite('exit codes', { concurrency: 2 }, () => {
     assert.equal((await weir(['start', 'x', '--timeout', '50ms', '--address', await master('starting')])).code, 8);
     const failed = await weir(['start', 'x', '--address', await master('failed')]);
     assert.deepEqual([failed.code, failed.stderr], [1, 'weir: Job x failed: no column a\n']);
+  });
+});
+
+suite('a job that is applied and does not run', { concurrency: 2 }, () => {
+  const path = join(folder, 'users.yaml');
+  writeFileSync(
+    path,
+    [
+      'apiVersion: weir/v1',
+      'kind: Job',
+      'name: users',
+      'sources: { users: { connector: kafka, topic: users, schema: "id STRING" } }',
+      'query: SELECT id FROM users',
+      'sinks: [{ connector: blackhole }]',
+    ].join('\n'),
+  );
+  const reason = { code: 'TOPIC_NOT_FOUND', message: 'Kafka has no topic users; create it or correct the name.' };
+  const applied = { kind: 'applied', name: 'users', change: 'created', revision: 1, run: 1, warnings: [] };
+  /** Takes the job; `views` are what its state looks like from one look to the next, the last one for ever. */
+  const master = async (...views: readonly object[]): Promise<string> => {
+    let looks = 0;
+    return await answering((request, response) => {
+      const view = views[Math.min(looks, views.length - 1)];
+      if (request.method === 'GET') looks++;
+      response.end(JSON.stringify(request.method === 'GET' ? view : applied));
+    });
+  };
+  const view = (state: string, why: typeof reason | null, lanes: readonly object[] = []): object => ({
+    row: { name: 'users', state, reason: why },
+    lanes,
+  });
+  const told = 'users created (revision 1, run 1)\n';
+
+  test('without --wait: a warning, and 0', async () => {
+    const waiting = await weir([
+      'submit',
+      path,
+      '--address',
+      await master(view('starting', null), view('starting', reason)),
+    ]);
+    assert.deepEqual(waiting, {
+      code: 0,
+      stdout: 'users\n',
+      stderr: `${told}warning: users waits: ${reason.message}\n`,
+    });
+    const lanes = [
+      { state: 'running', message: null },
+      { state: 'blocked', message: 'The sink is full.' },
+    ];
+    const blocked = await weir(['submit', path, '--address', await master(view('running', null, lanes))]);
+    assert.deepEqual([blocked.code, blocked.stderr], [0, `${told}warning: users waits: The sink is full.\n`]);
+    const failed = await weir(['submit', path, '--address', await master(view('failed', reason))]);
+    assert.deepEqual([failed.code, failed.stderr], [0, `${told}warning: users failed: ${reason.message}\n`]);
+  });
+
+  test('without --wait: nothing is said of a job that runs or cannot be looked at', async () => {
+    for (const address of [
+      await master(view('running', null, [{ state: 'running', message: null }])),
+      await answering((request, response) =>
+        response.writeHead(request.method === 'GET' ? 500 : 200).end(JSON.stringify(applied)),
+      ),
+    ]) {
+      const { code, stderr } = await weir(['submit', path, '--address', address]);
+      assert.deepEqual([code, stderr], [0, told]);
+    }
+  });
+
+  test('with --wait: 8 and the reason when it takes too long, 1 when it fails', async () => {
+    const wait = ['submit', path, '--wait', '--timeout', '50ms', '--address'];
+    const late = await weir([...wait, await master(view('starting', reason))]);
+    assert.equal(late.code, 8);
+    assert.ok(late.stderr.includes(`still starting after 50ms: ${reason.message} "weir describe`), late.stderr);
+    const failed = await weir([...wait, await master(view('starting', null), view('failed', reason))]);
+    assert.deepEqual([failed.code, failed.stderr], [1, `${told}weir: Job users failed: ${reason.message}\n`]);
   });
 });
 

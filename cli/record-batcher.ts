@@ -25,7 +25,7 @@ export interface BatcherLimits {
   readonly waitingBytesMax: number;
 }
 
-export const batcherLimitsDefault: BatcherLimits = {
+const batcherLimitsDefault: BatcherLimits = {
   lingerMs: 2,
   batchBytes: 512 * 1024,
   waitingBytesMax: 16 * 1024 * 1024,

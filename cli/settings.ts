@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { WeirError } from '../core/errors.ts';
 
-export const DEFAULT_ADDRESS = 'http://127.0.0.1:7080';
+const DEFAULT_ADDRESS = 'http://127.0.0.1:7080';
 
 /** The options that every command takes, as commander gives them. */
 export interface GlobalOptions {

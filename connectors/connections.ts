@@ -50,7 +50,7 @@ export function makeConnections(env: Environment, parts: ConnectionParts): Conne
   return new ConnectionRegistry(env, parts);
 }
 
-export class ConnectionRegistry implements Connections {
+class ConnectionRegistry implements Connections {
   readonly #env: Environment;
   readonly #parts: ConnectionParts;
   readonly #embeddedAddress: string;

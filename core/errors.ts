@@ -15,7 +15,11 @@ export const errorTable = {
   // What a user wrote
   JOB_INVALID: { domain: 'user', retry: 'no', text: 'the job file has mistakes' },
   SQL_SYNTAX: { domain: 'user', retry: 'no', text: 'the SQL text cannot be parsed' },
-  SQL_SEMANTIC: { domain: 'user', retry: 'no', text: 'the SQL text names something that does not exist or has the wrong type' },
+  SQL_SEMANTIC: {
+    domain: 'user',
+    retry: 'no',
+    text: 'the SQL text names something that does not exist or has the wrong type',
+  },
   UNSUPPORTED: { domain: 'user', retry: 'no', text: 'this is not supported' },
   USAGE: { domain: 'user', retry: 'no', text: 'the command line is wrong' },
   NOT_FOUND: { domain: 'user', retry: 'no', text: 'there is nothing by that name' },

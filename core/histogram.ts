@@ -16,7 +16,7 @@ export function latencyBucket(ms: number): number {
 }
 
 /** Upper edge of a bucket, ms. */
-export function bucketUpperMs(bucket: number): number {
+function bucketUpperMs(bucket: number): number {
   if (bucket < SUB_BUCKETS) return (bucket + 1) * UNIT_MS;
   const doubling = Math.floor(bucket / SUB_BUCKETS) - 1;
   return (SUB_BUCKETS + (bucket % SUB_BUCKETS) + 1) * 2 ** doubling * UNIT_MS;

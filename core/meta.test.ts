@@ -107,37 +107,50 @@ const readFate = fc.constantFrom<ReadFate>('answered', 'answered', 'lost');
 
 test('the outcome is what happened, whatever the store loses, delays or applies late', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(fate, { maxLength: 12 }), fc.array(readFate, { maxLength: 12 }), fc.nat(2), async (fates, readFates, rivalAt) => {
-      const store = new HostileStore(fates, readFates);
-      store.current = row(4, 'before');
-      const mine = row(5, 'mine');
-      // Another master changes the row at some point: before, meanwhile, or never.
-      if (rivalAt === 0) store.cas(4, row(5, 'rival'));
-      const pending = change(store, 4, mine);
-      if (rivalAt === 1) {
-        await Promise.resolve();
-        store.cas(4, row(5, 'rival'));
-      }
-      const outcome = await pending;
-      const applied = store.history.some((seen) => seen.nonce === 'mine');
-      assert.equal(outcome.kind, applied ? 'applied' : 'rejected');
-      if (outcome.kind === 'rejected') assert.equal(outcome.current?.nonce, 'rival');
-      store.settleAll();
-      assert.equal(store.history.filter((seen) => seen.nonce === 'mine').length, applied ? 1 : 0, 'nothing of it is applied later or twice');
-    }),
+    fc.asyncProperty(
+      fc.array(fate, { maxLength: 12 }),
+      fc.array(readFate, { maxLength: 12 }),
+      fc.nat(2),
+      async (fates, readFates, rivalAt) => {
+        const store = new HostileStore(fates, readFates);
+        store.current = row(4, 'before');
+        const mine = row(5, 'mine');
+        // Another master changes the row at some point: before, meanwhile, or never.
+        if (rivalAt === 0) store.cas(4, row(5, 'rival'));
+        const pending = change(store, 4, mine);
+        if (rivalAt === 1) {
+          await Promise.resolve();
+          store.cas(4, row(5, 'rival'));
+        }
+        const outcome = await pending;
+        const applied = store.history.some((seen) => seen.nonce === 'mine');
+        assert.equal(outcome.kind, applied ? 'applied' : 'rejected');
+        if (outcome.kind === 'rejected') assert.equal(outcome.current?.nonce, 'rival');
+        store.settleAll();
+        assert.equal(
+          store.history.filter((seen) => seen.nonce === 'mine').length,
+          applied ? 1 : 0,
+          'nothing of it is applied later or twice',
+        );
+      },
+    ),
     { numRuns: 500 },
   );
 });
 
 test('two masters that change the same version: exactly one of them did', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(fate, { maxLength: 12 }), fc.array(readFate, { maxLength: 12 }), async (fates, readFates) => {
-      const store = new HostileStore(fates, readFates);
-      const outcomes = await Promise.all(['a', 'b'].map((nonce) => change(store, 0, row(1, nonce))));
-      assert.deepEqual(outcomes.map((outcome) => outcome.kind).sort(), ['applied', 'rejected']);
-      const winner = outcomes.find((outcome) => outcome.kind === 'applied');
-      assert.equal(store.current?.nonce, winner?.kind === 'applied' ? winner.row.nonce : undefined);
-    }),
+    fc.asyncProperty(
+      fc.array(fate, { maxLength: 12 }),
+      fc.array(readFate, { maxLength: 12 }),
+      async (fates, readFates) => {
+        const store = new HostileStore(fates, readFates);
+        const outcomes = await Promise.all(['a', 'b'].map((nonce) => change(store, 0, row(1, nonce))));
+        assert.deepEqual(outcomes.map((outcome) => outcome.kind).sort(), ['applied', 'rejected']);
+        const winner = outcomes.find((outcome) => outcome.kind === 'applied');
+        assert.equal(store.current?.nonce, winner?.kind === 'applied' ? winner.row.nonce : undefined);
+      },
+    ),
     { numRuns: 300 },
   );
 });

@@ -1,7 +1,18 @@
 /** The durable facts of a cluster: one row per job, changed by compare-and-set alone, and one row per lane. */
 import type { Clock, Rng } from './clock.ts';
 import { backoffMs } from './clock.ts';
-import type { Generation, JobName, LaneId, Offset, Partition, Revision, Run, TimestampUs, TopicId, WorkerId } from './ids.ts';
+import type {
+  Generation,
+  JobName,
+  LaneId,
+  Offset,
+  Partition,
+  Revision,
+  Run,
+  TimestampUs,
+  TopicId,
+  WorkerId,
+} from './ids.ts';
 import type { LanePosition } from './lane/position.ts';
 import type { JobState } from './states.ts';
 
@@ -29,7 +40,12 @@ export type StartPoint =
    * Where the same partition stood in `run` or, when its lane never began in that one, in the latest run before it back
    * to `since`, which began as `otherwise` says and so does a lane that none of them knows.
    */
-  | { readonly kind: 'continue'; readonly run: Run; readonly since: Run; readonly otherwise: 'initial' | 'earliest' | 'latest' }
+  | {
+      readonly kind: 'continue';
+      readonly run: Run;
+      readonly since: Run;
+      readonly otherwise: 'initial' | 'earliest' | 'latest';
+    }
   | { readonly kind: 'earliest' | 'latest' };
 
 export interface JobRow {
@@ -98,7 +114,9 @@ export interface MetaStore {
 }
 
 /** Result of {@link changeJob}. */
-export type ChangeOutcome = { readonly kind: 'applied'; readonly row: JobRow } | { readonly kind: 'rejected'; readonly current: JobRow | undefined };
+export type ChangeOutcome =
+  | { readonly kind: 'applied'; readonly row: JobRow }
+  | { readonly kind: 'rejected'; readonly current: JobRow | undefined };
 
 /**
  * Carries one compare-and-set through to a known outcome: an unknown one is settled by a linearizable read (which also
@@ -126,7 +144,13 @@ export async function changeJob(
   }
 }
 
-async function settle(store: MetaStore, clock: Clock, rng: Rng, name: JobName, signal?: AbortSignal): Promise<JobRow | undefined> {
+async function settle(
+  store: MetaStore,
+  clock: Clock,
+  rng: Rng,
+  name: JobName,
+  signal?: AbortSignal,
+): Promise<JobRow | undefined> {
   for (let attempt = 0; ; attempt++) {
     try {
       return await store.readJob(name);

@@ -3,9 +3,8 @@ const SEED = 0x9747b28c;
 const MULTIPLIER = 0x5bd1e995;
 const SHIFT = 24;
 
-/** Kafka's hash of a key, as a signed 32-bit number (`Utils.murmur2`). */
-export function murmur2(bytes: Uint8Array): number {
-  const length = bytes.byteLength;
+/** Kafka's hash of a key that is the first `length` bytes, as a signed 32-bit number (`Utils.murmur2`). */
+export function murmur2(bytes: Uint8Array, length: number = bytes.byteLength): number {
   const wordsEnd = length & ~3;
   let hash = SEED ^ length;
   for (let at = 0; at < wordsEnd; at += 4) {
@@ -23,7 +22,7 @@ export function murmur2(bytes: Uint8Array): number {
   return hash ^ (hash >>> 15);
 }
 
-/** The partition of a key, as Kafka's default partitioner chooses it for records with a key. */
-export function partitionOfKey(key: Uint8Array, partitionCount: number): number {
-  return (murmur2(key) & 0x7fffffff) % partitionCount;
+/** The partition of a key that is the first `length` bytes, as Kafka's default partitioner chooses it. */
+export function partitionOfKey(key: Uint8Array, partitionCount: number, length: number = key.byteLength): number {
+  return (murmur2(key, length) & 0x7fffffff) % partitionCount;
 }

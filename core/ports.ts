@@ -150,10 +150,6 @@ export interface ControlClient<In, Out> {
   connect(): Promise<ControlStream<In, Out>>;
 }
 
-export interface ControlServer<In, Out> {
-  onStream(handler: (stream: ControlStream<In, Out>) => void): void;
-}
-
 // --------------------------------------------------------------------------------------------------------- the others
 
 /** Named points where tests may crash, stop or delay a process. A no-op unless armed. */

@@ -4,7 +4,15 @@ import fc from 'fast-check';
 import { crc32c } from './crc32c.ts';
 import { offset } from './ids.ts';
 import type { AbortedTransaction, BatchHeader } from './record-batch.ts';
-import { ATTRIBUTE_CONTROL, ATTRIBUTE_TRANSACTIONAL, firstBatchBytes, isAbortMarker, readBatchHeaders, visibleBatches, writeBaseOffset } from './record-batch.ts';
+import {
+  ATTRIBUTE_CONTROL,
+  ATTRIBUTE_TRANSACTIONAL,
+  firstBatchBytes,
+  isAbortMarker,
+  readBatchHeaders,
+  visibleBatches,
+  writeBaseOffset,
+} from './record-batch.ts';
 import { encodeRecordBatch } from './record-batch-encoder.ts';
 
 /** What producers did to one partition, in order. */
@@ -34,7 +42,10 @@ function build(events: readonly LogEvent[]): BuiltLog {
   const aborted: BuiltLog['aborted'] = [];
   let next = 0;
   const append = (count: number, attributes: number, producer: number, key: Uint8Array | null): OracleRecord[] => {
-    const bytes = encodeRecordBatch(Array.from({ length: count }, () => ({ key, value: null, timestampMs: 1000 })), { baseOffset: next });
+    const bytes = encodeRecordBatch(
+      Array.from({ length: count }, () => ({ key, value: null, timestampMs: 1000 })),
+      { baseOffset: next },
+    );
     const view = new DataView(bytes.buffer);
     view.setInt16(21, attributes);
     view.setBigInt64(43, BigInt(producer));
@@ -60,7 +71,12 @@ function build(events: readonly LogEvent[]): BuiltLog {
       open.delete(event.producer);
       if (event.commit) for (const record of transaction.records) record.committed = true;
       else aborted.push({ producerId: BigInt(event.producer), firstOffset: transaction.first, lastOffset: next });
-      append(1, ATTRIBUTE_TRANSACTIONAL | ATTRIBUTE_CONTROL, event.producer, Uint8Array.of(0, 0, 0, event.commit ? 1 : 0));
+      append(
+        1,
+        ATTRIBUTE_TRANSACTIONAL | ATTRIBUTE_CONTROL,
+        event.producer,
+        Uint8Array.of(0, 0, 0, event.commit ? 1 : 0),
+      );
     }
   }
   const bytes = Buffer.concat(parts);
@@ -71,22 +87,34 @@ function build(events: readonly LogEvent[]): BuiltLog {
 
 const logEvent: fc.Arbitrary<LogEvent> = fc.oneof(
   fc.record({ kind: fc.constant('plain' as const), records: fc.integer({ min: 1, max: 4 }) }),
-  fc.record({ kind: fc.constant('transactional' as const), producer: fc.integer({ min: 1, max: 3 }), records: fc.integer({ min: 1, max: 4 }) }),
+  fc.record({
+    kind: fc.constant('transactional' as const),
+    producer: fc.integer({ min: 1, max: 3 }),
+    records: fc.integer({ min: 1, max: 4 }),
+  }),
   fc.record({ kind: fc.constant('end' as const), producer: fc.integer({ min: 1, max: 3 }), commit: fc.boolean() }),
 );
 
 /** Ends what is open: a read_committed reader is given nothing beyond the last stable offset. */
-const closed = fc.array(logEvent, { maxLength: 30 }).map((events): LogEvent[] => [
-  ...events,
-  ...[1, 2, 3].map((producer): LogEvent => ({ kind: 'end', producer, commit: producer === 2 })),
-]);
+const closed = fc
+  .array(logEvent, { maxLength: 30 })
+  .map((events): LogEvent[] => [
+    ...events,
+    ...[1, 2, 3].map((producer): LogEvent => ({ kind: 'end', producer, commit: producer === 2 })),
+  ]);
 
 test('the visible batches are those whose records are committed, by a reading record by record', () => {
   fc.assert(
     fc.property(closed, (events) => {
       const { headers, bytes, aborted, committed } = build(events);
-      const transactions = aborted.map(({ producerId, firstOffset }) => ({ producerId, firstOffset: offset(firstOffset) }));
-      assert.deepEqual(visibleBatches(headers, transactions, (header) => isAbortMarker(bytes, header)), committed);
+      const transactions = aborted.map(({ producerId, firstOffset }) => ({
+        producerId,
+        firstOffset: offset(firstOffset),
+      }));
+      assert.deepEqual(
+        visibleBatches(headers, transactions, (header) => isAbortMarker(bytes, header)),
+        committed,
+      );
     }),
     { numRuns: 500 },
   );
@@ -102,25 +130,39 @@ test('a fetch from any batch on, with the aborted transactions a broker names fo
       const named: AbortedTransaction[] = aborted
         .filter((transaction) => transaction.lastOffset >= low && transaction.firstOffset < high)
         .map(({ producerId, firstOffset }) => ({ producerId, firstOffset: offset(firstOffset) }));
-      assert.deepEqual(visibleBatches(fetched, named, (header) => isAbortMarker(bytes, header)), committed.slice(start, start + count));
+      assert.deepEqual(
+        visibleBatches(fetched, named, (header) => isAbortMarker(bytes, header)),
+        committed.slice(start, start + count),
+      );
     }),
     { numRuns: 500 },
   );
 });
 
 test('headers tell offsets, times and sizes; a batch cut short is left out', () => {
-  const first = encodeRecordBatch([1, 5, 3].map((timestampMs) => ({ key: null, value: Uint8Array.of(1), timestampMs })), { baseOffset: 40 });
+  const first = encodeRecordBatch(
+    [1, 5, 3].map((timestampMs) => ({ key: null, value: Uint8Array.of(1), timestampMs })),
+    { baseOffset: 40 },
+  );
   const second = encodeRecordBatch([{ key: null, value: null, timestampMs: 9 }], { baseOffset: 43 });
   const bytes = Buffer.concat([first, second]);
   const headers = readBatchHeaders(bytes);
   assert.deepEqual(
-    headers.map(({ start, end, baseOffset, nextOffset, maxTimestampMs, recordCount }) => ({ start, end, baseOffset, nextOffset, maxTimestampMs, recordCount })),
+    headers.map(({ start, end, baseOffset, nextOffset, maxTimestampMs, recordCount }) => ({
+      start,
+      end,
+      baseOffset,
+      nextOffset,
+      maxTimestampMs,
+      recordCount,
+    })),
     [
       { start: 0, end: first.length, baseOffset: 40, nextOffset: 43, maxTimestampMs: 5, recordCount: 3 },
       { start: first.length, end: bytes.length, baseOffset: 43, nextOffset: 44, maxTimestampMs: 9, recordCount: 1 },
     ],
   );
-  for (let cut = first.length; cut < bytes.length; cut++) assert.equal(readBatchHeaders(bytes.subarray(0, cut)).length, 1);
+  for (let cut = first.length; cut < bytes.length; cut++)
+    assert.equal(readBatchHeaders(bytes.subarray(0, cut)).length, 1);
   assert.equal(firstBatchBytes(bytes.subarray(0, 12)), first.length);
   assert.equal(firstBatchBytes(bytes.subarray(0, 11)), undefined);
 });

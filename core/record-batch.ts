@@ -108,7 +108,11 @@ export function visibleBatches(
   const abortedProducers = new Set<bigint>();
   let next = 0;
   return headers.map((header) => {
-    for (let first = pending[next]; first !== undefined && first.firstOffset < header.nextOffset; first = pending[++next]) {
+    for (
+      let first = pending[next];
+      first !== undefined && first.firstOffset < header.nextOffset;
+      first = pending[++next]
+    ) {
       abortedProducers.add(first.producerId);
     }
     if ((header.attributes & ATTRIBUTE_CONTROL) !== 0) {

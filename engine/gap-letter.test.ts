@@ -6,7 +6,15 @@ import { deadLetterShape } from './dead-letters.ts';
 import { encodeGapLetter } from './gap-letter.ts';
 
 test('a gap becomes one dead letter at its first offset, with the range as its place', () => {
-  const block = encodeGapLetter({ job: 'j', run: 2, topic: 't', partition: 3, from: 70_000, to: 70_010, timeUs: 1_700_000_000_000_123 });
+  const block = encodeGapLetter({
+    job: 'j',
+    run: 2,
+    topic: 't',
+    partition: 3,
+    from: 70_000,
+    to: 70_010,
+    timeUs: 1_700_000_000_000_123,
+  });
   const [row] = [...rowsOf(block)];
   assert.ok(row !== undefined);
   const values: Record<string, unknown> = {};

@@ -3,6 +3,8 @@
  * in, encoded sink bytes out. The implementation is `engine/run-stage.ts`.
  */
 
+import type { LaneCounters } from '../core/lane/position.ts';
+
 /** Numbers per entry of {@link StageTask.batches}. */
 export const BATCH_STRIDE = 5;
 
@@ -38,7 +40,11 @@ export interface StageFailure {
 export type SinkOutput =
   | { readonly kind: 'table'; readonly rowCount: number; readonly bytes: Uint8Array }
   /** Encoded record batches, one or more per target partition. */
-  | { readonly kind: 'log'; readonly rowCount: number; readonly appends: readonly { readonly partition: number; readonly batch: Uint8Array }[] }
+  | {
+      readonly kind: 'log';
+      readonly rowCount: number;
+      readonly appends: readonly { readonly partition: number; readonly batch: Uint8Array }[];
+    }
   /** `hash`: xor over rows of a 32-bit hash of all projected values. */
   | { readonly kind: 'blackhole'; readonly rowCount: number; readonly hash: number }
   | { readonly kind: 'console'; readonly rowCount: number; readonly text: string };
@@ -47,14 +53,7 @@ export interface StageResult {
   readonly sinks: readonly SinkOutput[];
   /** RowBlock of `weir.dead_letters` (see engine/dead-letters.ts for its shape). */
   readonly deadLetters: { readonly rowCount: number; readonly bytes: Uint8Array };
-  readonly counters: {
-    readonly read: number;
-    readonly passed: number;
-    readonly filtered: number;
-    readonly skipped: number;
-    readonly dead: number;
-    readonly rowsOut: number;
-  };
+  readonly counters: LaneCounters;
   /** Dead letters by index of `deadLetterReasons`. */
   readonly deadByReason: readonly number[];
   /** Set under onBadRecord: fail. Nothing of the task may be written then. */

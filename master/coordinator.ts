@@ -233,7 +233,12 @@ export class Coordinator {
   #register(stream: ControlStream<WorkerMessage, MasterMessage>, register: Register): KnownWorker | null {
     const { id, clock, log, token, sameToken } = this.#parts;
     if (token !== '' && !sameToken(token, register.token ?? '')) {
-      stream.send({ refused: { code: 'UNAUTHORIZED', message: "the master refused the worker's token; set WEIR_TOKEN to the master's token" } });
+      stream.send({
+        refused: {
+          code: 'UNAUTHORIZED',
+          message: "the master refused the worker's token; set WEIR_TOKEN to the master's token",
+        },
+      });
       return null;
     }
     if (register.protocolVersion !== PROTOCOL_VERSION || (register.formatVersion ?? 0) < META_FORMAT_VERSION) {
@@ -255,8 +260,16 @@ export class Coordinator {
     };
     this.#workers.set(name, known);
     if (before?.stream !== null && before !== undefined) before.stream.close();
-    stream.send({ registered: { masterId: id, heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS, silenceLimitMs: SILENCE_LIMIT_MS } });
-    stream.send({ assign: { jobs: [...this.#jobs.values()].filter((job) => names(job.row, name)).map(({ row }) => ({ job: row.name, ver: row.ver })) } });
+    stream.send({
+      registered: { masterId: id, heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS, silenceLimitMs: SILENCE_LIMIT_MS },
+    });
+    stream.send({
+      assign: {
+        jobs: [...this.#jobs.values()]
+          .filter((job) => names(job.row, name))
+          .map(({ row }) => ({ job: row.name, ver: row.ver })),
+      },
+    });
     log.info({ worker: name, http: register.httpAddress }, 'worker joined');
     this.#wakeUp();
     return known;
@@ -285,23 +298,34 @@ export class Coordinator {
       if (status.state === 'finished') job.finished.add(acknowledged(lane, job.row.run, assignment.generation));
       if (before?.state !== status.state) this.#wakeUp();
     }
-    for (const figures of heartbeat.jobs ?? []) this.#jobs.get(jobName(figures.job ?? ''))?.figures.add(this.#parts.clock.mono(), figures);
+    for (const figures of heartbeat.jobs ?? [])
+      this.#jobs.get(jobName(figures.job ?? ''))?.figures.add(this.#parts.clock.mono(), figures);
   }
 
   #takeReport(report: Report): void {
     const job = this.#jobs.get(jobName(report.job ?? ''));
     if (job === undefined) return;
-    const key = acknowledged((report.lane ?? '') as LaneId, run(report.run ?? 0), (report.generation ?? 0) as Generation);
+    const key = acknowledged(
+      (report.lane ?? '') as LaneId,
+      run(report.run ?? 0),
+      (report.generation ?? 0) as Generation,
+    );
     if (report.event === 'released') job.released.add(key);
     else if (report.event === 'finished') job.finished.add(key);
-    else if (report.event === 'failed' && report.run === job.row.run) void this.#failJob(job, report.code ?? 'INTERNAL', report.message ?? '');
+    else if (report.event === 'failed' && report.run === job.row.run)
+      void this.#failJob(job, report.code ?? 'INTERNAL', report.message ?? '');
     this.#wakeUp();
   }
 
   async #failJob(job: ManagedJob, code: string, message: string): Promise<void> {
     const failedRun = job.row.run;
     await this.#exclusively(job, async () => {
-      if (job.row.run !== failedRun || !mayFollow(jobTransitions, job.row.state, 'failed') || job.row.state === 'failed') return;
+      if (
+        job.row.run !== failedRun ||
+        !mayFollow(jobTransitions, job.row.state, 'failed') ||
+        job.row.state === 'failed'
+      )
+        return;
       this.#parts.log.error({ job: job.row.name, code }, message);
       await this.#replace(job, { ...job.row, state: 'failed', reason: { code, message } });
     }).catch((error: unknown) => this.#parts.log.error({ job: job.row.name, err: error }, messageOf(error)));
@@ -329,7 +353,8 @@ export class Coordinator {
     job.stepping = true;
     void this.#exclusively(job, () => this.#step(job))
       .catch((error: unknown) => {
-        if (job.waiting?.message !== messageOf(error)) this.#parts.log.warn({ job: job.row.name, code: codeOf(error) }, messageOf(error));
+        if (job.waiting?.message !== messageOf(error))
+          this.#parts.log.warn({ job: job.row.name, code: codeOf(error) }, messageOf(error));
         job.waiting = { code: codeOf(error), message: messageOf(error) };
       })
       .finally(() => {
@@ -361,7 +386,10 @@ export class Coordinator {
     const state = this.#stateOf(job, lanes);
     const reason = state === row.state ? row.reason : null;
     if (lanes !== row.lanes || state !== row.state) await this.#replace(job, { ...row, lanes, state, reason });
-    job.waiting = facts.workers.length === 0 ? { code: 'NOT_FOUND', message: `job ${row.name} waits for a worker: none is connected` } : null;
+    job.waiting =
+      facts.workers.length === 0
+        ? { code: 'NOT_FOUND', message: `job ${row.name} waits for a worker: none is connected` }
+        : null;
   }
 
   #facts(job: ManagedJob, partitions: readonly PartitionFacts[]): AssignFacts {
@@ -372,7 +400,10 @@ export class Coordinator {
     return {
       workers: this.#aliveWorkers(),
       partitions,
-      released: (lane, generation) => expired || job.released.has(acknowledged(lane, row.run, generation)) || job.released.has(acknowledged(lane, run(row.run - 1), generation)),
+      released: (lane, generation) =>
+        expired ||
+        job.released.has(acknowledged(lane, row.run, generation)) ||
+        job.released.has(acknowledged(lane, run(row.run - 1), generation)),
     };
   }
 
@@ -387,10 +418,14 @@ export class Coordinator {
   #stateOf(job: ManagedJob, lanes: JobRow['lanes']): JobState {
     const entries = Object.entries(lanes) as [LaneId, LaneAssignment][];
     if (entries.length === 0) return job.row.state;
-    if (entries.every(([id, { generation }]) => job.finished.has(acknowledged(id, job.row.run, generation)))) return 'finished';
+    if (entries.every(([id, { generation }]) => job.finished.has(acknowledged(id, job.row.run, generation))))
+      return 'finished';
     const settled = entries.every(([id, { generation }]) => {
       const status = job.statuses.get(id);
-      return status?.generation === generation && (status.state === 'running' || status.state === 'finished' || status.state === 'draining');
+      return (
+        status?.generation === generation &&
+        (status.state === 'running' || status.state === 'finished' || status.state === 'draining')
+      );
     });
     return settled ? 'running' : job.row.state;
   }
@@ -426,7 +461,10 @@ export class Coordinator {
     for (const worker of this.#workers.values()) {
       if (!worker.draining || worker.drained || worker.stream === null) continue;
       const jobs = [...this.#jobs.values()];
-      const busy = jobs.some((job) => lanesOf(job.row, worker.id).length > 0 && (job.row.state === 'starting' || job.row.state === 'running'));
+      const busy = jobs.some(
+        (job) =>
+          lanesOf(job.row, worker.id).length > 0 && (job.row.state === 'starting' || job.row.state === 'running'),
+      );
       const handing = jobs.some((job) => Object.values(job.row.lanes).some((lane) => lane.previousOwner === worker.id));
       const others = [...this.#workers.values()].some((other) => !other.draining);
       if ((busy || handing) && others) continue;
@@ -439,7 +477,8 @@ export class Coordinator {
     const { clock } = this.#parts;
     const interval = job.partitions === null ? PARTITION_RETRY_MS : PARTITION_REFRESH_MS;
     if (clock.mono() - job.partitionsReadAt < interval) {
-      if (job.partitions === null && job.waiting !== null) throw new WeirError('SOURCE_UNAVAILABLE', job.waiting.message);
+      if (job.partitions === null && job.waiting !== null)
+        throw new WeirError('SOURCE_UNAVAILABLE', job.waiting.message);
       return;
     }
     job.partitionsReadAt = clock.mono();
@@ -453,10 +492,14 @@ export class Coordinator {
     for (const laneSource of plan.sources) {
       const source = connections.source(laneSource.connector, laneSource.options);
       const { topic, topicId, partitions } = await source.describe(laneSource.topic);
-      const id = (partition: PartitionFacts['partition']): LaneId => laneId({ source: laneSource.name, topicId, partition });
-      const open = plan.trigger.kind === 'availableNow' ? partitions.filter((partition) => needsEnd(id(partition))) : [];
-      const ends = open.length > 0 ? await source.offsets(topic, open, 'latest') : new Map<PartitionFacts['partition'], Offset>();
-      for (const partition of partitions) seen.push({ source: laneSource.name, topic, topicId, partition, end: ends.get(partition) ?? null });
+      const id = (partition: PartitionFacts['partition']): LaneId =>
+        laneId({ source: laneSource.name, topicId, partition });
+      const open =
+        plan.trigger.kind === 'availableNow' ? partitions.filter((partition) => needsEnd(id(partition))) : [];
+      const ends =
+        open.length > 0 ? await source.offsets(topic, open, 'latest') : new Map<PartitionFacts['partition'], Offset>();
+      for (const partition of partitions)
+        seen.push({ source: laneSource.name, topic, topicId, partition, end: ends.get(partition) ?? null });
     }
     return seen;
   }
@@ -497,11 +540,21 @@ export class Coordinator {
 
   async #newRun(job: ManagedJob, definition: JobDefinition, start: StartPoint['kind']): Promise<JobRow> {
     const point: StartPoint = start === 'continue' ? continued(job.row) : { kind: start };
-    return this.#newRunOf(job, definition.plan, { revision: revision(job.row.revision + 1), definition: definition.hash }, point);
+    return this.#newRunOf(
+      job,
+      definition.plan,
+      { revision: revision(job.row.revision + 1), definition: definition.hash },
+      point,
+    );
   }
 
   /** A new life of the job above everything its lanes have committed. Lanes keep their places; former owners are waited for. */
-  async #newRunOf(job: ManagedJob, plan: JobPlan, next: Pick<JobRow, 'revision' | 'definition'>, start: StartPoint): Promise<JobRow> {
+  async #newRunOf(
+    job: ManagedJob,
+    plan: JobPlan,
+    next: Pick<JobRow, 'revision' | 'definition'>,
+    start: StartPoint,
+  ): Promise<JobRow> {
     const { store, clock } = this.#parts;
     const { row } = job;
     const committed = await store.readLanes(row.name, row.run);
@@ -564,7 +617,8 @@ export class Coordinator {
 
   #known(name: JobName): ManagedJob {
     const known = this.#jobs.get(name);
-    if (known === undefined || known.row.state === 'deleted') throw new WeirError('NOT_FOUND', `there is no job called ${name}; 'weir get jobs' lists them`);
+    if (known === undefined || known.row.state === 'deleted')
+      throw new WeirError('NOT_FOUND', `there is no job called ${name}; 'weir get jobs' lists them`);
     return known;
   }
 
@@ -635,7 +689,9 @@ export class Coordinator {
 
   async #planOf(row: JobRow): Promise<JobPlan> {
     const text = await this.#parts.store.getDefinition(row.definition);
-    return (JSON.parse(must(text, () => `job ${row.name} has no definition ${row.definition}`)) as { readonly plan: JobPlan }).plan;
+    return (
+      JSON.parse(must(text, () => `job ${row.name} has no definition ${row.definition}`)) as { readonly plan: JobPlan }
+    ).plan;
   }
 
   async #manage(row: JobRow, plan: JobPlan): Promise<ManagedJob> {
@@ -709,7 +765,9 @@ function names(row: JobRow, worker: WorkerId): boolean {
 /** A lane of the same source and partition under another topic id: the topic is not the one that was read. */
 function laneOfFormerTopic(row: JobRow, seen: PartitionFacts): LaneId | undefined {
   const current = laneId(seen);
-  return (Object.keys(row.lanes) as LaneId[]).find((id) => id !== current && id.startsWith(`${seen.source}/`) && id.endsWith(`/${seen.partition}`));
+  return (Object.keys(row.lanes) as LaneId[]).find(
+    (id) => id !== current && id.startsWith(`${seen.source}/`) && id.endsWith(`/${seen.partition}`),
+  );
 }
 
 function topicRecreated(name: JobName, topic: string): { readonly code: string; readonly message: string } {

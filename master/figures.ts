@@ -25,7 +25,12 @@ export class JobFiguresWindow {
   /** `at`: monotonic ms of arrival. */
   add(at: number, figures: JobFigures): void {
     this.#firstAt ??= at - 500;
-    this.#entries.push({ at, records: figures.records ?? 0, rows: figures.rows ?? 0, latency: figures.latencyBuckets ?? [] });
+    this.#entries.push({
+      at,
+      records: figures.records ?? 0,
+      rows: figures.rows ?? 0,
+      latency: figures.latencyBuckets ?? [],
+    });
     this.#expire(at);
   }
 
@@ -37,7 +42,8 @@ export class JobFiguresWindow {
     for (const entry of this.#entries) {
       records += entry.records;
       rows += entry.rows;
-      for (let bucket = 0; bucket < entry.latency.length; bucket++) counts[bucket] = (counts[bucket] ?? 0) + (entry.latency[bucket] ?? 0);
+      for (let bucket = 0; bucket < entry.latency.length; bucket++)
+        counts[bucket] = (counts[bucket] ?? 0) + (entry.latency[bucket] ?? 0);
     }
     const seconds = Math.max(0.5, Math.min(WINDOW_MS, this.#firstAt === null ? WINDOW_MS : now - this.#firstAt) / 1000);
     return {

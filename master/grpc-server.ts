@@ -55,7 +55,13 @@ export async function listenControl(
   const bound = await new Promise<number>((resolve, reject) => {
     server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, actual) => {
       if (error === null) return resolve(actual);
-      reject(new WeirError('PORT_IN_USE', `port ${port} on ${host} is in use; stop the process that listens there, or choose another with --grpc-port`, { cause: error }));
+      reject(
+        new WeirError(
+          'PORT_IN_USE',
+          `port ${port} on ${host} is in use; stop the process that listens there, or choose another with --grpc-port`,
+          { cause: error },
+        ),
+      );
     });
   });
   return {

@@ -46,16 +46,20 @@ export async function runMaster(options: MasterOptions, env: NodeJS.ProcessEnv =
     log,
     notReady: () => (opened ? null : 'the jobs are being read from the metadata store'),
   });
-  await coordinator.open();
-  const control = await listenControl(options.host, options.grpcPort, (stream) => coordinator.attach(stream));
-  opened = true;
-  log.info({ http: http.address, grpc: control.address, ...connections.describe() }, 'master started');
-  await stopSignal(log);
-  await http.close();
-  await control.close();
-  await coordinator.close();
-  await connections.close();
-  log.info({}, 'master stopped');
+  try {
+    await coordinator.open();
+    const control = await listenControl(options.host, options.grpcPort, (stream) => coordinator.attach(stream));
+    opened = true;
+    log.info({ http: http.address, grpc: control.address, ...connections.describe() }, 'master started');
+    await stopSignal(log);
+    await http.close();
+    await control.close();
+    await coordinator.close();
+    log.info({}, 'master stopped');
+  } finally {
+    await http.close();
+    await connections.close();
+  }
 }
 
 function stopSignal(log: Log): Promise<void> {

@@ -12,15 +12,19 @@ export interface ClusterFigures {
 export function masterRegistry(cluster: ClusterFigures, version: string): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  new Gauge({ name: 'weir_build_info', help: 'Version of Weir and Node', labelNames: ['version', 'node'], registers: [registry] }).set(
-    { version, node: process.version },
-    1,
-  );
+  new Gauge({
+    name: 'weir_build_info',
+    help: 'Version of Weir and Node',
+    labelNames: ['version', 'node'],
+    registers: [registry],
+  }).set({ version, node: process.version }, 1);
   gauge(registry, 'weir_workers', 'Workers by state', ['state'], (set) => {
-    for (const state of ['alive', 'draining', 'silent'] as const) set({ state }, cluster.workers().filter((worker) => worker.state === state).length);
+    for (const state of ['alive', 'draining', 'silent'] as const)
+      set({ state }, cluster.workers().filter((worker) => worker.state === state).length);
   });
   gauge(registry, 'weir_jobs', 'Jobs by state', ['state'], (set) => {
-    for (const state of Object.keys(jobTransitions) as JobState[]) set({ state }, cluster.jobs().filter((job) => job.row.state === state).length);
+    for (const state of Object.keys(jobTransitions) as JobState[])
+      set({ state }, cluster.jobs().filter((job) => job.row.state === state).length);
   });
   gauge(registry, 'weir_job_lanes', 'Lanes of a job with and without an owner', ['job_name', 'owned'], (set) => {
     for (const job of cluster.jobs()) {
@@ -34,7 +38,13 @@ export function masterRegistry(cluster: ClusterFigures, version: string): Regist
 
 type SetGauge<L extends string> = (labels: Record<L, string>, value: number) => void;
 
-function gauge<L extends string>(registry: Registry, name: string, help: string, labelNames: readonly L[], collect: (set: SetGauge<L>) => void): void {
+function gauge<L extends string>(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: readonly L[],
+  collect: (set: SetGauge<L>) => void,
+): void {
   const metric: Gauge<L> = new Gauge({
     name,
     help,

@@ -18,7 +18,7 @@ import { planJob } from '../engine/plan/plan-job.ts';
 import type { JobView, WorkerView } from './views.ts';
 
 /** Format of {@link JobDefinition.text}. */
-export const DEFINITION_FORMAT_VERSION = 1;
+const DEFINITION_FORMAT_VERSION = 1;
 
 /** An accepted job as it is stored: `text` is JSON {formatVersion, source, plan}, `hash` its SHA-256 in hex. */
 export interface JobDefinition {
@@ -128,7 +128,9 @@ export class JobService {
       for (const [index, sink] of source.stage.sinks.entries()) {
         const target = plan.sinks[index];
         if (sink.kind !== 'log' || target?.createPartitions === undefined) continue;
-        await this.#connections.logWriter(target.connector, target.options).createTopic(sink.topic, target.createPartitions);
+        await this.#connections
+          .logWriter(target.connector, target.options)
+          .createTopic(sink.topic, target.createPartitions);
       }
     }
   }

@@ -18,7 +18,9 @@ export interface JobKnowledge {
 
 export function viewJob(job: JobKnowledge, now: number): JobView {
   const entries = Object.entries(job.row.lanes) as [LaneId, LaneAssignment][];
-  const lanes = entries.map(([id, assignment]) => viewLane(id, assignment, job.statuses.get(id), job.committed.get(id)));
+  const lanes = entries.map(([id, assignment]) =>
+    viewLane(id, assignment, job.statuses.get(id), job.committed.get(id)),
+  );
   const active = job.row.state === 'starting' || job.row.state === 'running';
   return {
     row: active && job.row.reason === null && job.waiting !== null ? { ...job.row, reason: job.waiting } : job.row,
@@ -29,7 +31,12 @@ export function viewJob(job: JobKnowledge, now: number): JobView {
   };
 }
 
-function viewLane(id: LaneId, assignment: LaneAssignment, status: LaneStatus | undefined, stored: LanePosition | undefined): LaneView {
+function viewLane(
+  id: LaneId,
+  assignment: LaneAssignment,
+  status: LaneStatus | undefined,
+  stored: LanePosition | undefined,
+): LaneView {
   const { source, partition } = parseLaneId(id);
   const reported = status?.committedOffset ?? -1;
   const useStored = stored !== undefined && stored.nextOffset > reported;

@@ -15,6 +15,7 @@ const checks = new Map<string, readonly [command: string, ...args: string[]]>([
   ['format', [bin('oxfmt'), '--check', '.']],
   ['tidy', [node, '--test', '--test-reporter=dot', 'test/tidy.test.ts']],
   ['generated', [node, 'scripts/gen-proto.ts', '--check']],
+  ['errors', [node, 'scripts/gen-errors.ts', '--check']],
 ]);
 
 interface Outcome {

@@ -12,7 +12,20 @@ import type { Service } from '../test/services/services.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
 
-const folders = ['core', 'engine', 'connectors', 'proto', 'master', 'worker', 'sdk', 'cli', 'jobs', 'scripts', 'test', 'bench'];
+const folders = [
+  'core',
+  'engine',
+  'connectors',
+  'proto',
+  'master',
+  'worker',
+  'sdk',
+  'cli',
+  'jobs',
+  'scripts',
+  'test',
+  'bench',
+];
 /** Files that start servers of their own or use the shared ones. */
 const withServers = /\.(it|e2e)\.test\.ts$/;
 /** Lanes that need more than Node, Java and Maven; they have commands of their own. */

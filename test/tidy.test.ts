@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { suite, test } from 'node:test';
+import type { LockFile } from '../scripts/lock-file.ts';
+import { missingOptionals } from '../scripts/lock-file.ts';
 
 const root = join(import.meta.dirname, '..');
 const ignored = new Set(['node_modules', 'dist', '.git', '.weir', '.cache', 'coverage']);
@@ -192,6 +194,15 @@ suite('tidy', () => {
         superfluous: [...listed].filter((name) => !names.includes(name ?? '')),
       },
       { missing: [], superfluous: [] },
+    );
+  });
+
+  test('the lock file has the optional packages of every platform', () => {
+    const missing = missingOptionals(JSON.parse(read('package-lock.json')) as LockFile);
+    assert.deepEqual(
+      missing.map(({ name, by }) => `${name}, which ${by} names`),
+      [],
+      'run: npm run lock',
     );
   });
 

@@ -21,7 +21,13 @@ export class GrpcControlClient implements ControlClient<MasterMessage, WorkerMes
       client.waitForReady(Date.now() + CONNECT_LIMIT_MS, (error) => {
         if (error === undefined) return resolve();
         client.close();
-        reject(new WeirError('MASTER_UNREACHABLE', `the master at ${address} does not answer; start it with 'weir master', or name another with --master`, { cause: error }));
+        reject(
+          new WeirError(
+            'MASTER_UNREACHABLE',
+            `the master at ${address} does not answer; start it with 'weir master', or name another with --master`,
+            { cause: error },
+          ),
+        );
       });
     });
     const call = client.connect();

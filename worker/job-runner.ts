@@ -35,8 +35,8 @@ export interface LaneReport {
   readonly message: string;
 }
 
-export interface JobRunnerParts {
-  readonly worker: WorkerId;
+/** What a worker lends to everything that runs in it. */
+export interface WorkerPorts {
   readonly store: MetaStore;
   readonly connections: Connections;
   readonly executor: Executor;
@@ -47,6 +47,10 @@ export interface JobRunnerParts {
   readonly limits: LaneLimits;
   readonly budget: ByteBudget;
   readonly observe: (job: JobName, source: string, plan: JobPlan) => LaneObserver;
+}
+
+export interface JobRunnerParts extends WorkerPorts {
+  readonly worker: WorkerId;
   readonly report: (report: LaneReport) => void;
   /** Asks for a fresh read of the job's row: a lane ended, another may have been waiting for it. */
   readonly wake: (job: JobName) => void;
@@ -142,17 +146,25 @@ export class JobRunner {
     for (const [key, { lane, generation, run }] of this.#finished) {
       if (run !== row.run || row.lanes[lane]?.generation !== generation) this.#finished.delete(key);
     }
-    const mine = running.has(row.state) && !this.#draining ? this.#assignedLanes(row) : new Map<LaneId, LaneAssignment>();
+    const mine =
+      running.has(row.state) && !this.#draining ? this.#assignedLanes(row) : new Map<LaneId, LaneAssignment>();
     for (const held of this.#lanes.values()) {
       const assignment = mine.get(held.id);
-      if (assignment !== undefined && assignment.generation === held.generation && row.run === held.run) held.permit.confirm(sentAt);
+      if (assignment !== undefined && assignment.generation === held.generation && row.run === held.run)
+        held.permit.confirm(sentAt);
       else this.#letGo(held, row.state === 'stopped');
     }
     for (const [id, assignment] of mine) {
       const held = this.#lanes.get(id);
       if (held === undefined) {
-        if (!this.#finished.has(finishedKey(row.run, id, assignment.generation))) this.#hold(id, assignment, row, sentAt);
-      } else if (held.state === 'waiting' && held.lane === null && assignment.previousOwner === null && held.generation === assignment.generation) {
+        if (!this.#finished.has(finishedKey(row.run, id, assignment.generation)))
+          this.#hold(id, assignment, row, sentAt);
+      } else if (
+        held.state === 'waiting' &&
+        held.lane === null &&
+        assignment.previousOwner === null &&
+        held.generation === assignment.generation
+      ) {
         held.formerGone.resolve();
       }
     }
@@ -257,7 +269,14 @@ export class JobRunner {
       ordinal: assignment.ordinal,
       ignoreRecordTimes: source.onFutureTimestamp === 'ignoreTimes',
     };
-    const facts = { key, topic: assignment.topic, timing, start: row.start, startingOffsets: source.startingOffsets, initialPartition: assignment.initial };
+    const facts = {
+      key,
+      topic: assignment.topic,
+      timing,
+      start: row.start,
+      startingOffsets: source.startingOffsets,
+      initialPartition: assignment.initial,
+    };
     const start = await startPosition(facts, store, io.source);
     log.info({ lane: held.id, run: row.run, generation: held.generation, offset: start.nextOffset }, 'lane starts');
     return new Lane({
@@ -314,7 +333,8 @@ export class JobRunner {
   /** Never another run than the row's: what opens at the moment is waited for, and then looked at again. */
   async #openRun(row: JobRow): Promise<OpenRun> {
     for (;;) {
-      if (this.#open !== null && this.#open.run === row.run && this.#open.definition === row.definition) return this.#open;
+      if (this.#open !== null && this.#open.run === row.run && this.#open.definition === row.definition)
+        return this.#open;
       if (this.#opening !== null) {
         await this.#opening.catch(() => undefined);
         continue;
@@ -330,14 +350,18 @@ export class JobRunner {
     await this.#closeRun();
     const { store, connections, executor } = this.#parts;
     const text = await store.getDefinition(row.definition);
-    if (text === undefined) throw new WeirError('STORE_UNAVAILABLE', `job ${this.job}: its definition ${row.definition} is not readable yet`);
+    if (text === undefined)
+      throw new WeirError('STORE_UNAVAILABLE', `job ${this.job}: its definition ${row.definition} is not readable yet`);
     const plan = (JSON.parse(text) as { readonly plan: JobPlan }).plan;
     const sinks = new Map<string, SinkSet>();
     const readers = new Map<string, { source: Source; reader: SourceReader }>();
     for (const laneSource of plan.sources) {
       const source = connections.source(laneSource.connector, laneSource.options);
       const topic = await source.describe(laneSource.topic);
-      sinks.set(laneSource.name, await openSinks(plan, laneSource, connections, (line) => this.#parts.log.info({ job: this.job }, line)));
+      sinks.set(
+        laneSource.name,
+        await openSinks(plan, laneSource, connections, (line) => this.#parts.log.info({ job: this.job }, line)),
+      );
       readers.set(laneSource.name, { source, reader: source.open(topic) });
     }
     const open: OpenRun = { run: row.run, definition: row.definition, plan, sinks, readers };
@@ -358,7 +382,10 @@ export class JobRunner {
   }
 }
 
-function stageIdOf(open: { readonly plan: JobPlan; readonly run: Run; readonly definition: string }, source: LaneSource): string {
+function stageIdOf(
+  open: { readonly plan: JobPlan; readonly run: Run; readonly definition: string },
+  source: LaneSource,
+): string {
   return `${open.plan.job}/${open.run}/${open.definition}/${source.name}`;
 }
 

@@ -44,7 +44,10 @@ async function decideStart(facts: StartFacts, store: MetaStore, source: Source):
   }
   const query = startQuery(facts);
   const offsets = await source.offsets(facts.topic, [facts.key.partition], query);
-  const nextOffset: Offset = must(offsets.get(facts.key.partition), () => `no offset for partition ${facts.key.partition}`);
+  const nextOffset: Offset = must(
+    offsets.get(facts.key.partition),
+    () => `no offset for partition ${facts.key.partition}`,
+  );
   return { nextOffset, bound: timing.runStart, counters: zeroCounters };
 }
 

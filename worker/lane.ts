@@ -312,7 +312,10 @@ export class Lane {
         { cause: error, facts: { from: offset, to: low } },
       );
     }
-    this.#parts.log.warn({ lane: this.#name(), from: offset, to: low }, 'skipping offsets that were deleted before they were read');
+    this.#parts.log.warn(
+      { lane: this.#name(), from: offset, to: low },
+      'skipping offsets that were deleted before they were read',
+    );
     const stride = this.#parts.timing.stride;
     // The gap takes its time span, so that positions after it stay later than positions before it.
     const bound = (clock.bound + (low - offset) * stride) as typeof clock.bound;
@@ -359,12 +362,14 @@ export class Lane {
     const { limits, clock, budget } = this.#parts;
     for (;;) {
       if (this.#stopReading.signal.aborted) return;
-      if (this.#inFlightBytes >= limits.inFlightBytes || this.#openChunks >= limits.inFlightChunks) await this.#changed.promise;
+      if (this.#inFlightBytes >= limits.inFlightBytes || this.#openChunks >= limits.inFlightChunks)
+        await this.#changed.promise;
       else if (budget.full) await Promise.race([budget.released, this.#changed.promise]);
       else break;
     }
     const ahead = this.aheadMs - AHEAD_LIMIT_MS;
-    if (ahead > 0 && this.#parts.sinks.usesWriteTimes) await clock.sleep(Math.min(ahead, 1000), this.#stopReading.signal).catch(() => undefined);
+    if (ahead > 0 && this.#parts.sinks.usesWriteTimes)
+      await clock.sleep(Math.min(ahead, 1000), this.#stopReading.signal).catch(() => undefined);
   }
 
   async #blocked(error: WeirError): Promise<void> {
@@ -486,7 +491,10 @@ export class Lane {
   }
 
   #setState(next: LaneState): void {
-    assert(mayFollow(laneTransitions, this.#state, next), () => `lane ${this.#name()} cannot go from ${this.#state} to ${next}`);
+    assert(
+      mayFollow(laneTransitions, this.#state, next),
+      () => `lane ${this.#name()} cannot go from ${this.#state} to ${next}`,
+    );
     this.#state = next;
   }
 

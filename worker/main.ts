@@ -93,7 +93,11 @@ function stopSignal(log: Log): Promise<void> {
   });
 }
 
-async function listenHttp(host: string, port: number, metrics: WorkerMetrics): Promise<{ readonly server: Server; readonly port: number }> {
+async function listenHttp(
+  host: string,
+  port: number,
+  metrics: WorkerMetrics,
+): Promise<{ readonly server: Server; readonly port: number }> {
   const server = createServer((request, response) => {
     const path = request.url?.split('?')[0];
     if (path === '/metrics') {
@@ -101,13 +105,20 @@ async function listenHttp(host: string, port: number, metrics: WorkerMetrics): P
         (text) => response.writeHead(200, { 'content-type': metrics.registry.contentType }).end(text),
         (error: unknown) => response.writeHead(500).end(messageOf(error)),
       );
-    } else if (path === '/healthz' || path === '/readyz') response.writeHead(200, { 'content-type': 'text/plain' }).end('ok\n');
+    } else if (path === '/healthz' || path === '/readyz')
+      response.writeHead(200, { 'content-type': 'text/plain' }).end('ok\n');
     else response.writeHead(404).end();
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EADDRINUSE') return reject(error);
-      reject(new WeirError('PORT_IN_USE', `port ${port} on ${host} is in use; stop the process that listens there, or choose another with --http-port`, { cause: error }));
+      reject(
+        new WeirError(
+          'PORT_IN_USE',
+          `port ${port} on ${host} is in use; stop the process that listens there, or choose another with --http-port`,
+          { cause: error },
+        ),
+      );
     });
     server.listen(port, host, resolve);
   });

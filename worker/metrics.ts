@@ -12,6 +12,7 @@ import { must } from '../core/assert.ts';
 import type { JobPlan } from '../engine/plan/job-plan.ts';
 import type { JobFigures } from '../proto/gen/control.ts';
 import type { LaneObserver } from './observer.ts';
+import type { NamedStats } from './sink-set.ts';
 import type { Worker } from './worker.ts';
 
 const LATENCY_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -33,14 +34,34 @@ export class WorkerMetrics {
   readonly #dead = this.#counter('weir_dead_letters_total', 'Records that became dead letters', ['job_name', 'reason']);
   readonly #filtered = this.#counter('weir_records_filtered_total', 'Records the query dropped', ['job_name']);
   readonly #skipped = this.#counter('weir_records_skipped_total', 'Records dropped by policy', ['job_name']);
-  readonly #fenced = this.#counter('weir_fenced_writes_total', 'Times a lane stopped because its ownership was not confirmed', ['job_name']);
-  readonly #lost = this.#counter('weir_lost_offsets_total', 'Offsets that were gone before they were read', ['job_name']);
+  readonly #fenced = this.#counter(
+    'weir_fenced_writes_total',
+    'Times a lane stopped because its ownership was not confirmed',
+    ['job_name'],
+  );
+  readonly #lost = this.#counter('weir_lost_offsets_total', 'Offsets that were gone before they were read', [
+    'job_name',
+  ]);
   readonly #phase = this.#histogram('weir_batch_duration_seconds', 'Time of a batch by phase', ['job_name', 'phase']);
-  readonly #latency = this.#histogram('weir_end_to_end_latency_seconds', 'From append to the log to acknowledgement by the sink', ['job_name']);
+  readonly #blackholeHash = this.#gauge(
+    'weir_blackhole_hash',
+    'Xor of the hashes of all rows a blackhole sink was given',
+    ['job_name', 'sink'],
+  );
+  /** The values of that gauge, by labels: a gauge cannot be read back. */
+  readonly #blackholeHashes = new Map<string, number>();
+  readonly #latency = this.#histogram(
+    'weir_end_to_end_latency_seconds',
+    'From append to the log to acknowledgement by the sink',
+    ['job_name'],
+  );
 
   constructor(version: string) {
     collectDefaultMetrics({ register: this.registry });
-    this.#gauge('weir_build_info', 'Version of Weir and Node', ['version', 'node']).set({ version, node: process.version }, 1);
+    this.#gauge('weir_build_info', 'Version of Weir and Node', ['version', 'node']).set(
+      { version, node: process.version },
+      1,
+    );
     this.#eventLoop.enable();
     this.#gauge('weir_event_loop_delay_seconds', 'Delay of the event loop', ['quantile'], (gauge) => {
       for (const quantile of [0.5, 0.99]) gauge.set({ quantile }, this.#eventLoop.percentile(quantile * 100) / 1e9);
@@ -49,37 +70,52 @@ export class WorkerMetrics {
 
   /** Gauges that are read off the worker when somebody scrapes. */
   watch(worker: Worker): void {
-    this.#gauge('weir_consumer_lag_records', 'Records behind the end of the log', ['job_name', 'topic', 'partition'], (gauge) => {
-      gauge.reset();
-      for (const { job, lanes } of worker.snapshots()) {
-        for (const { lane, topic, position, endOffset } of lanes) {
-          if (position === null) continue;
-          gauge.set({ job_name: job, topic, partition: parseLaneId(lane).partition }, Math.max(0, endOffset - position.nextOffset));
+    this.#gauge(
+      'weir_consumer_lag_records',
+      'Records behind the end of the log',
+      ['job_name', 'topic', 'partition'],
+      (gauge) => {
+        gauge.reset();
+        for (const { job, lanes } of worker.snapshots()) {
+          for (const { lane, topic, position, endOffset } of lanes) {
+            if (position === null) continue;
+            gauge.set(
+              { job_name: job, topic, partition: parseLaneId(lane).partition },
+              Math.max(0, endOffset - position.nextOffset),
+            );
+          }
         }
-      }
-    });
+      },
+    );
     this.#gauge('weir_lane_state', 'Lanes by state', ['job_name', 'state'], (gauge) => {
       gauge.reset();
-      for (const { job, lanes } of worker.snapshots()) for (const { state } of lanes) gauge.inc({ job_name: job, state });
+      for (const { job, lanes } of worker.snapshots())
+        for (const { state } of lanes) gauge.inc({ job_name: job, state });
     });
-    this.#gauge('weir_write_time_ahead_seconds', 'How far write times run ahead of the clock (t - now)', ['job_name'], (gauge) => {
-      gauge.reset();
-      for (const { job, lanes } of worker.snapshots()) {
-        if (lanes.length > 0) gauge.set({ job_name: job }, Math.max(...lanes.map((lane) => lane.aheadMs)) / 1000);
-      }
-    });
+    this.#gauge(
+      'weir_write_time_ahead_seconds',
+      'How far write times run ahead of the clock (t - now)',
+      ['job_name'],
+      (gauge) => {
+        gauge.reset();
+        for (const { job, lanes } of worker.snapshots()) {
+          if (lanes.length > 0) gauge.set({ job_name: job }, Math.max(...lanes.map((lane) => lane.aheadMs)) / 1000);
+        }
+      },
+    );
     this.#gauge('weir_sink_in_flight', 'Requests to a sink that wait for an answer', ['job_name', 'sink'], (gauge) => {
       gauge.reset();
-      for (const { job, runner } of worker.snapshots()) {
-        for (const stats of runner.sinkSets().flatMap((set) => set.stats())) gauge.set({ job_name: job, sink: stats.name }, stats.inFlight);
-      }
+      for (const { job, stats } of sinkStats(worker)) gauge.inc({ job_name: job, sink: stats.name }, stats.inFlight);
     });
-    this.#gauge('weir_sink_retries', 'Requests to a sink that were sent again since it was opened', ['job_name', 'sink'], (gauge) => {
-      gauge.reset();
-      for (const { job, runner } of worker.snapshots()) {
-        for (const stats of runner.sinkSets().flatMap((set) => set.stats())) gauge.set({ job_name: job, sink: stats.name }, stats.retries);
-      }
-    });
+    this.#counter(
+      'weir_sink_retries_total',
+      'Requests to a sink that were sent again since it was opened',
+      ['job_name', 'sink'],
+      (counter) => {
+        counter.reset();
+        for (const { job, stats } of sinkStats(worker)) counter.inc({ job_name: job, sink: stats.name }, stats.retries);
+      },
+    );
   }
 
   observer(job: JobName, source: string, plan: JobPlan): LaneObserver {
@@ -100,9 +136,17 @@ export class WorkerMetrics {
         figures.records += result.counters.read;
         figures.rows += result.counters.rowsOut;
         figures.dead += result.counters.dead;
-        result.sinks.forEach((output, index) => sinkRows[index]?.inc(output.rowCount));
+        result.sinks.forEach((output, index) => {
+          sinkRows[index]?.inc(output.rowCount);
+          const sink = stage?.sinks[index];
+          if (output.kind === 'blackhole' && sink !== undefined) this.#addHash(job, sink.name, output.hash);
+        });
         result.deadByReason.forEach((count, index) => {
-          if (count > 0) this.#dead.inc({ job_name: job, reason: must(deadLetterReasons[index], () => `no reason ${index}`) }, count);
+          if (count > 0)
+            this.#dead.inc(
+              { job_name: job, reason: must(deadLetterReasons[index], () => `no reason ${index}`) },
+              count,
+            );
         });
         this.#phase.observe({ job_name: job, phase: 'total' }, durationMs / 1000);
       },
@@ -137,6 +181,13 @@ export class WorkerMetrics {
     return { eventLoopDelayMs, rssBytes: process.memoryUsage.rss() };
   }
 
+  #addHash(job: JobName, sink: string, hash: number): void {
+    const key = `${job}/${sink}`;
+    const sum = ((this.#blackholeHashes.get(key) ?? 0) ^ hash) >>> 0;
+    this.#blackholeHashes.set(key, sum);
+    this.#blackholeHash.set({ job_name: job, sink }, sum);
+  }
+
   #figuresOf(job: JobName): Figures {
     const known = this.#figures.get(job);
     if (known !== undefined) return known;
@@ -145,15 +196,38 @@ export class WorkerMetrics {
     return fresh;
   }
 
-  #counter<L extends string>(name: string, help: string, labelNames: readonly L[]): Counter<L> {
-    return new Counter({ name, help, labelNames: [...labelNames], registers: [this.registry] });
+  #counter<L extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly L[],
+    collect?: (counter: Counter<L>) => void,
+  ): Counter<L> {
+    const counter: Counter<L> = new Counter({
+      name,
+      help,
+      labelNames: [...labelNames],
+      registers: [this.registry],
+      ...(collect === undefined ? {} : { collect: () => collect(counter) }),
+    });
+    return counter;
   }
 
   #histogram<L extends string>(name: string, help: string, labelNames: readonly L[]): Histogram<L> {
-    return new Histogram({ name, help, labelNames: [...labelNames], buckets: LATENCY_SECONDS, registers: [this.registry] });
+    return new Histogram({
+      name,
+      help,
+      labelNames: [...labelNames],
+      buckets: LATENCY_SECONDS,
+      registers: [this.registry],
+    });
   }
 
-  #gauge<L extends string>(name: string, help: string, labelNames: readonly L[], collect?: (gauge: Gauge<L>) => void): Gauge<L> {
+  #gauge<L extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly L[],
+    collect?: (gauge: Gauge<L>) => void,
+  ): Gauge<L> {
     const gauge: Gauge<L> = new Gauge({
       name,
       help,
@@ -163,4 +237,11 @@ export class WorkerMetrics {
     });
     return gauge;
   }
+}
+
+/** Of every open sink; a sink that several sources write to comes once for each. */
+function sinkStats(worker: Worker): { readonly job: JobName; readonly stats: NamedStats }[] {
+  return worker
+    .snapshots()
+    .flatMap(({ job, runner }) => runner.sinkSets().flatMap((set) => set.stats().map((stats) => ({ job, stats }))));
 }

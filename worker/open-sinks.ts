@@ -4,27 +4,59 @@ import type { Connections } from '../core/ports.ts';
 import { deadLetterShape } from '../engine/dead-letters.ts';
 import type { JobPlan, LaneSource, SinkTarget } from '../engine/plan/job-plan.ts';
 import type { SinkPlan } from '../engine/plan/stage-plan.ts';
+import type { DeadLetterTopic } from './dead-letter-copy.ts';
 import type { OpenSink } from './sink-set.ts';
 import { SinkSet } from './sink-set.ts';
 
 /** Throws: what describing and opening throws: SINK_UNAVAILABLE, SINK_SCHEMA, TOPIC_NOT_FOUND. */
-export async function openSinks(plan: JobPlan, source: LaneSource, connections: Connections, print: (line: string) => void): Promise<SinkSet> {
+export async function openSinks(
+  plan: JobPlan,
+  source: LaneSource,
+  connections: Connections,
+  print: (line: string) => void,
+): Promise<SinkSet> {
   const open: OpenSink[] = [];
   for (const [index, sink] of source.stage.sinks.entries()) {
     const target = must(plan.sinks[index], () => `sink ${index} of job ${plan.job} has no target`);
     open.push(await openSink(sink, target, connections, print));
   }
   const deadLetters = await connections.tables('cassandra', {}).open(deadLetterShape);
-  return new SinkSet(open, deadLetters);
+  return new SinkSet(open, deadLetters, await openDeadLetterTopic(plan.deadLetterTopic, source, connections));
 }
 
-async function openSink(sink: SinkPlan, target: SinkTarget, connections: Connections, print: (line: string) => void): Promise<OpenSink> {
+/** Beside the source's topic: the copy of a record stays in the cluster the record came from. */
+async function openDeadLetterTopic(
+  topic: string | null,
+  source: LaneSource,
+  connections: Connections,
+): Promise<DeadLetterTopic | null> {
+  if (topic === null) return null;
+  const writer = connections.logWriter(source.connector, source.options);
+  return { topic, writer, partitions: await writer.partitionCount(topic) };
+}
+
+async function openSink(
+  sink: SinkPlan,
+  target: SinkTarget,
+  connections: Connections,
+  print: (line: string) => void,
+): Promise<OpenSink> {
   switch (sink.kind) {
     case 'table':
-      return { kind: 'table', name: sink.name, writer: await connections.tables(target.connector, target.options).open(sink.shape) };
+      return {
+        kind: 'table',
+        name: sink.name,
+        writer: await connections.tables(target.connector, target.options).open(sink.shape),
+      };
     case 'log': {
       const writer = connections.logWriter(target.connector, target.options);
-      return { kind: 'log', name: sink.name, topic: sink.topic, writer, partitions: await writer.partitionCount(sink.topic) };
+      return {
+        kind: 'log',
+        name: sink.name,
+        topic: sink.topic,
+        writer,
+        partitions: await writer.partitionCount(sink.topic),
+      };
     }
     case 'blackhole':
       return { kind: 'discard', name: sink.name };

@@ -6,13 +6,22 @@ import type { Cursor } from '../core/lane/chunk.ts';
 import type { WritePermit } from '../core/lane/permit.ts';
 import type { LaneKey } from '../core/meta.ts';
 import type { LogWriter, SinkStats, TableWriter } from '../core/ports.ts';
+import type { RowBlock } from '../core/row-block.ts';
 import { encodeGapLetter } from '../engine/gap-letter.ts';
 import type { SinkOutput, StageResult } from '../engine/stage.ts';
+import type { DeadLetterTopic } from './dead-letter-copy.ts';
+import { copyDeadLetters } from './dead-letter-copy.ts';
 
 /** One open sink, in the order of the plan. */
 export type OpenSink =
   | { readonly kind: 'table'; readonly name: string; readonly writer: TableWriter }
-  | { readonly kind: 'log'; readonly name: string; readonly topic: string; readonly writer: LogWriter; readonly partitions: number }
+  | {
+      readonly kind: 'log';
+      readonly name: string;
+      readonly topic: string;
+      readonly writer: LogWriter;
+      readonly partitions: number;
+    }
   | { readonly kind: 'discard'; readonly name: string }
   | { readonly kind: 'console'; readonly name: string; readonly print: (text: string) => void };
 
@@ -23,30 +32,58 @@ export interface NamedStats extends SinkStats {
 export class SinkSet {
   readonly #sinks: readonly OpenSink[];
   readonly #deadLetters: TableWriter;
+  readonly #deadLetterTopic: DeadLetterTopic | null;
   /** Partition counts of the log sinks, in order: what the encoder needs to choose partitions. */
   readonly logPartitions: readonly number[];
   /** Whether rows are written at the times the lane computes; a lane without such sinks may run any distance ahead of the clock. */
   readonly usesWriteTimes: boolean;
 
-  constructor(sinks: readonly OpenSink[], deadLetters: TableWriter) {
+  /** With a `deadLetterTopic`, dead letters are appended there too. */
+  constructor(sinks: readonly OpenSink[], deadLetters: TableWriter, deadLetterTopic: DeadLetterTopic | null) {
     this.#sinks = sinks;
     this.#deadLetters = deadLetters;
+    this.#deadLetterTopic = deadLetterTopic;
     this.usesWriteTimes = sinks.some((sink) => sink.kind === 'table');
     this.logPartitions = sinks.flatMap((sink) => (sink.kind === 'log' ? [sink.partitions] : []));
   }
 
   /** Resolves when every sink has acknowledged everything. Throws what the writers throw: FENCED, SINK_SCHEMA, SINK_REFUSED. */
   async write(result: StageResult, permit: WritePermit): Promise<void> {
-    assert(result.sinks.length === this.#sinks.length, () => `the stage has ${result.sinks.length} sinks, ${this.#sinks.length} are open`);
-    const writes = result.sinks.map((output, index) => writeTo(must(this.#sinks[index], () => 'no such sink'), output, permit));
-    if (result.deadLetters.rowCount > 0) writes.push(this.#deadLetters.write(result.deadLetters, permit));
+    assert(
+      result.sinks.length === this.#sinks.length,
+      () => `the stage has ${result.sinks.length} sinks, ${this.#sinks.length} are open`,
+    );
+    const writes = result.sinks.map((output, index) =>
+      writeTo(
+        must(this.#sinks[index], () => 'no such sink'),
+        output,
+        permit,
+      ),
+    );
+    if (result.deadLetters.rowCount > 0) writes.push(this.#bury(result.deadLetters, permit));
     await Promise.all(writes);
   }
 
   /** Records that the offsets [from.offset, to) were gone before they were read, as one dead letter at the gap's start. */
   async recordGap(key: LaneKey, topic: string, from: Cursor, to: Offset, permit: WritePermit): Promise<void> {
-    const letter = { job: key.job, run: key.run, topic, partition: key.partition, from: from.offset, to, timeUs: from.clock.bound };
-    await this.#deadLetters.write(encodeGapLetter(letter), permit);
+    const letter = {
+      job: key.job,
+      run: key.run,
+      topic,
+      partition: key.partition,
+      from: from.offset,
+      to,
+      timeUs: from.clock.bound,
+    };
+    await this.#bury(encodeGapLetter(letter), permit);
+  }
+
+  async #bury(letters: RowBlock, permit: WritePermit): Promise<void> {
+    const copies = this.#deadLetterTopic;
+    await Promise.all([
+      this.#deadLetters.write(letters, permit),
+      copies === null ? undefined : copies.writer.append(copyDeadLetters(letters, copies), permit),
+    ]);
   }
 
   stats(): NamedStats[] {
@@ -54,7 +91,10 @@ export class SinkSet {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#deadLetters.close(), ...this.#sinks.map((sink) => (sink.kind === 'table' ? sink.writer.close() : undefined))]);
+    await Promise.all([
+      this.#deadLetters.close(),
+      ...this.#sinks.map((sink) => (sink.kind === 'table' ? sink.writer.close() : undefined)),
+    ]);
   }
 }
 
@@ -67,7 +107,11 @@ async function writeTo(sink: OpenSink, output: SinkOutput, permit: WritePermit):
     case 'log':
       assert(sink.kind === 'log', () => `sink ${sink.name} is no log`);
       return sink.writer.append(
-        output.appends.map((append) => ({ topic: sink.topic, partition: partition(append.partition), batch: append.batch })),
+        output.appends.map((append) => ({
+          topic: sink.topic,
+          partition: partition(append.partition),
+          batch: append.batch,
+        })),
         permit,
       );
     case 'console':

@@ -2,38 +2,21 @@
  * A worker: keeps in touch with the master, reads the rows of its jobs once a second, and lets each job's runner follow
  * its row. Nothing here is in a record's way, and a lost master stops nothing.
  */
-import type { Clock, Rng } from '../core/clock.ts';
 import { backoffMs } from '../core/clock.ts';
 import { WeirError, isWeirError, messageOf } from '../core/errors.ts';
 import type { JobName, WorkerId } from '../core/ids.ts';
 import { jobName } from '../core/ids.ts';
 import { OWNERSHIP_READ_INTERVAL_MS } from '../core/lane/permit.ts';
-import type { MetaStore } from '../core/meta.ts';
 import { META_FORMAT_VERSION } from '../core/meta.ts';
-import type { Connections, ControlClient, ControlStream, Failpoints, Log } from '../core/ports.ts';
-import type { JobPlan } from '../engine/plan/job-plan.ts';
-import type { Executor } from '../engine/stage.ts';
+import type { ControlClient, ControlStream } from '../core/ports.ts';
 import type { Heartbeat, JobFigures, LaneStatus, MasterMessage, WorkerMessage } from '../proto/gen/control.ts';
 import { PROTOCOL_VERSION } from '../proto/version.ts';
-import type { ByteBudget } from './byte-budget.ts';
-import type { LaneLimits } from './lane.ts';
-import type { LaneReport, LaneSnapshot } from './job-runner.ts';
+import type { LaneReport, LaneSnapshot, WorkerPorts } from './job-runner.ts';
 import { JobRunner, countersOf } from './job-runner.ts';
-import type { LaneObserver } from './observer.ts';
 
-export interface WorkerParts {
+export interface WorkerParts extends WorkerPorts {
   readonly id: WorkerId;
   readonly control: ControlClient<MasterMessage, WorkerMessage>;
-  readonly store: MetaStore;
-  readonly connections: Connections;
-  readonly executor: Executor;
-  readonly clock: Clock;
-  readonly rng: Rng;
-  readonly log: Log;
-  readonly failpoints: Failpoints;
-  readonly limits: LaneLimits;
-  readonly budget: ByteBudget;
-  readonly observe: (job: JobName, source: string, plan: JobPlan) => LaneObserver;
   /** Figures since the last call, for the heartbeat. */
   readonly takeFigures: () => JobFigures[];
   readonly vitals: () => { readonly eventLoopDelayMs: number; readonly rssBytes: number };
@@ -99,6 +82,10 @@ export class Worker {
     while (!this.#stopping.signal.aborted) {
       try {
         const stream = await control.connect();
+        if (this.#stopping.signal.aborted) {
+          stream.close();
+          return;
+        }
         const closed = this.#serve(stream);
         attempt = 0;
         const reason = await closed;
@@ -168,7 +155,9 @@ export class Worker {
   #beat(): void {
     if (this.#stream === null) return;
     const { vitals, takeFigures } = this.#parts;
-    const lanes = this.snapshots().flatMap(({ job, lanes: snapshots }) => snapshots.map((snapshot) => laneStatus(job, snapshot)));
+    const lanes = this.snapshots().flatMap(({ job, lanes: snapshots }) =>
+      snapshots.map((snapshot) => laneStatus(job, snapshot)),
+    );
     const heartbeat: Heartbeat = { sequence: this.#sequence++, ...vitals(), lanes, jobs: takeFigures() };
     this.#stream.send({ heartbeat });
   }
@@ -209,7 +198,8 @@ export class Worker {
       }
       const runner = this.#runner(job);
       runner.reconcile(row, sentAt);
-      if (runner.idle && !Object.values(row.lanes).some((lane) => lane.owner === this.#parts.id)) await this.#forget(job);
+      if (runner.idle && !Object.values(row.lanes).some((lane) => lane.owner === this.#parts.id))
+        await this.#forget(job);
     } catch (error) {
       // Without a confirmed row the lanes' right to write runs out by itself.
       if (isWeirError(error)) log.warn({ job, code: error.code }, error.message);

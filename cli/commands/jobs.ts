@@ -16,6 +16,9 @@ import { print, printJson, tell } from '../output.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat, target } from '../settings.ts';
 
+/** How long `apply` looks for a reason why a job does not run. */
+const REASON_WAIT_MS = 1500;
+
 export interface WaitOptions extends GlobalOptions {
   readonly wait?: boolean;
   readonly timeout: string;
@@ -47,7 +50,11 @@ export async function apply(paths: readonly string[], options: ApplyOptions): Pr
   if (outcomes === null) return exitCodes.invalid;
   if (format === 'json') printJson(outcomes);
   for (const outcome of outcomes) report(outcome, format !== 'json');
-  if (options.wait !== true || dryRun) return exitCodes.ok;
+  if (dryRun) return exitCodes.ok;
+  if (options.wait !== true) {
+    await Promise.all(files.map(async (file) => await warnOfReason(client, file.name)));
+    return exitCodes.ok;
+  }
   const reached = await Promise.all(
     files.map(async (file) => await waitFor(client, file.name, [file.goal], options.timeout)),
   );
@@ -92,6 +99,37 @@ function report(outcome: ApplyOutcome, names: boolean): void {
   for (const warning of outcome.warnings) tell(`warning: ${outcome.name}: ${warning}`);
   if (outcome.kind === 'valid') tell(`${outcome.name} would ${outcome.changed ? 'change' : 'stay as it is'}`);
   else tell(`${outcome.name} ${outcome.change} (revision ${outcome.revision}, run ${outcome.run})`);
+}
+
+/** Says why a job that was just applied does not run, if that shows soon: whoever does not wait would not hear of it. */
+async function warnOfReason(client: MasterClient, name: string): Promise<void> {
+  const deadline = performance.now() + REASON_WAIT_MS;
+  for (let pauseMs = 20; performance.now() < deadline; pauseMs = Math.min(200, pauseMs * 1.5)) {
+    let view: JobView;
+    try {
+      view = await client.job(name);
+    } catch {
+      // The job is applied; whether it can be looked at now changes nothing about that.
+      return;
+    }
+    const reason = reasonOf(view);
+    if (reason !== null) {
+      tell(`warning: ${name} ${view.row.state === 'failed' ? 'failed' : 'waits'}: ${reason}`);
+      return;
+    }
+    if (view.row.state !== 'starting' && view.row.state !== 'running') return;
+    if (view.row.state === 'running' && view.lanes.every(({ state }) => state === 'running')) return;
+    await sleep(pauseMs);
+  }
+}
+
+/** Why a job, or one of its lanes, waits or failed. */
+function reasonOf({ row, lanes }: JobView): string | null {
+  return row.reason?.message ?? lanes.find(({ message }) => message !== null)?.message ?? null;
+}
+
+function sentence(text: string): string {
+  return text.endsWith('.') ? text : `${text}.`;
 }
 
 const goals: Record<'stop' | 'cancel' | 'start', readonly JobState[]> = {
@@ -144,9 +182,11 @@ async function waitFor(
     if (states.includes(view.row.state)) return view;
     if (view.row.state === 'failed') throw jobFailed(view);
     if (performance.now() > deadline) {
+      const look = `"weir describe job ${name}" shows its lanes.`;
+      const reason = reasonOf(view);
       throw new WeirError(
         'TIMED_OUT',
-        `Job ${name} is still ${view.row.state} after ${timeout}; "weir describe job ${name}" shows its lanes.`,
+        `Job ${name} is still ${view.row.state} after ${timeout}${reason === null ? '; ' : `: ${sentence(reason)} `}${look}`,
       );
     }
     await sleep(pauseMs);

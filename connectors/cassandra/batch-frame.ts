@@ -110,7 +110,7 @@ export class BatchRequest {
 }
 
 /** The whole frame but for version and stream id. */
-export function encodeBatch(
+function encodeBatch(
   table: RowTable,
   rows: readonly number[],
   upsert: Pick<Prepared, 'queryId'>,

@@ -1,9 +1,7 @@
 /** A node that hangs, dies, or changes its tables while rows are written: nothing is lost, and what cannot go on says why. */
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, describe, test } from 'node:test';
-import type { Clock, Rng } from '../../core/clock.ts';
 import { isWeirError, WeirError } from '../../core/errors.ts';
 import { changeJob } from '../../core/meta.ts';
 import { parseCqlType } from '../../core/table/cql-type.ts';
@@ -11,6 +9,7 @@ import type { TableSchema } from '../../core/table/schema.ts';
 import { sampleJob } from '../../test/conformance/meta-store.ts';
 import { buildRows, shapeOf, type TestRow } from '../../test/conformance/rows.ts';
 import { startCassandra, type Service } from '../../test/services/services.ts';
+import { systemClock, systemRng } from '../system/clock.ts';
 import { CassandraClient } from './client.ts';
 import { CassandraMetaStore } from './meta-store.ts';
 import { SendWindow } from './send-window.ts';
@@ -18,16 +17,6 @@ import { loadDriverInternals } from './batch-frame.ts';
 import { CassandraTableStore } from './table-store.ts';
 import { CassandraTableWriter } from './table-writer.ts';
 
-const clock: Clock = {
-  now: () => Date.now(),
-  mono: () => performance.now(),
-  sleep: async (ms, signal) => void (await delay(ms, undefined, signal === undefined ? {} : { signal })),
-  timer: (ms, fn) => {
-    const timer = setTimeout(fn, ms);
-    return () => clearTimeout(timer);
-  },
-};
-const rng: Rng = { u32: () => Math.floor(Math.random() * 2 ** 32), uuid: () => randomUUID(), fork: () => rng };
 const permit = { valid: () => true, check: () => undefined };
 
 describe('Cassandra under faults', () => {
@@ -138,13 +127,13 @@ describe('Cassandra under faults', () => {
     node.pause();
     const outcome = await meta.casJob(1, second);
     assert.equal(outcome.kind, 'unknown');
-    const changing = changeJob(meta, clock, rng, 1, second);
+    const changing = changeJob(meta, systemClock, systemRng, 1, second);
     await delay(1000);
     node.resume();
     assert.deepEqual(await changing, { kind: 'applied', row: second });
     assert.deepEqual(await meta.readJob(second.name), second);
     const late = sampleJob('ambiguous', 2);
-    assert.deepEqual(await changeJob(meta, clock, rng, 1, late), { kind: 'rejected', current: second });
+    assert.deepEqual(await changeJob(meta, systemClock, systemRng, 1, late), { kind: 'rejected', current: second });
   });
 
   test('metadata that cannot be reached is unavailable, not absent', async () => {

@@ -2,7 +2,7 @@
 import cassandra from 'cassandra-driver';
 import type { types as driverTypes } from 'cassandra-driver';
 import type { QueryResult } from '../../core/ports.ts';
-import { formatCqlType, type CqlScalar, type CqlType } from '../../core/table/schema.ts';
+import { type CqlScalar, cqlScalars, type CqlType, formatCqlType } from '../../core/table/schema.ts';
 import { decodeValue } from '../../core/table/values.ts';
 
 /** A type as the protocol's result metadata has it. */
@@ -18,28 +18,7 @@ interface DriverUdt {
 }
 
 const { dataTypes } = cassandra.types;
-const scalarKinds: readonly CqlScalar[] = [
-  'ascii',
-  'text',
-  'tinyint',
-  'smallint',
-  'int',
-  'bigint',
-  'varint',
-  'decimal',
-  'float',
-  'double',
-  'boolean',
-  'timestamp',
-  'date',
-  'time',
-  'uuid',
-  'timeuuid',
-  'blob',
-  'inet',
-  'counter',
-];
-const scalars = new Map<number, CqlScalar>(scalarKinds.map((kind) => [dataTypes[kind], kind]));
+const scalars = new Map<number, CqlScalar>(cqlScalars.map((kind) => [dataTypes[kind], kind]));
 scalars.set(dataTypes.varchar, 'text');
 
 /** Turns the driver's objects back into the bytes they came from. */

@@ -44,7 +44,7 @@ interface Statements {
 }
 
 /** Statements of a shape; bind values are in the order of a RowBlock's body, but for the DELETE's timestamp. */
-export function statementsFor(shape: RowShape): { readonly upsert: string; readonly delete: string } {
+function statementsFor(shape: RowShape): { readonly upsert: string; readonly delete: string } {
   const table = `${quoteIdentifier(shape.keyspace)}.${quoteIdentifier(shape.table)}`;
   const names = shape.columns.map((column) => quoteIdentifier(column.name));
   const keys = names.slice(0, shape.primaryKeyCount);

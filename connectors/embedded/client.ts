@@ -8,7 +8,7 @@ import { loadEmbedded } from '../../proto/load.ts';
 import { reportedError } from './status.ts';
 
 /** Longest wait for an answer, ms. A stopped or overloaded process shows up as unavailable then. */
-export const CALL_TIMEOUT_MS = 10_000;
+const CALL_TIMEOUT_MS = 10_000;
 /** For what may read or write much. */
 export const LONG_CALL_TIMEOUT_MS = 60_000;
 

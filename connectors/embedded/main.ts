@@ -6,8 +6,6 @@ import type { EmbeddedServer } from './server.ts';
 import { StoreHost } from './store-host.ts';
 import { Topics } from './topics.ts';
 
-/** gRPC port unless another is given. */
-export const EMBEDDED_PORT = 7079;
 /** Bytes of records kept in memory before the oldest go. */
 const MEMORY_LOG_BYTES_MAX = 256 * 1024 * 1024;
 

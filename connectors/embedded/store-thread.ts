@@ -10,7 +10,7 @@ import { failureOf } from './failure.ts';
 import { EmbeddedStore } from './store.ts';
 
 /** Methods of the store that may be called from outside; true = it writes. */
-export const storeMethods = {
+const storeMethods = {
   describeTable: false,
   createTable: true,
   writeRows: true,

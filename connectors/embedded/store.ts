@@ -131,7 +131,10 @@ export class EmbeddedStore {
     const { name, expectedVer, next } = request;
     const applied =
       expectedVer === 0
-        ? this.#prepared('INSERT INTO weir_job (name, ver, row) VALUES (?, 1, ?) ON CONFLICT DO NOTHING').run(name, next)
+        ? this.#prepared('INSERT INTO weir_job (name, ver, row) VALUES (?, 1, ?) ON CONFLICT DO NOTHING').run(
+            name,
+            next,
+          )
         : this.#prepared('UPDATE weir_job SET ver = ver + 1, row = ? WHERE name = ? AND ver = ?').run(
             next,
             name,

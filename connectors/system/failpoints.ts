@@ -35,7 +35,10 @@ function parse(part: string): [FailpointName, Armed] {
   const match = /^([A-Za-z.]+)=(kill|stop|delay:(\d+))(?:@(\d+))?$/.exec(part);
   const name = failpointNames.find((known) => known === match?.[1]);
   if (match === null || name === undefined) {
-    throw new WeirError('CONFIG_INVALID', `WEIR_FAILPOINTS has '${part}'; write name=kill, name=stop or name=delay:MS, with a name of ${failpointNames.join(', ')}`);
+    throw new WeirError(
+      'CONFIG_INVALID',
+      `WEIR_FAILPOINTS has '${part}'; write name=kill, name=stop or name=delay:MS, with a name of ${failpointNames.join(', ')}`,
+    );
   }
   const action = match[2]?.startsWith('delay') === true ? 'delay' : (match[2] as 'kill' | 'stop');
   return [name, { action, ms: Number(match[3] ?? 0), at: Number(match[4] ?? 1), hits: 0 }];

@@ -7,7 +7,12 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 /** `role` stands in every line: master, worker, embedded. */
 export function makeLog(role: string, level: LogLevel = 'info'): Log {
   return pino(
-    { base: { role, pid: process.pid }, level, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
+    {
+      base: { role, pid: process.pid },
+      level,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
     pino.destination({ dest: 2, sync: true }),
   );
 }

@@ -11,7 +11,13 @@ import { decideLanes, needsNewStride } from './decide.ts';
 const nobodyReleased = (): boolean => false;
 
 function partitions(count: number, source = 'users', topic = 't1'): PartitionFacts[] {
-  return Array.from({ length: count }, (_, index) => ({ source, topic: source, topicId: topicId(topic), partition: partition(index), end: null }));
+  return Array.from({ length: count }, (_, index) => ({
+    source,
+    topic: source,
+    topicId: topicId(topic),
+    partition: partition(index),
+    end: null,
+  }));
 }
 
 function workers(...names: string[]): AssignFacts['workers'] {
@@ -54,7 +60,10 @@ test('nothing changes while nothing happens: the same object comes back', () => 
 test('a partition added later starts at its beginning', () => {
   const before = decide({}, { workers: workers('a'), partitions: partitions(2) });
   const after = decide(before, { workers: workers('a'), partitions: partitions(3) });
-  assert.deepEqual(Object.values(after).map((lane) => lane.initial), [true, true, false]);
+  assert.deepEqual(
+    Object.values(after).map((lane) => lane.initial),
+    [true, true, false],
+  );
 });
 
 test('a lane that moves waits for its former owner until that one has released it', () => {
@@ -106,7 +115,10 @@ test('after a reset has left out the lanes of a recreated topic no two lanes sha
   const both = [...partitions(2, 'left', 'old'), ...partitions(2, 'right', 'same')];
   const before = decide({}, { ...facts, partitions: both });
   const kept = Object.fromEntries(Object.entries(before).filter(([id]) => id.startsWith('right/'))) as LaneTable;
-  const after = decide(kept, { ...facts, partitions: [...partitions(2, 'left', 'new'), ...partitions(2, 'right', 'same')] });
+  const after = decide(kept, {
+    ...facts,
+    partitions: [...partitions(2, 'left', 'new'), ...partitions(2, 'right', 'same')],
+  });
   assert.deepEqual(
     Object.values(after)
       .map((lane) => lane.ordinal)
@@ -157,7 +169,11 @@ test('whatever workers and partitions do: ordinals are distinct, generations gro
         const usable = facts.workers.filter((worker) => !worker.draining);
         if (usable.length === 0) continue;
         const counts = shares(lanes);
-        for (const owner of counts.keys()) assert.ok(usable.some((worker) => worker.id === owner), `${owner} has lanes and is not there`);
+        for (const owner of counts.keys())
+          assert.ok(
+            usable.some((worker) => worker.id === owner),
+            `${owner} has lanes and is not there`,
+          );
         const settled = Object.values(lanes).every((lane) => lane.previousOwner === null);
         const sizes = usable.map((worker) => counts.get(worker.id) ?? 0);
         if (settled) assert.ok(Math.max(...sizes) - Math.min(...sizes) <= 1, `shares ${sizes.join()}`);

@@ -39,7 +39,9 @@ export type LaneTable = JobRow['lanes'];
 /** The lanes as they should be; the same object when nothing changes. Never removes a lane. */
 export function decideLanes(row: Pick<JobRow, 'lanes' | 'stride'>, facts: AssignFacts): LaneTable {
   const lanes = new Map(Object.entries(row.lanes) as [LaneId, LaneAssignment][]);
-  const changed = [addPartitions(lanes, row.stride, facts), clearReleased(lanes, facts), placeLanes(lanes, facts)].some(Boolean);
+  const changed = [addPartitions(lanes, row.stride, facts), clearReleased(lanes, facts), placeLanes(lanes, facts)].some(
+    Boolean,
+  );
   return changed ? (Object.fromEntries(lanes) as LaneTable) : row.lanes;
 }
 
@@ -66,7 +68,15 @@ function addPartitions(lanes: Map<LaneId, LaneAssignment>, stride: number, facts
     if (lanes.has(id)) continue;
     const ordinal = freeOrdinal(lanes.values());
     if (!ordinalFits(ordinal, stride)) return added;
-    lanes.set(id, { topic: seen.topic, ordinal, generation: 0 as Generation, owner: null, previousOwner: null, end: seen.end, initial });
+    lanes.set(id, {
+      topic: seen.topic,
+      ordinal,
+      generation: 0 as Generation,
+      owner: null,
+      previousOwner: null,
+      end: seen.end,
+      initial,
+    });
     added = true;
   }
   return added;
@@ -107,7 +117,11 @@ function placeLanes(lanes: Map<LaneId, LaneAssignment>, facts: AssignFacts): boo
     moves.set(id, to.id);
   };
   for (const id of homeless) give(id, least(slots));
-  for (let from = most(slots), to = least(slots); from.lanes.length - to.lanes.length >= 2; from = most(slots), to = least(slots)) {
+  for (
+    let from = most(slots), to = least(slots);
+    from.lanes.length - to.lanes.length >= 2;
+    from = most(slots), to = least(slots)
+  ) {
     const movable = from.lanes.findIndex((id) => !inHandOver(lanes.get(id)));
     if (movable < 0) break;
     const [id] = from.lanes.splice(movable, 1);

@@ -10,7 +10,7 @@ import type { JobSpec } from './spec.ts';
 import { jobSpecSchema } from './spec.ts';
 
 /** Characters; a file beyond is refused unread. */
-export const JOB_FILE_LENGTH_MAX = 1024 * 1024;
+const JOB_FILE_LENGTH_MAX = 1024 * 1024;
 
 export interface JobFile {
   /** null when there are problems. */

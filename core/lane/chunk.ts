@@ -9,7 +9,7 @@ import type { LaneClock, RunTiming } from './timestamps.ts';
 import { timeBatch } from './timestamps.ts';
 
 /** Records dated further ahead than this stop the lane, ms. */
-export const FUTURE_LIMIT_MS = 3_600_000;
+const FUTURE_LIMIT_MS = 3_600_000;
 
 /** Where the reading of a lane stands; ahead of what is committed. */
 export interface Cursor {

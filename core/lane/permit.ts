@@ -41,6 +41,9 @@ export class LanePermit implements WritePermit {
 
   check(): void {
     if (this.valid()) return;
-    throw new WeirError('FENCED', `${this.#describe} may not write: ${this.#revoked ? 'it was handed over' : 'its ownership was not confirmed for 3 s'}`);
+    throw new WeirError(
+      'FENCED',
+      `${this.#describe} may not write: ${this.#revoked ? 'it was handed over' : 'its ownership was not confirmed for 3 s'}`,
+    );
   }
 }

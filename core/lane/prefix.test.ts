@@ -6,29 +6,37 @@ import type { LanePosition } from './position.ts';
 import { zeroCounters } from './position.ts';
 import { AcknowledgedPrefix } from './prefix.ts';
 
-const position = (next: number): LanePosition => ({ nextOffset: offset(next), bound: timestampUs(next * 8), counters: zeroCounters });
+const position = (next: number): LanePosition => ({
+  nextOffset: offset(next),
+  bound: timestampUs(next * 8),
+  counters: zeroCounters,
+});
 
 test('what may be committed is the end of the longest acknowledged prefix, in whatever order acknowledgements come', () => {
   fc.assert(
-    fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: 20 }), fc.nat()), { minLength: 1, maxLength: 30 }), fc.infiniteStream(fc.nat()), (batches, order) => {
-      const prefix = new AcknowledgedPrefix(position(5));
-      const ends: number[] = [];
-      let end = 5;
-      for (const [size] of batches) ends.push((end += size));
-      const acknowledgements = ends.map((at) => prefix.open(position(at)));
-      const done = new Set<number>();
-      const open = ends.map((_, index) => index);
-      while (open.length > 0) {
-        const [index] = open.splice((order.next().value as number) % open.length, 1) as [number];
-        acknowledgements[index]?.();
-        done.add(index);
-        let expected = 5;
-        for (let at = 0; done.has(at); at++) expected = ends[at] as number;
-        assert.equal(prefix.committable.nextOffset, expected);
-        assert.equal(prefix.committable.bound, expected * 8, 'the whole position is that of its batch');
-      }
-      assert.equal(prefix.openCount, 0);
-    }),
+    fc.property(
+      fc.array(fc.tuple(fc.integer({ min: 0, max: 20 }), fc.nat()), { minLength: 1, maxLength: 30 }),
+      fc.infiniteStream(fc.nat()),
+      (batches, order) => {
+        const prefix = new AcknowledgedPrefix(position(5));
+        const ends: number[] = [];
+        let end = 5;
+        for (const [size] of batches) ends.push((end += size));
+        const acknowledgements = ends.map((at) => prefix.open(position(at)));
+        const done = new Set<number>();
+        const open = ends.map((_, index) => index);
+        while (open.length > 0) {
+          const [index] = open.splice((order.next().value as number) % open.length, 1) as [number];
+          acknowledgements[index]?.();
+          done.add(index);
+          let expected = 5;
+          for (let at = 0; done.has(at); at++) expected = ends[at] as number;
+          assert.equal(prefix.committable.nextOffset, expected);
+          assert.equal(prefix.committable.bound, expected * 8, 'the whole position is that of its batch');
+        }
+        assert.equal(prefix.openCount, 0);
+      },
+    ),
   );
 });
 

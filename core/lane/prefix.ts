@@ -22,7 +22,10 @@ export class AcknowledgedPrefix {
 
   /** Opens the work up to `end`; the returned function acknowledges it, once. */
   open(end: LanePosition): () => void {
-    assert(end.nextOffset >= this.#opened.nextOffset, () => `batch ends at ${end.nextOffset}, before ${this.#opened.nextOffset}`);
+    assert(
+      end.nextOffset >= this.#opened.nextOffset,
+      () => `batch ends at ${end.nextOffset}, before ${this.#opened.nextOffset}`,
+    );
     this.#opened = end;
     const entry: Pending = { end, acknowledged: false };
     this.#pending.push(entry);

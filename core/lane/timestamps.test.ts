@@ -20,7 +20,10 @@ interface BatchShape {
 
 const batchShape: fc.Arbitrary<BatchShape> = fc.record({
   span: fc.integer({ min: 1, max: 40 }),
-  gapBefore: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: 1000 }) }),
+  gapBefore: fc.oneof(
+    { weight: 4, arbitrary: fc.constant(0) },
+    { weight: 1, arbitrary: fc.integer({ min: 1, max: 1000 }) },
+  ),
   timeMs: fc.oneof(
     fc.integer({ min: NOW_MS - 10_000, max: NOW_MS + 3000 }),
     fc.integer({ min: 0, max: NOW_MS }),
@@ -58,11 +61,15 @@ function makeLog(shapes: readonly BatchShape[]): Log {
 
 const log = fc.array(batchShape, { minLength: 1, maxLength: 25 }).map(makeLog);
 const stride = fc.integer({ min: 3, max: 12 }).map((bits) => 2 ** bits);
-const lane = stride.chain((width) => fc.record({ stride: fc.constant(width), ordinal: fc.integer({ min: 0, max: width / 2 - 1 }) }));
+const lane = stride.chain((width) =>
+  fc.record({ stride: fc.constant(width), ordinal: fc.integer({ min: 0, max: width / 2 - 1 }) }),
+);
 const runStart = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: NOW_MS * 1000 + 5_000_000 }));
 const timing = fc
   .record({ lane, number: fc.integer({ min: 1, max: 50 }), start: runStart, ignoreRecordTimes: fc.boolean() })
-  .map(({ lane: { stride: width, ordinal }, number, start, ignoreRecordTimes }) => timingOf(number, width, ordinal, start, ignoreRecordTimes));
+  .map(({ lane: { stride: width, ordinal }, number, start, ignoreRecordTimes }) =>
+    timingOf(number, width, ordinal, start, ignoreRecordTimes),
+  );
 
 function timingOf(number: number, width: number, ordinal: number, start: number, ignoreRecordTimes = false): RunTiming {
   return { run: run(number), stride: width, ordinal, runStart: timestampUs(start), ignoreRecordTimes };
@@ -85,7 +92,14 @@ function read({ headers, visible }: Log, timing: RunTiming, start: Cursor, cuts:
     const size = cuts[turn % cuts.length] ?? 1;
     // A fetch may begin with batches that were read before.
     const first = Math.max(0, index - (turn % 2));
-    const chunk = planChunk(headers.slice(first, index + size), visible.slice(first, index + size), cursor, timing, null, NOW_MS);
+    const chunk = planChunk(
+      headers.slice(first, index + size),
+      visible.slice(first, index + size),
+      cursor,
+      timing,
+      null,
+      NOW_MS,
+    );
     for (const { header, baseTime } of chunk.batches) {
       for (let at = Math.max(header.baseOffset, cursor.offset); at < header.nextOffset; at++) {
         times.set(at, recordTime(timing, timestampUs(baseTime), at - header.baseOffset));
@@ -102,14 +116,24 @@ const fromBeginning = (timing: RunTiming): Cursor => ({ offset: offset(0), clock
 
 test('a replay from any committed boundary, fetched in any pieces, writes at the same times', () => {
   fc.assert(
-    fc.property(log, timing, fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 5 }), (someLog, someTiming, cuts) => {
-      const whole = read(someLog, someTiming, fromBeginning(someTiming));
-      for (const boundary of whole.boundaries) {
-        const replay = read(someLog, someTiming, boundary, cuts);
-        for (const [at, time] of replay.times) assert.equal(time, whole.times.get(at), `offset ${at} after a restart at ${boundary.offset}`);
-        assert.deepEqual(replay.boundaries.at(-1), whole.boundaries.at(-1), 'the bound is a function of the position');
-      }
-    }),
+    fc.property(
+      log,
+      timing,
+      fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 5 }),
+      (someLog, someTiming, cuts) => {
+        const whole = read(someLog, someTiming, fromBeginning(someTiming));
+        for (const boundary of whole.boundaries) {
+          const replay = read(someLog, someTiming, boundary, cuts);
+          for (const [at, time] of replay.times)
+            assert.equal(time, whole.times.get(at), `offset ${at} after a restart at ${boundary.offset}`);
+          assert.deepEqual(
+            replay.boundaries.at(-1),
+            whole.boundaries.at(-1),
+            'the bound is a function of the position',
+          );
+        }
+      },
+    ),
   );
 });
 
@@ -140,14 +164,24 @@ test('a record is written at its own time or later, and at most a stride later w
 
 test('two partitions never write at the same time', () => {
   const two = stride.chain((width) =>
-    fc.record({ width: fc.constant(width), ordinals: fc.uniqueArray(fc.integer({ min: 0, max: width / 2 - 1 }), { minLength: 2, maxLength: 2 }) }),
+    fc.record({
+      width: fc.constant(width),
+      ordinals: fc.uniqueArray(fc.integer({ min: 0, max: width / 2 - 1 }), { minLength: 2, maxLength: 2 }),
+    }),
   );
   fc.assert(
-    fc.property(log, log, two, fc.integer({ min: 1, max: 9 }), runStart, (logA, logB, { width, ordinals }, number, start) => {
-      const [a, b] = ordinals.map((ordinal) => timingOf(number, width, ordinal, start)) as [RunTiming, RunTiming];
-      const timesOfA = new Set(read(logA, a, fromBeginning(a)).times.values());
-      for (const time of read(logB, b, fromBeginning(b)).times.values()) assert.ok(!timesOfA.has(time));
-    }),
+    fc.property(
+      log,
+      log,
+      two,
+      fc.integer({ min: 1, max: 9 }),
+      runStart,
+      (logA, logB, { width, ordinals }, number, start) => {
+        const [a, b] = ordinals.map((ordinal) => timingOf(number, width, ordinal, start)) as [RunTiming, RunTiming];
+        const timesOfA = new Set(read(logA, a, fromBeginning(a)).times.values());
+        for (const time of read(logB, b, fromBeginning(b)).times.values()) assert.ok(!timesOfA.has(time));
+      },
+    ),
   );
 });
 
@@ -167,7 +201,8 @@ test('two neighbouring runs never write at the same time, on any two partitions,
     fc.property(log, log, neighbours, (logA, logB, { former, width, otherOrdinal }) => {
       const later = timingOf(former.run + 1, width, otherOrdinal, former.runStart);
       const timesBefore = new Set(read(logA, former, fromBeginning(former)).times.values());
-      for (const time of read(logB, later, fromBeginning(later)).times.values()) assert.ok(!timesBefore.has(time), `${time} twice`);
+      for (const time of read(logB, later, fromBeginning(later)).times.values())
+        assert.ok(!timesBefore.has(time), `${time} twice`);
     }),
     { numRuns: 300 },
   );
@@ -190,14 +225,28 @@ test('a run that goes on where the former one had committed outdoes everything t
 
 test('a reset outdoes what the former run wrote, up to its commit and beyond', () => {
   fc.assert(
-    fc.property(log, neighbours, fc.nat(), fc.integer({ min: 0, max: NOW_MS }), (someLog, { former, width }, pick, nowMs) => {
-      const before = read(someLog, former, fromBeginning(former));
-      const committed = before.boundaries[pick % before.boundaries.length] as Cursor;
-      const later = timingOf(former.run + 1, width, former.ordinal, nextRunStart(nowMs, [committed.clock.bound], width));
-      for (const [at, time] of read(someLog, later, fromBeginning(later)).times) {
-        assert.ok(time > (before.times.get(at) ?? 0), `offset ${at}: ${time}, the former run ${before.times.get(at)}`);
-      }
-    }),
+    fc.property(
+      log,
+      neighbours,
+      fc.nat(),
+      fc.integer({ min: 0, max: NOW_MS }),
+      (someLog, { former, width }, pick, nowMs) => {
+        const before = read(someLog, former, fromBeginning(former));
+        const committed = before.boundaries[pick % before.boundaries.length] as Cursor;
+        const later = timingOf(
+          former.run + 1,
+          width,
+          former.ordinal,
+          nextRunStart(nowMs, [committed.clock.bound], width),
+        );
+        for (const [at, time] of read(someLog, later, fromBeginning(later)).times) {
+          assert.ok(
+            time > (before.times.get(at) ?? 0),
+            `offset ${at}: ${time}, the former run ${before.times.get(at)}`,
+          );
+        }
+      },
+    ),
     { numRuns: 300 },
   );
 });
@@ -217,7 +266,9 @@ test('batches dated more than an hour ahead stop the lane, unless their times ar
   const shapes: BatchShape[] = [{ span: 3, gapBefore: 0, timeMs: NOW_MS + 3_600_001, kind: 'data' }];
   const { headers, visible } = makeLog(shapes);
   const timing = timingOf(1, 8, 0, 0);
-  assert.throws(() => planChunk(headers, visible, fromBeginning(timing), timing, null, NOW_MS), { code: 'RECORD_FROM_FUTURE' });
+  assert.throws(() => planChunk(headers, visible, fromBeginning(timing), timing, null, NOW_MS), {
+    code: 'RECORD_FROM_FUTURE',
+  });
   const ignoring = { ...timing, ignoreRecordTimes: true };
   assert.equal(planChunk(headers, visible, fromBeginning(ignoring), ignoring, null, NOW_MS).next.offset, 3);
 });

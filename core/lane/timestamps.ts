@@ -37,9 +37,14 @@ export interface TimedBatch {
 }
 
 /** The time of a batch's base offset (phase included) and the clock after it. Control and aborted batches are not passed here. */
-export function timeBatch(timing: RunTiming, clock: LaneClock, batch: TimedBatch): { base: TimestampUs; clock: LaneClock } {
+export function timeBatch(
+  timing: RunTiming,
+  clock: LaneClock,
+  batch: TimedBatch,
+): { base: TimestampUs; clock: LaneClock } {
   const { run, stride, runStart } = timing;
-  const recordTime = timing.ignoreRecordTimes || batch.maxTimestampMs < 0 ? 0 : batch.maxTimestampMs * 1000 + run * stride;
+  const recordTime =
+    timing.ignoreRecordTimes || batch.maxTimestampMs < 0 ? 0 : batch.maxTimestampMs * 1000 + run * stride;
   const start = roundUp(Math.max(clock.bound, recordTime, runStart), stride);
   const bound = start + (batch.nextOffset - batch.baseOffset) * stride;
   assert(Number.isSafeInteger(bound), () => `timestamp ${bound} is not a safe integer`);
@@ -52,7 +57,10 @@ export function recordTime(timing: RunTiming, base: TimestampUs, offsetDelta: nu
 }
 
 function phaseOf(timing: RunTiming): number {
-  assert(timing.ordinal >= 0 && timing.ordinal < timing.stride / 2, () => `ordinal ${timing.ordinal} does not fit stride ${timing.stride}`);
+  assert(
+    timing.ordinal >= 0 && timing.ordinal < timing.stride / 2,
+    () => `ordinal ${timing.ordinal} does not fit stride ${timing.stride}`,
+  );
   return 2 * timing.ordinal + (timing.run % 2);
 }
 

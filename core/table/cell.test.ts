@@ -5,7 +5,10 @@ import type { Cell } from './cell.ts';
 import { compareBytes, replaces } from './cell.ts';
 
 const bytes = fc.uint8Array({ maxLength: 3 });
-const cell: fc.Arbitrary<Cell> = fc.record({ timestamp: fc.integer({ min: -1, max: 3 }), value: fc.option(bytes) }, { noNullPrototype: true });
+const cell: fc.Arbitrary<Cell> = fc.record(
+  { timestamp: fc.integer({ min: -1, max: 3 }), value: fc.option(bytes) },
+  { noNullPrototype: true },
+);
 
 function merge(a: Cell, b: Cell): Cell {
   return replaces(b, a) ? b : a;
@@ -31,10 +34,14 @@ test('merging is commutative, associative and idempotent', () => {
 
 test('any order and any repetition of a set of writes ends the same', () => {
   fc.assert(
-    fc.property(fc.array(cell, { minLength: 1, maxLength: 8 }), fc.array(fc.nat(), { maxLength: 12 }), (writes, extra) => {
-      const again = extra.map((index) => writes[index % writes.length] as Cell);
-      assert.deepEqual(mergeAll([...again, ...[...writes].reverse(), ...again]), mergeAll(writes));
-    }),
+    fc.property(
+      fc.array(cell, { minLength: 1, maxLength: 8 }),
+      fc.array(fc.nat(), { maxLength: 12 }),
+      (writes, extra) => {
+        const again = extra.map((index) => writes[index % writes.length] as Cell);
+        assert.deepEqual(mergeAll([...again, ...[...writes].reverse(), ...again]), mergeAll(writes));
+      },
+    ),
   );
 });
 
@@ -47,7 +54,10 @@ test('larger timestamp, then tombstone, then larger bytes', () => {
     [tombstone(1), value('z', 1)],
     [value('b', 1), value('a', 1)],
     [value('aa', 1), value('a', 1)],
-    [{ timestamp: 1, value: Uint8Array.of(0x80) }, { timestamp: 1, value: Uint8Array.of(0x7f, 0xff) }],
+    [
+      { timestamp: 1, value: Uint8Array.of(0x80) },
+      { timestamp: 1, value: Uint8Array.of(0x7f, 0xff) },
+    ],
   ];
   for (const [winner, loser] of better) {
     assert.ok(replaces(winner, loser));

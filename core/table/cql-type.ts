@@ -1,35 +1,11 @@
 /** CQL types as text, as `system_schema.columns` and CREATE TABLE write them. Inverse of `formatCqlType`. */
 import { WeirError } from '../errors.ts';
-import type { CqlScalar, CqlType } from './schema.ts';
+import { type CqlScalar, cqlScalars, type CqlType } from './schema.ts';
 
 /** A user-defined type; undefined when there is none by that name. */
 export type UdtResolver = (keyspace: string | undefined, name: string) => Extract<CqlType, { kind: 'udt' }> | undefined;
 
-const scalars = new Map<string, CqlScalar>(
-  (
-    [
-      'ascii',
-      'text',
-      'tinyint',
-      'smallint',
-      'int',
-      'bigint',
-      'varint',
-      'decimal',
-      'float',
-      'double',
-      'boolean',
-      'timestamp',
-      'date',
-      'time',
-      'uuid',
-      'timeuuid',
-      'blob',
-      'inet',
-      'counter',
-    ] as const
-  ).map((name) => [name, name]),
-);
+const scalars = new Map<string, CqlScalar>(cqlScalars.map((name) => [name, name]));
 scalars.set('varchar', 'text');
 
 /** Types that exist but that Weir does not handle; kept as text. */

@@ -16,26 +16,30 @@ export type CqlType =
   /** A type that Weir neither writes nor reads (duration, vector, a class of the server), as the table has it. */
   | { readonly kind: 'custom'; readonly text: string };
 
-export type CqlScalar =
-  | 'ascii'
-  | 'text'
-  | 'tinyint'
-  | 'smallint'
-  | 'int'
-  | 'bigint'
-  | 'varint'
-  | 'decimal'
-  | 'float'
-  | 'double'
-  | 'boolean'
-  | 'timestamp'
-  | 'date'
-  | 'time'
-  | 'uuid'
-  | 'timeuuid'
-  | 'blob'
-  | 'inet'
-  | 'counter';
+/** The types without parts, by the names Cassandra prints. */
+export const cqlScalars = [
+  'ascii',
+  'text',
+  'tinyint',
+  'smallint',
+  'int',
+  'bigint',
+  'varint',
+  'decimal',
+  'float',
+  'double',
+  'boolean',
+  'timestamp',
+  'date',
+  'time',
+  'uuid',
+  'timeuuid',
+  'blob',
+  'inet',
+  'counter',
+] as const;
+
+export type CqlScalar = (typeof cqlScalars)[number];
 
 export interface TableColumn {
   readonly name: string;

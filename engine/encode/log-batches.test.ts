@@ -11,7 +11,7 @@ import { batchesOf, makeUsers, taskOf, userPlan, userRecord, userTableSink } fro
 import type { SinkPlan } from '../plan/stage-plan.ts';
 import { compileStage } from '../run-stage.ts';
 import type { SinkOutput } from '../stage.ts';
-import { partitionOfKey } from './murmur2.ts';
+import { partitionOfKey } from '../../core/murmur2.ts';
 
 // A Kafka client of others reads the batches; it decompresses with our codecs but decodes on its own.
 const require = createRequire(import.meta.url);
@@ -144,7 +144,7 @@ test('batches stay below what a broker takes', async () => {
 });
 
 test('keys go where Java’s partitioner sends them', () => {
-  const partition = (key: string): number => partitionOfKey(new TextEncoder().encode(key), 0, key.length, 100);
+  const partition = (key: string): number => partitionOfKey(new TextEncoder().encode(key), 100);
   // toPositive(murmur2(key)) % 100 of org.apache.kafka.common.utils.UtilsTest's values.
   for (const [key, hash] of [
     ['21', -973932308],

@@ -4,6 +4,7 @@
  * `weir-id` holds `job/run/partition/offset/index`, so that a reader can tell a repeated row.
  */
 import { must } from '../../core/assert.ts';
+import { partitionOfKey } from '../../core/murmur2.ts';
 import { finishRecordBatch, varintBytes, writeVarint } from '../../core/record-batch-encoder.ts';
 import { RECORD_BATCH_HEADER_BYTES } from '../../core/record-batch.ts';
 import type { Schema } from '../../core/types.ts';
@@ -14,7 +15,6 @@ import type { SinkPlan } from '../plan/stage-plan.ts';
 import type { TimeZone } from '../scan/time-zone.ts';
 import type { SinkOutput, StageTask } from '../stage.ts';
 import { isNull, JsonWriter } from './json-writer.ts';
-import { partitionOfKey } from './murmur2.ts';
 import type { EncodeContext, SinkEncoder } from './sink-encoder.ts';
 import { appendInteger, appendText } from './text.ts';
 
@@ -99,7 +99,7 @@ export class LogEncoder implements SinkEncoder {
       const hasKey = this.#writeKey(rows, row);
       const hasValue = !tombstones && this.#writeValue(rows, row);
       const partition = hasKey
-        ? partitionOfKey(this.#key.bytes, 0, this.#key.length, this.#partitionCount)
+        ? partitionOfKey(this.#key.bytes, this.#partitionCount, this.#key.length)
         : this.#sourcePartition % this.#partitionCount;
       if (this.#plan.headers) {
         this.#id.length = this.#idPrefixBytes;

@@ -12,7 +12,7 @@ import { parseQuery } from '../sql/parser.ts';
 import { catchSyntax } from '../sql/problems.ts';
 import { utc } from '../sql/runtime/time.ts';
 import { type JobPlan, PLAN_FORMAT_VERSION, type StartingOffsets, type Trigger } from './job-plan.ts';
-import { PlannedSinks } from './plan-sinks.ts';
+import { planSinks } from './plan-sinks.ts';
 import { pruneColumns } from './prune-columns.ts';
 import type { BadRecordPolicy, InputColumn, RecordColumn, StagePlan } from './stage-plan.ts';
 
@@ -170,7 +170,7 @@ function assemble(
       });
   }
   checkOutput(analyzed.output, problems);
-  const sinks = new PlannedSinks(spec, source, facts, analyzed, columns, timeZone, problems);
+  const sinks = planSinks({ spec, source, facts, analyzed, columns, timeZone, problems });
   const pruned = pruneColumns(inputColumns(source, columns), sinks.operators);
   const stage: StagePlan = {
     job: spec.name,

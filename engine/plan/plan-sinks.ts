@@ -19,7 +19,7 @@ type TableSinkSpec = Extract<SinkSpec, { connector: 'cassandra' }>;
 type LogSinkSpec = Extract<SinkSpec, { connector: 'kafka' }>;
 
 /** The sinks of a job: where they are, how rows become theirs, and what has to be created. */
-export class PlannedSinks {
+export interface PlannedSinks {
   readonly plans: readonly SinkPlan[];
   readonly targets: readonly SinkTarget[];
   readonly tables: readonly TableSchema[];
@@ -27,24 +27,26 @@ export class PlannedSinks {
   /** The query's operators; structs that a table holds as text are turned into JSON by the last of them. */
   readonly operators: readonly StageOperator[];
   readonly output: Schema;
+}
 
-  constructor(
-    spec: JobSpec,
-    source: SourceSpec,
-    facts: PlanFacts,
-    analyzed: AnalyzedQuery,
-    columns: readonly SourceColumn[],
-    timeZone: TimeZone,
-    problems: JobProblem[],
-  ) {
-    const planner = new SinkPlanner(spec, source, facts, analyzed, columns, timeZone, problems);
-    this.plans = planner.plan();
-    this.targets = spec.sinks.map(targetOf);
-    this.tables = planner.tables;
-    this.warnings = planner.warnings;
-    this.operators = planner.operators;
-    this.output = planner.output;
-  }
+/** What the plan of the sinks depends on. */
+export interface SinkContext {
+  readonly spec: JobSpec;
+  readonly source: SourceSpec;
+  readonly facts: PlanFacts;
+  readonly analyzed: AnalyzedQuery;
+  readonly columns: readonly SourceColumn[];
+  readonly timeZone: TimeZone;
+  /** What is wrong with the sinks is added here. */
+  readonly problems: JobProblem[];
+}
+
+export function planSinks(context: SinkContext): PlannedSinks {
+  const planner = new SinkPlanner(context);
+  const plans = planner.plan();
+  const targets = context.spec.sinks.map(targetOf);
+  const { tables, warnings, operators, output } = planner;
+  return { plans, targets, tables, warnings, operators, output };
 }
 
 function targetOf(sink: SinkSpec): SinkTarget {
@@ -73,15 +75,7 @@ class SinkPlanner {
   readonly #timeZone: TimeZone;
   readonly #problems: JobProblem[];
 
-  constructor(
-    spec: JobSpec,
-    source: SourceSpec,
-    facts: PlanFacts,
-    analyzed: AnalyzedQuery,
-    columns: readonly SourceColumn[],
-    timeZone: TimeZone,
-    problems: JobProblem[],
-  ) {
+  constructor({ spec, source, facts, analyzed, columns, timeZone, problems }: SinkContext) {
     this.#spec = spec;
     this.#source = source;
     this.#facts = facts;

@@ -14,7 +14,6 @@ import { functionByName } from './functions.ts';
 import { literalToValue } from './literal.ts';
 import { type Repr, reprOf } from './repr.ts';
 import { readValue } from './runtime/boxed.ts';
-import { concatBegin } from './runtime/bytes.ts';
 import { failureOf, raiseExpressionFailed } from './runtime/runtime.ts';
 
 /** A value in generated code: JS expressions without side effects, cheap enough to stand more than once. */
@@ -468,10 +467,5 @@ export class Gen {
   raise(): string {
     this.fails();
     return `${this.fn(raiseExpressionFailed)}();`;
-  }
-
-  /** Starts a text made piece by piece. */
-  beginText(): void {
-    this.line(`${this.fn(concatBegin)}(rt);`);
   }
 }

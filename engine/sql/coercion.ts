@@ -16,7 +16,7 @@ export const DATE: DataType = { kind: 'date' };
 export const TIMESTAMP: DataType = { kind: 'timestamp' };
 export const NULL: DataType = { kind: 'null' };
 
-export const DECIMAL_PRECISION_MAX = 38;
+const DECIMAL_PRECISION_MAX = 38;
 /** Scale that a result of arithmetic keeps when its digits do not fit. */
 const DECIMAL_SCALE_KEPT = 6;
 
@@ -46,7 +46,7 @@ function isAtomic(type: DataType): boolean {
 }
 
 /** Equal but for what says whether parts may be null, and for the names of struct fields in other case. */
-export function sameType(a: DataType, b: DataType): boolean {
+function sameType(a: DataType, b: DataType): boolean {
   if (a.kind === 'decimal' && b.kind === 'decimal') return a.precision === b.precision && a.scale === b.scale;
   if (a.kind === 'array' && b.kind === 'array') return sameType(a.element, b.element);
   if (a.kind === 'map' && b.kind === 'map') return sameType(a.key, b.key) && sameType(a.value, b.value);
@@ -83,7 +83,7 @@ export function asDecimal(type: DataType): { readonly precision: number; readonl
 }
 
 /** The decimal both decimals widen to. */
-export function widerDecimal(
+function widerDecimal(
   a: { readonly precision: number; readonly scale: number },
   b: { readonly precision: number; readonly scale: number },
 ): DataType {

@@ -36,11 +36,6 @@ export function functionByName(name: string): FunctionDef | undefined {
   return byName.get(name);
 }
 
-/** All functions, in the order of the reference page. */
-export function allFunctions(): readonly FunctionDef[] {
-  return definitions;
-}
-
 /** Names that a query may write as a call, aliases included; operators are not. */
 export function callableNames(): readonly string[] {
   return [...byName.keys()].filter((name) => /^[a-z]/.test(name) && !operatorWords.has(name));

@@ -50,7 +50,7 @@ export function renderProblem(text: string, problem: JobProblem): string {
 }
 
 /** Line and column from 1 of a character, and the line's text. */
-export function lineAt(
+function lineAt(
   text: string,
   offset: number,
 ): { readonly line: number; readonly column: number; readonly content: string } {

@@ -250,7 +250,7 @@ function scrapeTargets(service: JobService, host: string | undefined): unknown[]
 }
 
 /** The short form of a job, for sensors and scripts. */
-export function statusDocument(view: JobView): Record<string, unknown> {
+function statusDocument(view: JobView): Record<string, unknown> {
   const { row, lanes, ...figures } = view;
   const { name, state, reason, revision, run, submittedAt, changedAt } = row;
   return { name, state, reason, revision, run, submittedAt, changedAt, laneCount: lanes.length, ...figures };

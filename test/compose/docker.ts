@@ -50,7 +50,6 @@ export interface ContainerState {
   readonly Service: string;
   readonly Name: string;
   readonly State: string;
-  readonly Health: string;
   readonly ExitCode: number;
   readonly Publishers: readonly { readonly URL: string; readonly PublishedPort: number }[] | null;
 }

@@ -1,9 +1,8 @@
 /** The contract of MetaStore, for every implementation. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, describe, test } from 'node:test';
-import type { Clock, Rng } from '../../core/clock.ts';
+import { systemClock, systemRng } from '../../connectors/system/clock.ts';
 import {
   jobName,
   laneId,
@@ -24,17 +23,6 @@ export interface MetaStoreFixture {
   readonly second: MetaStore;
   close(): Promise<void>;
 }
-
-const clock: Clock = {
-  now: () => Date.now(),
-  mono: () => performance.now(),
-  sleep: async (ms, signal) => void (await delay(ms, undefined, signal === undefined ? {} : { signal })),
-  timer: (ms, fn) => {
-    const timer = setTimeout(fn, ms);
-    return () => clearTimeout(timer);
-  },
-};
-const rng: Rng = { u32: () => Math.floor(Math.random() * 2 ** 32), uuid: () => randomUUID(), fork: () => rng };
 
 /** A job row that uses every field. */
 export function sampleJob(name: string, ver: number, changes: Partial<JobRow> = {}): JobRow {
@@ -124,14 +112,17 @@ export function metaStoreContract(name: string, make: () => Promise<MetaStoreFix
 
     test('sending the same change again does not apply it twice', async () => {
       const row = sampleJob(fresh(), 1);
-      const outcomes = [await changeJob(store, clock, rng, 0, row), await changeJob(second, clock, rng, 0, row)];
+      const outcomes = [
+        await changeJob(store, systemClock, systemRng, 0, row),
+        await changeJob(second, systemClock, systemRng, 0, row),
+      ];
       assert.deepEqual(outcomes, [
         { kind: 'applied', row },
         { kind: 'applied', row },
       ]);
       const next = sampleJob(row.name, 2);
-      await changeJob(store, clock, rng, 1, next);
-      assert.deepEqual(await changeJob(store, clock, rng, 0, row), { kind: 'rejected', current: next });
+      await changeJob(store, systemClock, systemRng, 1, next);
+      assert.deepEqual(await changeJob(store, systemClock, systemRng, 0, row), { kind: 'rejected', current: next });
     });
 
     test('of two writers at one version exactly one wins, every time', async () => {
@@ -139,8 +130,8 @@ export function metaStoreContract(name: string, make: () => Promise<MetaStoreFix
       for (let ver = 0; ver < 20; ver++) {
         const [a, b] = [sampleJob(name, ver + 1), sampleJob(name, ver + 1)];
         const outcomes = await Promise.all([
-          changeJob(store, clock, rng, ver, a),
-          changeJob(second, clock, rng, ver, b),
+          changeJob(store, systemClock, systemRng, ver, a),
+          changeJob(second, systemClock, systemRng, ver, b),
         ]);
         const winners = outcomes.filter((outcome) => outcome.kind === 'applied').map((outcome) => outcome.row.nonce);
         assert.equal(winners.length, 1, `version ${ver + 1}`);
@@ -156,7 +147,7 @@ export function metaStoreContract(name: string, make: () => Promise<MetaStoreFix
           const current = await through.readJob(jobName(name));
           assert.ok(current);
           const next = { ...current, ver: current.ver + 1, nonce: randomUUID(), stride: current.stride + 1 };
-          if ((await changeJob(through, clock, rng, current.ver, next)).kind === 'applied') return;
+          if ((await changeJob(through, systemClock, systemRng, current.ver, next)).kind === 'applied') return;
         }
       };
       await Promise.all(Array.from({ length: 12 }, (_, index) => increment(index % 2 === 0 ? store : second)));

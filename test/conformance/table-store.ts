@@ -316,15 +316,13 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
         },
         fc.record({ op: fc.constant('delete' as const), key, timestamp }),
       );
-      const operations = fc
-        .array(operation, { minLength: 1, maxLength: 40 })
-        .chain((list) =>
-          fc.record({
-            list: fc.constant(list),
-            order: fc.shuffledSubarray([...list, ...list], { minLength: list.length * 2 }),
-            split: fc.integer({ min: 1, max: 20 }),
-          }),
-        );
+      const operations = fc.array(operation, { minLength: 1, maxLength: 40 }).chain((list) =>
+        fc.record({
+          list: fc.constant(list),
+          order: fc.shuffledSubarray([...list, ...list], { minLength: list.length * 2 }),
+          split: fc.integer({ min: 1, max: 20 }),
+        }),
+      );
       try {
         await fc.assert(
           fc.asyncProperty(operations, async ({ list, order, split }) => {

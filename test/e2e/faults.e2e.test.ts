@@ -102,7 +102,9 @@ describe('exactly once under faults on real Kafka and Cassandra', { timeout: 900
   test('1 → 4 → 2 workers', async () => {
     workers.push(...(await Promise.all([cluster.startWorker(), cluster.startWorker(), cluster.startWorker()])));
     await until('every worker has a lane', 15_000, async () => {
-      const owners = new Set((await cluster.job(JOB)).lanes.filter((lane) => lane.state === 'running').map((lane) => lane.owner));
+      const owners = new Set(
+        (await cluster.job(JOB)).lanes.filter((lane) => lane.state === 'running').map((lane) => lane.owner),
+      );
       return owners.size === 4;
     });
     await goesOn('with four workers');
@@ -135,7 +137,11 @@ describe('exactly once under faults on real Kafka and Cassandra', { timeout: 900
     await cluster.apply(JOB, jobFile(2));
     await sleep(6000);
     victim?.signal('SIGCONT');
-    await until('the new run is running', 30_000, async () => (await cluster.job(JOB)).row.run === 2 && (await cluster.job(JOB)).row.state === 'running');
+    await until(
+      'the new run is running',
+      30_000,
+      async () => (await cluster.job(JOB)).row.run === 2 && (await cluster.job(JOB)).row.state === 'running',
+    );
     await goesOn('in the new run');
   });
 
@@ -171,7 +177,9 @@ describe('exactly once under faults on real Kafka and Cassandra', { timeout: 900
     assert.equal(await countDeadLetters(client, ends), dead, 'dead letters');
     assert.deepEqual(reader.wentBack, [], 'keys that went back');
     assert.ok(reader.reads >= 1000, `only ${reader.reads} reads during the faults`);
-    process.stdout.write(`${load.total} records, ${found.rows} rows exact, ${reader.reads} reads without a key going back\n`);
+    process.stdout.write(
+      `${load.total} records, ${found.rows} rows exact, ${reader.reads} reads without a key going back\n`,
+    );
   });
 });
 
@@ -186,7 +194,9 @@ class TableReader {
   readonly #client: CassandraClient;
 
   constructor(address: string) {
-    this.#client = new CassandraClient({ ...must(cassandraOptionsFromEnv({ CASSANDRA_CONTACT_POINTS: address }), () => 'no address') });
+    this.#client = new CassandraClient({
+      ...must(cassandraOptionsFromEnv({ CASSANDRA_CONTACT_POINTS: address }), () => 'no address'),
+    });
   }
 
   async rows(cql: string, params: readonly unknown[]): Promise<readonly cassandra.types.Row[]> {
@@ -258,7 +268,10 @@ class LatestReader {
   }
 }
 
-async function readRaw(client: TableReader, ends: readonly number[]): Promise<{ rows: number; byKey: Map<string, Totals> }> {
+async function readRaw(
+  client: TableReader,
+  ends: readonly number[],
+): Promise<{ rows: number; byKey: Map<string, Totals> }> {
   const byKey = new Map<string, Totals>();
   let count = 0;
   for (const [partition, end] of ends.entries()) {
@@ -280,7 +293,8 @@ async function countDeadLetters(client: TableReader, ends: readonly number[]): P
   for (const run of [1, 2]) {
     for (const [partition, end] of ends.entries()) {
       for (let bucket = 0; bucket * 65536 < end; bucket++) {
-        const query = 'SELECT offset FROM weir.dead_letters WHERE job = ? AND run = ? AND topic = ? AND partition = ? AND bucket = ?';
+        const query =
+          'SELECT offset FROM weir.dead_letters WHERE job = ? AND run = ? AND topic = ? AND partition = ? AND bucket = ?';
         const rows = await client.rows(query, [JOB, run, TOPIC, partition, bucket]);
         for (const row of rows) offsets.add(`${partition}-${String(row['offset'])}`);
       }

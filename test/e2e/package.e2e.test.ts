@@ -13,38 +13,53 @@ import { until } from '../support/cluster.ts';
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-test('the packed package installs into an empty folder and runs jobs, a TypeScript producer of the user among them', { timeout: 300_000 }, async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'weir-package-'));
-  after(() => rm(folder, { recursive: true, force: true }));
-  await run('npm', ['pack', '--pack-destination', folder], { cwd: root });
-  const tarball = (await readdir(folder)).find((name) => name.endsWith('.tgz'));
-  assert.ok(tarball !== undefined);
-  await writeFile(join(folder, 'package.json'), '{"name":"user","private":true,"type":"module"}');
-  await run('npm', ['install', '--no-audit', '--no-fund', `./${tarball}`], { cwd: folder });
-  const weir = join(folder, 'node_modules/.bin/weir');
-  const { stdout: version } = await run(weir, ['version'], { cwd: folder });
-  assert.match(version, /\d+\.\d+\.\d+/);
-  await writeFile(join(folder, 'numbers.ts'), producer);
-  await writeFile(join(folder, 'numbers.yaml'), job);
-  const [http = 0, grpc = 0, embedded = 0] = await freePorts(3);
-  const env = { ...process.env, WEIR_TOKEN: 'package-test', WEIR_ADDRESS: `http://127.0.0.1:${http}`, WEIR_EMBEDDED: `127.0.0.1:${embedded}` };
-  const ports = ['--port', String(http), '--grpc-port', String(grpc), '--embedded-port', String(embedded)];
-  const dev = execFile(weir, ['dev', '--no-jobs', '--no-producers', '--workers', '1', ...ports], { cwd: folder, env });
-  try {
-    await until('the cluster answers', 60_000, async () => (await fetch(`http://127.0.0.1:${http}/readyz`)).ok);
-    await run(weir, ['produce', 'numbers.ts', '--count', '100', '--rate', '0'], { cwd: folder, env });
-    await run(weir, ['apply', 'numbers.yaml', '--wait'], { cwd: folder, env });
-    const rows = await until('the rows are there', 60_000, async () => {
-      const { stdout } = await run(weir, ['query', 'SELECT count(*) FROM user.numbers', '-o', 'json'], { cwd: folder, env });
-      return /\b50\b/.test(stdout) ? stdout : undefined;
+test(
+  'the packed package installs into an empty folder and runs jobs, a TypeScript producer of the user among them',
+  { timeout: 300_000 },
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'weir-package-'));
+    after(() => rm(folder, { recursive: true, force: true }));
+    await run('npm', ['pack', '--pack-destination', folder], { cwd: root });
+    const tarball = (await readdir(folder)).find((name) => name.endsWith('.tgz'));
+    assert.ok(tarball !== undefined);
+    await writeFile(join(folder, 'package.json'), '{"name":"user","private":true,"type":"module"}');
+    await run('npm', ['install', '--no-audit', '--no-fund', `./${tarball}`], { cwd: folder });
+    const weir = join(folder, 'node_modules/.bin/weir');
+    const { stdout: version } = await run(weir, ['version'], { cwd: folder });
+    assert.match(version, /\d+\.\d+\.\d+/);
+    await writeFile(join(folder, 'numbers.ts'), producer);
+    await writeFile(join(folder, 'numbers.yaml'), job);
+    const [http = 0, grpc = 0, embedded = 0] = await freePorts(3);
+    const env = {
+      ...process.env,
+      WEIR_TOKEN: 'package-test',
+      WEIR_ADDRESS: `http://127.0.0.1:${http}`,
+      WEIR_EMBEDDED: `127.0.0.1:${embedded}`,
+    };
+    const ports = ['--port', String(http), '--grpc-port', String(grpc), '--embedded-port', String(embedded)];
+    const dev = execFile(weir, ['dev', '--no-jobs', '--no-producers', '--workers', '1', ...ports], {
+      cwd: folder,
+      env,
     });
-    assert.match(rows, /50/);
-  } finally {
-    const ended = new Promise((resolve) => dev.once('exit', resolve));
-    dev.kill('SIGINT');
-    await ended;
-  }
-});
+    try {
+      await until('the cluster answers', 60_000, async () => (await fetch(`http://127.0.0.1:${http}/readyz`)).ok);
+      await run(weir, ['produce', 'numbers.ts', '--count', '100', '--rate', '0'], { cwd: folder, env });
+      await run(weir, ['apply', 'numbers.yaml', '--wait'], { cwd: folder, env });
+      const rows = await until('the rows are there', 60_000, async () => {
+        const { stdout } = await run(weir, ['query', 'SELECT count(*) FROM user.numbers', '-o', 'json'], {
+          cwd: folder,
+          env,
+        });
+        return /\b50\b/.test(stdout) ? stdout : undefined;
+      });
+      assert.match(rows, /50/);
+    } finally {
+      const ended = new Promise((resolve) => dev.once('exit', resolve));
+      dev.kill('SIGINT');
+      await ended;
+    }
+  },
+);
 
 const producer = `
 import { defineProducer } from 'weir';

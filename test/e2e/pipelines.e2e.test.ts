@@ -34,13 +34,23 @@ describe('pipelines on real Kafka and Cassandra', { timeout: 300_000 }, () => {
     const ends = await endOffsets(brokers, topic);
     return until(`${job} has read all of ${topic}`, 90_000, async () => {
       const view = await cluster.job(job);
-      const done = view.lanes.length === ends.length && view.lanes.every((lane) => lane.committedOffset === ends[lane.partition]);
+      const done =
+        view.lanes.length === ends.length && view.lanes.every((lane) => lane.committedOffset === ends[lane.partition]);
       return done ? view : undefined;
     });
   }
 
   test('created-users: every user with a post code has its row, upper-cased, and the counters add up', async () => {
-    const produced = await cluster.weir(['produce', 'jobs/producers/users.ts', '--rate', '0', '--count', String(COUNT), '--seed', '7']);
+    const produced = await cluster.weir([
+      'produce',
+      'jobs/producers/users.ts',
+      '--rate',
+      '0',
+      '--count',
+      String(COUNT),
+      '--seed',
+      '7',
+    ]);
     assert.equal(produced.code, 0, produced.output);
     const applied = await cluster.weir(['apply', 'jobs/created-users.yaml', '--wait']);
     assert.equal(applied.code, 0, applied.output);
@@ -50,8 +60,12 @@ describe('pipelines on real Kafka and Cassandra', { timeout: 300_000 }, () => {
     const expected = new Map<string, string>();
     for (let index = 0; index < COUNT; index++) {
       const { value } = users.bytesAt(index);
-      const user = JSON.parse(typeof value === 'string' ? value : decoder.decode(value ?? new Uint8Array())) as Record<string, unknown>;
-      if (user['post_code'] !== null && user['post_code'] !== undefined) expected.set(String(user['id']), String(user['last_name']).toUpperCase());
+      const user = JSON.parse(typeof value === 'string' ? value : decoder.decode(value ?? new Uint8Array())) as Record<
+        string,
+        unknown
+      >;
+      if (user['post_code'] !== null && user['post_code'] !== undefined)
+        expected.set(String(user['id']), String(user['last_name']).toUpperCase());
     }
     assert.equal(counters.read, COUNT);
     assert.equal(counters.read, counters.passed + counters.filtered + counters.skipped + counters.dead);
@@ -83,7 +97,11 @@ describe('pipelines on real Kafka and Cassandra', { timeout: 300_000 }, () => {
     const topic = uniqueName('in');
     const target = uniqueName('out');
     await createTopic(brokers, topic, 3);
-    await sendValues(brokers, topic, Array.from({ length: 3000 }, (_, n) => JSON.stringify({ id: `r${n}`, n })));
+    await sendValues(
+      brokers,
+      topic,
+      Array.from({ length: 3000 }, (_, n) => JSON.stringify({ id: `r${n}`, n })),
+    );
     await cluster.apply(
       'to-kafka',
       `{"apiVersion":"weir/v1","kind":"Job","name":"to-kafka","sources":{"src":{"connector":"kafka","topic":"${topic}","startingOffsets":"earliest",
@@ -102,7 +120,11 @@ describe('pipelines on real Kafka and Cassandra', { timeout: 300_000 }, () => {
   test('availableNow reads what is there and finishes; the next start reads what came since', async () => {
     const topic = uniqueName('bounded');
     await createTopic(brokers, topic, 2);
-    await sendValues(brokers, topic, Array.from({ length: 500 }, (_, n) => JSON.stringify({ id: `a${n}` })));
+    await sendValues(
+      brokers,
+      topic,
+      Array.from({ length: 500 }, (_, n) => JSON.stringify({ id: `a${n}` })),
+    );
     const file = `{"apiVersion":"weir/v1","kind":"Job","name":"bounded","trigger":"availableNow","sources":{"src":{"connector":"kafka",
       "topic":"${topic}","startingOffsets":"earliest","schema":"id STRING NOT NULL"}},"query":"SELECT id FROM src","sinks":[{"connector":"blackhole"}]}`;
     await cluster.apply('bounded', file);
@@ -113,7 +135,11 @@ describe('pipelines on real Kafka and Cassandra', { timeout: 300_000 }, () => {
       });
     };
     await finished(500);
-    await sendValues(brokers, topic, Array.from({ length: 100 }, (_, n) => JSON.stringify({ id: `b${n}` })));
+    await sendValues(
+      brokers,
+      topic,
+      Array.from({ length: 100 }, (_, n) => JSON.stringify({ id: `b${n}` })),
+    );
     await cluster.request('POST', '/v1/jobs/bounded/start', '');
     await finished(600);
   });
@@ -123,7 +149,11 @@ describe('pipelines on real Kafka and Cassandra', { timeout: 300_000 }, () => {
     const file = `{"apiVersion":"weir/v1","kind":"Job","name":"later","sources":{"src":{"connector":"kafka","topic":"${topic}",
       "startingOffsets":"earliest","schema":"id STRING"}},"query":"SELECT id FROM src","sinks":[{"connector":"blackhole"}]}`;
     await cluster.apply('later', file);
-    const reason = await until('the job names the topic', 30_000, async () => (await cluster.job('later')).row.reason ?? undefined);
+    const reason = await until(
+      'the job names the topic',
+      30_000,
+      async () => (await cluster.job('later')).row.reason ?? undefined,
+    );
     assert.match(reason.message, new RegExp(topic));
     await createTopic(brokers, topic, 1);
     await sendValues(brokers, topic, ['{"id":"x"}']);

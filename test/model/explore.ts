@@ -42,14 +42,17 @@ export function explore(model: Model, statesMax = 1_000_000): Exploration {
     const chain: number[] = [];
     for (let at = index; at >= 0; at = parents[at] ?? -1) chain.push(at);
     chain.reverse();
-    return chain.slice(1).map((to, position) => labelOf(model, states[chain[position] ?? 0] as Uint8Array, states[to] as Uint8Array));
+    return chain
+      .slice(1)
+      .map((to, position) => labelOf(model, states[chain[position] ?? 0] as Uint8Array, states[to] as Uint8Array));
   };
 
   add(model.initial, -1);
   for (let index = 0; index < states.length; index++) {
     const state = states[index] as Uint8Array;
     const message = model.check(state);
-    if (message !== null) return { states: states.length, complete: false, violation: { message, steps: stepsTo(index) }, stuck: null };
+    if (message !== null)
+      return { states: states.length, complete: false, violation: { message, steps: stepsTo(index) }, stuck: null };
     if (model.settled(state)) settled.push(index);
     if (states.length > statesMax) return { states: states.length, complete: false, violation: null, stuck: null };
     model.next(state, (_label, after) => {
@@ -77,7 +80,11 @@ function labelOf(model: Model, from: Uint8Array, to: Uint8Array): string {
 }
 
 /** Backwards from the goals over the edges. */
-function unableToReach(goals: readonly number[], count: number, edges: { readonly from: readonly number[]; readonly to: readonly number[] }): number[] {
+function unableToReach(
+  goals: readonly number[],
+  count: number,
+  edges: { readonly from: readonly number[]; readonly to: readonly number[] },
+): number[] {
   const first = new Int32Array(count).fill(-1);
   const following = new Int32Array(edges.from.length);
   for (let edge = 0; edge < edges.from.length; edge++) {

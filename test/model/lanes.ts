@@ -92,7 +92,8 @@ export function laneModel(bounds: LaneModelBounds, mutations: LaneMutations = {}
   initial[RUN] = 1;
 
   const at = (state: Uint8Array, index: number): number => state[index] as number;
-  const wins = (write: number, shown: number): boolean => shown === 0 || mutations.arrivalOrder === true || (times[write] as number) > (times[shown - 1] as number);
+  const wins = (write: number, shown: number): boolean =>
+    shown === 0 || mutations.arrivalOrder === true || (times[write] as number) > (times[shown - 1] as number);
 
   const applyWrite = (state: Uint8Array, write: number): Uint8Array => {
     const after = state.slice();
@@ -109,7 +110,11 @@ export function laneModel(bounds: LaneModelBounds, mutations: LaneMutations = {}
   /** Applied before, and would lose today: nothing changes. */
   const isStale = (state: Uint8Array, write: number): boolean => {
     const record = write % records;
-    return at(state, APPLIED + write) === 1 && !wins(write, at(state, BY_RECORD + record)) && !wins(write, at(state, BY_KEY + (keys[record] as number)));
+    return (
+      at(state, APPLIED + write) === 1 &&
+      !wins(write, at(state, BY_RECORD + record)) &&
+      !wins(write, at(state, BY_KEY + (keys[record] as number)))
+    );
   };
 
   const applyCommit = (state: Uint8Array, path: number, position: number): Uint8Array => {
@@ -124,7 +129,8 @@ export function laneModel(bounds: LaneModelBounds, mutations: LaneMutations = {}
 
   const step = (state: Uint8Array, emit: (label: () => string, after: Uint8Array) => void): void => {
     for (let write = 0; write < paths * records; write++) {
-      if (at(state, WRITES_SENT + write) === 1 && !isStale(state, write)) emit(() => `the sink applies ${writeText(write)}`, applyWrite(state, write));
+      if (at(state, WRITES_SENT + write) === 1 && !isStale(state, write))
+        emit(() => `the sink applies ${writeText(write)}`, applyWrite(state, write));
     }
     for (let path = 0; path < paths; path++) {
       for (let position = 0; position <= records; position++) {
@@ -155,12 +161,15 @@ export function laneModel(bounds: LaneModelBounds, mutations: LaneMutations = {}
     };
     const run = at(state, RUN);
     emit(() => `worker ${worker} is given the lane, run ${run}`, give(run));
-    if (run < runs && at(state, GENERATION) > 0) emit(() => `run ${run + 1} begins, worker ${worker} is given the lane`, give(run + 1));
+    if (run < runs && at(state, GENERATION) > 0)
+      emit(() => `run ${run + 1} begins, worker ${worker} is given the lane`, give(run + 1));
   };
 
   const work = (state: Uint8Array, worker: number, emit: (label: () => string, after: Uint8Array) => void): void => {
     const base = WORKER + worker * WORKER_FIELDS;
-    const [generation, run, phase, start, prefix, next, committed] = [0, 1, 2, 3, 4, 5, 6].map((index) => at(state, base + index)) as [number, number, number, number, number, number, number];
+    const [generation, run, phase, start, prefix, next, committed] = [0, 1, 2, 3, 4, 5, 6].map((index) =>
+      at(state, base + index),
+    ) as [number, number, number, number, number, number, number];
     if (phase === IDLE) return;
     if (generation < at(state, BEGUN) && mutations.noPermit !== true) return;
     const path = pathOf(run, start);
@@ -208,7 +217,8 @@ export function laneModel(bounds: LaneModelBounds, mutations: LaneMutations = {}
         },
       );
     }
-    const acknowledged = (record: number): boolean => mutations.commitBeforeAck === true || at(state, APPLIED + writeOf(run, start, record)) === 1;
+    const acknowledged = (record: number): boolean =>
+      mutations.commitBeforeAck === true || at(state, APPLIED + writeOf(run, start, record)) === 1;
     if (prefix < next && acknowledged(prefix)) {
       change(
         () => `worker ${worker} has everything below ${prefix + 1} acknowledged`,
@@ -227,7 +237,8 @@ export function laneModel(bounds: LaneModelBounds, mutations: LaneMutations = {}
       );
     if (prefix > committed) commit(prefix);
     if (mutations.commitAnyAck === true) {
-      for (let record = prefix + 1; record < next; record++) if (acknowledged(record) && record + 1 > committed) commit(record + 1);
+      for (let record = prefix + 1; record < next; record++)
+        if (acknowledged(record) && record + 1 > committed) commit(record + 1);
     }
   };
 
@@ -240,7 +251,8 @@ export function laneModel(bounds: LaneModelBounds, mutations: LaneMutations = {}
       for (let record = start; record < position; record++) {
         const shown = at(state, BY_RECORD + record);
         if (shown === 0) return `record ${record} is below the position of run ${run} and not in the sink`;
-        if (runOf(shown - 1) < run) return `record ${record} is committed by run ${run}, the sink shows ${writeText(shown - 1)}`;
+        if (runOf(shown - 1) < run)
+          return `record ${record} is committed by run ${run}, the sink shows ${writeText(shown - 1)}`;
         const latest = at(state, BY_KEY + (keys[record] as number)) - 1;
         if (latest < 0) return `key ${keys[record]} is not in the sink`;
         if (olderThan(latest, run, record)) {
@@ -257,7 +269,8 @@ export function laneModel(bounds: LaneModelBounds, mutations: LaneMutations = {}
     return shown < record ? runOf(write) <= run : shown === record && runOf(write) < run;
   };
   const runOf = (write: number): number => Math.floor(write / records / (records + 1)) + 1;
-  const writeText = (write: number): string => `record ${write % records} of ${pathText(Math.floor(write / records))} at time ${times[write]}`;
+  const writeText = (write: number): string =>
+    `record ${write % records} of ${pathText(Math.floor(write / records))} at time ${times[write]}`;
   const pathText = (path: number): string => `run ${Math.floor(path / (records + 1)) + 1} from ${path % (records + 1)}`;
 
   return {
@@ -284,7 +297,10 @@ function writeTimes(bounds: LaneModelBounds, mutations: LaneMutations): number[]
     };
     const boundsAtStart: number[] = [];
     for (let start = 0; start <= records; start++) {
-      const startBound = run === 1 || mutations.runsShareTimes === true ? (former[start] as number) : (former[start] as number) + 2 * STRIDE;
+      const startBound =
+        run === 1 || mutations.runsShareTimes === true
+          ? (former[start] as number)
+          : (former[start] as number) + 2 * STRIDE;
       let clock: LaneClock = { bound: timestampUs(startBound) };
       for (let record = 0; record < records; record++) {
         if (record < start) {
@@ -292,7 +308,11 @@ function writeTimes(bounds: LaneModelBounds, mutations: LaneMutations): number[]
           continue;
         }
         const bound = mutations.recordTimesOnly === true ? { bound: timestampUs(0) } : clock;
-        const timed = timeBatch(timing, bound, { baseOffset: offset(record), nextOffset: offset(record + 1), maxTimestampMs: times[record] as number });
+        const timed = timeBatch(timing, bound, {
+          baseOffset: offset(record),
+          nextOffset: offset(record + 1),
+          maxTimestampMs: times[record] as number,
+        });
         result.push(timed.base);
         clock = timed.clock;
         if (start === 0) boundsAtStart[record + 1] = clock.bound;

@@ -16,8 +16,8 @@ import { javaCommand, jars } from './jars.ts';
 
 const run = promisify(execFile);
 
-export const KAFKA_VERSION = '4.1.1';
-export const CASSANDRA_VERSION = '5.0.6';
+const KAFKA_VERSION = '4.1.1';
+const CASSANDRA_VERSION = '5.0.6';
 
 /** Name and contents of Kafka's folder of jars, for tests that run one of its tools. */
 export const kafkaJars = [
@@ -255,7 +255,7 @@ export interface GlobalServices {
 }
 
 /** Names of the variables through which a test runner hands its servers to the files it runs: `host:port`. */
-export const sharedServiceVariables = { kafka: 'WEIR_TEST_KAFKA', cassandra: 'WEIR_TEST_CASSANDRA' } as const;
+const sharedServiceVariables = { kafka: 'WEIR_TEST_KAFKA', cassandra: 'WEIR_TEST_CASSANDRA' } as const;
 
 /**
  * Servers that many test files share: those of the runner, or, for a file that is run alone, its own, started when first

@@ -97,7 +97,10 @@ export class Checker implements MetaWatcher, TableWatcher {
     this.#check(row.run === before.run || row.run === before.run + 1, () => `run ${row.run} follows run ${before.run}`);
     this.#check(row.stride >= before.stride, () => `the stride shrinks from ${before.stride} to ${row.stride}`);
     if (row.run === before.run) {
-      this.#check(row.runStart === before.runStart && row.stride === before.stride && row.definition === before.definition, () => `run ${row.run} changed`);
+      this.#check(
+        row.runStart === before.runStart && row.stride === before.stride && row.definition === before.definition,
+        () => `run ${row.run} changed`,
+      );
     }
     const ordinals = Object.values(row.lanes).map((lane) => lane.ordinal);
     this.#check(new Set(ordinals).size === ordinals.length, () => `two lanes share an ordinal: ${ordinals.join()}`);
@@ -106,7 +109,11 @@ export class Checker implements MetaWatcher, TableWatcher {
       if (was === undefined) continue;
       this.#check(lane.ordinal === was.ordinal, () => `lane ${id} changed its ordinal`);
       this.#check(lane.generation >= was.generation, () => `lane ${id} went back to generation ${lane.generation}`);
-      if (lane.owner !== was.owner) this.#check(lane.generation > was.generation, () => `lane ${id} has a new owner in generation ${lane.generation}`);
+      if (lane.owner !== was.owner)
+        this.#check(
+          lane.generation > was.generation,
+          () => `lane ${id} has a new owner in generation ${lane.generation}`,
+        );
     }
   }
 
@@ -133,7 +140,8 @@ export class Checker implements MetaWatcher, TableWatcher {
       if (lane.owner !== worker) continue;
       const key = `${worker} ${id} ${rev}`;
       const known = this.#confirmed.get(key);
-      if (known === undefined || sentAt > known.sentAt) this.#confirmed.set(key, { sentAt, generation: lane.generation });
+      if (known === undefined || sentAt > known.sentAt)
+        this.#confirmed.set(key, { sentAt, generation: lane.generation });
     }
   }
 
@@ -155,16 +163,25 @@ export class Checker implements MetaWatcher, TableWatcher {
     const id = laneId({ source: SIM_SOURCE, topicId: this.#log.topic(SIM_TOPIC).id, partition: partition as never });
     const worker = this.#workerOf(node) ?? '?';
     const confirmation = this.#confirmed.get(`${worker} ${id} ${rev}`);
-    this.#check(confirmation !== undefined, () => `${worker} writes rows of partition ${partition}, revision ${rev}, and was never its owner`);
+    this.#check(
+      confirmation !== undefined,
+      () => `${worker} writes rows of partition ${partition}, revision ${rev}, and was never its owner`,
+    );
     if (confirmation === undefined) return;
     const age = this.#sim.now - confirmation.sentAt;
-    this.#check(age < OWNERSHIP_TERM_MS, () => `${worker} writes rows of partition ${partition} ${age.toFixed(0)} ms after its ownership was last confirmed`);
+    this.#check(
+      age < OWNERSHIP_TERM_MS,
+      () =>
+        `${worker} writes rows of partition ${partition} ${age.toFixed(0)} ms after its ownership was last confirmed`,
+    );
     const newest = this.#newestSender.get(id);
     this.#check(
       newest === undefined || newest.node === node || confirmation.generation > newest.generation,
-      () => `${worker} of generation ${confirmation.generation} writes rows of partition ${partition} after ${newest?.node.name} of generation ${newest?.generation} began`,
+      () =>
+        `${worker} of generation ${confirmation.generation} writes rows of partition ${partition} after ${newest?.node.name} of generation ${newest?.generation} began`,
     );
-    if (newest === undefined || confirmation.generation >= newest.generation) this.#newestSender.set(id, { generation: confirmation.generation, node });
+    if (newest === undefined || confirmation.generation >= newest.generation)
+      this.#newestSender.set(id, { generation: confirmation.generation, node });
   }
 
   // ------------------------------------------------------------------------------------------------- rows
@@ -173,13 +190,19 @@ export class Checker implements MetaWatcher, TableWatcher {
     this.#sim.note(`${write.table} ${write.key} ${write.timestamp}`);
     if (write.table === DEAD_LETTERS) {
       const [partition, offset] = [numberOf(row, 'partition'), numberOf(row, 'offset')];
-      this.#check(this.#producer.at(partition, offset)?.fate === 'dead', () => `a dead letter for partition ${partition}, offset ${offset}, which is fine`);
+      this.#check(
+        this.#producer.at(partition, offset)?.fate === 'dead',
+        () => `a dead letter for partition ${partition}, offset ${offset}, which is fine`,
+      );
       this.#lettered.add(`${partition} ${offset}`);
       return;
     }
     const [partition, offset, rev] = [numberOf(row, 'part'), numberOf(row, 'off'), LARGEST_REV - numberOf(row, 'rev')];
     const record = this.#producer.at(partition, offset);
-    this.#check(record !== undefined, () => `${write.table} shows partition ${partition}, offset ${offset}, where no committed record is`);
+    this.#check(
+      record !== undefined,
+      () => `${write.table} shows partition ${partition}, offset ${offset}, where no committed record is`,
+    );
     if (record === undefined) return;
     const name = `${write.table} ${write.key}`;
     const before = this.#shown.get(name) ?? { rev: 0, offset: -1, timestamp: Number.NEGATIVE_INFINITY };
@@ -195,8 +218,14 @@ export class Checker implements MetaWatcher, TableWatcher {
     this.#checkWhole(write.table, row, record);
     if (write.table !== SHARED) {
       // A former run's later record may come over a newer run's earlier one: it stays until the newer run gets there.
-      this.#check(rev >= before.rev || offset > before.offset, () => `${name}: revision ${rev} over revision ${before.rev}`);
-      this.#check(rev !== before.rev || offset >= before.offset, () => `${name} goes back from offset ${before.offset} to ${offset}`);
+      this.#check(
+        rev >= before.rev || offset > before.offset,
+        () => `${name}: revision ${rev} over revision ${before.rev}`,
+      );
+      this.#check(
+        rev !== before.rev || offset >= before.offset,
+        () => `${name} goes back from offset ${before.offset} to ${offset}`,
+      );
       if (offset < before.offset) this.offsetsBackAtRunChange++;
     }
     this.#shown.set(name, { rev, offset, timestamp: Math.max(write.timestamp, before.timestamp) });
@@ -219,7 +248,10 @@ export class Checker implements MetaWatcher, TableWatcher {
   /** All cells of a row come from one record. */
   #checkWhole(table: string, row: StoredRow, record: GeneratedRecord): void {
     this.#check(record.fate === 'passed', () => `${table} holds record ${record.id}, which is ${record.fate}`);
-    this.#check(this.#isWhole(row, record), () => `${table} mixes records: ${valuesOf(row)} instead of ${[record.id, record.k, record.g, record.v].join()}`);
+    this.#check(
+      this.#isWhole(row, record),
+      () => `${table} mixes records: ${valuesOf(row)} instead of ${[record.id, record.k, record.g, record.v].join()}`,
+    );
   }
 
   #isWhole(row: StoredRow, record: GeneratedRecord): boolean {
@@ -237,19 +269,32 @@ export class Checker implements MetaWatcher, TableWatcher {
     if (facts === undefined) return;
     const lane = this.#laneOf(row.run, partition);
     const { nextOffset, bound, counters } = position;
-    this.#check(nextOffset <= this.#log.lastStableOffset(SIM_TOPIC, partition), () => `${name} stands at ${nextOffset}, beyond the log`);
+    this.#check(
+      nextOffset <= this.#log.lastStableOffset(SIM_TOPIC, partition),
+      () => `${name} stands at ${nextOffset}, beyond the log`,
+    );
     if (counters.read === 0) {
       // A start, decided and not begun: the first commit says which one was taken. Or past batches without records.
       const floor = this.#floors.get(`${row.run} ${partition}`) ?? 0;
-      this.#check(nextOffset >= floor, () => `${name} begins at ${nextOffset}, below ${floor}, which was committed when the run was made`);
+      this.#check(
+        nextOffset >= floor,
+        () => `${name} begins at ${nextOffset}, below ${floor}, which was committed when the run was made`,
+      );
       if (this.#pathOf(lane, facts, partition, position) === null) lane.starts.set(nextOffset, bound);
       return;
     }
     this.commits++;
     const path = this.#pathOf(lane, facts, partition, position);
-    this.#check(path !== null, () => `${name} stands at ${JSON.stringify(position)}, which is no function of the position (starts: ${[...lane.starts.keys()].join()})`);
+    this.#check(
+      path !== null,
+      () =>
+        `${name} stands at ${JSON.stringify(position)}, which is no function of the position (starts: ${[...lane.starts.keys()].join()})`,
+    );
     if (path === null) return;
-    this.#check(lane.path === null || lane.path === path, () => `${name} goes on from two starts: ${lane.path} and ${path}`);
+    this.#check(
+      lane.path === null || lane.path === path,
+      () => `${name} goes on from two starts: ${lane.path} and ${path}`,
+    );
     lane.path = path;
     this.#checkInSink(name, facts, partition, Math.max(path, lane.checkedTo), nextOffset);
     lane.checkedTo = Math.max(lane.checkedTo, nextOffset);
@@ -268,7 +313,11 @@ export class Checker implements MetaWatcher, TableWatcher {
     for (const [start, startBound] of candidates) {
       if (start > position.nextOffset) continue;
       const bound = this.#boundAt(facts, this.#runOf(facts), partition, start, startBound, position.nextOffset);
-      if (bound === position.bound && sameCounters(this.#countersBetween(partition, start, position.nextOffset), position.counters)) return start;
+      if (
+        bound === position.bound &&
+        sameCounters(this.#countersBetween(partition, start, position.nextOffset), position.counters)
+      )
+        return start;
     }
     return null;
   }
@@ -307,15 +356,28 @@ export class Checker implements MetaWatcher, TableWatcher {
     for (const { offset, record } of this.#producer.records(partition)) {
       if (offset < from || offset >= to) continue;
       if (record.fate === 'dead') {
-        this.#check(this.#lettered.has(`${partition} ${offset}`), () => `${name} has committed offset ${offset}, its dead letter is not there`);
+        this.#check(
+          this.#lettered.has(`${partition} ${offset}`),
+          () => `${name} has committed offset ${offset}, its dead letter is not there`,
+        );
       }
       if (record.fate !== 'passed') continue;
       const rev = this.#rawRev(partition, offset);
-      this.#check(rev !== undefined && rev >= facts.rev, () => `${name} has committed offset ${offset}, the sink shows ${rev === undefined ? 'nothing' : `revision ${rev}`}`);
+      this.#check(
+        rev !== undefined && rev >= facts.rev,
+        () =>
+          `${name} has committed offset ${offset}, the sink shows ${rev === undefined ? 'nothing' : `revision ${rev}`}`,
+      );
       const latest = this.#shown.get(`${LATEST} ${hexOf(record.k)}`);
       const isOlder =
-        latest === undefined || (latest.offset < offset && latest.rev <= facts.rev) || (latest.offset === offset && latest.rev < facts.rev);
-      this.#check(!isOlder, () => `${name} has committed offset ${offset}, key ${record.k} shows offset ${latest?.offset} of revision ${latest?.rev}`);
+        latest === undefined ||
+        (latest.offset < offset && latest.rev <= facts.rev) ||
+        (latest.offset === offset && latest.rev < facts.rev);
+      this.#check(
+        !isOlder,
+        () =>
+          `${name} has committed offset ${offset}, key ${record.k} shows offset ${latest?.offset} of revision ${latest?.rev}`,
+      );
     }
   }
 
@@ -325,7 +387,8 @@ export class Checker implements MetaWatcher, TableWatcher {
   unfinished(): string | null {
     const row = this.#meta.job(SIM_JOB);
     if (row === undefined) return 'there is no job';
-    if (row.state !== 'running') return `the job is ${row.state}${row.reason === null ? '' : `: ${row.reason.message}`}`;
+    if (row.state !== 'running')
+      return `the job is ${row.state}${row.reason === null ? '' : `: ${row.reason.message}`}`;
     const partitions = this.#log.topic(SIM_TOPIC).partitions.length;
     const lanes = Object.entries(row.lanes);
     if (lanes.length !== partitions) return `${lanes.length} lanes for ${partitions} partitions`;
@@ -359,14 +422,23 @@ export class Checker implements MetaWatcher, TableWatcher {
         expectedIds.add(record.id);
         latest.set(hexOf(record.k), offset);
         const rev = this.#rawRev(partition, offset);
-        if (offset >= start) this.#check(rev === facts.rev, () => `partition ${partition}, offset ${offset} shows revision ${rev}, not ${facts.rev}`);
+        if (offset >= start)
+          this.#check(
+            rev === facts.rev,
+            () => `partition ${partition}, offset ${offset} shows revision ${rev}, not ${facts.rev}`,
+          );
       }
     }
-    const ids = new Set([...this.#tables.rows(RAW).values()].filter(isLive).map((stored) => textOf(stored, 'id') ?? ''));
+    const ids = new Set(
+      [...this.#tables.rows(RAW).values()].filter(isLive).map((stored) => textOf(stored, 'id') ?? ''),
+    );
     this.#sameSet('ids', ids, expectedIds);
     this.#sameSet('dead letters', this.#lettered, dead);
     this.#sameSet('keys', new Set(this.#tables.rows(LATEST).keys()), new Set(latest.keys()));
-    this.#check(this.#tables.rows(SHARED).size === groups.size, () => `${this.#tables.rows(SHARED).size} groups instead of ${groups.size}`);
+    this.#check(
+      this.#tables.rows(SHARED).size === groups.size,
+      () => `${this.#tables.rows(SHARED).size} groups instead of ${groups.size}`,
+    );
     for (const table of [RAW, LATEST, SHARED]) {
       for (const stored of this.#tables.rows(table).values()) {
         const record = this.#producer.at(numberOf(stored, 'part'), numberOf(stored, 'off'));
@@ -375,7 +447,10 @@ export class Checker implements MetaWatcher, TableWatcher {
     }
     for (const [key, stored] of this.#tables.rows(LATEST)) {
       const shown = numberOf(stored, 'off');
-      this.#check(shown === latest.get(key), () => `key ${textOf(stored, 'k')} shows offset ${shown}, its last record is at ${latest.get(key)}`);
+      this.#check(
+        shown === latest.get(key),
+        () => `key ${textOf(stored, 'k')} shows offset ${shown}, its last record is at ${latest.get(key)}`,
+      );
     }
   }
 
@@ -397,7 +472,14 @@ function valuesOf(row: StoredRow): string {
 }
 
 function sameCounters(a: LaneCounters, b: LaneCounters): boolean {
-  return a.read === b.read && a.passed === b.passed && a.filtered === b.filtered && a.skipped === b.skipped && a.dead === b.dead && a.rowsOut === b.rowsOut;
+  return (
+    a.read === b.read &&
+    a.passed === b.passed &&
+    a.filtered === b.filtered &&
+    a.skipped === b.skipped &&
+    a.dead === b.dead &&
+    a.rowsOut === b.rowsOut
+  );
 }
 
 function integerOf(row: RowWrite, name: string): number {

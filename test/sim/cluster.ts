@@ -4,7 +4,16 @@
  */
 import { WeirError, messageOf } from '../../core/errors.ts';
 import { workerId } from '../../core/ids.ts';
-import type { Connections, ControlClient, ControlStream, FailpointName, Failpoints, Log, Source, TableStore } from '../../core/ports.ts';
+import type {
+  Connections,
+  ControlClient,
+  ControlStream,
+  FailpointName,
+  Failpoints,
+  Log,
+  Source,
+  TableStore,
+} from '../../core/ports.ts';
 import { InlineExecutor } from '../../engine/inline-executor.ts';
 import type { Executor } from '../../engine/stage.ts';
 import { Coordinator } from '../../master/coordinator.ts';
@@ -88,7 +97,9 @@ export class SimCluster {
   /** The coordinator that answers now, if one does. */
   get coordinator(): Coordinator | null {
     const master = this.#master;
-    return master === null || !master.open || master.node.dead || master.node.pausedUntil > this.#sim.now ? null : master.coordinator;
+    return master === null || !master.open || master.node.dead || master.node.pausedUntil > this.#sim.now
+      ? null
+      : master.coordinator;
   }
 
   get masterNode(): SimNode | null {
@@ -144,14 +155,20 @@ export class SimCluster {
     const worker = new Worker({
       id: workerId(id),
       control: this.#controlClient(node),
-      store: new SimMetaStore(this.#sim, this.network, this.metaServer, node, { hideFormerOwners: this.#options.mutations.noHandOver === true }),
+      store: new SimMetaStore(this.#sim, this.network, this.metaServer, node, {
+        hideFormerOwners: this.#options.mutations.noHandOver === true,
+      }),
       connections: this.#connections(node),
       executor: delayed(mutated(small, this.#options.mutations), clock, rng.fork('executor')),
       clock,
       rng,
       log: this.#options.log.child({ node: id }),
       failpoints: this.#failpoints(node, rng.fork('failpoints')),
-      limits: { fetchBytes: rng.pick([300, 2000, 1 << 20]), inFlightBytes: rng.pick([1000, 1 << 20]), inFlightChunks: rng.int(1, 9) },
+      limits: {
+        fetchBytes: rng.pick([300, 2000, 1 << 20]),
+        inFlightBytes: rng.pick([1000, 1 << 20]),
+        inFlightChunks: rng.int(1, 9),
+      },
       budget: new ByteBudget(rng.pick([2000, 1 << 20])),
       observe: () => silentObserver,
       takeFigures: () => [],
@@ -187,7 +204,9 @@ export class SimCluster {
       if (this.#workers.get(slot) === life) this.#workers.delete(slot);
     };
     this.#sim.at(0, life.node, () => {
-      life.worker.close().then(gone, (error: unknown) => this.#sim.fail(`worker ${life.id} could not leave: ${messageOf(error)}`));
+      life.worker
+        .close()
+        .then(gone, (error: unknown) => this.#sim.fail(`worker ${life.id} could not leave: ${messageOf(error)}`));
     });
   }
 
@@ -226,7 +245,9 @@ export class SimCluster {
   /** Resolves at the worker when the master's process has taken the connection. */
   #connect(node: SimNode): Promise<ControlStream<MasterMessage, WorkerMessage>> {
     const { promise, resolve, reject } = Promise.withResolvers<ControlStream<MasterMessage, WorkerMessage>>();
-    const cancel = this.#sim.at(CONNECT_TIMEOUT_MS, node, () => reject(SimNetwork.unreachable('the way to the master')));
+    const cancel = this.#sim.at(CONNECT_TIMEOUT_MS, node, () =>
+      reject(SimNetwork.unreachable('the way to the master')),
+    );
     const master = this.#master;
     if (master === null || !master.open || this.network.isCut(node.name, MASTER)) return promise;
     this.#sim.at(this.network.latency(), master.node, () => {

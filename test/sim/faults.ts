@@ -53,7 +53,9 @@ export function networkFaults(kinds: ReadonlySet<FaultKind>, rng: SimRng): Netwo
   return {
     ...healthy,
     ...(kinds.has('loss') ? { requestLost: upTo(0.1), replyLost: upTo(0.1), slow: upTo(0.1) } : {}),
-    ...(kinds.has('lateWrites') ? { late: upTo(0.1), twice: upTo(0.1), slow: upTo(0.1), requestLost: upTo(0.03), replyLost: upTo(0.05) } : {}),
+    ...(kinds.has('lateWrites')
+      ? { late: upTo(0.1), twice: upTo(0.1), slow: upTo(0.1), requestLost: upTo(0.03), replyLost: upTo(0.05) }
+      : {}),
     ...(kinds.has('brokenStreams') ? { streamBroken: upTo(0.05) } : {}),
   };
 }

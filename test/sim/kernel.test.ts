@@ -24,11 +24,15 @@ test('a dead node does nothing more; a paused one does it later and in order', a
   const [dead, paused] = [sim.node('dead'), sim.node('paused')];
   const seen: string[] = [];
   sim.at(10, dead, () => seen.push('dead'));
-  for (let index = 0; index < 20; index++) sim.at(10 + index / 100, paused, () => seen.push(`${index}@${Math.floor(sim.now)}`));
+  for (let index = 0; index < 20; index++)
+    sim.at(10 + index / 100, paused, () => seen.push(`${index}@${Math.floor(sim.now)}`));
   dead.dead = true;
   paused.pausedUntil = 500;
   await sim.run(1000);
-  assert.deepEqual(seen, Array.from({ length: 20 }, (_, index) => `${index}@500`));
+  assert.deepEqual(
+    seen,
+    Array.from({ length: 20 }, (_, index) => `${index}@500`),
+  );
 });
 
 test('an aborted sleep rejects with the reason and leaves no timer', async () => {
@@ -71,7 +75,13 @@ test('the same seed gives the same trace, another seed another one', async () =>
 test('real time and chance are trapped during a run and free again after it', async () => {
   const sim = new Simulation(6);
   const thrown: string[] = [];
-  const tries: (() => unknown)[] = [() => Date.now(), () => new Date(), () => Math.random(), () => setTimeout(() => undefined, 1), () => performance.now()];
+  const tries: (() => unknown)[] = [
+    () => Date.now(),
+    () => new Date(),
+    () => Math.random(),
+    () => setTimeout(() => undefined, 1),
+    () => performance.now(),
+  ];
   sim.at(1, null, () => {
     for (const attempt of tries) {
       try {

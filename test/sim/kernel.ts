@@ -41,7 +41,7 @@ interface Event {
 }
 
 /** What a checker found wrong. Ends the run. */
-export class SimViolation extends Error {
+class SimViolation extends Error {
   override readonly name = 'SimViolation';
 }
 
@@ -89,7 +89,8 @@ export class Simulation {
 
   /** Mixes a fact into the trace hash. */
   note(text: string): void {
-    for (let index = 0; index < text.length; index++) this.#hash = Math.imul(this.#hash ^ text.charCodeAt(index), 0x01000193);
+    for (let index = 0; index < text.length; index++)
+      this.#hash = Math.imul(this.#hash ^ text.charCodeAt(index), 0x01000193);
   }
 
   node(name: string, wallSkewMs = 0): SimNode {
@@ -99,7 +100,14 @@ export class Simulation {
   /** Runs `run` after `delayMs`, as `node` (null: the world, which neither dies nor pauses). The result cancels it. */
   at(delayMs: number, node: SimNode | null, run: () => void): () => void {
     assert(delayMs >= 0, () => `an event cannot run ${-delayMs} ms ago`);
-    const event: Event = { at: this.#now + delayMs, tie: this.#ties.u32(), sequence: this.#sequence++, node, run, cancelled: false };
+    const event: Event = {
+      at: this.#now + delayMs,
+      tie: this.#ties.u32(),
+      sequence: this.#sequence++,
+      node,
+      run,
+      cancelled: false,
+    };
     this.#push(event);
     return () => {
       event.cancelled = true;

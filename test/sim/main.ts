@@ -33,9 +33,17 @@ function settingsFrom(args: readonly string[]): Settings {
   const [seed] = positionals;
   const first = Number(seed ?? 1);
   const count = Number(values.seeds ?? (seed === undefined ? 100 : 1));
-  if (!Number.isSafeInteger(first) || first < 0 || !Number.isSafeInteger(count) || count < 1) throw new Error('usage: npm run sim -- [SEED] [--seeds N]');
-  if (values.engine !== undefined && values.engine !== 'real' && values.engine !== 'small') throw new Error('--engine is real or small');
-  return { first, count, verbose: values.verbose, engine: values.engine, mutation: values.mutation as keyof Mutations | undefined };
+  if (!Number.isSafeInteger(first) || first < 0 || !Number.isSafeInteger(count) || count < 1)
+    throw new Error('usage: npm run sim -- [SEED] [--seeds N]');
+  if (values.engine !== undefined && values.engine !== 'real' && values.engine !== 'small')
+    throw new Error('--engine is real or small');
+  return {
+    first,
+    count,
+    verbose: values.verbose,
+    engine: values.engine,
+    mutation: values.mutation as keyof Mutations | undefined,
+  };
 }
 
 function optionsOf({ engine, mutation, verbose }: Settings): RunOptions {
@@ -55,7 +63,9 @@ async function tryTwice(result: RunResult, settings: Settings): Promise<string |
   if (result.violation !== null) return result.violation;
   if (result.seed % REPEAT_EVERY !== 0) return null;
   const again = await simulate(result.seed, optionsOf({ ...settings, verbose: false }));
-  return again.traceHash === result.traceHash ? null : `a second run went another way: trace ${again.traceHash}, not ${result.traceHash}`;
+  return again.traceHash === result.traceHash
+    ? null
+    : `a second run went another way: trace ${again.traceHash}, not ${result.traceHash}`;
 }
 
 async function main(): Promise<number> {
@@ -68,9 +78,12 @@ async function main(): Promise<number> {
     const wrong = await tryTwice(result, settings);
     if (wrong === null) continue;
     failed++;
-    process.stdout.write(`seed ${seed} (${result.faults.join(', ')}): ${wrong}\n  again: ${commandFor(seed, settings)}\n`);
+    process.stdout.write(
+      `seed ${seed} (${result.faults.join(', ')}): ${wrong}\n  again: ${commandFor(seed, settings)}\n`,
+    );
   }
-  const sum = (figure: (result: RunResult) => number): number => results.reduce((total, result) => total + figure(result), 0);
+  const sum = (figure: (result: RunResult) => number): number =>
+    results.reduce((total, result) => total + figure(result), 0);
   const settled = results.map((result) => result.settledMs).sort((a, b) => a - b);
   process.stdout.write(
     `${(sum((result) => result.virtualMs) / 1000).toFixed(0)} virtual seconds, ${sum((result) => result.events)} events, ` +

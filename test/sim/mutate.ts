@@ -20,10 +20,17 @@ export function mutated(executor: Executor, mutations: Mutations): Executor {
 function changedTimes(task: StageTask, mutations: Mutations): Float64Array {
   const batches = task.batches.slice();
   for (let at = 0; at < batches.length; at += BATCH_STRIDE) {
-    const [, , baseOffset, , maxTimestampMs] = batches.subarray(at, at + BATCH_STRIDE) as unknown as [number, number, number, number, number];
+    const [, , baseOffset, , maxTimestampMs] = batches.subarray(at, at + BATCH_STRIDE) as unknown as [
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
     const phase = 2 * task.partition;
     // Times of the producers; or times that follow the offset and nothing else, the same in every run.
-    batches[at + 3] = mutations.runsShareTimes === true ? baseOffset * task.stride + phase : Math.max(0, maxTimestampMs) * 1000 + phase;
+    batches[at + 3] =
+      mutations.runsShareTimes === true ? baseOffset * task.stride + phase : Math.max(0, maxTimestampMs) * 1000 + phase;
   }
   return batches;
 }
@@ -32,7 +39,10 @@ function changedTimes(task: StageTask, mutations: Mutations): Float64Array {
 export function breakPrefixRule(): () => void {
   const prototype = AcknowledgedPrefix.prototype;
   const open = prototype.open;
-  const committable = must(Object.getOwnPropertyDescriptor(prototype, 'committable'), () => 'the prefix has no committable');
+  const committable = must(
+    Object.getOwnPropertyDescriptor(prototype, 'committable'),
+    () => 'the prefix has no committable',
+  );
   const furthest = new WeakMap<AcknowledgedPrefix, LanePosition>();
   prototype.open = function (this: AcknowledgedPrefix, end: LanePosition): () => void {
     const acknowledge = open.call(this, end);

@@ -106,7 +106,8 @@ export class SimNetwork {
         return;
       }
       this.#sim.at(this.latency(), null, () => answer(apply()));
-      if (write && rng.chance(this.faults.twice)) this.#sim.at(this.latency() + rng.unit() * LATE_MS_MAX, null, () => void apply());
+      if (write && rng.chance(this.faults.twice))
+        this.#sim.at(this.latency() + rng.unit() * LATE_MS_MAX, null, () => void apply());
     });
   }
 
@@ -136,7 +137,7 @@ interface Link {
 }
 
 /** One side of a stream: in order, without gaps, until it breaks; a cut makes it half-open until keepalive notices. */
-export class StreamEnd<In, Out> implements ControlStream<In, Out> {
+class StreamEnd<In, Out> implements ControlStream<In, Out> {
   readonly #sim: Simulation;
   readonly #network: SimNetwork;
   readonly #rng: SimRng;
@@ -232,12 +233,17 @@ export class StreamEnd<In, Out> implements ControlStream<In, Out> {
       if (this.#closed) return;
       this.#flush();
       const { name } = this.#peerNode;
-      const silent = this.#peerNode.dead || this.#link.broken || this.#network.isCut(name, this.#node.name) || this.#network.isCut(this.#node.name, name);
+      const silent =
+        this.#peerNode.dead ||
+        this.#link.broken ||
+        this.#network.isCut(name, this.#node.name) ||
+        this.#network.isCut(this.#node.name, name);
       if (!silent) silentSince = null;
       else silentSince ??= this.#sim.now;
       // A side that has closed, and the system of a dead process, reset the connection as soon as the reset gets through.
       const reset = (this.#peerNode.dead || this.#link.broken) && !this.#network.isCut(name, this.#node.name);
-      if (silentSince !== null && (reset || this.#sim.now - silentSince >= KEEPALIVE_MS)) this.closed('keepalive got no answer');
+      if (silentSince !== null && (reset || this.#sim.now - silentSince >= KEEPALIVE_MS))
+        this.closed('keepalive got no answer');
       else this.#sim.at(100, this.#node, look);
     };
     this.#sim.at(100, this.#node, look);

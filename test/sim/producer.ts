@@ -48,14 +48,20 @@ export class Producer {
 
   #plain(partition: number): void {
     const records = this.#take(partition);
-    const base = this.#log.append(SIM_TOPIC, partition, records.map((record) => this.#encode(record)));
+    const base = this.#log.append(
+      SIM_TOPIC,
+      partition,
+      records.map((record) => this.#encode(record)),
+    );
     this.#remember(partition, base, records);
   }
 
   /** Some batches, others' batches in between, and the end. An aborted transaction's records must never be seen. */
   #transaction(partition: number): void {
     const commit = this.#rng.chance(0.5);
-    const batches = Array.from({ length: this.#rng.int(1, 4) }, () => (commit ? this.#take(partition) : this.#takePhantoms(partition)));
+    const batches = Array.from({ length: this.#rng.int(1, 4) }, () =>
+      commit ? this.#take(partition) : this.#takePhantoms(partition),
+    );
     const bases = this.#log.appendTransaction(
       SIM_TOPIC,
       partition,

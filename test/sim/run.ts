@@ -113,8 +113,15 @@ class Scenario {
       failpointChance: () => (this.#faults.has('failpoint') && !this.#healed ? 0.01 : 0),
     });
     const { logServer, metaServer, tableServer } = this.#cluster;
-    this.#producer = new Producer(this.#sim, logServer, { ...defaultGenerator, seed, badPerMille: 30, nullPerMille: 30 }, this.#rng.chance(0.5));
-    this.#checker = new Checker(this.#sim, logServer, metaServer, tableServer, this.#producer, (node: SimNode) => this.#cluster.workerOf(node));
+    this.#producer = new Producer(
+      this.#sim,
+      logServer,
+      { ...defaultGenerator, seed, badPerMille: 30, nullPerMille: 30 },
+      this.#rng.chance(0.5),
+    );
+    this.#checker = new Checker(this.#sim, logServer, metaServer, tableServer, this.#producer, (node: SimNode) =>
+      this.#cluster.workerOf(node),
+    );
   }
 
   async run(): Promise<RunResult> {
@@ -171,7 +178,11 @@ class Scenario {
     this.#changeJob();
     this.#produceAgain();
     for (const kind of this.#faults) this.#again(kind);
-    this.#script?.steps({ cluster: this.#cluster, at: (ms, step) => void this.#sim.at(ms, null, step), changeJob: () => this.#changeJob() });
+    this.#script?.steps({
+      cluster: this.#cluster,
+      at: (ms, step) => void this.#sim.at(ms, null, step),
+      changeJob: () => this.#changeJob(),
+    });
   }
 
   #produceAgain(): void {
@@ -269,8 +280,17 @@ class Scenario {
   /** People change the job: a new revision, which is a new run. */
   #changeJob(): void {
     const revision = ++this.#revision;
-    const text = JSON.stringify({ formatVersion: 1, source: `revision ${revision}`, plan: simPlan({ rev: revision, onDataLoss: 'fail' }) });
-    const definition: JobDefinition = { name: SIM_JOB, hash: `hash-${revision}`, text, plan: simPlan({ rev: revision, onDataLoss: 'fail' }) };
+    const text = JSON.stringify({
+      formatVersion: 1,
+      source: `revision ${revision}`,
+      plan: simPlan({ rev: revision, onDataLoss: 'fail' }),
+    });
+    const definition: JobDefinition = {
+      name: SIM_JOB,
+      hash: `hash-${revision}`,
+      text,
+      plan: simPlan({ rev: revision, onDataLoss: 'fail' }),
+    };
     this.#checker.revs.set(definition.hash, revision);
     this.#ask((coordinator) => coordinator.apply(definition), revision === 1);
   }

@@ -80,9 +80,22 @@ function runTask(plan: StagePlan, task: StageTask): StageResult {
     }
     counters.passed++;
     counters.rowsOut++;
-    const row: Row = { part: int32(task.partition), off: int64(record.offset), id: utf8(fields.id), k: utf8(fields.k), g: int32(fields.g), v: int64(fields.v), rev: int32(rev) };
+    const row: Row = {
+      part: int32(task.partition),
+      off: int64(record.offset),
+      id: utf8(fields.id),
+      k: utf8(fields.k),
+      g: int32(fields.g),
+      v: int64(fields.v),
+      rev: int32(rev),
+    };
     for (const [index, sink] of simSinks.entries()) {
-      blocks[index]?.push(encodeRow(sink.shape.columns.map(({ name }) => row[name] ?? null), record.writeTimeUs));
+      blocks[index]?.push(
+        encodeRow(
+          sink.shape.columns.map(({ name }) => row[name] ?? null),
+          record.writeTimeUs,
+        ),
+      );
     }
   }
   const deadByReason = deadLetterReasons.map((reason) => (reason === 'RECORD_NOT_JSON' ? counters.dead : 0));
@@ -110,7 +123,12 @@ interface SmallRecord {
 function* recordsOf(task: StageTask): Generator<SmallRecord> {
   const view = new DataView(task.bytes.buffer, task.bytes.byteOffset, task.bytes.byteLength);
   for (let at = 0; at < task.batches.length; at += BATCH_STRIDE) {
-    const [start, , baseOffset, baseTime] = task.batches.subarray(at, at + BATCH_STRIDE) as unknown as [number, number, number, number];
+    const [start, , baseOffset, baseTime] = task.batches.subarray(at, at + BATCH_STRIDE) as unknown as [
+      number,
+      number,
+      number,
+      number,
+    ];
     const firstTimestamp = Number(view.getBigInt64(start + 27));
     const reader = new Reader(task.bytes, start + 61);
     for (let count = view.getInt32(start + 57); count > 0; count--) {
@@ -178,7 +196,11 @@ function parse(value: Uint8Array): Fields | null {
 
 /** One row of a RowBlock. */
 function encodeRow(values: readonly Value[], timestampUs: number): Uint8Array {
-  const body = [...values.flatMap((value) => [int32(value?.byteLength ?? -1), value ?? new Uint8Array(0)]), int32(8), int64(timestampUs)];
+  const body = [
+    ...values.flatMap((value) => [int32(value?.byteLength ?? -1), value ?? new Uint8Array(0)]),
+    int32(8),
+    int64(timestampUs),
+  ];
   const size = body.reduce((sum, part) => sum + part.byteLength, 0);
   const header = new Uint8Array(ROW_HEADER_BYTES);
   new DataView(header.buffer).setUint32(0, size);

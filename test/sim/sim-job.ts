@@ -48,9 +48,22 @@ const output = [
 
 export type SimColumn = (typeof output)[number]['name'];
 
-const cqlTypes: Record<SimColumn, CqlScalar> = { part: 'int', off: 'bigint', id: 'text', k: 'text', g: 'int', v: 'bigint', rev: 'int' };
+const cqlTypes: Record<SimColumn, CqlScalar> = {
+  part: 'int',
+  off: 'bigint',
+  id: 'text',
+  k: 'text',
+  g: 'int',
+  v: 'bigint',
+  rev: 'int',
+};
 
-function tableSink(table: string, columns: readonly SimColumn[], partitionKeyCount: number, primaryKeyCount: number): SinkPlan & { readonly kind: 'table' } {
+function tableSink(
+  table: string,
+  columns: readonly SimColumn[],
+  partitionKeyCount: number,
+  primaryKeyCount: number,
+): SinkPlan & { readonly kind: 'table' } {
   const tableColumns = columns.map((name): TableColumn => ({ name, type: { kind: cqlTypes[name] } }));
   const shape: RowShape = { keyspace: 'sim', table, columns: tableColumns, partitionKeyCount, primaryKeyCount };
   const bindings = columns.map((name) => {
@@ -119,9 +132,24 @@ function literal(type: DataType, value: number | string): Expr {
 }
 
 function simStage(rev: number): StagePlan {
-  const remainder: Expr = { kind: 'call', type: bigint, nullable: true, name: '%', args: [column(5), literal(bigint, String(FILTER_MODULUS))] };
-  const predicate: Expr = { kind: 'call', type: { kind: 'boolean' }, nullable: true, name: '<>', args: [remainder, literal(bigint, '0')] };
-  const projected = output.map((field, index) => ({ ...field, expr: field.name === 'rev' ? literal(int, LARGEST_REV - rev) : column(index) }));
+  const remainder: Expr = {
+    kind: 'call',
+    type: bigint,
+    nullable: true,
+    name: '%',
+    args: [column(5), literal(bigint, String(FILTER_MODULUS))],
+  };
+  const predicate: Expr = {
+    kind: 'call',
+    type: { kind: 'boolean' },
+    nullable: true,
+    name: '<>',
+    args: [remainder, literal(bigint, '0')],
+  };
+  const projected = output.map((field, index) => ({
+    ...field,
+    expr: field.name === 'rev' ? literal(int, LARGEST_REV - rev) : column(index),
+  }));
   return {
     job: SIM_JOB,
     source: SIM_SOURCE,

@@ -85,7 +85,13 @@ export class SimLogServer {
    * Appends batches of one transaction and its end marker, with batches of others in between when `between` appends
    * some. Readers see nothing after its first offset until the marker. Offsets of the batches' first records.
    */
-  appendTransaction(name: string, index: number, batches: readonly (readonly RecordToEncode[])[], commit: boolean, between: () => void): number[] {
+  appendTransaction(
+    name: string,
+    index: number,
+    batches: readonly (readonly RecordToEncode[])[],
+    commit: boolean,
+    between: () => void,
+  ): number[] {
     const log = this.partition(name, index);
     const producerId = this.#producerId++;
     const firstOffset = log.end;
@@ -97,19 +103,14 @@ export class SimLogServer {
       if (commit) this.#noteVisible(name, index, base, records);
       between();
     }
-    const marker = encodeRecordBatch([{ key: Uint8Array.of(0, 0, 0, commit ? 1 : 0), value: new Uint8Array(6), timestampMs: 0 }]);
+    const marker = encodeRecordBatch([
+      { key: Uint8Array.of(0, 0, 0, commit ? 1 : 0), value: new Uint8Array(6), timestampMs: 0 },
+    ]);
     if (!commit) log.aborted.push({ producerId, firstOffset, lastOffset: log.end });
     log.openFrom = null;
     this.#store(log, asTransactional(marker, producerId, true), 1);
     log.visible.sort((a, b) => a.baseOffset - b.baseOffset);
     return bases;
-  }
-
-  /** Retention: batches wholly below `offset` are deleted; the log begins at `offset`. */
-  deleteBelow(name: string, index: number, offset: number): void {
-    const log = this.partition(name, index);
-    log.logStart = Math.max(log.logStart, Math.min(offset, log.end));
-    while (log.batches[0] !== undefined && log.batches[0].nextOffset <= log.logStart) log.batches.shift();
   }
 
   lastStableOffset(name: string, index: number): number {
@@ -170,14 +171,20 @@ export class SimSource implements Source {
   }
 
   async offsets(name: string, partitions: readonly Partition[], query: OffsetQuery): Promise<Map<Partition, Offset>> {
-    return unwrap(await this.#call(() => new Map(partitions.map((index) => [index, asOffset(this.#find(name, index, query))] as const))));
+    return unwrap(
+      await this.#call(
+        () => new Map(partitions.map((index) => [index, asOffset(this.#find(name, index, query))] as const)),
+      ),
+    );
   }
 
   #find(name: string, index: number, query: OffsetQuery): number {
     const log = this.#server.partition(name, index);
     if (query === 'earliest') return log.logStart;
     if (query === 'latest') return this.#server.lastStableOffset(name, index);
-    const batch = log.visible.find((candidate) => candidate.maxTimestampMs >= query.timestampMs && candidate.nextOffset > log.logStart);
+    const batch = log.visible.find(
+      (candidate) => candidate.maxTimestampMs >= query.timestampMs && candidate.nextOffset > log.logStart,
+    );
     return batch?.baseOffset ?? log.end;
   }
 
@@ -215,7 +222,12 @@ export class SimSource implements Source {
     if (signal?.aborted === true) throw signal.reason;
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
-      await Promise.race([this.#call(() => this.#waitForData(topic, request)).then(unwrap).then((data) => data.wait), aborted.promise]);
+      await Promise.race([
+        this.#call(() => this.#waitForData(topic, request))
+          .then(unwrap)
+          .then((data) => data.wait),
+        aborted.promise,
+      ]);
       return unwrap(await Promise.race([this.#call(() => this.#read(topic, request)), aborted.promise]));
     } finally {
       signal?.removeEventListener('abort', onAbort);
@@ -225,7 +237,8 @@ export class SimSource implements Source {
   /** Wrapped, so that handing it over does not wait for it. */
   #waitForData(topic: TopicDescription, request: FetchRequest): { readonly wait: Promise<void> } {
     const log = this.#partitionOf(topic, request.partition);
-    if (request.offset < (log.openFrom ?? log.end) || request.offset < log.logStart || request.offset > log.end) return { wait: Promise.resolve() };
+    if (request.offset < (log.openFrom ?? log.end) || request.offset < log.logStart || request.offset > log.end)
+      return { wait: Promise.resolve() };
     const { promise, resolve } = Promise.withResolvers<void>();
     const finish = (): void => {
       log.waiting.delete(finish);
@@ -240,7 +253,8 @@ export class SimSource implements Source {
 
   #partitionOf(topic: TopicDescription, index: number): LogPartition {
     const current = this.#server.topic(topic.topic);
-    if (current.id !== topic.topicId) throw new WeirError('TOPIC_RECREATED', `the simulated topic ${topic.topic} was made again`);
+    if (current.id !== topic.topicId)
+      throw new WeirError('TOPIC_RECREATED', `the simulated topic ${topic.topic} was made again`);
     return this.#server.partition(topic.topic, index);
   }
 
@@ -248,7 +262,9 @@ export class SimSource implements Source {
     const log = this.#partitionOf(topic, request.partition);
     const { offset } = request;
     if (offset < log.logStart || offset > log.end) {
-      throw new WeirError('OFFSET_OUT_OF_RANGE', `offset ${offset} is not in [${log.logStart}, ${log.end}]`, { facts: { low: log.logStart, high: log.end } });
+      throw new WeirError('OFFSET_OUT_OF_RANGE', `offset ${offset} is not in [${log.logStart}, ${log.end}]`, {
+        facts: { low: log.logStart, high: log.end },
+      });
     }
     const stable = log.openFrom ?? log.end;
     const first = lowerBound(log.batches, offset);
@@ -256,7 +272,12 @@ export class SimSource implements Source {
     let size = 0;
     for (let index = first; index < log.batches.length; index++) {
       const batch = log.batches[index];
-      if (batch === undefined || batch.baseOffset >= stable || (taken.length > 0 && size + batch.bytes.byteLength > request.maxBytes)) break;
+      if (
+        batch === undefined ||
+        batch.baseOffset >= stable ||
+        (taken.length > 0 && size + batch.bytes.byteLength > request.maxBytes)
+      )
+        break;
       taken.push(batch);
       size += batch.bytes.byteLength;
     }

@@ -61,8 +61,7 @@ export class SimMetaServer {
   /** From now on every reader sees the row as it is. */
   publish(name: JobName): void {
     const row = this.#jobs.get(name);
-    if (row === undefined) this.#readable.delete(name);
-    else this.#readable.set(name, row);
+    if (row !== undefined) this.#readable.set(name, row);
   }
 
   cas(expectedVer: number, next: JobRow): CasOutcome<JobRow> {
@@ -72,14 +71,6 @@ export class SimMetaServer {
     const row = structuredClone(next);
     this.#jobs.set(next.name, row);
     this.watcher?.jobChanged(row, before);
-    return { kind: 'applied' };
-  }
-
-  delete(name: JobName, expectedVer: number): CasOutcome<JobRow> {
-    const before = this.readJob(name);
-    if ((before?.ver ?? 0) !== expectedVer) return { kind: 'rejected', current: before };
-    this.#jobs.delete(name);
-    this.publish(name);
     return { kind: 'applied' };
   }
 
@@ -103,7 +94,8 @@ export class SimMetaServer {
     const key = laneKeyText(row);
     const before = this.#lanes.get(key);
     this.watcher?.laneWritten(row, before);
-    if (this.#behaviour.lastWriteWins || before === undefined || row.position.nextOffset > before.position.nextOffset) this.#lanes.set(key, row);
+    if (this.#behaviour.lastWriteWins || before === undefined || row.position.nextOffset > before.position.nextOffset)
+      this.#lanes.set(key, row);
   }
 }
 
@@ -124,7 +116,13 @@ export class SimMetaStore implements MetaStore {
   readonly #node: SimNode;
   readonly #behaviour: MetaClientBehaviour;
 
-  constructor(sim: Simulation, network: SimNetwork, server: SimMetaServer, node: SimNode, behaviour: MetaClientBehaviour) {
+  constructor(
+    sim: Simulation,
+    network: SimNetwork,
+    server: SimMetaServer,
+    node: SimNode,
+    behaviour: MetaClientBehaviour,
+  ) {
     this.#behaviour = behaviour;
     this.#sim = sim;
     this.#network = network;
@@ -134,7 +132,10 @@ export class SimMetaStore implements MetaStore {
 
   #call<T>(write: boolean, apply: () => T): Promise<T> {
     const unavailable = (): WeirError => new WeirError('STORE_UNAVAILABLE', 'the simulated store does not answer');
-    return this.#network.request({ client: this.#node, server: META_SERVER, timeoutMs: REQUEST_TIMEOUT_MS, write, unavailable }, apply);
+    return this.#network.request(
+      { client: this.#node, server: META_SERVER, timeoutMs: REQUEST_TIMEOUT_MS, write, unavailable },
+      apply,
+    );
   }
 
   async prepare(): Promise<void> {
@@ -157,23 +158,16 @@ export class SimMetaStore implements MetaStore {
     return this.#behaviour.hideFormerOwners ? withoutFormerOwners(row) : row;
   }
 
-  async casJob(expectedVer: number, next: JobRow): Promise<CasOutcome<JobRow>> {
-    return this.#change(next.name, () => this.#server.cas(expectedVer, next));
-  }
-
-  async deleteJob(name: JobName, expectedVer: number): Promise<CasOutcome<JobRow>> {
-    return this.#change(name, () => this.#server.delete(name, expectedVer));
-  }
-
   /** Readers see the change when its outcome is on its way back, or some time later when nobody learns of it. */
-  async #change(name: JobName, apply: () => CasOutcome<JobRow>): Promise<CasOutcome<JobRow>> {
+  async casJob(expectedVer: number, next: JobRow): Promise<CasOutcome<JobRow>> {
+    const publish = (): void => this.#server.publish(next.name);
     try {
       const outcome = await this.#call(true, () => {
-        const result = apply();
-        if (result.kind === 'applied') this.#sim.at(this.#network.latency() * 100, null, () => this.#server.publish(name));
+        const result = this.#server.cas(expectedVer, next);
+        if (result.kind === 'applied') this.#sim.at(this.#network.latency() * 100, null, publish);
         return result;
       });
-      if (outcome.kind === 'applied') this.#server.publish(name);
+      if (outcome.kind === 'applied') publish();
       return outcome;
     } catch (cause) {
       return { kind: 'unknown', cause };

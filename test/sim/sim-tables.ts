@@ -84,11 +84,16 @@ export class SimTableServer {
 }
 
 function emptyRow(write: RowWrite): StoredRow {
-  return { cells: new Map(), keyValues: write.values.slice(0, write.shape.primaryKeyCount), shape: write.shape, deletedAt: Number.NEGATIVE_INFINITY };
+  return {
+    cells: new Map(),
+    keyValues: write.values.slice(0, write.shape.primaryKeyCount),
+    shape: write.shape,
+    deletedAt: Number.NEGATIVE_INFINITY,
+  };
 }
 
 /** The value of a column, by name; null when there is none. */
-export function cellOf(row: StoredRow, name: string): Uint8Array | null {
+function cellOf(row: StoredRow, name: string): Uint8Array | null {
   const column = row.shape.columns.findIndex((candidate) => candidate.name === name);
   if (column < 0) throw new Error(`no column ${name}`);
   if (column < row.shape.primaryKeyCount) return row.keyValues[column] ?? null;
@@ -153,7 +158,9 @@ export class SimTableStore implements TableStore {
   }
 
   open(shape: RowShape): Promise<TableWriter> {
-    return Promise.resolve(new SimTableWriter(this.#sim, this.#network, this.#server, this.#node, shape, this.#behaviour));
+    return Promise.resolve(
+      new SimTableWriter(this.#sim, this.#network, this.#server, this.#node, shape, this.#behaviour),
+    );
   }
 
   query(): Promise<QueryResult> {
@@ -176,7 +183,14 @@ class SimTableWriter implements TableWriter {
   #inFlight = 0;
   #retries = 0;
 
-  constructor(sim: Simulation, network: SimNetwork, server: SimTableServer, node: SimNode, shape: RowShape, behaviour: WriterBehaviour) {
+  constructor(
+    sim: Simulation,
+    network: SimNetwork,
+    server: SimTableServer,
+    node: SimNode,
+    shape: RowShape,
+    behaviour: WriterBehaviour,
+  ) {
     this.#network = network;
     this.#server = server;
     this.#node = node;
@@ -189,7 +203,7 @@ class SimTableWriter implements TableWriter {
   async write(block: RowBlock, permit: WritePermit): Promise<void> {
     const rows = decodeRows(block, this.#shape);
     const sends: Promise<void>[] = [];
-    for (let at = 0; at < rows.length; ) {
+    for (let at = 0; at < rows.length;) {
       const next = at + this.#rng.int(1, 9);
       sends.push(this.#send(rows.slice(at, next), permit));
       at = next;
@@ -222,7 +236,13 @@ class SimTableWriter implements TableWriter {
   /** An unlogged batch: when it fails, some of its rows may have been applied. */
   async #request(rows: readonly RowWrite[]): Promise<void> {
     const unavailable = (): WeirError => new WeirError('SINK_UNAVAILABLE', 'the simulated tables do not answer');
-    const options = { client: this.#node, server: TABLE_SERVER, timeoutMs: REQUEST_TIMEOUT_MS, write: true, unavailable };
+    const options = {
+      client: this.#node,
+      server: TABLE_SERVER,
+      timeoutMs: REQUEST_TIMEOUT_MS,
+      write: true,
+      unavailable,
+    };
     const partial = this.#rng.chance(this.#network.faults.requestLost) ? this.#rng.int(0, rows.length) : null;
     const done = await this.#network.request(options, () => {
       for (const row of partial === null ? rows : rows.slice(0, partial)) this.#server.apply(row);
@@ -255,7 +275,14 @@ export function decodeRows(block: RowBlock, shape: RowShape): RowWrite[] {
     }
     if (at + 12 !== view.bodyEnd) throw new Error(`a row of ${shape.table} does not end with its timestamp`);
     const key = values.slice(0, shape.primaryKeyCount).map(keyPart).join('|');
-    rows.push({ table: `${shape.keyspace}.${shape.table}`, key, shape, values, timestamp: rowTimestamp(block.bytes, view), isDelete });
+    rows.push({
+      table: `${shape.keyspace}.${shape.table}`,
+      key,
+      shape,
+      values,
+      timestamp: rowTimestamp(block.bytes, view),
+      isDelete,
+    });
   }
   return rows;
 }

@@ -39,7 +39,10 @@ export class Process {
   constructor(name: string, args: readonly string[], env: NodeJS.ProcessEnv, logPath: string) {
     this.name = name;
     this.logPath = logPath;
-    this.#child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', cli, ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+    this.#child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', cli, ...args], {
+      env,
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
     const output = createWriteStream(logPath, { flags: 'a' });
     this.#child.stdout?.pipe(output, { end: false });
     this.#child.stderr?.pipe(output, { end: false });
@@ -114,7 +117,13 @@ export class Cluster {
 
   /** Resolves when it answers. */
   async startMaster(): Promise<Process> {
-    const master = this.spawn('master', ['master', '--port', String(this.grpcPort), '--http-port', String(this.httpPort)]);
+    const master = this.spawn('master', [
+      'master',
+      '--port',
+      String(this.grpcPort),
+      '--http-port',
+      String(this.httpPort),
+    ]);
     await until('the master answers', 30_000, async () => {
       if (!master.alive) throw new Error(await master.log());
       return (await fetch(`${this.address}/readyz`)).ok;
@@ -125,7 +134,17 @@ export class Cluster {
   /** Resolves when the master lists it. `failpoints` as in connectors/system/failpoints.ts. */
   async startWorker(failpoints = '', wait = true): Promise<Process> {
     const name = `w${++this.#count}`;
-    const args = ['worker', '--master', `127.0.0.1:${this.grpcPort}`, '--http-port', '0', '--name', name, '--threads', '1'];
+    const args = [
+      'worker',
+      '--master',
+      `127.0.0.1:${this.grpcPort}`,
+      '--http-port',
+      '0',
+      '--name',
+      name,
+      '--threads',
+      '1',
+    ];
     const worker = this.spawn(name, args, failpoints === '' ? {} : { WEIR_FAILPOINTS: failpoints });
     if (wait) {
       await until(`worker ${name} joins`, 30_000, async () => {
@@ -137,7 +156,14 @@ export class Cluster {
   }
 
   spawn(name: string, args: readonly string[], more: NodeJS.ProcessEnv = {}): Process {
-    const env = { ...process.env, ...this.#services, WEIR_TOKEN: TOKEN, WEIR_END_WITH_PARENT: '1', WEIR_ADDRESS: this.address, ...more };
+    const env = {
+      ...process.env,
+      ...this.#services,
+      WEIR_TOKEN: TOKEN,
+      WEIR_END_WITH_PARENT: '1',
+      WEIR_ADDRESS: this.address,
+      ...more,
+    };
     const child = new Process(name, args, env, join(this.directory, `${name}.log`));
     this.#processes.push(child);
     return child;
@@ -153,7 +179,10 @@ export class Cluster {
   async request(method: string, path: string, body?: string): Promise<unknown> {
     const response = await fetch(`${this.address}${path}`, {
       method,
-      headers: { authorization: `Bearer ${TOKEN}`, 'content-type': body?.startsWith('{') === true ? 'application/json' : 'application/yaml' },
+      headers: {
+        authorization: `Bearer ${TOKEN}`,
+        'content-type': body?.startsWith('{') === true ? 'application/json' : 'application/yaml',
+      },
       ...(body === undefined ? {} : { body }),
     });
     const text = await response.text();

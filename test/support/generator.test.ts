@@ -19,7 +19,11 @@ test('every fate happens, in about the wanted shares, and the values say the sam
   const { read, passed, filtered, dead, skipped } = expectation.counters;
   assert.equal(read, 10_000);
   assert.equal(read, passed + filtered + dead + skipped);
-  for (const [share, count] of [[0.02, dead], [0.02, skipped], [0.192, filtered]] as const) {
+  for (const [share, count] of [
+    [0.02, dead],
+    [0.02, skipped],
+    [0.192, filtered],
+  ] as const) {
     assert.ok(Math.abs(count / read - share) < 0.02, `${count} of ${read}, not about ${share}`);
   }
   for (let seq = 0; seq < 500; seq++) {
@@ -27,7 +31,14 @@ test('every fate happens, in about the wanted shares, and the values say the sam
     const value = valueOf(record);
     if (record.fate === 'skipped') assert.equal(value, null);
     else if (record.fate === 'dead') assert.throws(() => JSON.parse(value ?? '') as unknown);
-    else assert.deepEqual(JSON.parse(value ?? ''), { id: record.id, k: record.k, g: record.g, v: record.v, ts: record.ts });
+    else
+      assert.deepEqual(JSON.parse(value ?? ''), {
+        id: record.id,
+        k: record.k,
+        g: record.g,
+        v: record.v,
+        ts: record.ts,
+      });
   }
 });
 
@@ -39,7 +50,12 @@ test('totals notice a record that is lost, doubled, or swapped for one of the sa
   };
   const right = fold(['0-1', '0-2', '0-3']);
   assert.equal(fold(['0-3', '0-1', '0-2']), right);
-  for (const wrong of [['0-1', '0-2'], ['0-1', '0-2', '0-3', '0-3'], ['0-1', '0-2', '0-4'], ['0-1', '0-2', '0-2']]) {
+  for (const wrong of [
+    ['0-1', '0-2'],
+    ['0-1', '0-2', '0-3', '0-3'],
+    ['0-1', '0-2', '0-4'],
+    ['0-1', '0-2', '0-2'],
+  ]) {
     assert.notEqual(fold(wrong), right);
   }
 });

@@ -19,7 +19,13 @@ export interface GeneratorConfig {
   readonly nullPerMille: number;
 }
 
-export const defaultGenerator: GeneratorConfig = { seed: 1, keysPerPartition: 7, groups: 5, badPerMille: 20, nullPerMille: 20 };
+export const defaultGenerator: GeneratorConfig = {
+  seed: 1,
+  keysPerPartition: 7,
+  groups: 5,
+  badPerMille: 20,
+  nullPerMille: 20,
+};
 
 /** Records whose `v` is a multiple of it are dropped by the jobs under test: `WHERE v % 5 <> 0`. */
 export const FILTER_MODULUS = 5;
@@ -103,7 +109,7 @@ export interface Expectation {
   readonly counters: Record<RecordFate | 'read', number>;
 }
 
-export function emptyExpectation(): Expectation {
+function emptyExpectation(): Expectation {
   return {
     ids: new Set(),
     byKey: new Map(),
@@ -114,7 +120,7 @@ export function emptyExpectation(): Expectation {
 }
 
 /** Folds one record in. Records of one partition in the order of their sequence numbers. */
-export function expectRecord(expectation: Expectation, record: GeneratedRecord): void {
+function expectRecord(expectation: Expectation, record: GeneratedRecord): void {
   expectation.counters.read++;
   expectation.counters[record.fate]++;
   if (record.fate === 'dead') {
@@ -141,7 +147,7 @@ export function expectationOf(config: GeneratorConfig, counts: readonly number[]
 }
 
 /** 32 bits of a hash of an id; two seeds give independent halves. */
-export function hashId(id: string, seed: number): number {
+function hashId(id: string, seed: number): number {
   let hash = seed;
   for (let index = 0; index < id.length; index++) {
     hash = Math.imul(hash ^ id.charCodeAt(index), 0x5bd1e995);

@@ -26,7 +26,11 @@ export class Load {
   constructor(options: LoadOptions) {
     this.#options = options;
     this.counts = Array.from({ length: options.partitions }, () => 0);
-    this.#producer = client(options.brokers).producer({ idempotent: true, maxInFlightRequests: 1, retry: { retries: 60, initialRetryTime: 100, maxRetryTime: 1000 } });
+    this.#producer = client(options.brokers).producer({
+      idempotent: true,
+      maxInFlightRequests: 1,
+      retry: { retries: 60, initialRetryTime: 100, maxRetryTime: 1000 },
+    });
   }
 
   /** Creates the topic and begins. */
@@ -81,7 +85,10 @@ function client(brokers: string): kafkajs.Kafka {
 export async function createTopic(brokers: string, topic: string, partitions: number): Promise<void> {
   const admin = client(brokers).admin();
   await admin.connect();
-  await admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor: 1 }], waitForLeaders: true });
+  await admin.createTopics({
+    topics: [{ topic, numPartitions: partitions, replicationFactor: 1 }],
+    waitForLeaders: true,
+  });
   await admin.disconnect();
 }
 
@@ -99,7 +106,11 @@ export async function sendValues(brokers: string, topic: string, values: readonl
   const producer = client(brokers).producer({ idempotent: true, maxInFlightRequests: 1 });
   await producer.connect();
   const { length: partitions } = await endOffsets(brokers, topic);
-  await producer.send({ topic, acks: -1, messages: values.map((value, index) => ({ value, partition: index % partitions })) });
+  await producer.send({
+    topic,
+    acks: -1,
+    messages: values.map((value, index) => ({ value, partition: index % partitions })),
+  });
   await producer.disconnect();
 }
 
@@ -118,7 +129,11 @@ export async function readTopic(brokers: string, topic: string, count: number): 
   await consumer.run({
     eachMessage: async ({ message }) => {
       const headers = Object.entries(message.headers ?? {}).map(([name, value]) => [name, String(value)] as const);
-      records.push({ key: message.key?.toString() ?? null, value: message.value?.toString() ?? null, headers: Object.fromEntries(headers) });
+      records.push({
+        key: message.key?.toString() ?? null,
+        value: message.value?.toString() ?? null,
+        headers: Object.fromEntries(headers),
+      });
     },
   });
   for (let waited = 0; records.length < count && waited < 30_000; waited += 100) await sleep(100);

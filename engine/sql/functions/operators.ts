@@ -17,7 +17,6 @@ import {
   isFractional,
   isIntegral,
   isNumeric,
-  STRING,
   TIMESTAMP,
 } from '../coercion.ts';
 import {
@@ -551,13 +550,3 @@ export const operators: readonly FunctionDef[] = [
   bitFunction('^', 'Bits set in one only.'),
   bitNot,
 ];
-
-/** The type that `||` and concat give: arrays join arrays, everything else becomes text. */
-export function concatenatedType(args: readonly Expr[]): DataType | undefined {
-  if (args.length > 0 && args.every((arg) => arg.type.kind === 'array')) {
-    return args
-      .map((arg) => arg.type)
-      .reduce<DataType | undefined>((a, b) => (a === undefined ? undefined : commonType(a, b)), args[0]?.type);
-  }
-  return STRING;
-}

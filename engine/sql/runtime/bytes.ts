@@ -36,7 +36,7 @@ export function bytesCompare(
 }
 
 /** Byte index of `b` in `a` at or after `from` (relative to aStart), or -1. */
-export function bytesIndexOf(
+function bytesIndexOf(
   a: Uint8Array,
   aStart: number,
   aLength: number,
@@ -110,32 +110,30 @@ function byteOfChar(data: Uint8Array, start: number, length: number, nonAscii: n
 }
 
 export function upper(rt: Runtime, data: Uint8Array, start: number, length: number, nonAscii: number): void {
-  if (nonAscii !== 0) {
-    rt.put(rt.text(data, start, length, nonAscii).toUpperCase());
-    return;
-  }
-  const at = rt.reserve(length);
-  const arena = rt.data;
-  for (let index = 0; index < length; index++) {
-    const byte = data[start + index] as number;
-    arena[at + index] = byte >= 97 && byte <= 122 ? byte - 32 : byte;
-  }
-  rt.s = at;
-  rt.l = length;
-  rt.f = 0;
-  rt.used = at + length;
+  if (nonAscii === 0) shiftLetters(rt, data, start, length, 97, -32);
+  else rt.put(rt.text(data, start, length, nonAscii).toUpperCase());
 }
 
 export function lower(rt: Runtime, data: Uint8Array, start: number, length: number, nonAscii: number): void {
-  if (nonAscii !== 0) {
-    rt.put(rt.text(data, start, length, nonAscii).toLowerCase());
-    return;
-  }
+  if (nonAscii === 0) shiftLetters(rt, data, start, length, 65, 32);
+  else rt.put(rt.text(data, start, length, nonAscii).toLowerCase());
+}
+
+/** Copies ASCII text, the 26 letters from `first` on moved by `shift`. */
+function shiftLetters(
+  rt: Runtime,
+  data: Uint8Array,
+  start: number,
+  length: number,
+  first: number,
+  shift: number,
+): void {
   const at = rt.reserve(length);
   const arena = rt.data;
+  const last = first + 25;
   for (let index = 0; index < length; index++) {
     const byte = data[start + index] as number;
-    arena[at + index] = byte >= 65 && byte <= 90 ? byte + 32 : byte;
+    arena[at + index] = byte >= first && byte <= last ? byte + shift : byte;
   }
   rt.s = at;
   rt.l = length;

@@ -46,7 +46,7 @@ export function parseInteger(input: string): bigint {
 }
 
 /** A whole number between the limits. Small ones take the short way. */
-export function parseNumberWithin(input: string, min: number, max: number): number {
+function parseNumberWithin(input: string, min: number, max: number): number {
   const text = trimAll(input);
   if (!integerPattern.test(text)) raiseCastInvalid();
   const value = Number(text);
@@ -54,7 +54,7 @@ export function parseNumberWithin(input: string, min: number, max: number): numb
   return value + 0;
 }
 
-export function parseLong(input: string): bigint {
+function parseLong(input: string): bigint {
   const value = parseInteger(input);
   if (BigInt.asIntN(64, value) !== value) raiseCastInvalid();
   return value;
@@ -77,7 +77,7 @@ export function parseDouble(input: string): number {
   return specialDoubles.get(text.toLowerCase()) ?? raiseCastInvalid();
 }
 
-export function parseBoolean(input: string): boolean {
+function parseBoolean(input: string): boolean {
   switch (trimAll(input).toLowerCase()) {
     case 't':
     case 'true':

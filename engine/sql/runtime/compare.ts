@@ -38,7 +38,7 @@ export function compareBoxed(a: BoxedValue, b: BoxedValue, type: DataType): numb
 }
 
 /** Order of UTF-8 bytes, which is the order of code points and not of UTF-16 units. */
-export function compareText(a: string, b: string): number {
+function compareText(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   for (let index = 0; index < length; index++) {
     const left = a.charCodeAt(index);

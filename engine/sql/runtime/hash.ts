@@ -414,7 +414,7 @@ export function sha2(input: string | Uint8Array, bits: number): string | null {
  * 64 bits that depend on nothing but the record's place, the row's index within it and the place of the call in the
  * query: the same whenever the record is read again.
  */
-export function recordBits(topic: string, partition: number, offset: number, index: number, site: number): bigint {
+function recordBits(topic: string, partition: number, offset: number, index: number, site: number): bigint {
   let hash = xxBytes(bytesOf(topic), BigInt(site));
   hash = xxInt(partition, hash);
   hash = xxLong(BigInt(offset), hash);

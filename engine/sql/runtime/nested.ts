@@ -10,7 +10,7 @@ export type BoxedArray = readonly BoxedValue[];
 const ELEMENTS_MAX = 10_000_000;
 
 /** A text that two values share when they are equal (NULL and NaN included, zeros alike). */
-export function identityOf(value: BoxedValue): string {
+function identityOf(value: BoxedValue): string {
   if (value === null) return 'n';
   switch (typeof value) {
     case 'number':

@@ -231,7 +231,7 @@ export function regexpOf(pattern: string): RegExp {
  * exponentially many ways to split a text over both repetitions, and a backtracking engine tries them all. Returns a
  * sentence, or null where nothing was found.
  */
-export function patternDanger(pattern: string): string | null {
+function patternDanger(pattern: string): string | null {
   const scanner = new RepetitionScanner(pattern);
   const found = scanner.scan();
   return found === null
