@@ -636,7 +636,7 @@ export class Coordinator {
     job.row = row;
     job.plan = plan;
     job.durableAt = clock.mono();
-    if (row.run !== before.run) job.statuses.clear();
+    if (row.run !== before.run) forgetLanes(job);
     if (row.state === 'stopped' || row.state === 'failed') await this.#readPositions(job);
     this.#nudge(before, row);
     this.#wakeUp();
@@ -647,7 +647,7 @@ export class Coordinator {
   async #follow(job: ManagedJob): Promise<void> {
     const row = must(await this.#parts.store.readJob(job.row.name), () => `job ${job.row.name} is gone`);
     if (row.definition !== job.row.definition) job.plan = await this.#planOf(row);
-    if (row.run !== job.row.run) job.statuses.clear();
+    if (row.run !== job.row.run) forgetLanes(job);
     job.partitions = null;
     job.row = row;
     job.durableAt = this.#parts.clock.mono();
@@ -741,6 +741,12 @@ export class Coordinator {
   #wakeUp(): void {
     this.#wake.resolve();
   }
+}
+
+/** What is known of lanes is known of one run. */
+function forgetLanes(job: ManagedJob): void {
+  job.statuses.clear();
+  job.committed = new Map();
 }
 
 /** Where the row's run stands; for lanes that never began in it, where the run before it stands, and so on. */

@@ -1,11 +1,24 @@
-/** An open-loop producer of generated records into a real Kafka topic, exactly once: idempotent, explicit partitions. */
+/**
+ * An open-loop producer of generated records into a real Kafka topic, exactly once: every batch carries a producer id and
+ * a sequence number, is sent again byte for byte until it is acknowledged, and the broker drops what it has already.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import kafkajs from 'kafkajs';
+import { KafkaLogWriter } from '../../connectors/kafka/kafka-log-writer.ts';
+import { kafkaOptionsFromEnv } from '../../connectors/kafka/options.ts';
+import { systemClock, systemRng } from '../../connectors/system/clock.ts';
+import { makeLog } from '../../connectors/system/log.ts';
+import { must } from '../../core/assert.ts';
+import { crc32c } from '../../core/crc32c.ts';
+import { partition as partitionId } from '../../core/ids.ts';
+import type { WritePermit } from '../../core/lane/permit.ts';
+import { encodeRecordBatch } from '../../core/record-batch-encoder.ts';
 import type { GeneratorConfig } from './generator.ts';
 import { generate, valueOf } from './generator.ts';
 
 const TICK_MS = 50;
 const encoder = new TextEncoder();
+const anyTime: WritePermit = { valid: () => true, check: () => undefined };
 
 export interface LoadOptions {
   readonly brokers: string;
@@ -19,24 +32,21 @@ export class Load {
   /** Records written so far, by partition. */
   readonly counts: number[];
   readonly #options: LoadOptions;
-  readonly #producer: kafkajs.Producer;
-  #running = true;
+  readonly #writer: KafkaLogWriter;
+  readonly #producerId = BigInt(systemRng.u32());
+  readonly #stopped = new AbortController();
   #done: Promise<void> = Promise.resolve();
 
   constructor(options: LoadOptions) {
     this.#options = options;
     this.counts = Array.from({ length: options.partitions }, () => 0);
-    this.#producer = client(options.brokers).producer({
-      idempotent: true,
-      maxInFlightRequests: 1,
-      retry: { retries: 60, initialRetryTime: 100, maxRetryTime: 1000 },
-    });
+    const kafka = must(kafkaOptionsFromEnv({ KAFKA_BROKERS: options.brokers }), () => 'no brokers');
+    this.#writer = new KafkaLogWriter(kafka, { clock: systemClock, rng: systemRng, log: makeLog('load', 'error') });
   }
 
   /** Creates the topic and begins. */
   async start(): Promise<void> {
     await createTopic(this.#options.brokers, this.#options.topic, this.#options.partitions);
-    await this.#producer.connect();
     this.#done = this.#run();
   }
 
@@ -46,16 +56,16 @@ export class Load {
 
   /** Resolves when everything that was begun is written. */
   async stop(): Promise<void> {
-    this.#running = false;
+    this.#stopped.abort();
     await this.#done;
-    await this.#producer.disconnect();
+    await this.#writer.close();
   }
 
   async #run(): Promise<void> {
     const { partitions, recordsPerSecond } = this.#options;
     const perTick = Math.ceil((recordsPerSecond * TICK_MS) / 1000 / partitions);
     let next = performance.now();
-    while (this.#running) {
+    while (!this.#stopped.signal.aborted) {
       await this.#send(perTick);
       next = Math.max(next + TICK_MS, performance.now() - 1000);
       const wait = next - performance.now();
@@ -64,17 +74,30 @@ export class Load {
   }
 
   async #send(perPartition: number): Promise<void> {
-    const { topic, config } = this.#options;
-    const messages: kafkajs.Message[] = [];
-    for (const [partition, from] of this.counts.entries()) {
-      for (let seq = from; seq < from + perPartition; seq++) {
-        const record = generate(config, partition, seq);
-        const value = valueOf(record);
-        messages.push({ partition, key: record.k, value: value === null ? null : Buffer.from(encoder.encode(value)) });
-      }
-    }
-    await this.#producer.send({ topic, acks: -1, messages });
+    const { topic } = this.#options;
+    const appends = this.counts.map((from, partition) => ({
+      topic,
+      partition: partitionId(partition),
+      batch: this.#batch(partition, from, perPartition),
+    }));
+    await this.#writer.append(appends, anyTime);
     for (const partition of this.counts.keys()) this.counts[partition] = (this.counts[partition] ?? 0) + perPartition;
+  }
+
+  #batch(partition: number, from: number, count: number): Uint8Array {
+    const timestampMs = Date.now();
+    const records = Array.from({ length: count }, (_, index) => {
+      const record = generate(this.#options.config, partition, from + index);
+      const value = valueOf(record);
+      return { key: encoder.encode(record.k), value: value === null ? null : encoder.encode(value), timestampMs };
+    });
+    const batch = encodeRecordBatch(records);
+    const view = new DataView(batch.buffer, batch.byteOffset, batch.byteLength);
+    view.setBigInt64(43, this.#producerId);
+    view.setInt16(51, 0);
+    view.setInt32(53, from);
+    view.setUint32(17, crc32c(batch, 21));
+    return batch;
   }
 }
 
