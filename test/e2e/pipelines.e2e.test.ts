@@ -106,7 +106,7 @@ describe('pipelines on real Kafka and Cassandra', { timeout: 300_000 }, () => {
       'to-kafka',
       `{"apiVersion":"weir/v1","kind":"Job","name":"to-kafka","sources":{"src":{"connector":"kafka","topic":"${topic}","startingOffsets":"earliest",
         "schema":"id STRING NOT NULL, n INT"}},"query":"SELECT id, n * 2 AS twice FROM src WHERE n % 3 = 0",
-        "sinks":[{"connector":"kafka","topic":"${target}","key":"id","partitions":2},{"connector":"blackhole"}]}`,
+        "sinks":[{"connector":"kafka","topic":"${target}","key":"id","partitions":2,"compression":"gzip"},{"connector":"blackhole"}]}`,
     );
     await caughtUp('to-kafka', topic);
     const records = await readTopic(brokers, target, 1000);
