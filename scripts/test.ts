@@ -26,7 +26,7 @@ const folders = [
   'test',
   'bench',
 ];
-/** Files that start servers of their own or use the shared ones. */
+/** Files that start processes or servers of their own, or use the shared servers. */
 const withServers = /\.(it|e2e)\.test\.ts$/;
 /** Lanes that need more than Node, Java and Maven; they have commands of their own. */
 const apart = /^test\/(compose|ui|ops|connect)\//;
