@@ -5,7 +5,7 @@ import type { QueryResult } from '../../core/ports.ts';
 import { UserGenerator } from '../../jobs/producers/random-user.ts';
 import { globalServices, uniqueName } from '../services/services.ts';
 import { Cluster, until } from '../support/cluster.ts';
-import { createTopic, endOffsets, readTopic, sendValues } from '../support/load.ts';
+import { createTopic, deleteRecords, deleteTopic, endOffsets, readTopic, sendValues } from '../support/load.ts';
 
 const services = globalServices();
 const COUNT = 20_000;
@@ -142,6 +142,66 @@ describe('pipelines on real Kafka and Cassandra', { timeout: 300_000 }, () => {
     );
     await cluster.request('POST', '/v1/jobs/bounded/start', '');
     await finished(600);
+  });
+
+  const counting = (name: string, topic: string, more = ''): string =>
+    `{"apiVersion":"weir/v1","kind":"Job","name":"${name}","sources":{"src":{"connector":"kafka","topic":"${topic}",
+      "startingOffsets":"earliest","schema":"id STRING NOT NULL"${more}}},"query":"SELECT id FROM src","sinks":[{"connector":"blackhole"}]}`;
+  const ids = (count: number): string[] => Array.from({ length: count }, (_, n) => JSON.stringify({ id: `i${n}` }));
+  const state = async (name: string, wanted: string): Promise<Awaited<ReturnType<Cluster['job']>>> =>
+    until(`${name} is ${wanted}`, 60_000, async () => {
+      const view = await cluster.job(name);
+      return view.row.state === wanted ? view : undefined;
+    });
+
+  test('offsets deleted before they were read fail the job by name, or are skipped with the exact gap on record', async () => {
+    for (const [name, more, wanted] of [
+      ['loss-fails', '', 'failed'],
+      ['loss-skips', ',"onDataLoss":"skip"', 'running'],
+    ] as const) {
+      const topic = uniqueName('loss');
+      await createTopic(brokers, topic, 1);
+      await sendValues(brokers, topic, ids(100));
+      await cluster.apply(name, counting(name, topic, more));
+      await caughtUp(name, topic);
+      await cluster.request('POST', `/v1/jobs/${name}/stop`, '');
+      await state(name, 'stopped');
+      await sendValues(brokers, topic, ids(100));
+      await deleteRecords(brokers, topic, 0, 150);
+      await cluster.request('POST', `/v1/jobs/${name}/start`, '');
+      if (wanted === 'failed') {
+        const { row } = await state(name, 'failed');
+        assert.equal(row.reason?.code, 'OFFSET_OUT_OF_RANGE');
+        assert.match(row.reason?.message ?? '', /offsets 100 to 149 were deleted/);
+        continue;
+      }
+      assert.equal((await caughtUp(name, topic)).counters.read, 150);
+      const { rows } = await query(
+        `SELECT offset, code, place FROM weir.dead_letters WHERE job = '${name}' ALLOW FILTERING`,
+      );
+      assert.deepEqual(
+        rows.map(([offset, code, place]) => [Number(offset), code, place]),
+        [[100, 'OFFSETS_LOST', 'offsets 100 to 149']],
+      );
+    }
+  });
+
+  test('a topic deleted and created again is a named failure; a reset begins a new run on it', async () => {
+    const topic = uniqueName('again');
+    await createTopic(brokers, topic, 1);
+    await sendValues(brokers, topic, ids(50));
+    await cluster.apply('recreated', counting('recreated', topic));
+    await caughtUp('recreated', topic);
+    await deleteTopic(brokers, topic);
+    await createTopic(brokers, topic, 1);
+    await sendValues(brokers, topic, ids(20));
+    const { row } = await state('recreated', 'failed');
+    assert.equal(row.reason?.code, 'TOPIC_RECREATED');
+    await cluster.request('PUT', '/v1/jobs/recreated?start=earliest', counting('recreated', topic));
+    await until('the new run has read the new topic', 60_000, async () => {
+      const view = await cluster.job('recreated');
+      return view.row.run === 2 && view.counters.read === 20;
+    });
   });
 
   test('a topic that does not exist yet is waited for, and the job says so', async () => {

@@ -164,3 +164,20 @@ export async function readTopic(brokers: string, topic: string, count: number): 
   await consumer.disconnect();
   return records;
 }
+
+/** Deletes the records of a partition below `before`, as retention does. */
+export async function deleteRecords(brokers: string, topic: string, partition: number, before: number): Promise<void> {
+  const admin = client(brokers).admin();
+  await admin.connect();
+  // The client knows the leader only of topics it was asked for before.
+  await admin.fetchTopicOffsets(topic);
+  await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(before) }] });
+  await admin.disconnect();
+}
+
+export async function deleteTopic(brokers: string, topic: string): Promise<void> {
+  const admin = client(brokers).admin();
+  await admin.connect();
+  await admin.deleteTopics({ topics: [topic] });
+  await admin.disconnect();
+}
