@@ -42,7 +42,12 @@ export const errorTable = {
   SINK_REFUSED: { domain: 'user', retry: 'no', text: 'the sink refused the rows for good' },
   STORE_UNAVAILABLE: { domain: 'external', retry: 'backoff', text: 'the metadata store did not answer' },
   DISK_FULL: { domain: 'external', retry: 'backoff', text: 'the disk is full' },
+  STATE_LIMIT: { domain: 'user', retry: 'no', text: 'the state of a job outgrew its bound' },
+  STATE_DAMAGED: { domain: 'external', retry: 'no', text: 'a stored state fails its checksum or is incomplete' },
+  STATE_INCOMPATIBLE: { domain: 'user', retry: 'no', text: 'the changed job cannot go on with the state it has' },
+  CLOCK_SKEW: { domain: 'external', retry: 'backoff', text: 'the clock is more than an hour from the store’s' },
   // Cluster
+  PEER_UNREACHABLE: { domain: 'cluster', retry: 'backoff', text: 'another worker does not answer' },
   FENCED: { domain: 'cluster', retry: 'no', text: 'a newer owner has this lane' },
   MASTER_UNREACHABLE: { domain: 'cluster', retry: 'backoff', text: 'the master does not answer' },
   VERSION_MISMATCH: { domain: 'cluster', retry: 'no', text: 'the other side speaks another version' },

@@ -31,6 +31,8 @@ export const jobName = (value: string): JobName => value as JobName;
 export const revision = (value: number): Revision => value as Revision;
 export const run = (value: number): Run => value as Run;
 export const generation = (value: number): Generation => value as Generation;
+export const epoch = (value: number): Epoch => value as Epoch;
+export const fence = (value: number): Fence => value as Fence;
 export const offset = (value: number): Offset => value as Offset;
 export const partition = (value: number): Partition => value as Partition;
 export const topicId = (value: string): TopicId => value as TopicId;

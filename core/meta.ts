@@ -2,6 +2,7 @@
 import type { Clock, Rng } from './clock.ts';
 import { backoffMs } from './clock.ts';
 import type {
+  Epoch,
   Generation,
   JobName,
   LaneId,
@@ -13,6 +14,7 @@ import type {
   TopicId,
   WorkerId,
 } from './ids.ts';
+import type { EpochHead, EpochPlan, LeaseRow, SavepointRow } from './epoch/types.ts';
 import type { LanePosition } from './lane/position.ts';
 import type { JobState } from './states.ts';
 
@@ -110,6 +112,24 @@ export interface MetaStore {
   readLanes(job: JobName, run: Run): Promise<LaneRow[]>;
   /** A max-register by `position.nextOffset`: late, repeated and reordered calls do no harm. */
   writeLane(row: LaneRow): Promise<void>;
+  /** Linearizable. */
+  readEpochs(job: JobName, run: Run): Promise<EpochHead | undefined>;
+  /**
+   * Replaces the head if its `ver` is `expectedVer` (0 = there is none) and writes `plans` into their slots (epoch mod
+   * PLAN_SLOTS), all or nothing.
+   */
+  casEpochs(expectedVer: number, next: EpochHead, plans: readonly EpochPlan[]): Promise<CasOutcome<EpochHead>>;
+  /** Plans of the epochs `[from, to]` in their order. Throws: NOT_FOUND when a slot holds another epoch. */
+  readPlans(job: JobName, run: Run, from: Epoch, to: Epoch): Promise<EpochPlan[]>;
+  /** Linearizable. The cluster has one lease. */
+  readLease(): Promise<LeaseRow | undefined>;
+  casLease(expectedVer: number, next: LeaseRow): Promise<CasOutcome<LeaseRow>>;
+  putSavepoint(row: SavepointRow): Promise<void>;
+  getSavepoint(job: JobName, name: string): Promise<SavepointRow | undefined>;
+  listSavepoints(job: JobName): Promise<SavepointRow[]>;
+  deleteSavepoint(job: JobName, name: string): Promise<void>;
+  /** The store's own wall clock, ms since 1970: a leader whose clock is far from it plans nothing. */
+  now(): Promise<number>;
   close(): Promise<void>;
 }
 

@@ -150,6 +150,57 @@ export interface ControlClient<In, Out> {
   connect(): Promise<ControlStream<In, Out>>;
 }
 
+// ---------------------------------------------------------------------------------------------------------------- blobs
+
+/** Immutable bytes under a name. Chunked and checksummed inside; what is damaged or incomplete never passes for whole. */
+export interface BlobStore {
+  /** Durable when it resolves. Writing the same bytes again does no harm. Retries what may be retried; throws STORE_UNAVAILABLE when the signal aborts. */
+  put(id: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void>;
+  /** undefined when there is none. Throws: STATE_DAMAGED, STORE_UNAVAILABLE. */
+  get(id: string): Promise<Uint8Array | undefined>;
+  delete(ids: readonly string[]): Promise<void>;
+}
+
+// ------------------------------------------------------------------------------------------------- between the workers
+
+/** One message of an exchange: a frame of rows, or the end of what one worker sends for one stage of one epoch. */
+export interface ExchangeMessage {
+  readonly job: string;
+  readonly run: number;
+  readonly token: number;
+  readonly epoch: number;
+  readonly attempt: number;
+  /** The sender, by its index in the assignment. */
+  readonly from: number;
+  /** The stage that sends. */
+  readonly fromStage: number;
+  /** Orders the frames of a sender for the receiver, the same for every attempt (partition, or thread). */
+  readonly part: number;
+  readonly stage: number;
+  readonly port: number;
+  /** Thread of the receiver. */
+  readonly thread: number;
+  readonly rowCount: number;
+  readonly bytes: Uint8Array;
+  /** Set in the last message for (epoch, attempt, fromStage, stage): how many frames and rows came before it. */
+  readonly end: { readonly frames: number; readonly rows: number; readonly crc: number } | null;
+}
+
+/** Carries exchange messages to one worker, in order, with credits in bytes. */
+export interface ExchangeLink {
+  /** Resolves when the receiver has room for more. Throws: PEER_UNREACHABLE. */
+  send(message: ExchangeMessage): Promise<void>;
+  close(): void;
+}
+
+export interface ExchangeTransport {
+  /** A link to the worker at `address` (host:port), connected on first use. */
+  open(address: string): ExchangeLink;
+  /** Messages that reach this worker; the promise gives the sender its credit back. Set once. */
+  receive(handler: (message: ExchangeMessage) => Promise<void>): void;
+  close(): Promise<void>;
+}
+
 // --------------------------------------------------------------------------------------------------------- the others
 
 /** Named points where tests may crash, stop or delay a process. A no-op unless armed. */
@@ -164,6 +215,19 @@ export const failpointNames = [
   'lane.afterAck',
   'lane.beforeCommit',
   'lane.afterCommit',
+  'epoch.afterFetch',
+  'epoch.afterMap',
+  'epoch.midExchange',
+  'epoch.afterFold',
+  'epoch.midWrite',
+  'epoch.afterAck',
+  'epoch.afterDone',
+  'epoch.midSnapshot',
+  'epoch.midRestore',
+  'epoch.beforePlan',
+  'epoch.afterPlan',
+  'epoch.beforeCommit',
+  'epoch.afterCommit',
 ] as const;
 export type FailpointName = (typeof failpointNames)[number];
 
@@ -182,6 +246,8 @@ export interface Connections {
   source(connector: string, options: Readonly<Record<string, unknown>>): Source;
   logWriter(connector: string, options: Readonly<Record<string, unknown>>): LogWriter;
   tables(connector: string, options: Readonly<Record<string, unknown>>): TableStore;
+  /** Where snapshots of state are kept: beside the metadata, or in a directory. */
+  blobs(): BlobStore;
   /** Names of the default connections, for people: `kafka 127.0.0.1:9092` or `embedded 127.0.0.1:7079`. */
   describe(): { readonly log: string; readonly tables: string };
   close(): Promise<void>;

@@ -1,4 +1,5 @@
 import { must } from '../../core/assert.ts';
+import { WeirError } from '../../core/errors.ts';
 import { collectColumns } from '../../core/ast.ts';
 import type { Schema } from '../../core/types.ts';
 import type { ColumnBatch, RowFailure } from '../column-batch.ts';
@@ -60,6 +61,8 @@ function compileOperators(plan: ProgramPlan, runtime: Runtime): readonly Operato
         );
       case 'generate':
         return new Generate(operator, columnsReadFrom(plan.operators, index + 1, plan.output.length), runtime);
+      default:
+        throw new WeirError('UNSUPPORTED', `the operator ${operator.kind} belongs to jobs that run as epochs`);
     }
   });
 }

@@ -1,6 +1,7 @@
 /** A job as it runs: the outcome of planning, stored with the revision, read by the workers. Plain data. */
 import type { JobName } from '../../core/ids.ts';
 import type { TableSchema } from '../../core/table/schema.ts';
+import type { EpochsPlan } from './epoch-plan.ts';
 import type { StagePlan } from './stage-plan.ts';
 
 export const PLAN_FORMAT_VERSION = 1;
@@ -8,7 +9,9 @@ export const PLAN_FORMAT_VERSION = 1;
 export type Trigger =
   | { readonly kind: 'asap' }
   | { readonly kind: 'interval'; readonly everyMs: number }
-  | { readonly kind: 'availableNow' };
+  | { readonly kind: 'availableNow' }
+  /** Epochs run when asked for (`weir step`): tests use it. */
+  | { readonly kind: 'manual' };
 
 export type StartingOffsets =
   | { readonly kind: 'earliest' }
@@ -38,7 +41,8 @@ export interface SinkTarget {
   readonly createPartitions?: number;
 }
 
-export interface JobPlan {
+/** A job whose output is a function of each record alone. Protocol: lanes. */
+export interface LanesPlan {
   readonly formatVersion: number;
   readonly job: JobName;
   readonly protocol: 'lanes';
@@ -56,3 +60,6 @@ export interface JobPlan {
   /** Things worth a look that do not keep the job from running. */
   readonly warnings: readonly string[];
 }
+
+/** A job as it runs, by one of the two protocols. */
+export type JobPlan = LanesPlan | EpochsPlan;

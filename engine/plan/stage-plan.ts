@@ -5,6 +5,7 @@ import type { DataType, Schema } from '../../core/types.ts';
 import type { RowShape } from '../../core/row-block.ts';
 import type { CqlType } from '../../core/table/schema.ts';
 import type { Expr } from '../../core/ast.ts';
+import type { EpochOperator } from './epoch-plan.ts';
 
 export type BadRecordPolicy = 'deadLetter' | 'skip' | 'fail';
 export type NullValuePolicy = 'skip' | 'delete' | 'deadLetter';
@@ -41,7 +42,8 @@ export type StageOperator =
       readonly outer: boolean;
       readonly input: Expr;
       readonly output: Schema;
-    };
+    }
+  | EpochOperator;
 
 export interface ProjectedColumn {
   readonly name: string;

@@ -14,8 +14,9 @@ export interface WorkerMessage {
   heartbeat?: Heartbeat;
   report?: Report;
   drain?: Drain;
-  /** Which of 'register', 'heartbeat', 'report', 'drain' is there. */
-  body?: 'register' | 'heartbeat' | 'report' | 'drain';
+  epoch?: EpochReport;
+  /** Which of 'register', 'heartbeat', 'report', 'drain', 'epoch' is there. */
+  body?: 'register' | 'heartbeat' | 'report' | 'drain' | 'epoch';
 }
 
 export interface MasterMessage {
@@ -23,8 +24,10 @@ export interface MasterMessage {
   assign?: Assign;
   refused?: Refused;
   drained?: Drained;
-  /** Which of 'registered', 'assign', 'refused', 'drained' is there. */
-  body?: 'registered' | 'assign' | 'refused' | 'drained';
+  epoch?: EpochOrder;
+  notLeader?: NotLeader;
+  /** Which of 'registered', 'assign', 'refused', 'drained', 'epoch', 'notLeader' is there. */
+  body?: 'registered' | 'assign' | 'refused' | 'drained' | 'epoch' | 'notLeader';
 }
 
 export interface Register {
@@ -35,6 +38,7 @@ export interface Register {
   threads: number;
   token: string;
   weirVersion: string;
+  exchangeAddress: string;
 }
 
 export interface Registered {
@@ -113,6 +117,119 @@ export interface JobVersion {
   job: string;
   ver: number;
 }
+
+export interface NotLeader {
+  address: string;
+}
+
+export interface EpochOrder {
+  job: string;
+  run: number;
+  token: number;
+  prepare?: EpochPrepare;
+  runEpoch?: EpochRun;
+  stop?: EpochStop;
+  /** Which of 'prepare', 'runEpoch', 'stop' is there. */
+  body?: 'prepare' | 'runEpoch' | 'stop';
+}
+
+export interface EpochPrepare {
+  definition: string;
+  assignment: string;
+  head: string;
+}
+
+export interface EpochRun {
+  assignmentVersion: number;
+  attempt: number;
+  plan: string;
+  committed: number;
+  snapshot: boolean;
+}
+
+export interface EpochStop {
+  reason: string;
+}
+
+export interface EpochReport {
+  job: string;
+  run: number;
+  token: number;
+  ready?: EpochReady;
+  ends?: EpochEnds;
+  mapped?: EpochMapped;
+  done?: EpochDone;
+  trouble?: EpochTrouble;
+  stopped?: EpochStopped;
+  /** Which of 'ready', 'ends', 'mapped', 'done', 'trouble', 'stopped' is there. */
+  body?: 'ready' | 'ends' | 'mapped' | 'done' | 'trouble' | 'stopped';
+}
+
+export interface EpochReady {
+  assignmentVersion: number;
+  epoch: number;
+}
+
+export interface EpochEnds {
+  ends: PartitionEnd[];
+}
+
+export interface PartitionEnd {
+  lane: string;
+  offsets: number[];
+  timestampsMs: number[];
+  logEnd: number;
+  code: string;
+  message: string;
+}
+
+export interface EpochMapped {
+  epoch: number;
+  attempt: number;
+  eventTimesUs: number[];
+  sources: string[];
+}
+
+export interface EpochDone {
+  epoch: number;
+  attempt: number;
+  counters: Counters | null;
+  late: LateRows[];
+  state: StageState[];
+  stored: StoredGroup[];
+  snapshot: boolean;
+}
+
+export interface LateRows {
+  operatorId: string;
+  rows: number;
+}
+
+export interface StageState {
+  stage: number;
+  rows: number;
+  bytes: number;
+  evicted: number;
+}
+
+export interface StoredGroup {
+  stage: number;
+  group: number;
+  blob: string;
+  bytes: number;
+}
+
+export interface EpochTrouble {
+  epoch: number;
+  attempt: number;
+  assignmentVersion: number;
+  retry: boolean;
+  code: string;
+  message: string;
+  peer: string;
+}
+
+export type EpochStopped = Record<string, never>;
 
 export type ControlDefinition = {
   readonly Connect: MethodDefinition<WorkerMessage, MasterMessage>;

@@ -1,0 +1,42 @@
+import type { Schema } from '../../core/types.ts';
+import type { ColumnBatch } from '../column-batch.ts';
+import type { EpochEnv, StateFigures } from '../epoch/contract.ts';
+import type { FailureLog } from './operator.ts';
+
+/** Rows that arrived at one port of a state operator, with the key group of each. */
+export interface StateInput {
+  readonly port: number;
+  readonly batch: ColumnBatch;
+  /** One entry per row. */
+  readonly groups: Uint8Array;
+}
+
+/** What an epoch brings out of a state operator. Valid until the next fold. */
+export interface StateOutput {
+  readonly batch: ColumnBatch;
+  /** 1 = the row's key is withdrawn: its values are those last given for it. null = none is. */
+  readonly deletes: Uint8Array | null;
+}
+
+/**
+ * State by key, kept per key group, folded epoch by epoch: one call with all rows of the epoch. The outcome is a
+ * function of the state and the inputs in their order alone. A group's state is encoded so that restoring it gives a
+ * group that behaves, and encodes, the same.
+ */
+export interface StateOperator {
+  readonly output: Schema;
+  /** Throws: STATE_LIMIT. */
+  fold(inputs: readonly StateInput[], env: EpochEnv, failures: FailureLog): StateOutput;
+  /** Groups changed (evictions included) since {@link clearChanged}. */
+  changedGroups(): readonly number[];
+  clearChanged(): void;
+  /** Groups that hold something. */
+  groups(): readonly number[];
+  /** null = the group holds nothing. */
+  encodeGroup(group: number): Uint8Array | null;
+  /** Throws: STATE_DAMAGED. */
+  restoreGroup(group: number, bytes: Uint8Array | null): void;
+  dropGroup(group: number): void;
+  /** `evicted` counts since the last fold began. */
+  figures(): StateFigures;
+}

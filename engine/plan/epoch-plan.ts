@@ -1,0 +1,266 @@
+/**
+ * A stateful job as it runs: stages between exchanges, in topological order. Plain data; stored with the revision, read
+ * by workers, compiled in their threads. Rows go from map stages (one per read of a source) through exchanges by key
+ * group into state stages and at last to the sinks. Protocol: epochs.
+ */
+import type { JobName } from '../../core/ids.ts';
+import type { TableSchema } from '../../core/table/schema.ts';
+import type { DataType, Schema } from '../../core/types.ts';
+import type { Expr } from '../../core/ast.ts';
+import type { SinkTarget, StartingOffsets, Trigger } from './job-plan.ts';
+import type { EventTimeColumn, JoinTimeBounds, JoinType, OperatorId } from './logical-plan.ts';
+import type { InputColumn, SinkPlan, StageOperator, StagePlan } from './stage-plan.ts';
+
+/** Fixed slices of the key space of a job: the unit of state placement and movement. */
+export const KEY_GROUPS = 256;
+
+export type OutputMode = 'append' | 'update' | 'complete';
+
+/** How many records an epoch takes from a source (Spark's option names). null = no limit. */
+export interface AdmissionLimits {
+  readonly maxOffsetsPerTrigger: number | null;
+  readonly minOffsetsPerTrigger: number | null;
+  /** With minOffsetsPerTrigger: wait no longer than this, ms. */
+  readonly maxTriggerDelayMs: number;
+}
+
+export interface EpochSource {
+  readonly name: string;
+  readonly connector: string;
+  readonly options: Readonly<Record<string, string>>;
+  readonly topic: string;
+  readonly startingOffsets: StartingOffsets;
+  readonly onDataLoss: 'fail' | 'skip';
+  readonly limits: AdmissionLimits;
+  /** A source without records for so long stops holding the watermark back; null = never. */
+  readonly idleTimeoutMs: number | null;
+}
+
+/** Rows known besides the streams. */
+export interface StaticTable {
+  readonly name: string;
+  readonly schema: Schema;
+  readonly rows:
+    /** Values as JSON carries them (text forms for what JSON has no type for), one array per row. */
+    | { readonly kind: 'inline'; readonly rows: readonly (readonly unknown[])[] }
+    /** A table read anew every `refreshMs` (null = once per run); each epoch's plan pins the read it uses. */
+    | {
+        readonly kind: 'table';
+        readonly connector: string;
+        readonly keyspace: string;
+        readonly table: string;
+        readonly refreshMs: number | null;
+      };
+}
+
+/** One declaration of a watermark; the index in {@link EpochsPlan.watermarks} is its id. */
+export interface WatermarkPlan {
+  readonly delayUs: number;
+  /** Sources below it: while all of them are idle it does not hold back the job's watermark. */
+  readonly sources: readonly string[];
+  /** For people: `events.ts`. */
+  readonly description: string;
+}
+
+/** Where a branch's rows go. */
+export type Target =
+  | {
+      readonly kind: 'exchange';
+      readonly stage: number;
+      readonly port: number;
+      /** Columns of the branch's output that make up the key, in order; none = everything goes to key group 0. */
+      readonly keys: readonly number[];
+    }
+  | { readonly kind: 'sink' };
+
+/** Operators and then a target. */
+export interface Branch {
+  readonly operators: readonly StageOperator[];
+  readonly output: Schema;
+  readonly target: Target;
+}
+
+export interface MapStage {
+  readonly kind: 'map';
+  readonly source: string;
+  /** What is scanned of each record: all that the branches need. `operators`, `output` and `sinks` of it are empty. */
+  readonly scan: Pick<
+    StagePlan,
+    'topic' | 'format' | 'onBadRecord' | 'onNullValue' | 'timeZone' | 'recordBytesMax' | 'recordDepthMax'
+  > & { readonly columns: readonly InputColumn[] };
+  /** Every record goes through each of them. */
+  readonly branches: readonly Branch[];
+}
+
+export interface StateStage {
+  readonly kind: 'state';
+  readonly operatorId: OperatorId;
+  /** Columns that arrive at each port. */
+  readonly inputs: readonly Schema[];
+  readonly state: StatePlan;
+  /** What follows, up to the next exchange or the sinks. */
+  readonly branch: Branch;
+}
+
+export type EpochStage = MapStage | StateStage;
+
+/** An aggregate function with its place in the input of the operator that runs it. */
+export interface AggregatePlan {
+  readonly function: string;
+  readonly distinct: boolean;
+  /** Columns of the arguments. */
+  readonly inputs: readonly number[];
+  readonly inputTypes: readonly DataType[];
+  /** A boolean column: only rows where it is true count. -1 = all rows. */
+  readonly filter: number;
+  readonly name: string;
+  readonly type: DataType;
+  readonly nullable: boolean;
+}
+
+/**
+ * The state of one operator. Every kind says what its rows are and when they may be forgotten; `late` and `evict` are
+ * the watermarks of the epoch before and of this one, both lowered by `watermarkLagUs`.
+ */
+export type StatePlan =
+  /**
+   * Inputs: port 0 = `keyCount` keys, then the buffers of all aggregates in order (made by `partialAggregate` before
+   * the exchange). Output: keys, aggregates. append: a group comes out once, when it is final; update: every group
+   * touched in the epoch; complete: all groups. Final groups are evicted in append and update.
+   */
+  | {
+      readonly kind: 'aggregate';
+      readonly keyCount: number;
+      readonly aggregates: readonly AggregatePlan[];
+      readonly eventTime: EventTimeColumn | null;
+      readonly mode: OutputMode;
+      readonly watermarkLagUs: number;
+    }
+  /**
+   * Input: `keyCount` keys, event time, gap (BIGINT µs), then the columns that the aggregates name. Output: keys, the session's struct,
+   * aggregates. Sessions whose intervals touch become one.
+   */
+  | {
+      readonly kind: 'session';
+      readonly keyCount: number;
+      readonly aggregates: readonly AggregatePlan[];
+      readonly mode: OutputMode;
+      readonly watermarkLagUs: number;
+    }
+  /** Input = output: rows. See the logical node for `eventTime` and `withinWatermark`. */
+  | {
+      readonly kind: 'dedup';
+      readonly keys: readonly number[];
+      readonly eventTime: EventTimeColumn | null;
+      readonly withinWatermark: { readonly column: number; readonly delayUs: number } | null;
+      readonly watermarkLagUs: number;
+    }
+  /** Ports 0 and 1: rows whose first `keyCount` columns are the join keys, then the side's own columns. */
+  | {
+      readonly kind: 'join';
+      readonly type: JoinType;
+      readonly keyCount: number;
+      readonly nullSafe: readonly boolean[];
+      /** Over left columns then right columns, the key columns left out of both. */
+      readonly residual: Expr | null;
+      /** Indexes count the side's own columns (without the keys). */
+      readonly leftTime: EventTimeColumn | null;
+      readonly rightTime: EventTimeColumn | null;
+      readonly bounds: JoinTimeBounds | null;
+      readonly equalTime: boolean;
+      readonly mode: OutputMode;
+      readonly watermarkLagUs: number;
+      readonly timeZone: string;
+    }
+  | { readonly kind: 'limit'; readonly count: number; readonly mode: OutputMode }
+  /** Input: the rows of a whole result; output: the same in order, the first `limit` of them. */
+  | {
+      readonly kind: 'sort';
+      readonly by: readonly { readonly column: number; readonly descending: boolean; readonly nullsFirst: boolean }[];
+      readonly limit: number | null;
+    }
+  /**
+   * Input: `keyCount` keys, then the rows' columns. Output: the rows' columns, then one column per call. append needs an
+   * event time in the keys (a final group comes out once); update: rows whose values changed, and deletes for rows that left.
+   */
+  | {
+      readonly kind: 'rank';
+      readonly keyCount: number;
+      readonly by: readonly { readonly column: number; readonly descending: boolean; readonly nullsFirst: boolean }[];
+      readonly calls: readonly {
+        readonly function: 'row_number' | 'rank' | 'dense_rank' | 'lag' | 'lead';
+        readonly column: number;
+        readonly offset: number;
+        readonly default: number;
+        readonly name: string;
+        readonly type: DataType;
+      }[];
+      readonly limit: number | null;
+      readonly eventTime: EventTimeColumn | null;
+      readonly mode: OutputMode;
+      readonly watermarkLagUs: number;
+    };
+
+export interface EpochsPlan {
+  readonly formatVersion: number;
+  readonly job: JobName;
+  readonly protocol: 'epochs';
+  readonly protocolReason: string;
+  readonly trigger: Trigger;
+  readonly outputMode: OutputMode;
+  readonly sources: readonly EpochSource[];
+  readonly statics: readonly StaticTable[];
+  readonly stages: readonly EpochStage[];
+  readonly watermarks: readonly WatermarkPlan[];
+  readonly watermarkPolicy: 'min' | 'max';
+  /** An empty epoch follows one that moved the watermark, if some operator evicts by it. */
+  readonly noDataEpochs: boolean;
+  readonly onLate: 'drop' | 'deadLetter';
+  readonly timeZone: string;
+  readonly sinks: readonly SinkTarget[];
+  /** In the order of `sinks`: how the rows of the branch with target `sink` are encoded. */
+  readonly sinkPlans: readonly SinkPlan[];
+  readonly tables: readonly TableSchema[];
+  readonly deadLetterTopic: string | null;
+  readonly createsTables: boolean;
+  readonly warnings: readonly string[];
+  /** The logical plan rendered for `weir explain`. */
+  readonly explain: readonly string[];
+}
+
+/** Operators that only jobs with epochs have; part of {@link StageOperator}. */
+export type EpochOperator =
+  /** Rows go through; the greatest non-null value of `column` is reported under the watermark's id. */
+  | { readonly kind: 'watermark'; readonly watermark: number; readonly column: number }
+  /** See the logical node. */
+  | {
+      readonly kind: 'assignWindow';
+      readonly on: Expr;
+      readonly sizeUs: number;
+      readonly slideUs: number;
+      readonly startUs: number;
+    }
+  /**
+   * Drops rows that are late for the operator named, counting them: window: `end <= late`, timestamp:
+   * `time <= late`, session: `time + gap <= late`. Rows whose time is NULL pass, but for a session.
+   */
+  | {
+      readonly kind: 'late';
+      readonly operatorId: OperatorId;
+      readonly rule: 'window' | 'timestamp' | 'session';
+      readonly column: number;
+      /** session: column of the gap in µs; else -1. */
+      readonly gap: number;
+      readonly watermarkLagUs: number;
+    }
+  /** Groups the rows of the batch by the first `keyCount` columns. Output: keys, then the buffers of all aggregates. */
+  | { readonly kind: 'partialAggregate'; readonly keyCount: number; readonly aggregates: readonly AggregatePlan[] }
+  /** Output: the rows' columns and then the table's (semi and anti: the rows' alone). */
+  | {
+      readonly kind: 'staticJoin';
+      readonly table: string;
+      readonly type: 'inner' | 'left' | 'semi' | 'anti';
+      readonly equi: readonly { readonly left: Expr; readonly right: Expr; readonly nullSafe: boolean }[];
+      readonly residual: Expr | null;
+      readonly output: Schema;
+    };
