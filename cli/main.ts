@@ -5,6 +5,7 @@
 import { enableCompileCache } from 'node:module';
 import { Command, CommanderError, Option } from 'commander';
 import type { ApplyOptions, WaitOptions } from './commands/jobs.ts';
+import type { TestOptions } from './commands/test-jobs.ts';
 import type { LogsOptions } from './commands/logs.ts';
 import type { DevOptions } from './dev/options.ts';
 import type { GlobalOptions } from './settings.ts';
@@ -55,7 +56,7 @@ function addJobCommands(add: Add): void {
     .option('--dry-run', 'check only, change nothing')
     .option('--wait', 'until the jobs run (availableNow: until they are finished)')
     .addOption(timeout())
-    .addOption(new Option('--from <point>', 'begin a new run there').choices(['earliest', 'latest', 'continue']));
+    .option('--from <point>', 'begin a new run there: earliest, latest, continue or savepoint:NAME');
   const actions = [
     ['stop', 'stop jobs gracefully: finish, commit, end'],
     ['cancel', 'end jobs now; the next start repeats what was not committed'],
@@ -73,15 +74,40 @@ function addJobCommands(add: Add): void {
   add<WaitOptions>('delete <job...>', 'stop jobs and forget them; tables and topics stay', async (names, options) => {
     await (await jobs()).remove(names, options);
   }).addOption(timeout());
+  addStateCommands(add);
   add('lint <file...>', 'check job files without a cluster', async (files, options) =>
     (await import('./commands/check-jobs.ts')).lint(files, options),
   );
+  add<TestOptions>(
+    'test [path...]',
+    'run the tests beside job files (*.test.yaml) on a cluster of their own',
+    async (paths, options) => await (await import('./commands/test-jobs.ts')).testJobs(paths, options),
+  )
+    .option('-t, --test-name-pattern <text>', 'only tests whose name contains it')
+    .option('--workers <count>', 'workers of the cluster', '1');
   add('schema', 'print the JSON Schema of job files, for editors', async () =>
     (await import('./commands/check-jobs.ts')).schema(),
   );
   add('explain <file>', 'show how a job file would run', async ([file = ''], options) =>
     (await import('./commands/check-jobs.ts')).explain(file, options),
   );
+}
+
+function addStateCommands(add: Add): void {
+  const state = async (): Promise<typeof import('./commands/state.ts')> => await import('./commands/state.ts');
+  add('step <job...>', 'run what was appended since, in jobs with "trigger: manual"', async (names, options) => {
+    await (await state()).step(names, options);
+  });
+  add(
+    'savepoint <action> <job> [name]',
+    'create, list or delete kept checkpoints of a stateful job',
+    async ([action = '', job = '', name], options) => await (await state()).savepoint(action, job, name, options),
+  );
+  add<GlobalOptions & { readonly to?: string }>(
+    'rollback <job>',
+    'go back to an earlier revision of a job, as a new revision',
+    async ([job = ''], options) => await (await state()).rollback(job, options),
+  ).option('--to <revision>', 'the revision; default: the one before');
 }
 
 function addLookCommands(add: Add): void {

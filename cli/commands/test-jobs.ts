@@ -1,0 +1,88 @@
+/** `weir test`: runs the tests that lie beside job files, on a cluster of their own. */
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { LineCounter, parseDocument } from 'yaml';
+import { WeirError } from '../../core/errors.ts';
+import type { JobTestFile } from '../../core/job/job-test.ts';
+import { jobTestSchema } from '../../core/job/job-test.ts';
+import { exitCodes } from '../exit.ts';
+import { print, printJson, tell } from '../output.ts';
+import type { GlobalOptions } from '../settings.ts';
+import { outputFormat } from '../settings.ts';
+import { runJobTest } from '../testing/run-job-test.ts';
+import { SteppedCluster } from '../testing/stepped-cluster.ts';
+
+export interface TestOptions extends GlobalOptions {
+  /** Only tests whose name contains it. */
+  readonly testNamePattern?: string;
+  readonly workers: string;
+}
+
+interface LoadedTest {
+  readonly path: string;
+  readonly file: JobTestFile;
+  readonly jobText: string;
+}
+
+/** Returns the exit code. Throws: NOT_FOUND, JOB_INVALID for a test file with mistakes. */
+export async function testJobs(paths: readonly string[], options: TestOptions): Promise<number> {
+  const format = outputFormat(options, ['table', 'json']);
+  const loaded = testFiles(paths).map(load);
+  const pattern = options.testNamePattern;
+  const chosen = loaded.flatMap((one) =>
+    one.file.tests.filter(({ name }) => pattern === undefined || name.includes(pattern)).map((test) => ({ one, test })),
+  );
+  if (chosen.length === 0) throw new WeirError('NOT_FOUND', 'no test of these files has such a name');
+  await using cluster = await SteppedCluster.start({ workers: Number(options.workers) });
+  const outcomes = [];
+  for (const [index, { one, test }] of chosen.entries()) {
+    const outcome = await runJobTest(cluster, one.jobText, test, `t${index}`);
+    outcomes.push({ file: one.path, ...outcome });
+    if (format === 'json') continue;
+    print(`${outcome.difference === null ? 'ok  ' : 'FAIL'} ${one.path}: ${outcome.name}`);
+    if (outcome.difference !== null) print(outcome.difference.replace(/^/gm, '     '));
+  }
+  const failed = outcomes.filter(({ difference }) => difference !== null).length;
+  if (format === 'json') printJson(outcomes);
+  tell(`${outcomes.length - failed} passed, ${failed} failed`);
+  return failed === 0 ? exitCodes.ok : exitCodes.failed;
+}
+
+/** Files as named; of folders (default: this one) all that are called *.test.yaml. */
+function testFiles(paths: readonly string[]): string[] {
+  const files = (paths.length === 0 ? ['.'] : paths).flatMap((path) => {
+    if (!existsSync(path)) throw new WeirError('NOT_FOUND', `there is no file or folder ${path}`);
+    if (!statSync(path).isDirectory()) return [path];
+    return globSync('**/*.test.yaml', { cwd: path, exclude: ['**/node_modules/**'] })
+      .toSorted()
+      .map((name) => join(path, name));
+  });
+  if (files.length === 0)
+    throw new WeirError(
+      'NOT_FOUND',
+      'there is no *.test.yaml here; tests of jobs/orders.yaml are jobs/orders.test.yaml',
+    );
+  return files;
+}
+
+function load(path: string): LoadedTest {
+  const lines = new LineCounter();
+  const document = parseDocument(readFileSync(path, 'utf8'), { lineCounter: lines, prettyErrors: false });
+  const [broken] = document.errors;
+  if (broken !== undefined) {
+    const { line, col } = lines.linePos(broken.pos[0]);
+    throw new WeirError('JOB_INVALID', `${path}:${line}:${col}: ${broken.message}`);
+  }
+  const checked = jobTestSchema.safeParse(document.toJS());
+  if (!checked.success) {
+    const [issue] = checked.error.issues;
+    throw new WeirError(
+      'JOB_INVALID',
+      `${path}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not a job test'}`,
+    );
+  }
+  const job = join(dirname(path), checked.data.job ?? basename(path).replace(/\.test\.ya?ml$/, '.yaml'));
+  if (!existsSync(job))
+    throw new WeirError('NOT_FOUND', `${path} tests ${job}, which is not there; name it with "job:"`);
+  return { path, file: checked.data, jobText: readFileSync(job, 'utf8') };
+}

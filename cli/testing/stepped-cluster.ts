@@ -1,0 +1,126 @@
+/**
+ * A whole cluster in processes of its own for one test run: the embedded process in memory, a master and workers, on
+ * free ports of the loopback address. The same processes and protocols as in production; nothing is shared with any
+ * other cluster of the machine.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { makeConnections } from '../../connectors/connections.ts';
+import { systemClock, systemRng } from '../../connectors/system/clock.ts';
+import { makeLog } from '../../connectors/system/log.ts';
+import { isWeirError, WeirError } from '../../core/errors.ts';
+import type { Connections } from '../../core/ports.ts';
+import { MasterClient } from '../client.ts';
+import { Child } from '../dev/child.ts';
+import type { ChildDeath } from '../dev/child.ts';
+
+const HOST = '127.0.0.1';
+const START_PATIENCE_MS = 60_000;
+const STOP_PATIENCE_MS = 5000;
+const POLL_MS = 25;
+
+export interface SteppedClusterOptions {
+  readonly workers: number;
+}
+
+export class SteppedCluster implements AsyncDisposable {
+  readonly client: MasterClient;
+  readonly connections: Connections;
+  readonly #logDirectory: string;
+  /** Workers first: the order in which they end. */
+  readonly #steps: readonly (readonly Child[])[];
+  #death: ChildDeath | undefined;
+  #closing = false;
+
+  /** Resolves when the master answers and every worker has joined. Throws: STORE_UNAVAILABLE with the words of a process that died. */
+  static async start(options: SteppedClusterOptions): Promise<SteppedCluster> {
+    const [http, grpc, embedded] = await freePorts(3);
+    const cluster = new SteppedCluster(options, { http: http ?? 0, grpc: grpc ?? 0, embedded: embedded ?? 0 });
+    try {
+      await cluster.#whenReady(options.workers);
+      return cluster;
+    } catch (error) {
+      await cluster[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  private constructor(
+    options: SteppedClusterOptions,
+    ports: { readonly http: number; readonly grpc: number; readonly embedded: number },
+  ) {
+    this.#logDirectory = mkdtempSync(join(tmpdir(), 'weir-test-'));
+    const token = randomBytes(16).toString('hex');
+    const places = { WEIR_EMBEDDED: `${HOST}:${ports.embedded}` };
+    const { KAFKA_BROKERS: _kafka, CASSANDRA_CONTACT_POINTS: _cassandra, ...others } = process.env;
+    const env = { ...others, ...places, WEIR_TOKEN: token };
+    const child = (name: string, args: readonly string[]): Child =>
+      new Child({ name, args, env, logDirectory: this.#logDirectory, onDeath: (death) => this.#onDeath(death) });
+    const at = ['--host', HOST];
+    const embedded = child('embedded', ['embedded', ...at, '--port', String(ports.embedded)]);
+    const master = child('master', ['master', ...at, '--port', String(ports.grpc), '--http-port', String(ports.http)]);
+    const workers = Array.from({ length: options.workers }, (_, index) => {
+      const name = `worker-${index + 1}`;
+      const to = ['--master', `${HOST}:${ports.grpc}`];
+      return child(name, ['worker', ...to, ...at, '--http-port', '0', '--name', name, '--threads', '1']);
+    });
+    this.#steps = [workers, [master], [embedded]];
+    this.client = new MasterClient({ address: `http://${HOST}:${ports.http}`, token });
+    const log = makeLog('test', 'error');
+    this.connections = makeConnections(places, { clock: systemClock, rng: systemRng, log });
+    for (const one of [embedded, master, ...workers]) one.start();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing = true;
+    await this.connections.close();
+    // Their data are gone with them: nothing is worth a drain.
+    for (const step of this.#steps) for (const child of step) child.kill();
+    for (const step of this.#steps) await Promise.all(step.map((child) => child.stop(STOP_PATIENCE_MS)));
+    rmSync(this.#logDirectory, { recursive: true, force: true });
+  }
+
+  /** Throws when a process of the cluster has died by itself. */
+  check(): void {
+    if (this.#death === undefined) return;
+    const { name, how, lastWords } = this.#death;
+    throw new WeirError('INTERNAL', `the ${name} process of the test cluster died (${how}): ${lastWords}`);
+  }
+
+  #onDeath(death: ChildDeath): boolean {
+    if (!this.#closing) this.#death ??= death;
+    return false;
+  }
+
+  async #whenReady(workers: number): Promise<void> {
+    const end = performance.now() + START_PATIENCE_MS;
+    for (;;) {
+      this.check();
+      try {
+        if ((await this.client.workers()).length >= workers) return;
+      } catch (error) {
+        if (!isWeirError(error) || !error.retryable) throw error;
+      }
+      if (performance.now() > end) throw new WeirError('TIMED_OUT', 'the test cluster did not come up within a minute');
+      await sleep(POLL_MS);
+    }
+  }
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve) => server.listen(0, HOST, resolve));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}

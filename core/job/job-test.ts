@@ -1,0 +1,61 @@
+/**
+ * Tests of jobs, as people write them beside the job file: rows in, rows out, step by step. One zod schema is the source
+ * of the check and of the JSON Schema for editors.
+ */
+import { z } from 'zod';
+
+const row = z.record(z.string(), z.unknown());
+
+const inputRecord = z.union([
+  row.describe('A record as a JSON object'),
+  z.string().describe('A record as it stands, for what is not JSON'),
+  z.null().describe('A record without a value'),
+]);
+
+const deadLetters = z
+  .array(z.strictObject({ reason: z.string(), count: z.number().int().positive().default(1) }))
+  .describe('Dead letters that this step adds, by reason');
+
+const step = z
+  .strictObject({
+    restart: z.literal(true).optional().describe('Stop the job and start it where it stood, before anything else'),
+    input: z
+      .record(z.string(), z.array(inputRecord))
+      .optional()
+      .describe('Records by source; all of them are there before the step runs'),
+    expect: z
+      .array(row)
+      .optional()
+      .describe('Rows that the step emits, in any order. With outputMode complete: the whole result after the step'),
+    deadLetters: deadLetters.optional(),
+    watermark: z.iso
+      .datetime({ offset: true })
+      .nullable()
+      .optional()
+      .describe('Watermark after the step; null = none yet'),
+    late: z.number().int().nonnegative().optional().describe('Rows of this step that came too late'),
+  })
+  .describe('Append, run until nothing is left to do, compare');
+
+export const jobTestSchema = z.strictObject({
+  $schema: z.string().optional(),
+  apiVersion: z.literal('weir/v1'),
+  kind: z.literal('JobTest'),
+  job: z.string().optional().describe('The job file; default: the one beside with the same name'),
+  tests: z
+    .array(
+      z.strictObject({
+        name: z.string().min(1),
+        columns: z
+          .array(z.string())
+          .optional()
+          .describe('Columns to compare; default: all that the expected rows of the test name'),
+        steps: z.array(step).min(1),
+      }),
+    )
+    .min(1),
+});
+
+export type JobTestFile = z.output<typeof jobTestSchema>;
+export type JobTest = JobTestFile['tests'][number];
+export type JobTestStep = JobTest['steps'][number];

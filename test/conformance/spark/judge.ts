@@ -1,0 +1,122 @@
+/** Runs one conformance case through the public front door and says how it went. */
+import { isWeirError, messageOf } from '../../../core/errors.ts';
+import type { SteppedCluster } from '../../../cli/testing/stepped-cluster.ts';
+import { JobRefused, SteppedJob } from '../../../cli/testing/stepped-job.ts';
+import type { EmittedRow, InputRecord, StepInput } from '../../../cli/testing/stepped-job.ts';
+import type { CaseStep, StreamCase } from './cases.ts';
+import { jsonRow, renderCase } from './render.ts';
+
+export type Verdict =
+  | { readonly kind: 'ok'; readonly note: string }
+  | { readonly kind: 'refusedAsExpected'; readonly note: string }
+  | { readonly kind: 'fail'; readonly what: string };
+
+/** `tag` is unique within the cluster. */
+export async function judgeStreamCase(cluster: SteppedCluster, one: StreamCase, tag: string): Promise<Verdict> {
+  const { text, columnCount } = renderCase(one);
+  let job: SteppedJob;
+  try {
+    job = await SteppedJob.submit(cluster, text, tag);
+  } catch (error) {
+    if (!(error instanceof JobRefused)) return { kind: 'fail', what: `${messageOf(error)}\n${text}` };
+    if (one.expectedRefusal !== undefined) return { kind: 'refusedAsExpected', note: error.message };
+    return { kind: 'fail', what: `refused: ${error.message}\n${text}` };
+  }
+  try {
+    if (one.expectedRefusal !== undefined) return await judgeLifted(job, one);
+    for (const [index, step] of one.steps.entries()) {
+      const problem = await judgeStep(job, one, step, columnCount);
+      if (problem !== null) return { kind: 'fail', what: `step ${index + 1}: ${problem}\n${text}` };
+    }
+    return { kind: 'ok', note: '' };
+  } catch (error) {
+    return { kind: 'fail', what: `${isWeirError(error) ? error.code : ''} ${messageOf(error)}\n${text}` };
+  } finally {
+    await job.remove();
+  }
+}
+
+/** What Spark refuses and we do not must be a limit of Spark's alone, and must run. */
+async function judgeLifted(job: SteppedJob, one: StreamCase): Promise<Verdict> {
+  if (one.sparkLimit !== true)
+    return { kind: 'fail', what: `accepted, but must be refused: ${one.expectedRefusal ?? ''}` };
+  for (const step of one.steps) if (step.input !== undefined) await job.step(inputOf(one, step.input));
+  return { kind: 'ok', note: 'a limit of Spark that Weir lifts' };
+}
+
+async function judgeStep(
+  job: SteppedJob,
+  one: StreamCase,
+  step: CaseStep,
+  columnCount: number,
+): Promise<string | null> {
+  let input: StepInput = new Map();
+  if (step.restart !== undefined) {
+    await job.restart();
+    if (step.restart === true) return null;
+    // What was committed is not done again: the second effect that Spark's sink must swallow does not come about.
+    if (step.restart.forgetLastCommit === true) return null;
+    input = inputOf(one, step.restart.inputWhileDown ?? {});
+  }
+  const { rows, epochs } = await job.step(input.size > 0 ? input : inputOf(one, step.input ?? {}));
+  if (step.expectedOutput !== undefined) {
+    const actual = resultOf(one, rows, epochs).map((row) =>
+      Array.from({ length: columnCount }, (_, at) => row[`c${at}`]),
+    );
+    const problem = compare(step.expectedOutput, actual, one);
+    if (problem !== null) return problem;
+  }
+  if (step.watermarkAfterMs === undefined) return null;
+  const { watermarkMs } = (await job.view()) as { readonly watermarkMs?: number | null };
+  const watermark = watermarkMs ?? 0;
+  return watermark === step.watermarkAfterMs
+    ? null
+    : `the watermark is ${watermark}, it should be ${step.watermarkAfterMs}`;
+}
+
+function inputOf(one: StreamCase, input: NonNullable<CaseStep['input']>): StepInput {
+  return new Map(
+    Object.entries(input).map(([stream, rows]): [string, InputRecord[]] => {
+      const columns = one.streams[stream] ?? [];
+      return [
+        stream,
+        rows.map((row) =>
+          Object.fromEntries(jsonRow(columns, row).map((value, at) => [columns[at]?.[0] ?? '', value])),
+        ),
+      ];
+    }),
+  );
+}
+
+/** append and update: everything emitted; complete: the table as the newest epoch left it. */
+function resultOf(one: StreamCase, rows: readonly EmittedRow[], epochs: number): EmittedRow['row'][] {
+  if (one.outputMode !== 'complete' || epochs === 0) return rows.map(({ row }) => row);
+  const newest = Math.max(...rows.map(({ epoch }) => epoch));
+  return rows.filter(({ epoch }) => epoch === newest).map(({ row }) => row);
+}
+
+function compare(
+  expected: readonly (readonly unknown[])[],
+  actual: readonly (readonly unknown[])[],
+  one: StreamCase,
+): string | null {
+  const shape = (rows: readonly (readonly unknown[])[]): string[] => {
+    const texts = rows.map((row) => JSON.stringify(row.map(canonical)));
+    return one.ordered === true ? texts : texts.toSorted();
+  };
+  const [wanted, got] = [shape(expected), shape(actual)];
+  if (wanted.join('\n') === got.join('\n')) return null;
+  // Which of the rows comes first is not specified: as many as expected, all different, is what can be judged.
+  if (one.anyOf !== undefined && wanted.length === got.length && new Set(got).size === got.length) return null;
+  return `\n  expected ${wanted.join(' ')}\n  actual   ${got.join(' ')}`;
+}
+
+/** Times as ms, numbers that JSON carries as text as numbers, structs as lists. */
+function canonical(value: unknown): unknown {
+  if (value === undefined || value === null) return null;
+  if (typeof value === 'string' && /^-?\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d/.test(value)) return Date.parse(value);
+  if (Array.isArray(value)) return value.map(canonical);
+  if (typeof value === 'object') return Object.values(value).map(canonical);
+  if (value === 'NaN' || value === 'Infinity' || value === '-Infinity') return value;
+  return Object.is(value, -0) ? 0 : value;
+}
