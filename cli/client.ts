@@ -4,6 +4,7 @@ import type { ErrorCode } from '../core/errors.ts';
 import { WeirError, errorTable } from '../core/errors.ts';
 import type { JobProblem } from '../core/job/problem.ts';
 import type { QueryResult } from '../core/ports.ts';
+import type { SavepointView } from '../master/http/server.ts';
 import type { ApplyOutcome } from '../master/service.ts';
 import type { JobView, WorkerView } from '../master/views.ts';
 import type { Target } from './settings.ts';
@@ -66,6 +67,30 @@ export class MasterClient {
 
   async remove(name: string): Promise<void> {
     await this.#ask('DELETE', `/v1/jobs/${encodeURIComponent(name)}`);
+  }
+
+  /** Runs the epochs that are due in a job triggered by hand; how many there were. */
+  async step(name: string): Promise<{ readonly epochs: number }> {
+    return await this.#ask('POST', `/v1/jobs/${encodeURIComponent(name)}/step`, '{}');
+  }
+
+  /** `to`: default the revision before. */
+  async rollback(name: string, to?: number): Promise<void> {
+    const query = to === undefined ? '' : `?to=${to}`;
+    await this.#ask('POST', `/v1/jobs/${encodeURIComponent(name)}/rollback${query}`);
+  }
+
+  async savepoints(job: string): Promise<readonly SavepointView[]> {
+    const path = `/v1/jobs/${encodeURIComponent(job)}/savepoints`;
+    return (await this.#ask<{ savepoints: SavepointView[] }>('GET', path)).savepoints;
+  }
+
+  async createSavepoint(job: string, name: string): Promise<SavepointView> {
+    return await this.#ask('PUT', `/v1/jobs/${encodeURIComponent(job)}/savepoints/${encodeURIComponent(name)}`);
+  }
+
+  async deleteSavepoint(job: string, name: string): Promise<void> {
+    await this.#ask('DELETE', `/v1/jobs/${encodeURIComponent(job)}/savepoints/${encodeURIComponent(name)}`);
   }
 
   async query(cql: string): Promise<QueryResult> {

@@ -1,6 +1,7 @@
 /**
  * Where a process's sources, sinks and metadata are, from its environment: Kafka when KAFKA_BROKERS is set and Cassandra
- * when CASSANDRA_CONTACT_POINTS is set, else the embedded process at WEIR_EMBEDDED (default 127.0.0.1:7079). A job names
+ * when CASSANDRA_CONTACT_POINTS is set, else the embedded process at WEIR_EMBEDDED (default 127.0.0.1:7079). Snapshots of
+ * state go to the directory WEIR_STATE_DIR, which all processes must share, else to where the metadata are. A job names
  * connectors, never places, so the same job file runs on both.
  *
  * Connectors are loaded when first used: a process on the embedded one loads neither driver. Each place has one client
@@ -11,6 +12,7 @@ import type { Clock, Rng } from '../core/clock.ts';
 import { WeirError } from '../core/errors.ts';
 import type { MetaStore } from '../core/meta.ts';
 import type {
+  BlobStore,
   Connections,
   Fetched,
   FetchRequest,
@@ -40,6 +42,7 @@ interface LogConnection {
 interface TablesConnection {
   readonly tables: TableStore;
   readonly meta: MetaStore;
+  readonly blobs: BlobStore;
   close(): Promise<void>;
 }
 
@@ -58,6 +61,7 @@ class ConnectionRegistry implements Connections {
   readonly #logs = new Map<string, Promise<LogConnection>>();
   #tables: Promise<TablesConnection> | undefined;
   #embedded: Promise<EmbeddedPlace> | undefined;
+  #directoryBlobs: BlobStore | undefined;
 
   constructor(env: Environment, parts: ConnectionParts) {
     this.#env = env;
@@ -90,6 +94,15 @@ class ConnectionRegistry implements Connections {
 
   metaStore(): MetaStore {
     return later(async () => (await this.#tablesConnection()).meta);
+  }
+
+  blobs(): BlobStore {
+    const directory = settingOf(this.#env, 'WEIR_STATE_DIR');
+    if (directory === undefined) return later(async () => (await this.#tablesConnection()).blobs);
+    return later(async () => {
+      const { DirectoryBlobStore } = await import('./blobs/directory.ts');
+      return (this.#directoryBlobs ??= new DirectoryBlobStore(directory, this.#parts));
+    });
   }
 
   describe(): { readonly log: string; readonly tables: string } {
@@ -140,8 +153,8 @@ class ConnectionRegistry implements Connections {
   }
 
   async #embeddedTables(): Promise<TablesConnection> {
-    const { tables, meta } = await this.#embeddedPlace();
-    return { tables, meta, close: () => Promise.resolve() };
+    const { tables, meta, blobs } = await this.#embeddedPlace();
+    return { tables, meta, blobs, close: () => Promise.resolve() };
   }
 
   async #kafkaLog(brokers: string): Promise<LogConnection> {
@@ -157,17 +170,25 @@ class ConnectionRegistry implements Connections {
   }
 
   async #cassandraTables(): Promise<TablesConnection> {
-    const [{ CassandraClient, cassandraOptionsFromEnv }, { CassandraTableStore }, { CassandraMetaStore }] =
-      await Promise.all([
-        import('./cassandra/client.ts'),
-        import('./cassandra/table-store.ts'),
-        import('./cassandra/meta-store.ts'),
-      ]);
+    const [
+      { CassandraClient, cassandraOptionsFromEnv },
+      { CassandraTableStore },
+      { CassandraMetaStore },
+      { CassandraChunkTable },
+      { ChunkedBlobStore },
+    ] = await Promise.all([
+      import('./cassandra/client.ts'),
+      import('./cassandra/table-store.ts'),
+      import('./cassandra/meta-store.ts'),
+      import('./cassandra/chunk-table.ts'),
+      import('./blobs/chunked.ts'),
+    ]);
     const options = must(cassandraOptionsFromEnv(this.#env), () => 'contact points are set');
     const client = new CassandraClient(options);
     return {
       tables: new CassandraTableStore(client),
       meta: new CassandraMetaStore(client),
+      blobs: new ChunkedBlobStore(new CassandraChunkTable(client), this.#parts),
       close: () => client.close(),
     };
   }

@@ -134,6 +134,14 @@ export type Relation = Span &
   (
     | { readonly kind: 'table'; readonly name: readonly Identifier[]; readonly alias: Identifier | null }
     | { readonly kind: 'subquery'; readonly query: Query; readonly alias: Identifier | null }
+    /** `input WATERMARK column DELAY OF delay AS alias`. */
+    | {
+        readonly kind: 'watermark';
+        readonly input: Relation;
+        readonly column: Identifier;
+        readonly delay: SqlExpr;
+        readonly alias: Identifier | null;
+      }
     | {
         readonly kind: 'join';
         readonly type: 'inner' | 'left' | 'right' | 'full' | 'cross' | 'semi' | 'anti';
@@ -147,6 +155,10 @@ export type Relation = Span &
 export interface Select extends Span {
   readonly kind: 'select';
   readonly distinct: boolean;
+  /** DISTINCT ON (…): what makes rows the same; empty = all columns. */
+  readonly distinctOn: readonly SqlExpr[];
+  /** DISTINCT … WITHIN WATERMARK. */
+  readonly withinWatermark: boolean;
   readonly items: readonly SelectItem[];
   readonly from: Relation | null;
   readonly lateralViews: readonly LateralView[];
@@ -172,6 +184,7 @@ export interface Query extends Span {
   readonly orderBy: readonly SortItem[];
   readonly orderBySpan: Span | null;
   readonly limit: SqlExpr | null;
+  readonly offsetRows: SqlExpr | null;
 }
 
 /**
@@ -270,28 +283,34 @@ export function childrenOf(expr: Expr): readonly Expr[] {
 
 /** The tree with every column replaced by what `change` makes of it. */
 export function mapColumns(expr: Expr, change: (column: Extract<Expr, { kind: 'column' }>) => Expr): Expr {
+  return replaceNodes(expr, (node) => (node.kind === 'column' ? change(node) : undefined));
+}
+
+/** The tree with nodes replaced by what `change` makes of them, from the top; below a replaced node nothing is looked at. */
+export function replaceNodes(expr: Expr, change: (node: Expr) => Expr | undefined): Expr {
+  const replaced = change(expr);
+  if (replaced !== undefined) return replaced;
   switch (expr.kind) {
     case 'literal':
     case 'variable':
-      return expr;
     case 'column':
-      return change(expr);
+      return expr;
     case 'call':
-      return { ...expr, args: expr.args.map((arg) => mapColumns(arg, change)) };
+      return { ...expr, args: expr.args.map((arg) => replaceNodes(arg, change)) };
     case 'cast':
     case 'field':
-      return { ...expr, input: mapColumns(expr.input, change) };
+      return { ...expr, input: replaceNodes(expr.input, change) };
     case 'case':
       return {
         ...expr,
         branches: expr.branches.map(({ when, then }) => ({
-          when: mapColumns(when, change),
-          then: mapColumns(then, change),
+          when: replaceNodes(when, change),
+          then: replaceNodes(then, change),
         })),
-        otherwise: expr.otherwise === null ? null : mapColumns(expr.otherwise, change),
+        otherwise: expr.otherwise === null ? null : replaceNodes(expr.otherwise, change),
       };
     case 'lambda':
-      return { ...expr, body: mapColumns(expr.body, change) };
+      return { ...expr, body: replaceNodes(expr.body, change) };
   }
 }
 

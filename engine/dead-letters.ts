@@ -74,26 +74,56 @@ export class DeadLetterEncoder {
   /** Appends the record at `index`, whose bytes are in `data`. `place` is static text of the job. */
   append(records: RecordIndex, index: number, data: Uint8Array, reason: number, place: string): void {
     const out = this.#out;
-    const start = out.length;
-    const offset = records.offset[index]!;
     const timestampMs = records.timestampMs[index]!;
-    out.reserve(ROW_HEADER_BYTES);
-    out.length = start + ROW_HEADER_BYTES;
-    writeText(out, this.#job);
-    writeInt(out, this.#run);
-    writeText(out, this.#topic);
-    writeInt(out, this.#partition);
-    writeLong(out, Math.floor(offset / DEAD_LETTER_BUCKET_OFFSETS));
-    writeLong(out, offset);
-    writeText(out, deadLetterReasons[reason] ?? '');
-    writeText(out, place);
+    const start = this.#head(this.#partition, records.offset[index]!, reason, place);
     if (timestampMs < 0) writeAbsent(out, VALUE_NULL);
     else writeLong(out, timestampMs);
     writeBlob(out, data, records.keyStart[index]!, records.keyLength[index]!);
     writeBlob(out, data, records.valueStart[index]!, records.valueLength[index]!);
     if (records.valueLength[index]! < 0) writeAbsent(out, VALUE_NULL);
     else writeInt(out, records.valueLength[index]!);
-    writeLong(out, records.writeTimeUs[index]!);
+    this.#end(start, records.writeTimeUs[index]!, reason);
+  }
+
+  /**
+   * Appends what stands for a row that comes from no single record. `partition` and `offset` must name it for ever;
+   * `timestampMs` is its time.
+   */
+  appendRow(
+    partition: number,
+    offset: number,
+    timestampMs: number,
+    writeTimeUs: number,
+    reason: number,
+    place: string,
+  ): void {
+    const out = this.#out;
+    const start = this.#head(partition, offset, reason, place);
+    writeLong(out, timestampMs);
+    for (let absent = 0; absent < 3; absent++) writeAbsent(out, VALUE_NULL);
+    this.#end(start, writeTimeUs, reason);
+  }
+
+  /** Begins a row and writes its columns up to `place`; where it begins. */
+  #head(partition: number, offset: number, reason: number, place: string): number {
+    const out = this.#out;
+    const start = out.length;
+    out.reserve(ROW_HEADER_BYTES);
+    out.length = start + ROW_HEADER_BYTES;
+    writeText(out, this.#job);
+    writeInt(out, this.#run);
+    writeText(out, this.#topic);
+    writeInt(out, partition);
+    writeLong(out, Math.floor(offset / DEAD_LETTER_BUCKET_OFFSETS));
+    writeLong(out, offset);
+    writeText(out, deadLetterReasons[reason] ?? '');
+    writeText(out, place);
+    return start;
+  }
+
+  #end(start: number, writeTimeUs: number, reason: number): void {
+    const out = this.#out;
+    writeLong(out, writeTimeUs);
     out.view.setInt32(start, out.length - start - ROW_HEADER_BYTES);
     out.view.setInt32(start + 4, ROW_OP_UPSERT << 24);
     this.#rowCount++;

@@ -4,8 +4,9 @@
  */
 import { createHash } from 'node:crypto';
 import { WeirError } from '../core/errors.ts';
-import { jobName } from '../core/ids.ts';
-import type { JobName } from '../core/ids.ts';
+import type { SavepointRow } from '../core/epoch/types.ts';
+import { jobName, revision } from '../core/ids.ts';
+import type { JobName, Revision } from '../core/ids.ts';
 import { loadJobFile, locateProblems } from '../core/job/file.ts';
 import type { JobProblem } from '../core/job/problem.ts';
 import type { JobSpec } from '../core/job/spec.ts';
@@ -14,11 +15,15 @@ import type { Connections, Log, QueryResult, TableStore } from '../core/ports.ts
 import type { TableSchema } from '../core/table/schema.ts';
 import { deadLetterTable } from '../engine/dead-letters.ts';
 import type { JobPlan } from '../engine/plan/job-plan.ts';
+import { sinkPlansOf } from '../engine/plan/job-plan.ts';
 import { planJob } from '../engine/plan/plan-job.ts';
 import type { JobView, WorkerView } from './views.ts';
 
 /** Format of {@link JobDefinition.text}. */
 const DEFINITION_FORMAT_VERSION = 1;
+
+/** Names of savepoints: they stand in URLs and in names of blobs. */
+const savepointPattern = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 
 /** An accepted job as it is stored: `text` is JSON {formatVersion, source, plan}, `hash` its SHA-256 in hex. */
 export interface JobDefinition {
@@ -28,9 +33,12 @@ export interface JobDefinition {
   readonly plan: JobPlan;
 }
 
-/** Where the new run starts: as the job file says (absent), at one end of the logs, or where the last run stood. */
+/**
+ * Where the new run starts: as the job file says (absent), at one end of the logs, where the last run stood, or with the
+ * state and the positions of a savepoint of the job.
+ */
 export interface StartOptions {
-  readonly start?: 'earliest' | 'latest' | 'continue';
+  readonly start?: 'earliest' | 'latest' | 'continue' | { readonly savepoint: string };
 }
 
 /** The coordinator as the outside uses it. All throw CONFLICT in a wrong state and STORE_UNAVAILABLE. */
@@ -44,6 +52,20 @@ export interface ClusterControl {
   start(name: JobName): Promise<unknown>;
   /** Forgets the job; its tables and topics stay. */
   remove(name: JobName): Promise<unknown>;
+  /**
+   * Runs epochs of a stateful job with `trigger: manual` until everything appended before the call is committed, the
+   * no-data epochs that follow from it included. Returns how many there were. Throws: CONFLICT when the job does not run
+   * or is not triggered by hand.
+   */
+  step(name: JobName): Promise<number>;
+  /** Keeps the state and positions of a running or stopped stateful job under a name. Throws: CONFLICT when it is taken. */
+  createSavepoint(name: JobName, savepoint: string): Promise<SavepointRow>;
+  /** Newest first; also of jobs that were deleted. */
+  savepoints(name: JobName): Promise<readonly SavepointRow[]>;
+  /** Throws: NOT_FOUND. */
+  deleteSavepoint(name: JobName, savepoint: string): Promise<void>;
+  /** Makes the definition of an earlier revision (default: the one before) the job's next revision. Throws: NOT_FOUND. */
+  rollback(name: JobName, to?: Revision): Promise<JobRow>;
   jobs(): readonly JobView[];
   job(name: JobName): JobView | undefined;
   workers(): readonly WorkerView[];
@@ -124,14 +146,12 @@ export class JobService {
 
   /** Topics that a sink asks to be created; one that exists stays as it is. */
   async #createTopics(plan: JobPlan): Promise<void> {
-    for (const source of plan.sources) {
-      for (const [index, sink] of source.stage.sinks.entries()) {
-        const target = plan.sinks[index];
-        if (sink.kind !== 'log' || target?.createPartitions === undefined) continue;
-        await this.#connections
-          .logWriter(target.connector, target.options)
-          .createTopic(sink.topic, target.createPartitions);
-      }
+    for (const [index, sink] of sinkPlansOf(plan).entries()) {
+      const target = plan.sinks[index];
+      if (sink.kind !== 'log' || target?.createPartitions === undefined) continue;
+      await this.#connections
+        .logWriter(target.connector, target.options)
+        .createTopic(sink.topic, target.createPartitions);
     }
   }
 
@@ -170,6 +190,35 @@ export class JobService {
   /** Throws: NOT_FOUND, CONFLICT. */
   async remove(name: string): Promise<void> {
     await this.#control.remove(this.job(name).row.name);
+  }
+
+  /** Returns how many epochs ran. Throws: NOT_FOUND, CONFLICT. */
+  async step(name: string): Promise<number> {
+    return await this.#control.step(this.job(name).row.name);
+  }
+
+  /** Throws: NOT_FOUND, CONFLICT, USAGE for a name that cannot be. */
+  async createSavepoint(name: string, savepoint: string): Promise<SavepointRow> {
+    if (!savepointPattern.test(savepoint)) {
+      const rule = 'it takes small letters, digits, ".", "_" and "-", at most 63, and begins with a letter or digit';
+      throw new WeirError('USAGE', `A savepoint cannot be called "${savepoint}": ${rule}.`);
+    }
+    return await this.#control.createSavepoint(this.job(name).row.name, savepoint);
+  }
+
+  async savepoints(name: string): Promise<readonly SavepointRow[]> {
+    return await this.#control.savepoints(jobName(name));
+  }
+
+  /** Throws: NOT_FOUND. */
+  async deleteSavepoint(name: string, savepoint: string): Promise<void> {
+    await this.#control.deleteSavepoint(jobName(name), savepoint);
+  }
+
+  /** Throws: NOT_FOUND, CONFLICT. */
+  async rollback(name: string, to?: number): Promise<JobRow> {
+    const job = this.job(name).row.name;
+    return await (to === undefined ? this.#control.rollback(job) : this.#control.rollback(job, revision(to)));
   }
 
   jobs(): readonly JobView[] {

@@ -6,6 +6,7 @@ import type { MessageTypeDefinition, Options } from '@grpc/proto-loader';
 import { loadSync } from '@grpc/proto-loader';
 import type { ControlClient, ControlDefinition } from './gen/control.ts';
 import type { EmbeddedClient, EmbeddedDefinition } from './gen/embedded.ts';
+import type { ExchangeClient, ExchangeDefinition } from './gen/exchange.ts';
 
 // What fails is thrown and told in our own words; grpc-js would print it a second time, in its own. GRPC_VERBOSITY still works.
 if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);
@@ -20,6 +21,8 @@ export const loaderOptions: Options = { keepCase: false, longs: Number, enums: S
 export const CONTROL_MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
 /** Largest message of the embedded process: a fetch or a block of rows. */
 export const EMBEDDED_MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
+/** Largest message between workers: a piece of a frame. */
+export const EXCHANGE_MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
 
 interface ChannelLimits {
   readonly messageBytesMax: number;
@@ -55,6 +58,12 @@ const embeddedLimits: ChannelLimits = {
   messageBytesMax: EMBEDDED_MESSAGE_BYTES_MAX,
   keepaliveTimeMs: 10_000,
   keepaliveTimeoutMs: 10_000,
+};
+
+const exchangeLimits: ChannelLimits = {
+  messageBytesMax: EXCHANGE_MESSAGE_BYTES_MAX,
+  keepaliveTimeMs: 1000,
+  keepaliveTimeoutMs: 2000,
 };
 
 export interface LoadedService<Definition extends ServiceDefinition, C extends Client> {
@@ -106,6 +115,7 @@ function serviceConstructor(root: LoadedPackage, serviceName: string): { service
 
 let control: LoadedService<ControlDefinition, ControlClient> | undefined;
 let embedded: LoadedService<EmbeddedDefinition, EmbeddedClient> | undefined;
+let exchange: LoadedService<ExchangeDefinition, ExchangeClient> | undefined;
 
 /** proto/control.proto: master and worker. Parsed once per process. */
 export function loadControl(): LoadedService<ControlDefinition, ControlClient> {
@@ -117,4 +127,10 @@ export function loadControl(): LoadedService<ControlDefinition, ControlClient> {
 export function loadEmbedded(): LoadedService<EmbeddedDefinition, EmbeddedClient> {
   embedded ??= load<EmbeddedDefinition, EmbeddedClient>('embedded.proto', 'Embedded', embeddedLimits);
   return embedded;
+}
+
+/** proto/exchange.proto: between workers. Parsed once per process. */
+export function loadExchange(): LoadedService<ExchangeDefinition, ExchangeClient> {
+  exchange ??= load<ExchangeDefinition, ExchangeClient>('exchange.proto', 'Exchange', exchangeLimits);
+  return exchange;
 }

@@ -12,7 +12,7 @@ import { ByteBuffer } from '../engine/byte-buffer.ts';
 import { RecordIndex, decodeBatch } from '../engine/codecs/decode-records.ts';
 import { batchesOf, taskOf, userPlan } from '../engine/created-users.fixture.ts';
 import { deadLetterTable } from '../engine/dead-letters.ts';
-import type { JobPlan, LaneSource } from '../engine/plan/job-plan.ts';
+import type { LanesPlan, LaneSource } from '../engine/plan/job-plan.ts';
 import { PLAN_FORMAT_VERSION } from '../engine/plan/job-plan.ts';
 import { compileStage } from '../engine/run-stage.ts';
 import type { StageResult } from '../engine/stage.ts';
@@ -35,7 +35,7 @@ const source: LaneSource = {
   stage,
 };
 
-function planWith(deadLetterTopic: string | null): JobPlan {
+function planWith(deadLetterTopic: string | null): LanesPlan {
   return {
     formatVersion: PLAN_FORMAT_VERSION,
     job: jobName('created-users'),

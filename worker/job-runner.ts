@@ -14,8 +14,9 @@ import type { RunTiming } from '../core/lane/timestamps.ts';
 import type { JobRow, LaneAssignment, MetaStore } from '../core/meta.ts';
 import type { Connections, Failpoints, Log, Source, SourceReader } from '../core/ports.ts';
 import type { LaneState } from '../core/states.ts';
-import { must } from '../core/assert.ts';
-import type { JobPlan, LaneSource } from '../engine/plan/job-plan.ts';
+import { assert, must } from '../core/assert.ts';
+import type { JobPlan, LaneSource, LanesPlan } from '../engine/plan/job-plan.ts';
+import type { EpochExecutor } from '../engine/epoch/contract.ts';
 import type { Executor } from '../engine/stage.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import type { LaneLimits, LaneOutcome } from './lane.ts';
@@ -39,14 +40,14 @@ export interface LaneReport {
 export interface WorkerPorts {
   readonly store: MetaStore;
   readonly connections: Connections;
-  readonly executor: Executor;
+  readonly executor: Executor & EpochExecutor;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Log;
   readonly failpoints: Failpoints;
   readonly limits: LaneLimits;
   readonly budget: ByteBudget;
-  readonly observe: (job: JobName, source: string, plan: JobPlan) => LaneObserver;
+  readonly observe: (job: JobName, source: string, plan: LanesPlan) => LaneObserver;
 }
 
 export interface JobRunnerParts extends WorkerPorts {
@@ -91,7 +92,7 @@ interface HeldLane {
 interface OpenRun {
   readonly run: Run;
   readonly definition: string;
-  readonly plan: JobPlan;
+  readonly plan: LanesPlan;
   readonly sinks: ReadonlyMap<string, SinkSet>;
   readonly readers: ReadonlyMap<string, { readonly source: Source; readonly reader: SourceReader }>;
 }
@@ -119,7 +120,7 @@ export class JobRunner {
     return this.#row;
   }
 
-  get plan(): JobPlan | null {
+  get plan(): LanesPlan | null {
     return this.#open?.plan ?? null;
   }
 
@@ -353,6 +354,7 @@ export class JobRunner {
     if (text === undefined)
       throw new WeirError('STORE_UNAVAILABLE', `job ${this.job}: its definition ${row.definition} is not readable yet`);
     const plan = (JSON.parse(text) as { readonly plan: JobPlan }).plan;
+    assert(plan.protocol === 'lanes', () => `job ${this.job} runs in epochs and has no lanes`);
     const sinks = new Map<string, SinkSet>();
     const readers = new Map<string, { source: Source; reader: SourceReader }>();
     for (const laneSource of plan.sources) {
@@ -383,7 +385,7 @@ export class JobRunner {
 }
 
 function stageIdOf(
-  open: { readonly plan: JobPlan; readonly run: Run; readonly definition: string },
+  open: { readonly plan: LanesPlan; readonly run: Run; readonly definition: string },
   source: LaneSource,
 ): string {
   return `${open.plan.job}/${open.run}/${open.definition}/${source.name}`;

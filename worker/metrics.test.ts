@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { jobName } from '../core/ids.ts';
 import { batchesOf, makeUsers, taskOf, userPlan, userRecord, userTableSink } from '../engine/created-users.fixture.ts';
-import type { JobPlan } from '../engine/plan/job-plan.ts';
+import type { LanesPlan } from '../engine/plan/job-plan.ts';
 import type { StagePlan } from '../engine/plan/stage-plan.ts';
 import { compileStage } from '../engine/run-stage.ts';
 import type { StageResult } from '../engine/stage.ts';
 import { WorkerMetrics } from './metrics.ts';
 
-function planOf(stage: StagePlan): Pick<JobPlan, 'sources'> {
+function planOf(stage: StagePlan): Pick<LanesPlan, 'sources'> {
   const start = { startingOffsets: { kind: 'earliest' }, onDataLoss: 'fail', onFutureTimestamp: 'fail' } as const;
   return { sources: [{ name: 'users', connector: 'kafka', options: {}, topic: 'users_created', ...start, stage }] };
 }
@@ -26,7 +26,7 @@ async function hashesOf(stage: StagePlan, sizes: readonly number[]): Promise<str
   const metrics = new WorkerMetrics('1.2.3');
   for (const result of resultsOf(stage, sizes)) {
     // Each batch through an observer of its own, as lanes have.
-    metrics.observer(jobName('users'), 'users', planOf(stage) as JobPlan).batch(result, 1);
+    metrics.observer(jobName('users'), 'users', planOf(stage) as LanesPlan).batch(result, 1);
   }
   const text = await metrics.registry.metrics();
   return text.split('\n').filter((line) => line.startsWith('weir_blackhole_hash{'));

@@ -9,7 +9,7 @@ import { latencyBucket } from '../core/histogram.ts';
 import type { JobName } from '../core/ids.ts';
 import { parseLaneId } from '../core/ids.ts';
 import { must } from '../core/assert.ts';
-import type { JobPlan } from '../engine/plan/job-plan.ts';
+import type { LanesPlan } from '../engine/plan/job-plan.ts';
 import type { JobFigures } from '../proto/gen/control.ts';
 import type { LaneObserver } from './observer.ts';
 import type { NamedStats } from './sink-set.ts';
@@ -118,7 +118,7 @@ export class WorkerMetrics {
     );
   }
 
-  observer(job: JobName, source: string, plan: JobPlan): LaneObserver {
+  observer(job: JobName, source: string, plan: LanesPlan): LaneObserver {
     const figures = this.#figuresOf(job);
     const stage = plan.sources.find((candidate) => candidate.name === source)?.stage;
     const sinkRows = (stage?.sinks ?? []).map((sink) => this.#rows.labels({ job_name: job, sink: sink.name }));

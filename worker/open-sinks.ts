@@ -2,21 +2,44 @@
 import { must } from '../core/assert.ts';
 import type { Connections } from '../core/ports.ts';
 import { deadLetterShape } from '../engine/dead-letters.ts';
-import type { JobPlan, LaneSource, SinkTarget } from '../engine/plan/job-plan.ts';
+import type { EpochsPlan } from '../engine/plan/epoch-plan.ts';
+import type { JobPlan, LanesPlan, LaneSource, SinkTarget } from '../engine/plan/job-plan.ts';
 import type { SinkPlan } from '../engine/plan/stage-plan.ts';
 import type { DeadLetterTopic } from './dead-letter-copy.ts';
 import type { OpenSink } from './sink-set.ts';
 import { SinkSet } from './sink-set.ts';
 
+type SourcePlace = Pick<LaneSource, 'connector' | 'options'>;
+
 /** Throws: what describing and opening throws: SINK_UNAVAILABLE, SINK_SCHEMA, TOPIC_NOT_FOUND. */
 export async function openSinks(
-  plan: JobPlan,
+  plan: LanesPlan,
   source: LaneSource,
   connections: Connections,
   print: (line: string) => void,
 ): Promise<SinkSet> {
+  return openAll(plan, source.stage.sinks, source, connections, print);
+}
+
+/** The sinks of a job that runs in epochs; copies of its dead letters go to the cluster of its first source. */
+export async function openEpochSinks(
+  plan: EpochsPlan,
+  connections: Connections,
+  print: (line: string) => void,
+): Promise<SinkSet> {
+  const source = must(plan.sources[0], () => `job ${plan.job} has no source`);
+  return openAll(plan, plan.sinkPlans, source, connections, print);
+}
+
+async function openAll(
+  plan: JobPlan,
+  sinks: readonly SinkPlan[],
+  source: SourcePlace,
+  connections: Connections,
+  print: (line: string) => void,
+): Promise<SinkSet> {
   const open: OpenSink[] = [];
-  for (const [index, sink] of source.stage.sinks.entries()) {
+  for (const [index, sink] of sinks.entries()) {
     const target = must(plan.sinks[index], () => `sink ${index} of job ${plan.job} has no target`);
     open.push(await openSink(sink, target, connections, print));
   }
@@ -27,7 +50,7 @@ export async function openSinks(
 /** Beside the source's topic: the copy of a record stays in the cluster the record came from. */
 async function openDeadLetterTopic(
   topic: string | null,
-  source: LaneSource,
+  source: SourcePlace,
   connections: Connections,
 ): Promise<DeadLetterTopic | null> {
   if (topic === null) return null;

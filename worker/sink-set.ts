@@ -48,7 +48,7 @@ export class SinkSet {
   }
 
   /** Resolves when every sink has acknowledged everything. Throws what the writers throw: FENCED, SINK_SCHEMA, SINK_REFUSED. */
-  async write(result: StageResult, permit: WritePermit): Promise<void> {
+  async write(result: Pick<StageResult, 'sinks' | 'deadLetters'>, permit: WritePermit): Promise<void> {
     assert(
       result.sinks.length === this.#sinks.length,
       () => `the stage has ${result.sinks.length} sinks, ${this.#sinks.length} are open`,
@@ -60,7 +60,7 @@ export class SinkSet {
         permit,
       ),
     );
-    if (result.deadLetters.rowCount > 0) writes.push(this.#bury(result.deadLetters, permit));
+    if (result.deadLetters.rowCount > 0) writes.push(this.bury(result.deadLetters, permit));
     await Promise.all(writes);
   }
 
@@ -75,10 +75,11 @@ export class SinkSet {
       to,
       timeUs: from.clock.bound,
     };
-    await this.#bury(encodeGapLetter(letter), permit);
+    await this.bury(encodeGapLetter(letter), permit);
   }
 
-  async #bury(letters: RowBlock, permit: WritePermit): Promise<void> {
+  /** Resolves when the dead letters are in the table, and in the topic of copies if there is one. */
+  async bury(letters: RowBlock, permit: WritePermit): Promise<void> {
     const copies = this.#deadLetterTopic;
     await Promise.all([
       this.#deadLetters.write(letters, permit),

@@ -4,7 +4,7 @@ import { WeirError } from '../../core/errors.ts';
 import { loadJobFile } from '../../core/job/file.ts';
 import type { JobProblem } from '../../core/job/problem.ts';
 import { renderProblems } from '../../core/job/render.ts';
-import { durationMs } from '../../core/job/spec.ts';
+import { durationMs } from '../../core/duration.ts';
 import type { JobState } from '../../core/states.ts';
 import type { ApplyOutcome } from '../../master/service.ts';
 import type { JobView } from '../../master/views.ts';

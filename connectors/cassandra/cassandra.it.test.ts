@@ -4,10 +4,14 @@ import { after, before, describe, test } from 'node:test';
 import { isWeirError } from '../../core/errors.ts';
 import { parseCqlType } from '../../core/table/cql-type.ts';
 import type { TableSchema } from '../../core/table/schema.ts';
+import { blobStoreContract, damageChunks } from '../../test/conformance/blob-store.ts';
 import { metaStoreContract } from '../../test/conformance/meta-store.ts';
 import { buildRows, shapeOf } from '../../test/conformance/rows.ts';
 import { tableStoreContract } from '../../test/conformance/table-store.ts';
 import { globalServices, uniqueName } from '../../test/services/services.ts';
+import { ChunkedBlobStore } from '../blobs/chunked.ts';
+import { systemClock, systemRng } from '../system/clock.ts';
+import { CassandraChunkTable } from './chunk-table.ts';
 import { CassandraClient, type CassandraOptions } from './client.ts';
 import { CassandraMetaStore } from './meta-store.ts';
 import { CassandraTableStore } from './table-store.ts';
@@ -26,6 +30,22 @@ metaStoreContract('Cassandra', async () => {
   return {
     store: new CassandraMetaStore(clients[0]),
     second: new CassandraMetaStore(clients[1]),
+    close: async () => {
+      await Promise.all(clients.map((client) => client.close()));
+    },
+  };
+});
+
+blobStoreContract('Cassandra', async () => {
+  const options = await optionsOfNode();
+  const clients = [new CassandraClient(options), new CassandraClient(options)] as const;
+  await new CassandraMetaStore(clients[0]).prepare();
+  const table = new CassandraChunkTable(clients[0]);
+  const parts = { clock: systemClock, rng: systemRng };
+  return {
+    store: new ChunkedBlobStore(table, parts),
+    second: new ChunkedBlobStore(new CassandraChunkTable(clients[1]), parts),
+    damage: (id, how) => damageChunks(table, id, how),
     close: async () => {
       await Promise.all(clients.map((client) => client.close()));
     },

@@ -6,8 +6,19 @@
 import cassandra from 'cassandra-driver';
 import type { QueryOptions, types as driverTypes } from 'cassandra-driver';
 import { assert } from '../../core/assert.ts';
+import type { EpochHead, EpochPlan, LeaseRow, SavepointRow } from '../../core/epoch/types.ts';
+import { EPOCH_FORMAT_VERSION, PLAN_SLOTS } from '../../core/epoch/types.ts';
 import { WeirError } from '../../core/errors.ts';
-import { offset, partition, timestampUs, topicId, jobName, type JobName, type Run } from '../../core/ids.ts';
+import {
+  offset,
+  partition,
+  timestampUs,
+  topicId,
+  jobName,
+  type Epoch,
+  type JobName,
+  type Run,
+} from '../../core/ids.ts';
 import type { LaneCounters } from '../../core/lane/position.ts';
 import {
   META_FORMAT_VERSION,
@@ -18,8 +29,10 @@ import {
   type MetaStore,
 } from '../../core/meta.ts';
 import { identifierPattern } from '../../core/table/schema.ts';
+import { parseRow, plansInOrder } from '../durable-rows.ts';
 import { CONTROL_PROFILE, type CassandraClient } from './client.ts';
 import { classify } from './failures.ts';
+import { storeFailure } from './store-failure.ts';
 
 const { types } = cassandra;
 const { consistencies } = types;
@@ -27,10 +40,14 @@ const { consistencies } = types;
 /** A worker may write for 3 s after its last read of the ownership; an attempt must leave room for another. ms */
 const OWNERSHIP_READ_TIMEOUT_MS = 1000;
 
+/** Name of the one row of the lease. */
+const LEADER = 'leader';
+
 const control: QueryOptions = { prepare: true, executionProfile: CONTROL_PROFILE, isIdempotent: false };
+const serialRead: QueryOptions = { ...control, isIdempotent: true, consistency: consistencies.localSerial };
 const plainRead: QueryOptions = { prepare: true, consistency: consistencies.localQuorum, isIdempotent: true };
 /** Both ways QUORUM: what was acknowledged is seen by every later read. */
-const lane: QueryOptions = { prepare: true, consistency: consistencies.quorum, isIdempotent: true };
+const quorum: QueryOptions = { prepare: true, consistency: consistencies.quorum, isIdempotent: true };
 
 export interface CassandraMetaStoreOptions {
   /** Default `weir`. */
@@ -59,6 +76,13 @@ export class CassandraMetaStore implements MetaStore {
       `CREATE TABLE IF NOT EXISTS ${ks}.definition (hash text PRIMARY KEY, format int, body text)`,
       `CREATE TABLE IF NOT EXISTS ${ks}.lane (job text, run bigint, source text, topic_id text, partition int, format int, next_offset bigint, ` +
         `bound bigint, counters text, PRIMARY KEY ((job, run), source, topic_id, partition))`,
+      // The head of a stateful job beside the plans of its epochs: one partition, so that one condition guards both.
+      `CREATE TABLE IF NOT EXISTS ${ks}.epochs (job text, run bigint, slot int, format int static, ver bigint static, nonce text static, ` +
+        `body text static, epoch bigint, plan text, PRIMARY KEY ((job, run), slot))`,
+      `CREATE TABLE IF NOT EXISTS ${ks}.lease (name text PRIMARY KEY, format int, ver bigint, nonce text, body text)`,
+      `CREATE TABLE IF NOT EXISTS ${ks}.savepoint (job text, name text, format int, body text, PRIMARY KEY (job, name))`,
+      `CREATE TABLE IF NOT EXISTS ${ks}.blob (id text, chunk int, format int static, length bigint static, chunks int static, ` +
+        `crc bigint static, bytes blob, PRIMARY KEY (id, chunk))`,
     ];
     for (const statement of statements) await this.#run(statement, [], { prepare: false, isIdempotent: true });
   }
@@ -69,7 +93,7 @@ export class CassandraMetaStore implements MetaStore {
   }
 
   readJob(name: JobName): Promise<JobRow | undefined> {
-    return this.#readJob(name, { ...control, isIdempotent: true, consistency: consistencies.localSerial });
+    return this.#readJob(name, serialRead);
   }
 
   readOwnership(name: JobName): Promise<JobRow | undefined> {
@@ -84,19 +108,17 @@ export class CassandraMetaStore implements MetaStore {
     );
     const values = [next.formatVersion, next.ver, next.nonce, JSON.stringify(next)];
     const table = `${this.#keyspace}.job`;
-    return expectedVer === 0
-      ? this.#cas(
-          next.name,
-          next.nonce,
-          `INSERT INTO ${table} (name, format, ver, nonce, body) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS`,
-          [next.name, ...values],
-        )
-      : this.#cas(
-          next.name,
-          next.nonce,
-          `UPDATE ${table} SET format = ?, ver = ?, nonce = ?, body = ? WHERE name = ? IF ver = ?`,
-          [...values, next.name, expectedVer],
-        );
+    const change =
+      expectedVer === 0
+        ? {
+            query: `INSERT INTO ${table} (name, format, ver, nonce, body) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS`,
+            params: [next.name, ...values],
+          }
+        : {
+            query: `UPDATE ${table} SET format = ?, ver = ?, nonce = ?, body = ? WHERE name = ? IF ver = ?`,
+            params: [...values, next.name, expectedVer],
+          };
+    return this.#cas(next.nonce, [change], () => this.readJob(next.name));
   }
 
   async putDefinition(hash: string, text: string): Promise<void> {
@@ -120,12 +142,12 @@ export class CassandraMetaStore implements MetaStore {
 
   async readLane(key: LaneKey): Promise<LaneRow | undefined> {
     const cql = `SELECT * FROM ${this.#keyspace}.lane WHERE job = ? AND run = ? AND source = ? AND topic_id = ? AND partition = ?`;
-    const [row] = await this.#rows(cql, [key.job, key.run, key.source, key.topicId, key.partition], lane);
+    const [row] = await this.#rows(cql, [key.job, key.run, key.source, key.topicId, key.partition], quorum);
     return row === undefined ? undefined : laneRow(key.job, key.run, row);
   }
 
   async readLanes(job: JobName, run: Run): Promise<LaneRow[]> {
-    const rows = await this.#rows(`SELECT * FROM ${this.#keyspace}.lane WHERE job = ? AND run = ?`, [job, run], lane);
+    const rows = await this.#rows(`SELECT * FROM ${this.#keyspace}.lane WHERE job = ? AND run = ?`, [job, run], quorum);
     return rows.map((row) => laneRow(job, run, row));
   }
 
@@ -147,7 +169,93 @@ export class CassandraMetaStore implements MetaStore {
       JSON.stringify(counters),
       nextOffset,
     ];
-    await this.#run(cql, params, lane);
+    await this.#run(cql, params, quorum);
+  }
+
+  async readEpochs(job: JobName, run: Run): Promise<EpochHead | undefined> {
+    const cql = `SELECT DISTINCT job, run, format, body FROM ${this.#keyspace}.epochs WHERE job = ? AND run = ?`;
+    const [row] = await this.#rows(cql, [job, run], serialRead);
+    // A partition without a head cannot be: the first change writes it.
+    return row === undefined || row['body'] === null
+      ? undefined
+      : parseRow<EpochHead>(String(row['body']), `head of job ${job}`, EPOCH_FORMAT_VERSION);
+  }
+
+  casEpochs(expectedVer: number, next: EpochHead, plans: readonly EpochPlan[]): Promise<CasOutcome<EpochHead>> {
+    assert(next.ver === expectedVer + 1, () => `version ${next.ver} cannot follow ${expectedVer}`);
+    const { job, run } = next;
+    const table = `${this.#keyspace}.epochs`;
+    const values = [next.formatVersion, next.ver, next.nonce, JSON.stringify(next), job, run];
+    const set = `UPDATE ${table} SET format = ?, ver = ?, nonce = ?, body = ? WHERE job = ? AND run = ?`;
+    const head =
+      expectedVer === 0
+        ? { query: `${set} IF ver = null`, params: values }
+        : { query: `${set} IF ver = ?`, params: [...values, expectedVer] };
+    const slots = plans.map((plan) => ({
+      query: `INSERT INTO ${table} (job, run, slot, epoch, plan) VALUES (?, ?, ?, ?, ?)`,
+      params: [job, run, plan.epoch % PLAN_SLOTS, plan.epoch, JSON.stringify(plan)],
+    }));
+    return this.#cas(next.nonce, [head, ...slots], () => this.readEpochs(job, run));
+  }
+
+  async readPlans(job: JobName, run: Run, from: Epoch, to: Epoch): Promise<EpochPlan[]> {
+    const plans: EpochPlan[] = [];
+    for (const [first, last] of to < from ? [] : slotRanges(from, to)) {
+      const cql = `SELECT plan FROM ${this.#keyspace}.epochs WHERE job = ? AND run = ? AND slot >= ? AND slot <= ?`;
+      for (const row of await this.#rows(cql, [job, run, first, last], plainRead)) {
+        const plan = parseRow<EpochPlan>(String(row['plan']), `plan of job ${job}`, EPOCH_FORMAT_VERSION);
+        if (plan !== undefined) plans.push(plan);
+      }
+    }
+    return plansInOrder(plans, { job, run, from, to });
+  }
+
+  async readLease(): Promise<LeaseRow | undefined> {
+    const cql = `SELECT format, body FROM ${this.#keyspace}.lease WHERE name = ?`;
+    const [row] = await this.#rows(cql, [LEADER], serialRead);
+    if (row === undefined) return undefined;
+    checkFormat(row, 'the lease');
+    return JSON.parse(String(row['body'])) as LeaseRow;
+  }
+
+  casLease(expectedVer: number, next: LeaseRow): Promise<CasOutcome<LeaseRow>> {
+    assert(next.ver === expectedVer + 1, () => `version ${next.ver} cannot follow ${expectedVer}`);
+    const values = [META_FORMAT_VERSION, next.ver, next.nonce, JSON.stringify(next), LEADER];
+    const set = `UPDATE ${this.#keyspace}.lease SET format = ?, ver = ?, nonce = ?, body = ? WHERE name = ?`;
+    const change =
+      expectedVer === 0
+        ? { query: `${set} IF ver = null`, params: values }
+        : { query: `${set} IF ver = ?`, params: [...values, expectedVer] };
+    return this.#cas(next.nonce, [change], () => this.readLease());
+  }
+
+  async putSavepoint(row: SavepointRow): Promise<void> {
+    await this.#run(
+      `INSERT INTO ${this.#keyspace}.savepoint (job, name, format, body) VALUES (?, ?, ?, ?)`,
+      [row.job, row.name, row.formatVersion, JSON.stringify(row)],
+      quorum,
+    );
+  }
+
+  async getSavepoint(job: JobName, name: string): Promise<SavepointRow | undefined> {
+    const cql = `SELECT body FROM ${this.#keyspace}.savepoint WHERE job = ? AND name = ?`;
+    const [row] = await this.#rows(cql, [job, name], quorum);
+    return row === undefined ? undefined : savepointOf(row);
+  }
+
+  async listSavepoints(job: JobName): Promise<SavepointRow[]> {
+    const rows = await this.#rows(`SELECT body FROM ${this.#keyspace}.savepoint WHERE job = ?`, [job], quorum);
+    return rows.flatMap((row) => savepointOf(row) ?? []);
+  }
+
+  async deleteSavepoint(job: JobName, name: string): Promise<void> {
+    await this.#run(`DELETE FROM ${this.#keyspace}.savepoint WHERE job = ? AND name = ?`, [job, name], quorum);
+  }
+
+  /** The clock of the node that answers. */
+  async now(): Promise<number> {
+    const [row] = await this.#rows('SELECT toTimestamp(now()) AS now FROM system.local', [], plainRead);
+    return (row?.['now'] as Date).getTime();
   }
 
   async close(): Promise<void> {}
@@ -159,17 +267,24 @@ export class CassandraMetaStore implements MetaStore {
     return JSON.parse(String(row['body'])) as JobRow;
   }
 
-  /** `nonce`: whose change it is, where a row tells. */
-  async #cas(
-    name: JobName,
-    nonce: string | undefined,
-    cql: string,
-    params: readonly unknown[],
-  ): Promise<CasOutcome<JobRow>> {
+  /**
+   * Sends statements of one partition, the first of which is conditional, all or nothing. A refusal tells the
+   * condition's columns only, so the row is read again; `nonce` tells whose change it holds.
+   */
+  async #cas<T extends { readonly nonce: string }>(
+    nonce: string,
+    statements: readonly { readonly query: string; readonly params: unknown[] }[],
+    read: () => Promise<T | undefined>,
+  ): Promise<CasOutcome<T>> {
     const driver = await this.#client.driver('STORE_UNAVAILABLE');
     let result: driverTypes.ResultSet;
     try {
-      result = await driver.execute(cql, [...params], control);
+      const [first] = statements;
+      assert(first !== undefined, () => 'a change has a statement');
+      result =
+        statements.length === 1
+          ? await driver.execute(first.query, first.params, control)
+          : await driver.batch([...statements], { ...control, logged: false });
     } catch (error) {
       const failure = classify(error);
       if (failure.kind === 'transient' && failure.sent) return { kind: 'unknown', cause: error };
@@ -177,8 +292,7 @@ export class CassandraMetaStore implements MetaStore {
     }
     if (result.wasApplied()) return { kind: 'applied' };
     try {
-      // A refusal tells the condition's columns only.
-      const current = await this.readJob(name);
+      const current = await read();
       return current !== undefined && current.nonce === nonce ? { kind: 'applied' } : { kind: 'rejected', current };
     } catch (error) {
       return { kind: 'unknown', cause: error };
@@ -206,22 +320,23 @@ export class CassandraMetaStore implements MetaStore {
   }
 
   #failed(error: unknown): unknown {
-    const failure = classify(error);
-    const at = `keyspace ${this.#keyspace} of Cassandra at ${this.#client.addresses}`;
-    switch (failure.kind) {
-      case 'foreign':
-        return error;
-      case 'credentials':
-      case 'forbidden':
-        return new WeirError('UNAUTHORIZED', `The metadata in ${at} may not be read or written: ${failure.message}.`, {
-          cause: error,
-        });
-      default:
-        return new WeirError('STORE_UNAVAILABLE', `The metadata in ${at} cannot be reached: ${failure.message}.`, {
-          cause: error,
-        });
-    }
+    return storeFailure(error, `keyspace ${this.#keyspace} of Cassandra at ${this.#client.addresses}`);
   }
+}
+
+/** The slots of the epochs `[from, to]`: one range, or two where they wrap around. */
+function slotRanges(from: Epoch, to: Epoch): readonly (readonly [number, number])[] {
+  if (to - from + 1 >= PLAN_SLOTS) return [[0, PLAN_SLOTS - 1]];
+  const [first, last] = [from % PLAN_SLOTS, to % PLAN_SLOTS];
+  if (first <= last) return [[first, last]];
+  return [
+    [first, PLAN_SLOTS - 1],
+    [0, last],
+  ];
+}
+
+function savepointOf(row: driverTypes.Row): SavepointRow | undefined {
+  return parseRow<SavepointRow>(String(row['body']), 'row of a savepoint', EPOCH_FORMAT_VERSION);
 }
 
 function checkFormat(row: driverTypes.Row, what: string): void {

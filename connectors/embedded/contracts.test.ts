@@ -1,14 +1,18 @@
 /** The contract suites, on an embedded process in memory and with a data directory. */
+import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { blobStoreContract, damageChunks } from '../../test/conformance/blob-store.ts';
 import { noLog } from '../../test/conformance/no-log.ts';
 import { logWriterContract } from '../../test/conformance/log-writer.ts';
 import { metaStoreContract } from '../../test/conformance/meta-store.ts';
 import { sourceContract } from '../../test/conformance/source.ts';
 import { tableStoreContract } from '../../test/conformance/table-store.ts';
+import { ChunkedBlobStore } from '../blobs/chunked.ts';
 import { systemClock, systemRng } from '../system/clock.ts';
 import { EmbeddedConnection } from './client.ts';
+import { EmbeddedChunkTable } from './embedded-chunk-table.ts';
 import { EmbeddedLogWriter } from './embedded-log-writer.ts';
 import { EmbeddedMetaStore } from './embedded-meta-store.ts';
 import { EmbeddedSource } from './embedded-source.ts';
@@ -51,6 +55,20 @@ for (const durable of [false, true]) {
   tableStoreContract(name, async () => {
     const started = await start(durable);
     return { store: new EmbeddedTableStore(started.connect(), systemClock, systemRng), close: started.close };
+  });
+  blobStoreContract(name, async () => {
+    const started = await start(durable);
+    const [table, other] = [started.connect(), started.connect()].map(
+      (connection) => new EmbeddedChunkTable(connection),
+    );
+    assert.ok(table && other);
+    const parts = { clock: systemClock, rng: systemRng };
+    return {
+      store: new ChunkedBlobStore(table, parts),
+      second: new ChunkedBlobStore(other, parts),
+      damage: (id, how) => damageChunks(table, id, how),
+      close: started.close,
+    };
   });
   const logFixture = async () => {
     const started = await start(durable);

@@ -1,15 +1,21 @@
 /** Durable facts of a cluster in the embedded process. */
 import { WeirError } from '../../core/errors.ts';
-import type { JobName, Run } from '../../core/ids.ts';
-import { jobName, partition, run as runOf, topicId } from '../../core/ids.ts';
+import type { EpochHead, EpochPlan, LeaseRow, SavepointRow } from '../../core/epoch/types.ts';
+import { EPOCH_FORMAT_VERSION, PLAN_SLOTS } from '../../core/epoch/types.ts';
+import { assert } from '../../core/assert.ts';
+import type { Epoch, JobName, Run } from '../../core/ids.ts';
+import { epoch, jobName, partition, run as runOf, topicId } from '../../core/ids.ts';
 import type { LanePosition } from '../../core/lane/position.ts';
 import type { CasOutcome, JobRow, LaneKey, LaneRow, MetaStore } from '../../core/meta.ts';
 import { META_FORMAT_VERSION } from '../../core/meta.ts';
-import type { CasJobRequest, LaneRequest } from '../../proto/gen/embedded.ts';
+import type { LaneRequest } from '../../proto/gen/embedded.ts';
+import { parseRow, plansInOrder } from '../durable-rows.ts';
 import type { EmbeddedConnection } from './client.ts';
 import { EMBEDDED_PROTOCOL_VERSION } from './status.ts';
 
 const UNAVAILABLE = 'STORE_UNAVAILABLE';
+/** Plans per request: each may list many partitions. */
+const PLANS_PAGE = 256;
 
 export class EmbeddedMetaStore implements MetaStore {
   readonly #connection: EmbeddedConnection;
@@ -43,7 +49,8 @@ export class EmbeddedMetaStore implements MetaStore {
   }
 
   casJob(expectedVer: number, next: JobRow): Promise<CasOutcome<JobRow>> {
-    return this.#cas({ name: next.name, expectedVer, next: JSON.stringify(next) });
+    const request = { name: next.name, expectedVer, next: JSON.stringify(next) };
+    return this.#cas(parseJob, () => this.#connection.call((client) => client.casJob, request, UNAVAILABLE));
   }
 
   async putDefinition(hash: string, text: string): Promise<void> {
@@ -75,15 +82,85 @@ export class EmbeddedMetaStore implements MetaStore {
     await this.#connection.call((client) => client.writeLane, request, UNAVAILABLE);
   }
 
+  async readEpochs(job: JobName, run: Run): Promise<EpochHead | undefined> {
+    const { row } = await this.#connection.call((client) => client.readEpochs, { job, run }, UNAVAILABLE);
+    return parseHead(row);
+  }
+
+  casEpochs(expectedVer: number, next: EpochHead, plans: readonly EpochPlan[]): Promise<CasOutcome<EpochHead>> {
+    assert(next.ver === expectedVer + 1, () => `version ${next.ver} cannot follow ${expectedVer}`);
+    const request = {
+      job: next.job,
+      run: next.run,
+      expectedVer,
+      next: JSON.stringify(next),
+      plans: plans.map((plan) => ({
+        slot: plan.epoch % PLAN_SLOTS,
+        epoch: plan.epoch,
+        plan: JSON.stringify(plan),
+      })),
+    };
+    return this.#cas(parseHead, () => this.#connection.call((client) => client.casEpochs, request, UNAVAILABLE));
+  }
+
+  async readPlans(job: JobName, run: Run, from: Epoch, to: Epoch): Promise<EpochPlan[]> {
+    const plans: EpochPlan[] = [];
+    for (let first: number = from; first <= to; first += PLANS_PAGE) {
+      const page = { job, run, from: epoch(first), to: epoch(Math.min(to, first + PLANS_PAGE - 1)) };
+      const { rows } = await this.#connection.call((client) => client.readPlans, page, UNAVAILABLE);
+      const found = rows.flatMap(
+        (row) => parseRow<EpochPlan>(row, `plan of an epoch of job ${job}`, EPOCH_FORMAT_VERSION) ?? [],
+      );
+      plans.push(...plansInOrder(found, page));
+    }
+    return plans;
+  }
+
+  async readLease(): Promise<LeaseRow | undefined> {
+    return parseLease((await this.#connection.call((client) => client.readLease, {}, UNAVAILABLE)).row);
+  }
+
+  casLease(expectedVer: number, next: LeaseRow): Promise<CasOutcome<LeaseRow>> {
+    assert(next.ver === expectedVer + 1, () => `version ${next.ver} cannot follow ${expectedVer}`);
+    const request = { expectedVer, next: JSON.stringify(next) };
+    return this.#cas(parseLease, () => this.#connection.call((client) => client.casLease, request, UNAVAILABLE));
+  }
+
+  async putSavepoint(row: SavepointRow): Promise<void> {
+    const request = { job: row.job, name: row.name, row: JSON.stringify(row) };
+    await this.#connection.call((client) => client.putSavepoint, request, UNAVAILABLE);
+  }
+
+  async getSavepoint(job: JobName, name: string): Promise<SavepointRow | undefined> {
+    const { row } = await this.#connection.call((client) => client.getSavepoint, { job, name }, UNAVAILABLE);
+    return parseSavepoint(row);
+  }
+
+  async listSavepoints(job: JobName): Promise<SavepointRow[]> {
+    const { rows } = await this.#connection.call((client) => client.listSavepoints, { name: job }, UNAVAILABLE);
+    return rows.flatMap((row) => parseSavepoint(row) ?? []);
+  }
+
+  async deleteSavepoint(job: JobName, name: string): Promise<void> {
+    await this.#connection.call((client) => client.deleteSavepoint, { job, name }, UNAVAILABLE);
+  }
+
+  async now(): Promise<number> {
+    return (await this.#connection.call((client) => client.now, {}, UNAVAILABLE)).nowMs;
+  }
+
   /** The connection is not the store's to close. */
   close(): Promise<void> {
     return Promise.resolve();
   }
 
-  async #cas(request: CasJobRequest): Promise<CasOutcome<JobRow>> {
+  async #cas<T>(
+    parse: (text: string) => T | undefined,
+    send: () => Promise<{ readonly applied: boolean; readonly current: string }>,
+  ): Promise<CasOutcome<T>> {
     try {
-      const { applied, current } = await this.#connection.call((client) => client.casJob, request, UNAVAILABLE);
-      return applied ? { kind: 'applied' } : { kind: 'rejected', current: parseJob(current) };
+      const { applied, current } = await send();
+      return applied ? { kind: 'applied' } : { kind: 'rejected', current: parse(current) };
     } catch (error) {
       // The connection may have broken after the change was made.
       if (error instanceof WeirError && error.code === UNAVAILABLE) return { kind: 'unknown', cause: error };
@@ -93,15 +170,19 @@ export class EmbeddedMetaStore implements MetaStore {
 }
 
 function parseJob(text: string): JobRow | undefined {
-  if (text === '') return undefined;
-  const row = JSON.parse(text) as JobRow;
-  if (row.formatVersion > META_FORMAT_VERSION) {
-    throw new WeirError(
-      'VERSION_MISMATCH',
-      `The job ${row.name} was written by a newer Weir (format ${row.formatVersion}; this one reads up to ${META_FORMAT_VERSION}). Upgrade this process.`,
-    );
-  }
-  return row;
+  return parseRow<JobRow>(text, 'row of a job', META_FORMAT_VERSION);
+}
+
+function parseHead(text: string): EpochHead | undefined {
+  return parseRow<EpochHead>(text, 'head of a stateful job', EPOCH_FORMAT_VERSION);
+}
+
+function parseLease(text: string): LeaseRow | undefined {
+  return parseRow<LeaseRow>(text, "leader's lease", META_FORMAT_VERSION);
+}
+
+function parseSavepoint(text: string): SavepointRow | undefined {
+  return parseRow<SavepointRow>(text, 'row of a savepoint', EPOCH_FORMAT_VERSION);
 }
 
 function keyOf(key: LaneKey): Pick<LaneRequest, 'job' | 'run' | 'source' | 'topicId' | 'partition'> {

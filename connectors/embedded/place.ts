@@ -1,6 +1,9 @@
 /** The embedded process as one place of logs, tables and metadata, over one connection. */
 import type { Clock, Rng } from '../../core/clock.ts';
+import type { BlobStore } from '../../core/ports.ts';
+import { ChunkedBlobStore } from '../blobs/chunked.ts';
 import { EmbeddedConnection } from './client.ts';
+import { EmbeddedChunkTable } from './embedded-chunk-table.ts';
 import { EmbeddedLogWriter } from './embedded-log-writer.ts';
 import { EmbeddedMetaStore } from './embedded-meta-store.ts';
 import { EmbeddedSource } from './embedded-source.ts';
@@ -11,6 +14,7 @@ export class EmbeddedPlace {
   readonly logWriter: EmbeddedLogWriter;
   readonly tables: EmbeddedTableStore;
   readonly meta: EmbeddedMetaStore;
+  readonly blobs: BlobStore;
   readonly #connection: EmbeddedConnection;
 
   /** Connects with the first call. */
@@ -20,6 +24,7 @@ export class EmbeddedPlace {
     this.logWriter = new EmbeddedLogWriter(this.#connection, clock, rng);
     this.tables = new EmbeddedTableStore(this.#connection, clock, rng);
     this.meta = new EmbeddedMetaStore(this.#connection);
+    this.blobs = new ChunkedBlobStore(new EmbeddedChunkTable(this.#connection), { clock, rng });
   }
 
   close(): void {

@@ -19,6 +19,9 @@ import { EMBEDDED_PROTOCOL_VERSION, statusOf } from './status.ts';
 import type { StoreHost } from './store-host.ts';
 import type { Topic, Topics } from './topics.ts';
 
+/** What a chunk of a blob counts for in the size of a transaction. */
+const BLOB_CHUNK_ROWS = 500;
+
 export interface EmbeddedServerParts {
   readonly topics: Topics;
   readonly store: StoreHost;
@@ -56,7 +59,7 @@ export class EmbeddedServer {
   }
 
   #handlers(): EmbeddedHandlers {
-    const { topics, store, dataDir } = this.#parts;
+    const { topics, store, dataDir, clock } = this.#parts;
     return {
       Info: unary(() => ({ protocolVersion: EMBEDDED_PROTOCOL_VERSION, pid: process.pid, dataDir: dataDir ?? '' })),
 
@@ -117,6 +120,47 @@ export class EmbeddedServer {
       }),
       ReadLane: unary(async (request) => ({ lanes: await store.call('readLane', [request]) })),
       ReadLanes: unary(async (request) => ({ lanes: await store.call('readLanes', [request]) })),
+      ReadEpochs: unary(async (request) => ({ row: await store.call('readEpochs', [request]) })),
+      CasEpochs: unary((request) => store.call('casEpochs', [request])),
+      ReadPlans: unary(async (request) => {
+        const plans = await store.call('readPlans', [request]);
+        return { rows: plans.map(({ plan }) => plan) };
+      }),
+      ReadLease: unary(async () => ({ row: await store.call('readLease', []) })),
+      CasLease: unary((request) => store.call('casLease', [request])),
+      PutSavepoint: unary(async (request) => {
+        await store.call('putSavepoint', [request]);
+        return {};
+      }),
+      GetSavepoint: unary(async (request) => ({ row: await store.call('getSavepoint', [request]) })),
+      ListSavepoints: unary(async ({ name }) => ({ rows: await store.call('listSavepoints', [name]) })),
+      DeleteSavepoint: unary(async (request) => {
+        await store.call('deleteSavepoint', [request]);
+        return {};
+      }),
+      Now: unary(() => ({ nowMs: clock.now() })),
+
+      PutBlobChunk: unary(async (request) => {
+        const bytes = new Uint8Array(request.bytes);
+        await store.call('putBlobChunk', [{ ...request, bytes }], { rows: BLOB_CHUNK_ROWS, transfer: [bytes.buffer] });
+        return {};
+      }),
+      GetBlobChunk: unary(async ({ id, chunk }) => {
+        const bytes = await store.call('getBlobChunk', [id, chunk]);
+        return { found: bytes !== undefined, bytes: bytes ?? new Uint8Array() };
+      }),
+      PutBlobHeader: unary(async (request) => {
+        await store.call('putBlobHeader', [request]);
+        return {};
+      }),
+      GetBlobHeader: unary(async ({ id }) => {
+        const header = await store.call('getBlobHeader', [id]);
+        return { found: header !== undefined, header: header ?? null };
+      }),
+      DeleteBlob: unary(async ({ id }) => {
+        await store.call('deleteBlob', [id]);
+        return {};
+      }),
     };
   }
 

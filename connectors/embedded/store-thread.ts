@@ -23,6 +23,20 @@ const storeMethods = {
   writeLane: true,
   readLane: false,
   readLanes: false,
+  readEpochs: false,
+  casEpochs: true,
+  readPlans: false,
+  readLease: false,
+  casLease: true,
+  putSavepoint: true,
+  getSavepoint: false,
+  listSavepoints: false,
+  deleteSavepoint: true,
+  putBlobChunk: true,
+  getBlobChunk: false,
+  putBlobHeader: true,
+  getBlobHeader: false,
+  deleteBlob: true,
 } as const satisfies { readonly [M in keyof EmbeddedStore]?: boolean };
 export type StoreMethod = keyof typeof storeMethods;
 

@@ -10,11 +10,21 @@ import type { QueryResult } from '../../core/ports.ts';
 import type { TableSchema } from '../../core/table/schema.ts';
 import { formatCqlType, quoteIdentifier } from '../../core/table/schema.ts';
 import type {
+  BlobChunk,
+  BlobHeader,
+  CasEpochsRequest,
   CasJobReply,
   CasJobRequest,
+  CasLeaseRequest,
+  CasReply,
   Definition,
+  EpochsRequest,
   LaneRequest,
   LanesRequest,
+  PlanSlot,
+  PlansRequest,
+  Savepoint,
+  SavepointRequest,
   WriteRowsRequest,
 } from '../../proto/gen/embedded.ts';
 import type { Statement } from './cql.ts';
@@ -174,6 +184,123 @@ export class EmbeddedStore {
     return this.#prepared('SELECT * FROM weir_lane WHERE job = ? AND run = ?').all(job, run).map(laneOf);
   }
 
+  /** JSON of the head; '' = none. */
+  readEpochs({ job, run }: EpochsRequest): string {
+    return rowText(this.#prepared('SELECT row FROM weir_epochs WHERE job = ? AND run = ?').get(job, run));
+  }
+
+  /** Head and plans together: the caller's transaction holds them. */
+  casEpochs(request: CasEpochsRequest): CasReply {
+    const { job, run, expectedVer, next, plans } = request;
+    const applied =
+      expectedVer === 0
+        ? this.#prepared('INSERT INTO weir_epochs (job, run, ver, row) VALUES (?, ?, 1, ?) ON CONFLICT DO NOTHING').run(
+            job,
+            run,
+            next,
+          )
+        : this.#prepared('UPDATE weir_epochs SET ver = ver + 1, row = ? WHERE job = ? AND run = ? AND ver = ?').run(
+            next,
+            job,
+            run,
+            expectedVer,
+          );
+    if (Number(applied.changes) !== 1) return { applied: false, current: this.readEpochs({ job, run }) };
+    for (const { slot, epoch, plan } of plans) {
+      this.#prepared(
+        `INSERT INTO weir_plan (job, run, slot, epoch, row) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET epoch = excluded.epoch, row = excluded.row`,
+      ).run(job, run, slot, epoch, plan);
+    }
+    return { applied: true, current: '' };
+  }
+
+  /** Those of `[from, to]` that are there, in their order. */
+  readPlans({ job, run, from, to }: PlansRequest): PlanSlot[] {
+    return this.#prepared(
+      'SELECT slot, epoch, row FROM weir_plan WHERE job = ? AND run = ? AND epoch BETWEEN ? AND ? ORDER BY epoch',
+    )
+      .all(job, run, from, to)
+      .map((row) => ({ slot: row['slot'] as number, epoch: row['epoch'] as number, plan: row['row'] as string }));
+  }
+
+  /** JSON of the lease; '' = none. */
+  readLease(): string {
+    return rowText(this.#prepared('SELECT row FROM weir_lease WHERE id = 1').get());
+  }
+
+  casLease({ expectedVer, next }: CasLeaseRequest): CasReply {
+    const applied =
+      expectedVer === 0
+        ? this.#prepared('INSERT INTO weir_lease (id, ver, row) VALUES (1, 1, ?) ON CONFLICT DO NOTHING').run(next)
+        : this.#prepared('UPDATE weir_lease SET ver = ver + 1, row = ? WHERE id = 1 AND ver = ?').run(
+            next,
+            expectedVer,
+          );
+    return Number(applied.changes) === 1
+      ? { applied: true, current: '' }
+      : { applied: false, current: this.readLease() };
+  }
+
+  putSavepoint({ job, name, row }: Savepoint): void {
+    this.#prepared(
+      'INSERT INTO weir_savepoint (job, name, row) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET row = excluded.row',
+    ).run(job, name, row);
+  }
+
+  /** JSON of the row; '' = none. */
+  getSavepoint({ job, name }: SavepointRequest): string {
+    return rowText(this.#prepared('SELECT row FROM weir_savepoint WHERE job = ? AND name = ?').get(job, name));
+  }
+
+  listSavepoints(job: string): string[] {
+    return this.#prepared('SELECT row FROM weir_savepoint WHERE job = ? ORDER BY name')
+      .all(job)
+      .map((row) => row['row'] as string);
+  }
+
+  deleteSavepoint({ job, name }: SavepointRequest): void {
+    this.#prepared('DELETE FROM weir_savepoint WHERE job = ? AND name = ?').run(job, name);
+  }
+
+  // ------------------------------------------------------------------------------------------------------------- blobs
+
+  putBlobChunk({ id, chunk, bytes }: BlobChunk): void {
+    this.#prepared(
+      'INSERT INTO weir_blob_chunk (id, chunk, bytes) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET bytes = excluded.bytes',
+    ).run(id, chunk, bytes);
+  }
+
+  getBlobChunk(id: string, chunk: number): Uint8Array | undefined {
+    const row = this.#prepared('SELECT bytes FROM weir_blob_chunk WHERE id = ? AND chunk = ?').get(id, chunk);
+    return row?.['bytes'] as Uint8Array | undefined;
+  }
+
+  putBlobHeader({ id, formatVersion, length, chunks, crc }: BlobHeader): void {
+    this.#prepared(
+      `INSERT INTO weir_blob (id, format, length, chunks, crc) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+       SET format = excluded.format, length = excluded.length, chunks = excluded.chunks, crc = excluded.crc`,
+    ).run(id, formatVersion, length, chunks, crc);
+  }
+
+  getBlobHeader(id: string): BlobHeader | undefined {
+    const row = this.#prepared('SELECT format, length, chunks, crc FROM weir_blob WHERE id = ?').get(id);
+    if (row === undefined) return undefined;
+    return {
+      id,
+      formatVersion: row['format'] as number,
+      length: row['length'] as number,
+      chunks: row['chunks'] as number,
+      crc: row['crc'] as number,
+    };
+  }
+
+  /** The header goes with the chunks, in one transaction. */
+  deleteBlob(id: string): void {
+    this.#prepared('DELETE FROM weir_blob WHERE id = ?').run(id);
+    this.#prepared('DELETE FROM weir_blob_chunk WHERE id = ?').run(id);
+  }
+
   // ------------------------------------------------------------------------------------------------------------ inside
 
   #prepareFormat(dir: string | null): void {
@@ -196,6 +323,17 @@ export class EmbeddedStore {
         job TEXT NOT NULL, run INTEGER NOT NULL, source TEXT NOT NULL, topic_id TEXT NOT NULL, part INTEGER NOT NULL,
         next_offset INTEGER NOT NULL, position TEXT NOT NULL, PRIMARY KEY (job, run, source, topic_id, part)
       );
+      CREATE TABLE IF NOT EXISTS weir_epochs (job TEXT NOT NULL, run INTEGER NOT NULL, ver INTEGER NOT NULL, row TEXT NOT NULL, PRIMARY KEY (job, run));
+      CREATE TABLE IF NOT EXISTS weir_plan (
+        job TEXT NOT NULL, run INTEGER NOT NULL, slot INTEGER NOT NULL, epoch INTEGER NOT NULL, row TEXT NOT NULL, PRIMARY KEY (job, run, slot)
+      );
+      CREATE INDEX IF NOT EXISTS weir_plan_epoch ON weir_plan (job, run, epoch);
+      CREATE TABLE IF NOT EXISTS weir_lease (id INTEGER PRIMARY KEY, ver INTEGER NOT NULL, row TEXT NOT NULL);
+      CREATE TABLE IF NOT EXISTS weir_savepoint (job TEXT NOT NULL, name TEXT NOT NULL, row TEXT NOT NULL, PRIMARY KEY (job, name));
+      CREATE TABLE IF NOT EXISTS weir_blob (
+        id TEXT PRIMARY KEY, format INTEGER NOT NULL, length INTEGER NOT NULL, chunks INTEGER NOT NULL, crc INTEGER NOT NULL
+      );
+      CREATE TABLE IF NOT EXISTS weir_blob_chunk (id TEXT NOT NULL, chunk INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (id, chunk));
       PRAGMA user_version = ${FORMAT_VERSION};
       COMMIT;
     `);
@@ -255,6 +393,10 @@ export class EmbeddedStore {
 
 function tableKey(keyspace: string, table: string): string {
   return `${keyspace}.${table}`;
+}
+
+function rowText(row: Record<string, unknown> | undefined): string {
+  return (row?.['row'] as string | undefined) ?? '';
 }
 
 function laneOf(row: Record<string, unknown>): LaneRequest {

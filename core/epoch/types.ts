@@ -34,7 +34,10 @@ export interface EpochPlan {
   readonly statics: Readonly<Record<string, number>>;
 }
 
-/** Names one committed set of state blobs. `manifest` is a blob: JSON {epoch, groups: {"stage/group": blob id}}. */
+/**
+ * Names one committed set of state blobs. `manifest` is a blob: JSON {epoch, groups: {"stage/group": blob id}}, with
+ * more for the master (core/epoch/manifest.ts).
+ */
 export interface SnapshotRef {
   readonly epoch: Epoch;
   readonly manifest: string;
@@ -62,6 +65,12 @@ export interface EpochHead {
   readonly eventTimes: readonly (number | null)[];
   /** Watermark computed after the last mapped epoch: in force for the next one; null = none yet. */
   readonly watermarkUs: number | null;
+  /** Watermark in force in the last planned epoch: the next one judges lateness by it. */
+  readonly evictUs: number | null;
+  /** Where the present availableNow execution ends; null = no such execution. */
+  readonly ends: Readonly<Record<LaneId, Offset>> | null;
+  /** Blob with the newest assignment (JSON): a hint that lets a new leader leave state where it is. null = none. */
+  readonly placement: string | null;
   readonly snapshot: SnapshotRef | null;
   /** The one before: used when a blob of the newest is damaged. */
   readonly formerSnapshot: SnapshotRef | null;
@@ -81,6 +90,8 @@ export interface LeaseRow {
   readonly holder: string;
   /** host:port of the holder's gRPC service, for workers and the CLI. */
   readonly address: string;
+  /** Base URL of the holder's REST interface, for the masters that hand requests on to it. */
+  readonly httpAddress: string;
   readonly beat: number;
 }
 

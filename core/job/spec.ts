@@ -3,13 +3,24 @@
  * Spark's option names are accepted where Spark has one.
  */
 import { z } from 'zod';
+import { durationPattern, durationUs } from '../duration.ts';
 
+const durationMessage = 'a duration is a whole number with a unit: 50ms, 10s, 5m, 1h';
 const duration = z
   .string()
-  .regex(/^\d+(ms|s|m|h)$/, 'a duration is a whole number with a unit: 50ms, 10s, 5m, 1h')
-  .describe('A duration: 50ms, 10s, 5m, 1h');
+  .regex(durationPattern, durationMessage)
+  .refine((text) => durationUs(text) !== undefined, durationMessage)
+  .describe("A duration: 50ms, 10s, 5m, 1h, or as Spark writes it: '10 seconds'");
 
 const bytes = z.number().int().positive();
+const count = z.number().int().positive();
+
+const watermark = z
+  .strictObject({
+    column: z.string().min(1).describe('A TIMESTAMP column of the source: when its events happened'),
+    delay: duration.describe('How far behind the latest event a record may come and still count'),
+  })
+  .describe('Rows older than the latest event by more than the delay are late, and what they would change is final');
 
 /** What to do with offsets that are gone before they were read. */
 const dataLossPolicy = z.enum(['fail', 'skip']);
@@ -32,6 +43,16 @@ const kafkaSource = z
     failOnDataLoss: z.boolean().optional(),
     onFutureTimestamp: z.enum(['fail', 'ignoreTimes']).default('fail'),
     recordBytesMax: bytes.max(16 * 1024 * 1024).default(1024 * 1024),
+    watermark: watermark.optional(),
+    maxOffsetsPerTrigger: count.optional().describe('Stateful jobs: records per epoch at most'),
+    minOffsetsPerTrigger: count
+      .optional()
+      .describe('Stateful jobs: no epoch before so many records are there, or maxTriggerDelay has passed'),
+    maxTriggerDelay: duration.default('15m').describe('How long minOffsetsPerTrigger may hold an epoch back'),
+    minPartitions: count.optional().describe('Refused: map tasks follow partitions and batches, not a number'),
+    idleTimeout: duration
+      .optional()
+      .describe('A source without records for so long stops holding the watermark back; default: never'),
     brokers: z.string().optional().describe('Brokers of another cluster than the default connection'),
   })
   .describe('Records of a Kafka topic, or of the embedded log when no Kafka is connected');
@@ -78,6 +99,34 @@ const badRecordPolicy = z.union([
   z.strictObject({ deadLetter: z.strictObject({ topic: z.string().optional() }) }),
 ]);
 
+const tableCell: z.ZodType<unknown> = z.unknown();
+const staticTable = z
+  .union([
+    z.strictObject({
+      schema: z.string().describe("Columns as SQL writes them: 'id INT NOT NULL, name STRING'"),
+      rows: z
+        .array(z.array(tableCell))
+        .max(10_000, 'a table in the job file has at most 10000 rows')
+        .describe('One list per row, a value per column; times, decimals and dates as text'),
+    }),
+    z.strictObject({
+      connector: z.literal('cassandra'),
+      keyspace: z.string(),
+      table: z.string(),
+      schema: z.string().describe("The columns to read, as SQL writes them: 'id INT NOT NULL, name STRING'"),
+      refresh: duration.optional().describe('Read it anew so often; default: once per run'),
+    }),
+  ])
+  .describe('Rows known besides the streams, for joins');
+
+/** Spark's triggers beside the short forms. */
+const sparkTrigger = z.union([
+  z.strictObject({ processingTime: duration }),
+  z.strictObject({ availableNow: z.literal(true) }),
+]);
+
+const identifier = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
 export const jobSpecSchema = z.strictObject({
   $schema: z.string().optional(),
   apiVersion: z.literal('weir/v1'),
@@ -85,14 +134,33 @@ export const jobSpecSchema = z.strictObject({
   name: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'a job name is 1 to 63 of a-z, 0-9 and -, beginning with a letter'),
   sources: z
     .record(
-      z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'a source name is letters, digits and _'),
+      z.string().regex(identifier, 'a source name is letters, digits and _'),
       z.discriminatedUnion('connector', [kafkaSource]),
     )
     .refine((sources) => Object.keys(sources).length > 0, 'a job reads at least one source'),
+  tables: z.record(z.string().regex(identifier, 'a table name is letters, digits and _'), staticTable).optional(),
   query: z.string().min(1),
   sinks: z.array(z.discriminatedUnion('connector', [cassandraSink, kafkaSink, blackholeSink, consoleSink])).min(1),
   outputMode: z.enum(['append', 'update', 'complete']).default('append'),
-  trigger: z.union([z.enum(['asap', 'availableNow']), duration]).default('asap'),
+  trigger: z
+    .union([z.enum(['asap', 'availableNow', 'manual']), duration, sparkTrigger])
+    .default('asap')
+    .describe('When rows are taken: asap, every so often (10s), availableNow (what is there, then the end), manual'),
+  onLate: z
+    .enum(['drop', 'deadLetter'])
+    .default('drop')
+    .describe('Rows behind the watermark: counted and dropped, or kept as dead letters'),
+  watermarkPolicy: z
+    .enum(['min', 'max'])
+    .default('min')
+    .describe('Of several watermarks the job follows the slowest, or the fastest (which drops rows of the others)'),
+  noDataEpochs: z
+    .boolean()
+    .default(true)
+    .describe('Run an empty epoch when the watermark moved, so that final results do not wait for the next record'),
+  limits: z
+    .strictObject({ stateBytes: bytes.optional().describe('State of the job, per worker; beyond it the job fails') })
+    .default({}),
   onBadRecord: badRecordPolicy.default('deadLetter'),
   onNullValue: z.enum(['skip', 'delete', 'deadLetter']).default('skip'),
   timeZone: z
@@ -107,10 +175,4 @@ export type JobSpecInput = z.input<typeof jobSpecSchema>;
 export type JobSpec = z.output<typeof jobSpecSchema>;
 export type SourceSpec = JobSpec['sources'][string];
 export type SinkSpec = JobSpec['sinks'][number];
-
-/** ms of a duration like `50ms`. */
-export function durationMs(text: string): number {
-  const match = /^(\d+)(ms|s|m|h)$/.exec(text);
-  if (match === null) throw new Error(`not a duration: ${text}`);
-  return Number(match[1]) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match[2] as 'ms' | 's' | 'm' | 'h'];
-}
+export type StaticTableSpec = NonNullable<JobSpec['tables']>[string];

@@ -35,10 +35,6 @@ export class BlackholeEncoder implements SinkEncoder {
     }
   }
 
-  encodeDeletes(rows: ColumnBatch, context: EncodeContext): void {
-    this.encode(rows, context);
-  }
-
   finish(): SinkOutput {
     return { kind: 'blackhole', rowCount: this.#rowCount, hash: this.#hash >>> 0 };
   }

@@ -1,4 +1,4 @@
-/** Rows as JSON lines, for people who look at a job's output. */
+/** Rows as JSON lines, for people who look at a job's output. A row that is taken away has a minus before it. */
 import type { Schema } from '../../core/types.ts';
 import { ByteBuffer } from '../byte-buffer.ts';
 import type { ColumnBatch } from '../column-batch.ts';
@@ -25,17 +25,15 @@ export class ConsoleEncoder implements SinkEncoder {
   }
 
   encode(rows: ColumnBatch, context: EncodeContext): void {
+    const { deletes } = context;
     for (let row = 0; row < rows.rowCount; row++) {
-      if (context.isDead(rows.origins.record[row]!)) continue;
+      const record = rows.origins.record[row]!;
+      if (context.isDead(record)) continue;
+      if (deletes !== null && deletes[record] !== 0) appendText(this.#out, '-');
       this.#json.writeRow(this.#out, this.#schema, rows.columns, row);
       appendText(this.#out, '\n');
       this.#rowCount++;
     }
-  }
-
-  /** Shows the rows of the removed keys. */
-  encodeDeletes(rows: ColumnBatch, context: EncodeContext): void {
-    this.encode(rows, context);
   }
 
   finish(): SinkOutput {

@@ -1,7 +1,8 @@
 /**
  * Rows of a log sink as record batches, one or more per target partition. A key goes to the partition that Kafka's
  * default partitioner gives it, a row without one to the partition of its source record (modulo the count). The header
- * `weir-id` holds `job/run/partition/offset/index`, so that a reader can tell a repeated row.
+ * `weir-id` names the row, so that a reader can tell a repeated one: `job/run/partition/offset/index` in lanes,
+ * `job/run/epoch/stage/…` in epochs.
  */
 import { must } from '../../core/assert.ts';
 import { partitionOfKey } from '../../core/murmur2.ts';
@@ -13,9 +14,9 @@ import { Compressor } from '../codecs/compression.ts';
 import type { ColumnBatch } from '../column-batch.ts';
 import type { SinkPlan } from '../plan/stage-plan.ts';
 import type { TimeZone } from '../scan/time-zone.ts';
-import type { SinkOutput, StageTask } from '../stage.ts';
+import type { SinkOutput } from '../stage.ts';
 import { isNull, JsonWriter } from './json-writer.ts';
-import type { EncodeContext, SinkEncoder } from './sink-encoder.ts';
+import type { EncodeContext, EncodeTask, SinkEncoder } from './sink-encoder.ts';
 import { appendInteger, appendText } from './text.ts';
 
 type LogPlan = Extract<SinkPlan, { kind: 'log' }>;
@@ -36,7 +37,6 @@ export class LogEncoder implements SinkEncoder {
   readonly #plan: LogPlan;
   readonly #schema: Schema;
   readonly #logIndex: number;
-  readonly #job: string;
   readonly #json: JsonWriter;
   readonly #compressor: Compressor;
   readonly #batches: PartitionBatch[] = [];
@@ -45,21 +45,21 @@ export class LogEncoder implements SinkEncoder {
   readonly #id = new ByteBuffer(256);
   #idPrefixBytes = 0;
   #partitionCount = 1;
-  #sourcePartition = 0;
+  /** null = rows without a key are spread. */
+  #sourcePartition: number | null = 0;
   #appends: { partition: number; batch: Uint8Array }[] = [];
   #rowCount = 0;
 
   /** `logIndex`: which of the plan's log sinks this is. */
-  constructor(plan: LogPlan, schema: Schema, logIndex: number, job: string, timeZone: TimeZone) {
+  constructor(plan: LogPlan, schema: Schema, logIndex: number, timeZone: TimeZone) {
     this.#plan = plan;
     this.#schema = schema;
     this.#logIndex = logIndex;
-    this.#job = job;
     this.#json = new JsonWriter(timeZone);
     this.#compressor = new Compressor(plan.compression);
   }
 
-  begin(task: StageTask): void {
+  begin(task: EncodeTask): void {
     this.#partitionCount = must(
       task.logPartitions[this.#logIndex],
       () => `no partition count for the sink ${this.#plan.name}`,
@@ -73,42 +73,38 @@ export class LogEncoder implements SinkEncoder {
     this.#appends = [];
     this.#rowCount = 0;
     this.#id.clear();
-    appendText(this.#id, `${this.#job}/${task.run}/${task.partition}/`);
+    appendText(this.#id, task.idPrefix);
     this.#idPrefixBytes = this.#id.length;
   }
 
+  /** Deletes are records without a value; nothing where the sink writes no keys. */
   encode(rows: ColumnBatch, context: EncodeContext): void {
-    this.#encode(rows, context, false);
-  }
-
-  /** A record without a value for each key; nothing where the sink writes no keys. */
-  encodeDeletes(rows: ColumnBatch, context: EncodeContext): void {
-    if (this.#plan.key >= 0) this.#encode(rows, context, true);
-  }
-
-  finish(): SinkOutput {
-    for (let partition = 0; partition < this.#partitionCount; partition++)
-      this.#close(this.#batches[partition]!, partition);
-    return { kind: 'log', rowCount: this.#rowCount, appends: this.#appends };
-  }
-
-  #encode(rows: ColumnBatch, context: EncodeContext, tombstones: boolean): void {
     const { origins } = rows;
+    const { deletes } = context;
     for (let row = 0; row < rows.rowCount; row++) {
-      if (context.isDead(origins.record[row]!)) continue;
+      const record = origins.record[row]!;
+      if (context.isDead(record)) continue;
+      const isDelete = deletes !== null && deletes[record] !== 0;
+      if (isDelete && this.#plan.key < 0) continue;
       const hasKey = this.#writeKey(rows, row);
-      const hasValue = !tombstones && this.#writeValue(rows, row);
+      const hasValue = !isDelete && this.#writeValue(rows, row);
       const partition = hasKey
         ? partitionOfKey(this.#key.bytes, this.#partitionCount, this.#key.length)
-        : this.#sourcePartition % this.#partitionCount;
+        : (this.#sourcePartition ?? origins.offset[row]! + origins.index[row]!) % this.#partitionCount;
       if (this.#plan.headers) {
         this.#id.length = this.#idPrefixBytes;
         appendInteger(this.#id, origins.offset[row]!);
         appendText(this.#id, '/');
         appendInteger(this.#id, origins.index[row]!);
       }
-      this.#append(partition, origins.timestampMs[row]!, hasKey, hasValue);
+      this.#append(partition, Math.floor(origins.timestampMs[row]!), hasKey, hasValue);
     }
+  }
+
+  finish(): SinkOutput {
+    for (let partition = 0; partition < this.#partitionCount; partition++)
+      this.#close(this.#batches[partition]!, partition);
+    return { kind: 'log', rowCount: this.#rowCount, appends: this.#appends };
   }
 
   #writeKey(rows: ColumnBatch, row: number): boolean {

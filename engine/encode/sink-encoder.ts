@@ -1,11 +1,23 @@
 /** What the encoders of all sinks have in common. */
-import type { RecordIndex } from '../codecs/decode-records.ts';
 import type { ColumnBatch } from '../column-batch.ts';
-import type { SinkOutput, StageTask } from '../stage.ts';
+import type { SinkOutput } from '../stage.ts';
 
-/** The records behind the rows, and what became of them so far. */
+/** What encoders need to know of a task as a whole. */
+export interface EncodeTask {
+  /** Begins the id of every row; the offset and index of its origins follow. Ends with a slash. */
+  readonly idPrefix: string;
+  /** Where rows without a key go, modulo a log's partitions. null = spread by the offset and index of their origins. */
+  readonly partition: number | null;
+  /** Partition counts of the sinks that write logs, in the order of the plan's log sinks. */
+  readonly logPartitions: readonly number[];
+}
+
+/** The records behind the rows (`RowOrigins.record`), and what became of them so far. */
 export interface EncodeContext {
-  readonly records: RecordIndex;
+  /** Write time of each record's rows, µs. */
+  readonly writeTimeUs: Float64Array;
+  /** 1 = the record's rows take away what their keys stand for. null = none does. */
+  readonly deletes: Uint8Array | null;
   /** Whether the record is a dead letter: none of its rows go anywhere. */
   isDead(record: number): boolean;
   /** Makes the record a dead letter. `place` is static text of the job. */
@@ -14,11 +26,9 @@ export interface EncodeContext {
 
 /** Collects the encoded rows of one task for one sink. Records are encoded as a whole or not at all. */
 export interface SinkEncoder {
-  begin(task: StageTask): void;
+  begin(task: EncodeTask): void;
   /** Appends the rows of records that are not dead, reporting each record with a row that cannot be encoded. */
   encode(rows: ColumnBatch, context: EncodeContext): void;
-  /** Appends the removal of what the rows' keys stand for. */
-  encodeDeletes(rows: ColumnBatch, context: EncodeContext): void;
   /** The output; its bytes are a copy of their own. */
   finish(): SinkOutput;
 }

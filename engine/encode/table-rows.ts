@@ -75,33 +75,27 @@ export class TableEncoder implements FallibleSinkEncoder {
   }
 
   encode(rows: ColumnBatch, context: EncodeContext): void {
-    this.#encode(rows, context, ROW_OP_UPSERT);
-  }
-
-  encodeDeletes(rows: ColumnBatch, context: EncodeContext): void {
-    this.#encode(rows, context, ROW_OP_DELETE);
-  }
-
-  finish(): SinkOutput {
-    for (const cell of this.#cells) cell?.release();
-    return { kind: 'table', rowCount: this.#rowCount, bytes: this.#out.copy() };
-  }
-
-  #encode(rows: ColumnBatch, context: EncodeContext, op: number): void {
     this.#bind(rows);
     const { record } = rows.origins;
+    const { writeTimeUs, deletes } = context;
     for (let row = 0; row < rows.rowCount;) {
       const current = record[row]!;
       let next = row + 1;
       while (next < rows.rowCount && record[next] === current) next++;
       if (!context.isDead(current)) {
-        const timestampUs = context.records.writeTimeUs[current]!;
+        const timestampUs = writeTimeUs[current]!;
+        const op = deletes === null || deletes[current] === 0 ? ROW_OP_UPSERT : ROW_OP_DELETE;
         const failure =
           next === row + 1 ? this.#row(row, timestampUs, op) : this.#rowsOfRecord(row, next, timestampUs, op);
         if (failure !== CELL_OK) context.fail(current, failure, this.#failedPlace);
       }
       row = next;
     }
+  }
+
+  finish(): SinkOutput {
+    for (const cell of this.#cells) cell?.release();
+    return { kind: 'table', rowCount: this.#rowCount, bytes: this.#out.copy() };
   }
 
   #bind(rows: ColumnBatch): void {

@@ -97,7 +97,8 @@ interface Places {
   readonly count: number;
 }
 
-function withIndexes(origins: RowOrigins): RowOrigins {
+/** Gives consecutive rows of one record the indexes 0, 1, … in place. */
+export function withIndexes(origins: RowOrigins): RowOrigins {
   const { record, index } = origins;
   for (let row = 1; row < record.length; row++)
     index[row] = record[row] === record[row - 1] ? (index[row - 1] as number) + 1 : 0;

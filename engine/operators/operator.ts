@@ -1,6 +1,7 @@
 import type { DeadLetterReason } from '../../core/errors.ts';
 import { deadLetterReasons } from '../../core/errors.ts';
 import type { ColumnBatch, RowFailure, RowOrigins } from '../column-batch.ts';
+import type { OperatorId } from '../plan/logical-plan.ts';
 import { failureOf, type Runtime } from '../sql/runtime/runtime.ts';
 
 /** Rows on their way through a program: all of the batch, or those that `selection` lists, in ascending order. */
@@ -20,6 +21,26 @@ export interface Operator {
 export interface RunContext {
   readonly runtime: Runtime;
   readonly failures: FailureLog;
+  /** null in lanes. */
+  readonly epoch: EpochScope | null;
+}
+
+/** What the operators of an epoch's task read of the epoch, and what they report beside their rows. */
+export interface EpochScope {
+  /** As in `EpochEnv` (engine/epoch/contract.ts). */
+  readonly lateUs: number;
+  readonly evictUs: number;
+  /** One entry per watermark of the plan, µs, -Infinity at first: raised to the greatest event time seen. */
+  readonly eventTimes: Float64Array;
+  /** Rows dropped as late, added up by operator. */
+  readonly late: Map<OperatorId, number>;
+  /** The static tables by name, as this epoch sees them. */
+  readonly statics: ReadonlyMap<string, StaticRows>;
+}
+
+/** A static table's rows. A table read anew is a new object; its memory stays as it is while somebody holds it. */
+export interface StaticRows {
+  readonly batch: ColumnBatch;
 }
 
 /** Records that failed during one run: each is listed once, with what went wrong first. */

@@ -10,8 +10,12 @@ import { foldConstants } from './fold-constants.ts';
 import { Filter } from './filter.ts';
 import { gather, gatherOrigins } from './gather.ts';
 import { Generate } from './generate.ts';
-import { dropFailed, FailureLog, type Operator, type Rows } from './operator.ts';
+import { AssignWindows } from './assign-windows.ts';
+import { Late } from './late.ts';
+import { dropFailed, type EpochScope, FailureLog, type Operator, type Rows } from './operator.ts';
 import { Project } from './project.ts';
+import { StaticJoin } from './static-join.ts';
+import { Watermark } from './watermark.ts';
 
 /** The operators of a stage, compiled. Not reentrant: one per thread and stage. */
 export interface Program {
@@ -19,9 +23,10 @@ export interface Program {
   /**
    * Runs the operators over a batch whose columns are the plan's `columns`. The result has the columns of `output`; it
    * may share memory with the input and with the program, and is valid until the next run. Records that fail are
-   * appended to `failures`, each once, and have no rows in the result.
+   * appended to `failures`, each once, and have no rows in the result. `epoch`: what operators of epochs need; null in
+   * lanes.
    */
-  run(input: ColumnBatch, failures: RowFailure[]): ColumnBatch;
+  run(input: ColumnBatch, failures: RowFailure[], epoch?: EpochScope | null): ColumnBatch;
 }
 
 /** What compiling needs of a plan. */
@@ -34,14 +39,14 @@ export function compileProgram(plan: ProgramPlan): Program {
   const operators = compileOperators(plan, runtime);
   return {
     output: plan.output,
-    run(input, failures) {
+    run(input, failures, epoch = null) {
       runtime.reset(input.origins);
       const log = new FailureLog(failures);
       let rows: Rows = { batch: input, selection: null, count: input.rowCount };
       for (const operator of operators) {
         const failed = log.size;
         runtime.origins = rows.batch.origins;
-        rows = operator.apply(rows, { runtime, failures: log });
+        rows = operator.apply(rows, { runtime, failures: log, epoch });
         if (log.size > failed) rows = dropFailed(rows, log);
       }
       return dense(rows);
@@ -61,8 +66,16 @@ function compileOperators(plan: ProgramPlan, runtime: Runtime): readonly Operato
         );
       case 'generate':
         return new Generate(operator, columnsReadFrom(plan.operators, index + 1, plan.output.length), runtime);
-      default:
-        throw new WeirError('UNSUPPORTED', `the operator ${operator.kind} belongs to jobs that run as epochs`);
+      case 'watermark':
+        return new Watermark(operator, runtime);
+      case 'assignWindow':
+        return new AssignWindows({ ...operator, on: foldConstants(operator.on, runtime.zone) }, runtime);
+      case 'late':
+        return new Late(operator, runtime);
+      case 'staticJoin':
+        return new StaticJoin(operator, runtime);
+      case 'partialAggregate':
+        throw new WeirError('UNSUPPORTED', `the operator ${operator.kind} is not there yet`);
     }
   });
 }
@@ -72,11 +85,33 @@ function columnsReadFrom(operators: readonly StageOperator[], first: number, out
   const read = new Set<number>();
   for (let index = first; index < operators.length; index++) {
     const operator = operators[index] as StageOperator;
-    if (operator.kind === 'filter') collectColumns(operator.predicate, read);
-    if (operator.kind === 'generate') collectColumns(operator.input, read);
-    if (operator.kind === 'project') {
-      for (const column of operator.columns) collectColumns(column.expr, read);
-      return read;
+    switch (operator.kind) {
+      case 'filter':
+        collectColumns(operator.predicate, read);
+        break;
+      case 'generate':
+        collectColumns(operator.input, read);
+        break;
+      case 'assignWindow':
+        collectColumns(operator.on, read);
+        break;
+      case 'watermark':
+        read.add(operator.column);
+        break;
+      case 'late':
+        read.add(operator.column).add(operator.gap);
+        break;
+      case 'staticJoin':
+        for (const { left } of operator.equi) collectColumns(left, read);
+        if (operator.residual !== null) collectColumns(operator.residual, read);
+        break;
+      case 'project':
+        for (const column of operator.columns) collectColumns(column.expr, read);
+        return read;
+      case 'partialAggregate':
+        for (let key = 0; key < operator.keyCount; key++) read.add(key);
+        for (const { inputs, filter } of operator.aggregates) for (const column of [...inputs, filter]) read.add(column);
+        return read;
     }
   }
   for (let column = 0; column < outputCount; column++) read.add(column);

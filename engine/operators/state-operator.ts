@@ -3,7 +3,10 @@ import type { ColumnBatch } from '../column-batch.ts';
 import type { EpochEnv, StateFigures } from '../epoch/contract.ts';
 import type { FailureLog } from './operator.ts';
 
-/** Rows that arrived at one port of a state operator, with the key group of each. */
+/**
+ * Rows that arrived at one port of a state operator, with the key group of each. `batch.origins.record` numbers the rows
+ * of all inputs of an epoch: failures name rows by it.
+ */
 export interface StateInput {
   readonly port: number;
   readonly batch: ColumnBatch;
@@ -13,7 +16,13 @@ export interface StateInput {
 
 /** What an epoch brings out of a state operator. Valid until the next fold. */
 export interface StateOutput {
+  /** Its origins do not count: the host gives the rows new ones. */
   readonly batch: ColumnBatch;
+  /**
+   * Key group of each row. The rows of one group stand in an order that does not depend on what other groups the
+   * operator holds: their place in it is their identity in sinks and their order in the next stage.
+   */
+  readonly groups: Uint8Array;
   /** 1 = the row's key is withdrawn: its values are those last given for it. null = none is. */
   readonly deletes: Uint8Array | null;
 }

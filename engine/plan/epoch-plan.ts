@@ -226,6 +226,8 @@ export interface EpochsPlan {
   readonly warnings: readonly string[];
   /** The logical plan rendered for `weir explain`. */
   readonly explain: readonly string[];
+  /** Bytes of state that the job may hold on one worker; absent = the worker's own bound alone. */
+  readonly stateBytesMax?: number;
 }
 
 /** Operators that only jobs with epochs have; part of {@link StageOperator}. */

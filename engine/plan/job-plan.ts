@@ -2,7 +2,7 @@
 import type { JobName } from '../../core/ids.ts';
 import type { TableSchema } from '../../core/table/schema.ts';
 import type { EpochsPlan } from './epoch-plan.ts';
-import type { StagePlan } from './stage-plan.ts';
+import type { SinkPlan, StagePlan } from './stage-plan.ts';
 
 export const PLAN_FORMAT_VERSION = 1;
 
@@ -63,3 +63,9 @@ export interface LanesPlan {
 
 /** A job as it runs, by one of the two protocols. */
 export type JobPlan = LanesPlan | EpochsPlan;
+
+/** How the rows of each of `plan.sinks` are encoded. */
+export function sinkPlansOf(plan: JobPlan): readonly SinkPlan[] {
+  if (plan.protocol === 'epochs') return plan.sinkPlans;
+  return plan.sources[0]?.stage.sinks ?? [];
+}

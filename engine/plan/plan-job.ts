@@ -1,20 +1,25 @@
 /** From a job as written to a job as it runs, or to everything that keeps it from running. */
+import { durationMs } from '../../core/duration.ts';
 import { jobName } from '../../core/ids.ts';
 import type { JobProblem } from '../../core/job/problem.ts';
-import { durationMs, type JobSpec, type SourceSpec } from '../../core/job/spec.ts';
+import type { JobSpec, SourceSpec } from '../../core/job/spec.ts';
 import type { TableSchema } from '../../core/table/schema.ts';
-import type { DataType, Schema } from '../../core/types.ts';
+import type { Schema } from '../../core/types.ts';
 import { type TimeZone, timeZoneOf } from '../scan/time-zone.ts';
-import { analyzeQuery, type AnalyzedQuery, type SourceColumn } from '../sql/analyzer.ts';
-import { BIGINT, BINARY, INT, STRING, TIMESTAMP } from '../sql/coercion.ts';
-import { parseSchema } from '../sql/ddl.ts';
+import type { SourceColumn } from '../sql/analyzer.ts';
+import { analyzePlan } from '../sql/analyzer.ts';
 import { parseQuery } from '../sql/parser.ts';
 import { catchSyntax } from '../sql/problems.ts';
 import { utc } from '../sql/runtime/time.ts';
-import { type JobPlan, PLAN_FORMAT_VERSION, type StartingOffsets, type Trigger } from './job-plan.ts';
+import { chooseProtocol, type LaneChain } from './choose-protocol.ts';
+import type { StaticTable } from './epoch-plan.ts';
+import { type JobPlan, type LanesPlan, PLAN_FORMAT_VERSION, type Trigger } from './job-plan.ts';
+import type { AnalyzedPlan } from './logical-plan.ts';
+import { planEpochs } from './plan-epochs.ts';
 import { planSinks } from './plan-sinks.ts';
+import { inputColumns, planSources, planTables, planWatermarks, startingOffsetsOf } from './plan-sources.ts';
 import { pruneColumns } from './prune-columns.ts';
-import type { BadRecordPolicy, InputColumn, RecordColumn, StagePlan } from './stage-plan.ts';
+import type { BadRecordPolicy, StagePlan } from './stage-plan.ts';
 
 /** What planning knows of the world. */
 export interface PlanFacts {
@@ -27,7 +32,19 @@ export type PlanOutcome =
   | { readonly plan: null; readonly problems: readonly JobProblem[] };
 
 /** Deeper JSON than this is refused. */
-const RECORD_DEPTH_MAX = 64;
+export const RECORD_DEPTH_MAX = 64;
+
+/** What is known of a job once its query has a meaning. */
+export interface AnalyzedJob {
+  readonly spec: JobSpec;
+  readonly facts: PlanFacts;
+  readonly analyzed: AnalyzedPlan;
+  readonly sources: ReadonlyMap<string, readonly SourceColumn[]>;
+  readonly tables: ReadonlyMap<string, StaticTable>;
+  readonly timeZone: TimeZone;
+  /** What is wrong is added here. */
+  readonly problems: JobProblem[];
+}
 
 /** Plans a job. All problems come at once; there is a plan only when there is none. */
 export function planJob(spec: JobSpec, facts: PlanFacts): PlanOutcome {
@@ -41,103 +58,53 @@ export function planJob(spec: JobSpec, facts: PlanFacts): PlanOutcome {
     });
   }
   const sources = planSources(spec, problems);
+  const tables = planTables(spec, problems);
+  const watermarks = planWatermarks(spec, sources, problems);
   const query = catchSyntax('query', problems, () => parseQuery(spec.query));
-  const known = sources.size === Object.keys(spec.sources).length;
+  const known =
+    sources.size === Object.keys(spec.sources).length && tables.size === Object.keys(spec.tables ?? {}).length;
   // Without the columns of a source every name would be called wrong.
   const analyzed =
     query !== undefined && known
-      ? analyzeQuery(query, { text: spec.query, path: 'query', sources, zone: timeZone ?? utc, problems })
+      ? analyzePlan(query, {
+          text: spec.query,
+          path: 'query',
+          sources,
+          zone: timeZone ?? utc,
+          problems,
+          tables: new Map([...tables].map(([name, table]) => [name, table.schema])),
+          outputMode: spec.outputMode,
+          watermarks,
+        })
       : undefined;
-  checkModes(spec, problems);
-  const plan = analyzed && timeZone && assemble(spec, facts, analyzed, sources, timeZone, problems);
+  checkOptions(spec, problems);
+  const plan = analyzed && timeZone && planAnalyzed({ spec, facts, analyzed, sources, tables, timeZone, problems });
   return plan === undefined || problems.length > 0 ? { plan: null, problems } : { plan, problems };
 }
 
-// ---- sources ----------------------------------------------------------------------------------------------------
-
-const headerFields: DataType = {
-  kind: 'array',
-  element: {
-    kind: 'struct',
-    fields: [
-      { name: 'key', type: STRING, nullable: false },
-      { name: 'value', type: BINARY, nullable: true },
-    ],
-  },
-  containsNull: false,
-};
-
-/** The columns that every record has, with Spark's names and types. */
-const recordColumns: readonly { readonly name: RecordColumn; readonly type: DataType; readonly nullable: boolean }[] = [
-  { name: 'key', type: BINARY, nullable: true },
-  { name: 'value', type: BINARY, nullable: true },
-  { name: 'topic', type: STRING, nullable: false },
-  { name: 'partition', type: INT, nullable: false },
-  { name: 'offset', type: BIGINT, nullable: false },
-  { name: 'timestamp', type: TIMESTAMP, nullable: false },
-  { name: 'timestampType', type: INT, nullable: false },
-  { name: 'headers', type: headerFields, nullable: true },
-];
-
-/** A source's columns in the order that the analyzer counts them: the schema's, then the record's. */
-function planSources(spec: JobSpec, problems: JobProblem[]): Map<string, readonly SourceColumn[]> {
-  const planned = new Map<string, readonly SourceColumn[]>();
-  for (const [name, source] of Object.entries(spec.sources)) {
-    const columns = sourceColumns(name, source, problems);
-    if (columns !== undefined) planned.set(name, columns);
-  }
-  return planned;
-}
-
-function sourceColumns(name: string, source: SourceSpec, problems: JobProblem[]): readonly SourceColumn[] | undefined {
-  const path = `sources.${name}`;
-  if (source.failOnDataLoss === true && source.onDataLoss === 'skip') {
-    problems.push({
-      path: `${path}.failOnDataLoss`,
-      message: 'failOnDataLoss: true and onDataLoss: skip contradict each other',
-      hint: 'keep one of them',
-    });
-  }
-  if (source.format === 'raw') {
-    if (source.schema !== undefined) {
+/** The plan of a job whose query has a meaning; undefined where problems keep it from having one. */
+export function planAnalyzed(job: AnalyzedJob): JobPlan | undefined {
+  const { spec, analyzed, problems } = job;
+  for (const name of Object.keys(spec.sources)) {
+    if (!analyzed.sources.includes(name))
       problems.push({
-        path: `${path}.schema`,
-        message: 'format: raw has no schema; its columns are key, value, topic, partition, offset, timestamp',
-        hint: 'take the schema away, or write format: json',
+        path: `sources.${name}`,
+        message: `the query does not read the source ${name}`,
+        hint: 'take it away, or read it in the query',
       });
-    }
-    return recordColumns.map((column) => ({ ...column, hidden: column.name === 'headers' }));
   }
-  if (source.schema === undefined) {
-    problems.push({ path, message: 'format: json needs a schema', hint: "schema: 'id STRING NOT NULL, price DOUBLE'" });
-    return undefined;
-  }
-  const schema = parseSchema(source.schema, `${path}.schema`, problems);
-  if (schema === undefined) return undefined;
-  const own = new Set(schema.map((field) => field.name.toLowerCase()));
-  const others = recordColumns.filter((column) => !own.has(column.name.toLowerCase()));
-  return [
-    ...schema.map((field) => ({ ...field, hidden: false })),
-    ...others.map((column) => ({ ...column, hidden: true })),
-  ];
+  checkOutput(analyzed.root.output, problems);
+  const choice = chooseProtocol(spec, analyzed.root);
+  return choice.protocol === 'lanes' ? planLanes(job, choice.chain, choice.reason) : planEpochs(job, choice.reason);
 }
 
-function inputColumns(source: SourceSpec, columns: readonly SourceColumn[]): readonly InputColumn[] {
-  return columns.map(({ name, type, nullable, hidden }): InputColumn => {
-    const record = source.format === 'raw' || hidden ? recordColumns.find((column) => column.name === name) : undefined;
-    if (record !== undefined) return { kind: 'record', name, column: record.name, type };
-    return { kind: 'field', name, path: name, type, required: !nullable };
-  });
-}
-
-// ---- the job ----------------------------------------------------------------------------------------------------
-
-function checkModes(spec: JobSpec, problems: JobProblem[]): void {
-  if (spec.outputMode === 'complete') {
+function checkOptions(spec: JobSpec, problems: JobProblem[]): void {
+  for (const [name, source] of Object.entries(spec.sources)) {
+    if (source.minPartitions === undefined) continue;
     problems.push({
-      path: 'outputMode',
-      message: 'outputMode: complete needs an aggregation, and the query has none',
-      hint: 'write outputMode: append',
+      path: `sources.${name}.minPartitions`,
+      message: 'minPartitions has no meaning here: a partition is read in batches that run on all threads as they come',
+      hint: 'take it away; add workers or threads for more at once',
     });
   }
   for (const [index, sink] of spec.sinks.entries()) {
@@ -150,38 +117,34 @@ function checkModes(spec: JobSpec, problems: JobProblem[]): void {
   }
 }
 
-function assemble(
-  spec: JobSpec,
-  facts: PlanFacts,
-  analyzed: AnalyzedQuery,
-  sources: ReadonlyMap<string, readonly SourceColumn[]>,
-  timeZone: TimeZone,
-  problems: JobProblem[],
-): JobPlan | undefined {
-  const source = spec.sources[analyzed.source];
-  const columns = sources.get(analyzed.source);
+// ---- lanes ------------------------------------------------------------------------------------------------------
+
+function planLanes(job: AnalyzedJob, chain: LaneChain, protocolReason: string): LanesPlan | undefined {
+  const { spec, facts, analyzed, timeZone, problems } = job;
+  const source = spec.sources[chain.source];
+  const columns = job.sources.get(chain.source);
   if (source === undefined || columns === undefined) return undefined;
-  for (const name of sources.keys()) {
-    if (name !== analyzed.source)
-      problems.push({
-        path: `sources.${name}`,
-        message: `the query does not read the source ${name}`,
-        hint: 'a job reads one source; take the others away',
-      });
-  }
-  checkOutput(analyzed.output, problems);
-  const sinks = planSinks({ spec, source, facts, analyzed, columns, timeZone, problems });
+  const sinks = planSinks({
+    spec,
+    facts,
+    sources: [source],
+    operators: chain.operators,
+    output: analyzed.root.output,
+    origin: { kind: 'records', columns, raw: source.format === 'raw' },
+    timeZone,
+    problems,
+  });
   const pruned = pruneColumns(inputColumns(source, columns), sinks.operators);
   const stage: StagePlan = {
     job: spec.name,
-    source: analyzed.source,
+    source: chain.source,
     topic: source.topic,
     format: source.format,
     columns: pruned.columns,
     operators: pruned.operators,
     output: sinks.output,
     sinks: sinks.plans,
-    onBadRecord: typeof spec.onBadRecord === 'string' ? spec.onBadRecord : ('deadLetter' satisfies BadRecordPolicy),
+    onBadRecord: badRecordPolicy(spec),
     onNullValue: spec.onNullValue,
     timeZone: spec.timeZone,
     recordBytesMax: source.recordBytesMax,
@@ -191,27 +154,52 @@ function assemble(
     formatVersion: PLAN_FORMAT_VERSION,
     job: jobName(spec.name),
     protocol: 'lanes',
-    protocolReason:
-      'every row is a function of one record and the query, and every sink takes it by the record’s place: no state, no shuffle',
+    protocolReason,
     trigger: triggerOf(spec),
     sources: [
       {
-        name: analyzed.source,
+        name: chain.source,
         connector: source.connector,
-        options: source.brokers === undefined ? {} : { brokers: source.brokers },
+        options: connectionOptions(source),
         topic: source.topic,
         startingOffsets: startingOffsetsOf(source),
-        onDataLoss: source.failOnDataLoss === false ? 'skip' : source.onDataLoss,
+        onDataLoss: dataLossPolicy(source),
         onFutureTimestamp: source.onFutureTimestamp,
         stage,
       },
     ],
     sinks: sinks.targets,
     tables: sinks.tables,
-    deadLetterTopic: typeof spec.onBadRecord === 'string' ? null : (spec.onBadRecord.deadLetter.topic ?? null),
+    deadLetterTopic: deadLetterTopic(spec),
     createsTables: sinks.tables.length > 0,
-    warnings: sinks.warnings,
+    warnings: [...analyzed.warnings, ...sinks.warnings],
   };
+}
+
+// ---- options of both protocols ----------------------------------------------------------------------------------
+
+export function badRecordPolicy(spec: JobSpec): BadRecordPolicy {
+  return typeof spec.onBadRecord === 'string' ? spec.onBadRecord : 'deadLetter';
+}
+
+export function deadLetterTopic(spec: JobSpec): string | null {
+  return typeof spec.onBadRecord === 'string' ? null : (spec.onBadRecord.deadLetter.topic ?? null);
+}
+
+export function connectionOptions(source: SourceSpec): Record<string, string> {
+  return source.brokers === undefined ? {} : { brokers: source.brokers };
+}
+
+export function dataLossPolicy(source: SourceSpec): 'fail' | 'skip' {
+  return source.failOnDataLoss === false ? 'skip' : source.onDataLoss;
+}
+
+export function triggerOf(spec: JobSpec): Trigger {
+  const { trigger } = spec;
+  if (trigger === 'asap' || trigger === 'availableNow' || trigger === 'manual') return { kind: trigger };
+  if (typeof trigger === 'object' && 'availableNow' in trigger) return { kind: 'availableNow' };
+  const everyMs = durationMs(typeof trigger === 'string' ? trigger : trigger.processingTime);
+  return everyMs === 0 ? { kind: 'asap' } : { kind: 'interval', everyMs };
 }
 
 function checkOutput(output: Schema, problems: JobProblem[]): void {
@@ -238,16 +226,4 @@ function checkOutput(output: Schema, problems: JobProblem[]): void {
         hint: 'turn it into a number or a text',
       });
   }
-}
-
-function triggerOf(spec: JobSpec): Trigger {
-  if (spec.trigger === 'asap' || spec.trigger === 'availableNow') return { kind: spec.trigger };
-  const everyMs = durationMs(spec.trigger);
-  return everyMs === 0 ? { kind: 'asap' } : { kind: 'interval', everyMs };
-}
-
-function startingOffsetsOf(source: SourceSpec): StartingOffsets {
-  const { startingOffsets } = source;
-  if (typeof startingOffsets === 'string') return { kind: startingOffsets };
-  return { kind: 'timestamp', timestampMs: Date.parse(startingOffsets.timestamp) };
 }

@@ -3,17 +3,18 @@ import type { JobProblem } from '../../core/job/problem.ts';
 import type { JobSpec, SinkSpec, SourceSpec } from '../../core/job/spec.ts';
 import type { RowShape } from '../../core/row-block.ts';
 import { formatCqlType, identifierPattern, type TableColumn, type TableSchema } from '../../core/table/schema.ts';
-import { formatType, type Schema } from '../../core/types.ts';
+import { type DataType, formatType, type Schema } from '../../core/types.ts';
 import type { TimeZone } from '../scan/time-zone.ts';
-import type { AnalyzedQuery, SourceColumn } from '../sql/analyzer.ts';
+import type { SourceColumn } from '../sql/analyzer.ts';
 import { functionByName } from '../sql/functions.ts';
 import { isComplaint } from '../sql/function-table.ts';
 import { didYouMean } from '../sql/problems.ts';
 import { canEncode, cqlTypeOf, holdsStruct, isNested } from './cql-types.ts';
 import type { SinkTarget } from './job-plan.ts';
 import type { PlanFacts } from './plan-job.ts';
-import { sourceColumnsOf } from './prune-columns.ts';
-import type { ProjectedColumn, SinkPlan, StageOperator } from './stage-plan.ts';
+import { type LaneOperator, sourceColumnsOf } from './prune-columns.ts';
+import type { RowKeys } from './row-keys.ts';
+import type { ProjectedColumn, SinkPlan } from './stage-plan.ts';
 
 type TableSinkSpec = Extract<SinkSpec, { connector: 'cassandra' }>;
 type LogSinkSpec = Extract<SinkSpec, { connector: 'kafka' }>;
@@ -24,18 +25,28 @@ export interface PlannedSinks {
   readonly targets: readonly SinkTarget[];
   readonly tables: readonly TableSchema[];
   readonly warnings: readonly string[];
-  /** The query's operators; structs that a table holds as text are turned into JSON by the last of them. */
-  readonly operators: readonly StageOperator[];
+  /** The operators given; structs that a table holds as text are turned into JSON by the last of them. */
+  readonly operators: readonly LaneOperator[];
   readonly output: Schema;
 }
+
+/** Where the rows come from. */
+export type RowOrigin =
+  /** Every row is made of one record of the source with these columns. */
+  | { readonly kind: 'records'; readonly columns: readonly SourceColumn[]; readonly raw: boolean }
+  /** Rows come out of epochs; null = they are not one per group. */
+  | { readonly kind: 'epochs'; readonly keys: RowKeys | null };
 
 /** What the plan of the sinks depends on. */
 export interface SinkContext {
   readonly spec: JobSpec;
-  readonly source: SourceSpec;
   readonly facts: PlanFacts;
-  readonly analyzed: AnalyzedQuery;
-  readonly columns: readonly SourceColumn[];
+  /** Sources that the query reads. */
+  readonly sources: readonly SourceSpec[];
+  /** What makes the output; ends with a projection. */
+  readonly operators: readonly LaneOperator[];
+  readonly output: Schema;
+  readonly origin: RowOrigin;
   readonly timeZone: TimeZone;
   /** What is wrong with the sinks is added here. */
   readonly problems: JobProblem[];
@@ -66,24 +77,24 @@ function targetOf(sink: SinkSpec): SinkTarget {
 class SinkPlanner {
   readonly tables: TableSchema[] = [];
   readonly warnings: string[] = [];
-  operators: readonly StageOperator[];
+  operators: readonly LaneOperator[];
   output: Schema;
   readonly #spec: JobSpec;
-  readonly #source: SourceSpec;
+  readonly #sources: readonly SourceSpec[];
   readonly #facts: PlanFacts;
-  readonly #columns: readonly SourceColumn[];
+  readonly #origin: RowOrigin;
   readonly #timeZone: TimeZone;
   readonly #problems: JobProblem[];
 
-  constructor({ spec, source, facts, analyzed, columns, timeZone, problems }: SinkContext) {
+  constructor({ spec, sources, facts, operators, output, origin, timeZone, problems }: SinkContext) {
     this.#spec = spec;
-    this.#source = source;
+    this.#sources = sources;
     this.#facts = facts;
-    this.#columns = columns;
+    this.#origin = origin;
     this.#timeZone = timeZone;
     this.#problems = problems;
-    this.operators = analyzed.operators;
-    this.output = analyzed.output;
+    this.operators = operators;
+    this.output = output;
     this.#structsToJson();
   }
 
@@ -123,7 +134,10 @@ class SinkPlanner {
   /** A struct goes into a text column as JSON; into a user-defined type as it is. */
   #structsToJson(): void {
     const wanted = this.output.map(
-      (field) => holdsStruct(field.type) && this.#tableSinks().some((sink) => this.#takesText(sink, field.name)),
+      (field) =>
+        holdsStruct(field.type) &&
+        !this.#isRefused(field.type) &&
+        this.#tableSinks().some((sink) => this.#takesText(sink, field.name)),
     );
     if (!wanted.includes(true)) return;
     const others = this.#spec.sinks.filter((sink) => sink.connector !== 'cassandra' && sink.connector !== 'blackhole');
@@ -144,6 +158,11 @@ class SinkPlanner {
     });
     this.operators = [...this.operators.slice(0, -1), { kind: 'project', columns }];
     this.output = columns.map(({ name, type, nullable }) => ({ name, type, nullable }));
+  }
+
+  /** Windows of epochs are no text. */
+  #isRefused(type: DataType): boolean {
+    return this.#origin.kind === 'epochs' && isWindow(type);
   }
 
   #tableSinks(): readonly TableSinkSpec[] {
@@ -180,6 +199,7 @@ class SinkPlanner {
         'create it, or write create: true and a primaryKey',
       );
     }
+    if (this.#origin.kind === 'epochs' && !this.#hasPlainWindows(existing, place)) return undefined;
     const table = existing ?? this.#newTable(sink, path);
     if (table === undefined) return undefined;
     if (existing === undefined && sink.create) this.tables.push(table);
@@ -188,15 +208,27 @@ class SinkPlanner {
     return this.#bind(sink, table, name);
   }
 
+  /** A window goes into a table as its start and end. */
+  #hasPlainWindows(existing: TableSchema | undefined, place: string): boolean {
+    const windows = this.output.filter(({ name, type }) => {
+      const column = existing && columnNamed(existing, name);
+      return isWindow(type) && (column === undefined || !canEncode(type, column.type, this.#timeZone));
+    });
+    for (const { name } of windows) {
+      this.#problem(
+        'query',
+        `the column ${name} is a window, and ${place} takes its start and its end`,
+        `write ${name}.start AS ${name}_start, ${name}.end AS ${name}_end`,
+      );
+    }
+    return windows.length === 0;
+  }
+
   /** The table that the output asks for. */
   #newTable(sink: TableSinkSpec, path: string): TableSchema | undefined {
     const place = `${sink.keyspace}.${sink.table}`;
     if (sink.primaryKey === undefined) {
-      return this.#problem(
-        path,
-        `${place} has no primary key yet`,
-        `add primaryKey: [${this.output[0]?.name ?? 'id'}]`,
-      );
+      return this.#problem(path, `${place} has no primary key yet`, `add primaryKey: ${this.#proposedKey()}`);
     }
     const [first, ...rest] = sink.primaryKey;
     const partitionKey = typeof first === 'string' ? [first] : (first ?? []);
@@ -233,6 +265,18 @@ class SinkPlanner {
       partitionKey: names.slice(0, partitionKey.length),
       clusteringKey: names.slice(partitionKey.length),
     };
+  }
+
+  /** Groups make the key: times behind the others, which spread the rows over partitions. */
+  #proposedKey(): string {
+    const keys = this.#origin.kind === 'epochs' ? (this.#origin.keys?.keys ?? []) : [];
+    const shown = keys.flatMap(({ shownBy }) => [...shownBy].slice(0, 1)).flatMap((index) => this.output[index] ?? []);
+    const times = shown.filter(({ type }) => type.kind === 'timestamp' || type.kind === 'date');
+    const others = shown.filter((field) => !times.includes(field));
+    if (shown.length === 0) return `[${this.output[0]?.name ?? 'id'}]`;
+    if (others.length < 2) return `[${[...others, ...times].map(({ name }) => name).join(', ')}]`;
+    const partition = `[${others.map(({ name }) => name).join(', ')}]`;
+    return `[${[partition, ...times.map(({ name }) => name)].join(', ')}]`;
   }
 
   #keyColumn(key: string, index: number, sink: TableSinkSpec, path: string): string | undefined {
@@ -330,12 +374,8 @@ class SinkPlanner {
         this.warnings.push(
           `${key} is part of the primary key of ${place} and a ${field.type.kind}: every change of it makes another row`,
         );
-      const sources = [...sourceColumnsOf(this.operators, index, this.#columns.length)];
-      if (!sources.every((column) => this.#isRecordColumn(column, recordPlace))) recordOnly = false;
-      if (
-        this.#spec.onNullValue === 'delete' &&
-        !sources.every((column) => this.#isRecordColumn(column, knownOfDeletes))
-      ) {
+      if (!this.#isMadeOf(index, recordPlace)) recordOnly = false;
+      if (this.#spec.onNullValue === 'delete' && !this.#isMadeOf(index, knownOfDeletes)) {
         this.#problem(
           'onNullValue',
           `onNullValue: delete must know the primary key of ${place} without a value, but ${key} comes from the value`,
@@ -343,6 +383,7 @@ class SinkPlanner {
         );
       }
     }
+    if (this.#origin.kind === 'epochs') this.#checkGroups(this.#origin.keys, table, place);
     if (recordOnly && !sink.ignoreNulls && this.output.some((field) => field.nullable)) {
       this.warnings.push(
         `every record makes a row of its own in ${place}: with ignoreNulls: true a NULL writes nothing instead of a tombstone`,
@@ -357,9 +398,41 @@ class SinkPlanner {
     }
   }
 
-  #isRecordColumn(index: number, names: ReadonlySet<string>): boolean {
-    const column = this.#columns[index];
-    return column !== undefined && (column.hidden || this.#source.format === 'raw') && names.has(column.name);
+  /** Is the output column made of these columns of the record alone? */
+  #isMadeOf(output: number, names: ReadonlySet<string>): boolean {
+    const origin = this.#origin;
+    if (origin.kind === 'epochs') return false;
+    const sources = [...sourceColumnsOf(this.operators, output, origin.columns.length)];
+    return sources.every((index) => {
+      const column = origin.columns[index];
+      return column !== undefined && (column.hidden || origin.raw) && names.has(column.name);
+    });
+  }
+
+  /** A row of a table stands for a group: its key must say which, and must not change with the group's values. */
+  #checkGroups(rows: RowKeys | null, table: TableSchema, place: string): void {
+    if (rows === null) return;
+    const keys = keyColumns(table);
+    const inKey = new Set(keys.map((key) => outputIndex(this.output, key)));
+    for (const { name, shownBy } of rows.keys) {
+      if ([...shownBy].some((column) => inKey.has(column))) continue;
+      this.warnings.push(
+        `rows are one per ${name}, which the primary key of ${place} does not hold: groups that share (${keys.join(', ')}) replace one another`,
+      );
+    }
+    if (this.#spec.outputMode === 'append') return;
+    for (const key of keys) {
+      const index = outputIndex(this.output, key);
+      if (index < 0 || rows.fixed.has(index)) continue;
+      this.warnings.push(
+        `${key} is part of the primary key of ${place} and changes with its group: earlier results stay as rows of their own`,
+      );
+    }
+    if (rows.filtered) {
+      this.warnings.push(
+        `a group that no longer meets the condition on its values leaves its last row in ${place}: outputMode ${this.#spec.outputMode} writes the groups that do`,
+      );
+    }
   }
 
   #bind(sink: TableSinkSpec, table: TableSchema, name: string): SinkPlan {
@@ -387,7 +460,7 @@ class SinkPlanner {
   // ---- logs -------------------------------------------------------------------------------------------------------
 
   #log(sink: LogSinkSpec, path: string, name: string): SinkPlan | undefined {
-    if (sink.topic === this.#source.topic && this.#source.brokers === undefined) {
+    if (this.#sources.some((source) => sink.topic === source.topic && source.brokers === undefined)) {
       this.#problem(
         `${path}.topic`,
         `the job reads the topic ${sink.topic} and would read its own rows for ever`,
@@ -424,6 +497,15 @@ class SinkPlanner {
 const recordPlace = new Set(['topic', 'partition', 'offset']);
 /** Columns that a record without a value still has. */
 const knownOfDeletes = new Set(['key', 'topic', 'partition', 'offset', 'timestamp', 'timestampType', 'headers']);
+
+function isWindow(type: DataType): boolean {
+  return (
+    type.kind === 'struct' &&
+    type.fields.length === 2 &&
+    type.fields[0]?.name === 'start' &&
+    type.fields[1]?.name === 'end'
+  );
+}
 
 function keyColumns(table: TableSchema): readonly string[] {
   return [...table.partitionKey, ...table.clusteringKey];

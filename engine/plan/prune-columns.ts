@@ -1,14 +1,17 @@
 import { collectColumns, mapColumns, type Expr } from '../../core/ast.ts';
 import type { InputColumn, StageOperator } from './stage-plan.ts';
 
+/** What the stage of a lane consists of. */
+export type LaneOperator = Extract<StageOperator, { readonly kind: 'filter' | 'project' | 'generate' }>;
+
 /**
  * Takes away the input columns that no operator reads. Required fields stay: whether a record is good must not depend
  * on the query. Operators see the new indexes; columns that a generator appends move along.
  */
 export function pruneColumns(
   columns: readonly InputColumn[],
-  operators: readonly StageOperator[],
-): { readonly columns: readonly InputColumn[]; readonly operators: readonly StageOperator[] } {
+  operators: readonly LaneOperator[],
+): { readonly columns: readonly InputColumn[]; readonly operators: readonly LaneOperator[] } {
   const read = columnsRead(operators);
   const kept = columns.map((_, index) => index).filter((index) => read.has(index) || isRequired(columns[index]));
   const places = new Map(kept.map((index, place) => [index, place]));
@@ -27,7 +30,7 @@ function isRequired(column: InputColumn | undefined): boolean {
 }
 
 /** Columns read up to and with the first projection; behind it there are others. */
-function columnsRead(operators: readonly StageOperator[]): ReadonlySet<number> {
+function columnsRead(operators: readonly LaneOperator[]): ReadonlySet<number> {
   const read = new Set<number>();
   for (const operator of operators) {
     if (operator.kind === 'filter') collectColumns(operator.predicate, read);
@@ -39,7 +42,7 @@ function columnsRead(operators: readonly StageOperator[]): ReadonlySet<number> {
   return read;
 }
 
-function changed(operator: StageOperator, change: (expr: Expr) => Expr): StageOperator {
+function changed(operator: LaneOperator, change: (expr: Expr) => Expr): LaneOperator {
   switch (operator.kind) {
     case 'filter':
       return { ...operator, predicate: change(operator.predicate) };
@@ -52,13 +55,13 @@ function changed(operator: StageOperator, change: (expr: Expr) => Expr): StageOp
 
 /** The source columns that an output column is made of; `width` is the source's column count. */
 export function sourceColumnsOf(
-  operators: readonly StageOperator[],
+  operators: readonly LaneOperator[],
   output: number,
   width: number,
 ): ReadonlySet<number> {
   let wanted: ReadonlySet<number> = new Set([output]);
   for (let place = operators.length - 1; place >= 0; place--) {
-    const operator = operators[place] as StageOperator;
+    const operator = operators[place] as LaneOperator;
     if (operator.kind === 'filter') continue;
     const next = new Set<number>();
     if (operator.kind === 'project') {
@@ -79,7 +82,7 @@ export function sourceColumnsOf(
 }
 
 /** Columns that go into the operator at `place`. */
-function inputWidth(operators: readonly StageOperator[], place: number, width: number): number {
+function inputWidth(operators: readonly LaneOperator[], place: number, width: number): number {
   let count = width;
   for (const operator of operators.slice(0, place)) {
     if (operator.kind === 'project') count = operator.columns.length;

@@ -31,6 +31,9 @@ interface RecordColumnBuilder {
   readonly builder: ColumnBuilder;
 }
 
+/** What scanning needs of a plan. */
+export type ScanPlan = Pick<StagePlan, 'topic' | 'format' | 'columns' | 'recordBytesMax' | 'recordDepthMax'>;
+
 export class RecordScanner {
   readonly #arena: ByteBuffer;
   readonly #topic: string;
@@ -45,7 +48,7 @@ export class RecordScanner {
   #recordOfRow = new Int32Array(0);
 
   /** Throws: UNSUPPORTED for a column that records do not have. */
-  constructor(plan: StagePlan, timeZone: TimeZone, arena: ByteBuffer) {
+  constructor(plan: ScanPlan, timeZone: TimeZone, arena: ByteBuffer) {
     this.#arena = arena;
     this.#topic = plan.topic;
     this.#recordBytesMax = plan.recordBytesMax;

@@ -19,7 +19,8 @@ import type {
   WindowSpec,
 } from '../../core/ast.ts';
 import type { DataType, Field, Schema } from '../../core/types.ts';
-import { intervalOfText, intervalOfUnits, isIntervalUnit } from './interval.ts';
+import { intervalOfText } from '../../core/interval.ts';
+import { intervalOfUnits, isIntervalUnit } from './interval.ts';
 import { type Token, tokenize } from './lexer.ts';
 import { didYouMean, SqlSyntaxError } from './problems.ts';
 
@@ -97,13 +98,13 @@ const binaryOperators = new Map<string, { readonly op: BinaryOp; readonly power:
 
 /** Words that begin a clause: never a name or an alias unless in backticks. */
 const reserved = new Set(
-  'SELECT FROM WHERE GROUP HAVING ORDER LIMIT UNION INTERSECT EXCEPT MINUS LATERAL JOIN LEFT RIGHT INNER FULL CROSS NATURAL ON USING WINDOW WITH AS WHEN THEN ELSE END CASE AND OR NOT IN BETWEEN LIKE ILIKE RLIKE REGEXP IS DISTRIBUTE CLUSTER SORT SEMI ANTI'.split(
+  'SELECT FROM WHERE GROUP HAVING ORDER LIMIT UNION INTERSECT EXCEPT MINUS LATERAL JOIN LEFT RIGHT INNER FULL CROSS NATURAL ON USING WITH AS WHEN THEN ELSE END CASE AND OR NOT IN BETWEEN LIKE ILIKE RLIKE REGEXP IS DISTRIBUTE CLUSTER SORT SEMI ANTI'.split(
     ' ',
   ),
 );
 
 /** Reserved words that are also functions. */
-const reservedFunctions = new Set(['LEFT', 'RIGHT', 'WINDOW', 'LIKE', 'ILIKE', 'RLIKE', 'REGEXP']);
+const reservedFunctions = new Set(['LEFT', 'RIGHT', 'LIKE', 'ILIKE', 'RLIKE', 'REGEXP']);
 
 /** Functions that may be written without parentheses. */
 const bareFunctions = new Set(['CURRENT_TIMESTAMP', 'CURRENT_DATE', 'LOCALTIMESTAMP']);
@@ -221,8 +222,8 @@ class Parser {
       const orderBy = this.#orderBy();
       const orderBySpan = orderBy.length === 0 ? null : this.#span(orderStart);
       const limit = this.skip('LIMIT') ? this.expr() : null;
-      if (limit !== null && this.skip('OFFSET')) this.expr();
-      return { ctes, body, orderBy, orderBySpan, limit, ...this.#span(start) };
+      const offsetRows = this.skip('OFFSET') ? this.expr() : null;
+      return { ctes, body, orderBy, orderBySpan, limit, offsetRows, ...this.#span(start) };
     });
   }
 
@@ -270,6 +271,9 @@ class Parser {
     }
     const distinct = this.skip('DISTINCT');
     if (!distinct) this.skip('ALL');
+    const distinctOn = distinct && this.skip('ON') ? this.#distinctOn() : [];
+    const withinWatermark = distinct && this.#is('WITHIN') && this.#is('WATERMARK', 1);
+    if (withinWatermark) this.#at += 2;
     const items = this.#list(() => this.#selectItem());
     const from = this.skip('FROM') ? this.#relation() : null;
     const lateralViews: LateralView[] = [];
@@ -286,6 +290,8 @@ class Parser {
     return {
       kind: 'select',
       distinct,
+      distinctOn,
+      withinWatermark,
       items,
       from,
       lateralViews,
@@ -295,6 +301,13 @@ class Parser {
       having,
       ...this.#span(start),
     };
+  }
+
+  #distinctOn(): SqlExpr[] {
+    this.#expect('(', 'behind DISTINCT ON');
+    const exprs = this.#list(() => this.expr());
+    this.#expect(')', 'behind the columns of DISTINCT ON');
+    return exprs;
   }
 
   #selectItem(): SelectItem {
@@ -373,21 +386,38 @@ class Parser {
         const query = this.query();
         this.#expect(')', 'behind the query');
         const alias = this.#relationAlias();
-        return { kind: 'subquery', query, alias, ...this.#span(start) };
+        return this.#watermark({ kind: 'subquery', query, alias, ...this.#span(start) }, start);
       }
       const relation = this.#relation();
       this.#expect(')', 'behind the relation');
-      return relation;
+      return this.#watermark(relation, start);
     }
     const name = [this.#identifier('the name of a source')];
     while (this.skip('.')) name.push(this.#anyIdentifier('a name'));
     const alias = this.#relationAlias();
-    return { kind: 'table', name, alias, ...this.#span(start) };
+    return this.#watermark({ kind: 'table', name, alias, ...this.#span(start) }, start);
+  }
+
+  /** `WATERMARK column DELAY OF INTERVAL …`, before the alias or behind it. */
+  #watermark(input: Relation, start: Span): Relation {
+    if (!this.#isWatermark()) return input;
+    this.#next();
+    const column = this.#identifier('the column of the event time');
+    this.#expect('DELAY', 'behind the column of WATERMARK');
+    this.#expect('OF', 'behind DELAY');
+    const delay = this.expr(POWER.comparison);
+    const alias = this.#relationAlias();
+    return this.#watermark({ kind: 'watermark', input, column, delay, alias, ...this.#span(start) }, start);
+  }
+
+  /** WATERMARK is a word like others where no column and DELAY follow. */
+  #isWatermark(): boolean {
+    return this.#is('WATERMARK') && this.#isName(1) && this.#is('DELAY', 2);
   }
 
   #relationAlias(): Identifier | null {
     if (this.skip('AS')) return this.#identifier('an alias behind AS');
-    return this.#isName() ? this.#identifier('an alias') : null;
+    return this.#isName() && !this.#isWatermark() ? this.#identifier('an alias') : null;
   }
 
   #orderBy(): SortItem[] {

@@ -4,8 +4,9 @@ import { after, suite, test } from 'node:test';
 import { Script } from 'node:vm';
 import { Registry } from 'prom-client';
 import { WeirError } from '../../core/errors.ts';
-import type { JobName } from '../../core/ids.ts';
-import { revision, run, timestampUs } from '../../core/ids.ts';
+import type { SavepointRow } from '../../core/epoch/types.ts';
+import type { JobName, Revision } from '../../core/ids.ts';
+import { epoch, fence, jobName, revision, run, timestampUs } from '../../core/ids.ts';
 import { zeroCounters } from '../../core/lane/position.ts';
 import type { JobRow } from '../../core/meta.ts';
 import type { Connections, Log, QueryResult, TableStore } from '../../core/ports.ts';
@@ -22,6 +23,39 @@ const noLog: Log = {
   warn: () => undefined,
   error: () => undefined,
   child: () => noLog,
+};
+
+const sampleSavepoint: SavepointRow = {
+  formatVersion: 1,
+  job: jobName('job'),
+  name: 'before',
+  run: run(1),
+  revision: 1,
+  definition: '',
+  head: {
+    formatVersion: 1,
+    job: jobName('job'),
+    run: run(1),
+    ver: 1,
+    nonce: '',
+    fence: fence(1),
+    planned: epoch(12),
+    committed: epoch(11),
+    epochTsUs: 0,
+    positions: {},
+    starts: {},
+    eventTimes: [],
+    watermarkUs: null,
+    evictUs: null,
+    ends: null,
+    snapshot: null,
+    formerSnapshot: null,
+    base: null,
+    counters: zeroCounters,
+    late: {},
+  },
+  createdAt: 5,
+  bytes: 99,
 };
 
 /** A cluster that keeps jobs in memory and runs nothing. */
@@ -74,6 +108,39 @@ class MemoryControl implements ClusterControl {
       throw new WeirError('CONFLICT', `Job ${name} is running; stop it first.`);
     this.rows.delete(name);
     return Promise.resolve();
+  }
+
+  readonly kept: SavepointRow[] = [];
+
+  step(name: JobName): Promise<number> {
+    if (name.startsWith('lanes')) throw new WeirError('CONFLICT', `Job ${name} is not triggered by hand.`);
+    return Promise.resolve(2);
+  }
+
+  createSavepoint(name: JobName, savepoint: string): Promise<SavepointRow> {
+    const row = { ...sampleSavepoint, job: name, name: savepoint };
+    this.kept.push(row);
+    return Promise.resolve(row);
+  }
+
+  savepoints(name: JobName): Promise<readonly SavepointRow[]> {
+    return Promise.resolve(this.kept.filter((row) => row.job === name));
+  }
+
+  deleteSavepoint(name: JobName, savepoint: string): Promise<void> {
+    const at = this.kept.findIndex((row) => row.job === name && row.name === savepoint);
+    if (at < 0) throw new WeirError('NOT_FOUND', `Job ${name} has no savepoint ${savepoint}.`);
+    this.kept.splice(at, 1);
+    return Promise.resolve();
+  }
+
+  rollback(name: JobName, to?: Revision): Promise<JobRow> {
+    const row = this.rows.get(name);
+    if (row === undefined || (to ?? 1) >= row.revision)
+      throw new WeirError('NOT_FOUND', `Job ${name} has no revision ${to} before this one.`);
+    const next = { ...row, revision: revision(row.revision + 1) };
+    this.rows.set(name, next);
+    return Promise.resolve(next);
   }
 
   jobs(): JobView[] {
@@ -213,6 +280,45 @@ suite('REST: jobs', () => {
     assert.equal(control.jobs()[0]?.row.state, 'stopped');
     assert.equal(await put(), 'started');
     assert.equal(control.jobs()[0]?.row.state, 'running');
+  });
+
+  test('stateful jobs: step, savepoints, rollback', async () => {
+    const { app, control } = setUp();
+    const ask = async (method: 'GET' | 'PUT' | 'POST' | 'DELETE', url: string): Promise<{ status: number; body: unknown }> => {
+      const answer = await app.inject({ method, url: `/v1/jobs/${url}`, headers: host });
+      return { status: answer.statusCode, body: answer.body === '' ? null : answer.json<unknown>() };
+    };
+    await app.inject({ method: 'PUT', url: '/v1/jobs/users', headers: yaml, payload: job('users') });
+    assert.deepEqual(await ask('POST', 'users/step'), { status: 200, body: { epochs: 2 } });
+    assert.equal((await ask('POST', 'missing/step')).status, 404);
+    const kept = { name: 'v1.2', job: 'users', run: 1, revision: 1, epoch: 11, bytes: 99, createdAt: 5 };
+    assert.deepEqual(await ask('PUT', 'users/savepoints/v1.2'), { status: 201, body: kept });
+    assert.equal((await ask('PUT', 'users/savepoints/..%2F..')).status, 400);
+    assert.equal((await ask('PUT', 'missing/savepoints/a')).status, 404);
+    assert.deepEqual(await ask('GET', 'users/savepoints'), { status: 200, body: { savepoints: [kept] } });
+    assert.equal((await ask('DELETE', 'users/savepoints/other')).status, 404);
+    assert.equal((await ask('DELETE', 'users/savepoints/v1.2')).status, 204);
+    assert.deepEqual(control.kept, []);
+    assert.equal((await ask('POST', 'users/rollback?to=x')).status, 400);
+    assert.equal((await ask('POST', 'users/rollback?to=7')).status, 404);
+    await app.inject({ method: 'PUT', url: '/v1/jobs/users', headers: yaml, payload: job('users', 'SELECT id FROM users') });
+    assert.equal(((await ask('POST', 'users/rollback?to=1')).body as { revision: number }).revision, 3);
+  });
+
+  test('a job can begin at a savepoint', async () => {
+    const { app, control } = setUp();
+    const starts: unknown[] = [];
+    const inner = control.apply.bind(control);
+    control.apply = (definition, options?: unknown) => {
+      starts.push(options);
+      return inner(definition);
+    };
+    const put = async (start: string): Promise<number> =>
+      (await app.inject({ method: 'PUT', url: `/v1/jobs/users?start=${start}`, headers: yaml, payload: job('users') }))
+        .statusCode;
+    assert.equal(await put('savepoint:v1'), 201);
+    assert.equal(await put('savepoint:'), 400);
+    assert.deepEqual(starts, [{ start: { savepoint: 'v1' } }]);
   });
 
   test('a dry run changes nothing', async () => {

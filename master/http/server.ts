@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import Fastify from 'fastify';
 import type { Registry } from 'prom-client';
+import type { SavepointRow } from '../../core/epoch/types.ts';
 import { WeirError, messageOf } from '../../core/errors.ts';
 import { jobJsonSchema } from '../../core/job/json-schema.ts';
 import type { Log } from '../../core/ports.ts';
@@ -29,6 +30,7 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
+const SAVEPOINT_PREFIX = 'savepoint:';
 /** Bytes of a request body. */
 const BODY_BYTES_MAX = 1024 * 1024;
 
@@ -200,10 +202,54 @@ function addJobs(app: FastifyInstance, service: JobService): void {
     '/v1/jobs/:name/start',
     async (request, reply) => await act(reply, service, request.params.name, async (name) => await service.start(name)),
   );
+  app.post<NameRoute>('/v1/jobs/:name/step', async (request, reply) => {
+    await send(reply, 200, { epochs: await service.step(request.params.name) });
+  });
+  app.post<NameRoute & { Querystring: { to?: string } }>('/v1/jobs/:name/rollback', async (request, reply) => {
+    await service.rollback(request.params.name, revisionOption(request.query.to));
+    await send(reply, 202, statusDocument(service.job(request.params.name)));
+  });
+  addSavepoints(app, service);
   app.delete<NameRoute>('/v1/jobs/:name', async (request, reply) => {
     await service.remove(request.params.name);
     await reply.code(204).send();
   });
+}
+
+interface SavepointRoute {
+  Params: { name: string; savepoint: string };
+}
+
+function addSavepoints(app: FastifyInstance, service: JobService): void {
+  app.get<NameRoute>('/v1/jobs/:name/savepoints', async (request, reply) => {
+    const rows = await service.savepoints(request.params.name);
+    await send(reply, 200, { savepoints: rows.map(savepointDocument) });
+  });
+  app.put<SavepointRoute>('/v1/jobs/:name/savepoints/:savepoint', async (request, reply) => {
+    const { name, savepoint } = request.params;
+    await send(reply, 201, savepointDocument(await service.createSavepoint(name, savepoint)));
+  });
+  app.delete<SavepointRoute>('/v1/jobs/:name/savepoints/:savepoint', async (request, reply) => {
+    await service.deleteSavepoint(request.params.name, request.params.savepoint);
+    await reply.code(204).send();
+  });
+}
+
+/** A savepoint without what only recovery needs. */
+export interface SavepointView {
+  readonly name: string;
+  readonly job: string;
+  readonly run: number;
+  readonly revision: number;
+  /** The last epoch whose effects it holds. */
+  readonly epoch: number;
+  readonly bytes: number;
+  /** ms since 1970. */
+  readonly createdAt: number;
+}
+
+function savepointDocument({ name, job, run, revision, head, bytes, createdAt }: SavepointRow): SavepointView {
+  return { name, job, run, revision, epoch: head.committed, bytes, createdAt };
 }
 
 async function act(
@@ -224,7 +270,16 @@ async function sendOutcome(reply: FastifyReply, outcome: ApplyOutcome): Promise<
 function startOption(start: string | undefined): StartOptions {
   if (start === undefined) return {};
   if (start === 'earliest' || start === 'latest' || start === 'continue') return { start };
-  throw new WeirError('USAGE', `A job starts at earliest, latest or continue, not at ${start}.`);
+  if (start.startsWith(SAVEPOINT_PREFIX) && start.length > SAVEPOINT_PREFIX.length)
+    return { start: { savepoint: start.slice(SAVEPOINT_PREFIX.length) } };
+  throw new WeirError('USAGE', `A job starts at earliest, latest, continue or savepoint:NAME, not at ${start}.`);
+}
+
+function revisionOption(to: string | undefined): number | undefined {
+  if (to === undefined) return undefined;
+  const number = Number(to);
+  if (Number.isSafeInteger(number) && number >= 1) return number;
+  throw new WeirError('USAGE', `A revision is a whole number from 1, not ${to}.`);
 }
 
 function addCluster(app: FastifyInstance, service: JobService): void {

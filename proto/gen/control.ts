@@ -145,6 +145,7 @@ export interface EpochRun {
   plan: string;
   committed: number;
   snapshot: boolean;
+  snapshotAll: boolean;
 }
 
 export interface EpochStop {

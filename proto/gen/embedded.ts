@@ -185,6 +185,98 @@ export interface LanesReply {
   lanes: LaneRequest[];
 }
 
+export interface EpochsRequest {
+  job: string;
+  run: number;
+}
+
+export interface CasEpochsRequest {
+  job: string;
+  run: number;
+  expectedVer: number;
+  next: string;
+  plans: PlanSlot[];
+}
+
+export interface PlanSlot {
+  slot: number;
+  epoch: number;
+  plan: string;
+}
+
+export interface PlansRequest {
+  job: string;
+  run: number;
+  from: number;
+  to: number;
+}
+
+export interface CasLeaseRequest {
+  expectedVer: number;
+  next: string;
+}
+
+export interface Savepoint {
+  job: string;
+  name: string;
+  row: string;
+}
+
+export interface SavepointRequest {
+  job: string;
+  name: string;
+}
+
+export interface RowReply {
+  row: string;
+}
+
+export interface RowsReply {
+  rows: string[];
+}
+
+export interface CasReply {
+  applied: boolean;
+  current: string;
+}
+
+export interface NowReply {
+  nowMs: number;
+}
+
+export interface BlobRequest {
+  id: string;
+}
+
+export interface BlobChunkRequest {
+  id: string;
+  chunk: number;
+}
+
+export interface BlobChunk {
+  id: string;
+  chunk: number;
+  bytes: Uint8Array;
+}
+
+export interface BlobChunkReply {
+  found: boolean;
+  bytes: Uint8Array;
+}
+
+export interface BlobHeader {
+  id: string;
+  formatVersion: number;
+  length: number;
+  chunks: number;
+  crc: number;
+}
+
+export interface BlobHeaderReply {
+  found: boolean;
+  header: BlobHeader | null;
+}
+
 export type EmbeddedDefinition = {
   readonly Info: MethodDefinition<InfoRequest, InfoReply>;
   readonly CreateTopic: MethodDefinition<CreateTopicRequest, TopicReply>;
@@ -206,6 +298,21 @@ export type EmbeddedDefinition = {
   readonly WriteLane: MethodDefinition<LaneRequest, Empty>;
   readonly ReadLane: MethodDefinition<LaneRequest, LanesReply>;
   readonly ReadLanes: MethodDefinition<LanesRequest, LanesReply>;
+  readonly ReadEpochs: MethodDefinition<EpochsRequest, RowReply>;
+  readonly CasEpochs: MethodDefinition<CasEpochsRequest, CasReply>;
+  readonly ReadPlans: MethodDefinition<PlansRequest, RowsReply>;
+  readonly ReadLease: MethodDefinition<Empty, RowReply>;
+  readonly CasLease: MethodDefinition<CasLeaseRequest, CasReply>;
+  readonly PutSavepoint: MethodDefinition<Savepoint, Empty>;
+  readonly GetSavepoint: MethodDefinition<SavepointRequest, RowReply>;
+  readonly ListSavepoints: MethodDefinition<JobRequest, RowsReply>;
+  readonly DeleteSavepoint: MethodDefinition<SavepointRequest, Empty>;
+  readonly Now: MethodDefinition<Empty, NowReply>;
+  readonly PutBlobChunk: MethodDefinition<BlobChunk, Empty>;
+  readonly GetBlobChunk: MethodDefinition<BlobChunkRequest, BlobChunkReply>;
+  readonly PutBlobHeader: MethodDefinition<BlobHeader, Empty>;
+  readonly GetBlobHeader: MethodDefinition<BlobRequest, BlobHeaderReply>;
+  readonly DeleteBlob: MethodDefinition<BlobRequest, Empty>;
 };
 
 export interface EmbeddedClient extends Client {
@@ -324,6 +431,96 @@ export interface EmbeddedClient extends Client {
     options: Partial<CallOptions>,
     callback: requestCallback<LanesReply>,
   ): ClientUnaryCall;
+  readEpochs(
+    request: EpochsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: requestCallback<RowReply>,
+  ): ClientUnaryCall;
+  casEpochs(
+    request: CasEpochsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: requestCallback<CasReply>,
+  ): ClientUnaryCall;
+  readPlans(
+    request: PlansRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: requestCallback<RowsReply>,
+  ): ClientUnaryCall;
+  readLease(
+    request: Empty,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: requestCallback<RowReply>,
+  ): ClientUnaryCall;
+  casLease(
+    request: CasLeaseRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: requestCallback<CasReply>,
+  ): ClientUnaryCall;
+  putSavepoint(
+    request: Savepoint,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: requestCallback<Empty>,
+  ): ClientUnaryCall;
+  getSavepoint(
+    request: SavepointRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: requestCallback<RowReply>,
+  ): ClientUnaryCall;
+  listSavepoints(
+    request: JobRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: requestCallback<RowsReply>,
+  ): ClientUnaryCall;
+  deleteSavepoint(
+    request: SavepointRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: requestCallback<Empty>,
+  ): ClientUnaryCall;
+  now(
+    request: Empty,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: requestCallback<NowReply>,
+  ): ClientUnaryCall;
+  putBlobChunk(
+    request: BlobChunk,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: requestCallback<Empty>,
+  ): ClientUnaryCall;
+  getBlobChunk(
+    request: BlobChunkRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: requestCallback<BlobChunkReply>,
+  ): ClientUnaryCall;
+  putBlobHeader(
+    request: BlobHeader,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: requestCallback<Empty>,
+  ): ClientUnaryCall;
+  getBlobHeader(
+    request: BlobRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: requestCallback<BlobHeaderReply>,
+  ): ClientUnaryCall;
+  deleteBlob(
+    request: BlobRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: requestCallback<Empty>,
+  ): ClientUnaryCall;
 }
 
 export interface EmbeddedHandlers extends UntypedServiceImplementation {
@@ -347,4 +544,19 @@ export interface EmbeddedHandlers extends UntypedServiceImplementation {
   WriteLane: handleUnaryCall<LaneRequest, Empty>;
   ReadLane: handleUnaryCall<LaneRequest, LanesReply>;
   ReadLanes: handleUnaryCall<LanesRequest, LanesReply>;
+  ReadEpochs: handleUnaryCall<EpochsRequest, RowReply>;
+  CasEpochs: handleUnaryCall<CasEpochsRequest, CasReply>;
+  ReadPlans: handleUnaryCall<PlansRequest, RowsReply>;
+  ReadLease: handleUnaryCall<Empty, RowReply>;
+  CasLease: handleUnaryCall<CasLeaseRequest, CasReply>;
+  PutSavepoint: handleUnaryCall<Savepoint, Empty>;
+  GetSavepoint: handleUnaryCall<SavepointRequest, RowReply>;
+  ListSavepoints: handleUnaryCall<JobRequest, RowsReply>;
+  DeleteSavepoint: handleUnaryCall<SavepointRequest, Empty>;
+  Now: handleUnaryCall<Empty, NowReply>;
+  PutBlobChunk: handleUnaryCall<BlobChunk, Empty>;
+  GetBlobChunk: handleUnaryCall<BlobChunkRequest, BlobChunkReply>;
+  PutBlobHeader: handleUnaryCall<BlobHeader, Empty>;
+  GetBlobHeader: handleUnaryCall<BlobRequest, BlobHeaderReply>;
+  DeleteBlob: handleUnaryCall<BlobRequest, Empty>;
 }

@@ -25,6 +25,7 @@ export interface ExchangeFrame {
   bytes: Uint8Array;
   end: ExchangeEnd | null;
   clusterToken: string;
+  more: boolean;
 }
 
 export interface ExchangeEnd {

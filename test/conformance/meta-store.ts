@@ -3,7 +3,12 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { systemClock, systemRng } from '../../connectors/system/clock.ts';
+import type { EpochHead, EpochPlan, LeaseRow, SavepointRow } from '../../core/epoch/types.ts';
+import { EPOCH_FORMAT_VERSION, PLAN_SLOTS } from '../../core/epoch/types.ts';
+import { zeroCounters } from '../../core/lane/position.ts';
 import {
+  epoch,
+  fence,
   jobName,
   laneId,
   offset,
@@ -52,6 +57,50 @@ export function sampleJob(name: string, ver: number, changes: Partial<JobRow> = 
     } as JobRow['lanes'],
     submittedAt: 1_700_000_000_000,
     changedAt: 1_700_000_000_500,
+    ...changes,
+  };
+}
+
+const sampleLaneId = laneId({ source: 'clicks', topicId: topicId('5b1c4b6e-0d6c'), partition: partition(0) });
+
+/** The head of a stateful job that uses every field. */
+export function sampleHead(name: string, ver: number, changes: Partial<EpochHead> = {}): EpochHead {
+  return {
+    formatVersion: EPOCH_FORMAT_VERSION,
+    job: jobName(name),
+    run: run(1),
+    ver,
+    nonce: randomUUID(),
+    fence: fence(3),
+    planned: epoch(ver),
+    committed: epoch(ver - 1),
+    epochTsUs: 1_700_000_000_000_000 + ver * 1024,
+    positions: { [sampleLaneId]: offset(9_007_199_254_740_990) } as EpochHead['positions'],
+    starts: { [sampleLaneId]: offset(0) } as EpochHead['starts'],
+    eventTimes: [null, -62_135_596_800_000_000, 1_700_000_000_000_001],
+    watermarkUs: null,
+    evictUs: 1_699_999_999_000_000,
+    ends: { [sampleLaneId]: offset(12) } as EpochHead['positions'],
+    snapshot: { epoch: epoch(0), manifest: 'job/1/manifest-é' },
+    formerSnapshot: null,
+    base: null,
+    counters: { ...zeroCounters, read: 7 },
+    late: { 'count by "key"': 3 },
+    ...changes,
+  };
+}
+
+export function samplePlan(at: number, changes: Partial<EpochPlan> = {}): EpochPlan {
+  return {
+    formatVersion: EPOCH_FORMAT_VERSION,
+    epoch: epoch(at),
+    epochTsUs: 1_700_000_000_000_000 + at * 1024,
+    token: fence(3),
+    ranges: { [sampleLaneId]: { from: offset(at * 10), to: offset(at * 10 + 10) } } as EpochPlan['ranges'],
+    lateUs: null,
+    evictUs: -1,
+    idle: ['orders'],
+    statics: { countries: 2 },
     ...changes,
   };
 }
@@ -234,6 +283,163 @@ export function metaStoreContract(name: string, make: () => Promise<MetaStoreFix
       assert.deepEqual(byPosition(await second.readLanes(jobName(job), run(1))), lanes);
       assert.deepEqual(await second.readLanes(jobName(job), run(2)), [others[0]]);
       assert.deepEqual(await second.readLanes(jobName(job), run(3)), []);
+    });
+
+    // ---------------------------------------------------------------------------------------------- stateful jobs
+
+    test('a stateful job that is not there', async () => {
+      const missing = jobName(fresh());
+      assert.equal(await store.readEpochs(missing, run(1)), undefined);
+      assert.deepEqual(await store.casEpochs(2, sampleHead(missing, 3), [samplePlan(3)]), {
+        kind: 'rejected',
+        current: undefined,
+      });
+      await assert.rejects(store.readPlans(missing, run(1), epoch(3), epoch(3)), { code: 'NOT_FOUND' });
+      assert.equal(await store.readEpochs(missing, run(1)), undefined, 'a refused change leaves nothing behind');
+    });
+
+    test('head and plans are seen whole and together, by every client', async () => {
+      const head = sampleHead(fresh(), 1);
+      const plans = [samplePlan(0), samplePlan(1, { lateUs: 5, idle: [], ranges: {}, statics: {} })];
+      assert.deepEqual(await store.casEpochs(0, head, plans), { kind: 'applied' });
+      assert.deepEqual(await second.readEpochs(head.job, head.run), head);
+      assert.deepEqual(await second.readPlans(head.job, head.run, epoch(0), epoch(1)), plans);
+      assert.deepEqual(await second.readPlans(head.job, head.run, epoch(1), epoch(1)), [plans[1]]);
+      assert.deepEqual(await second.readPlans(head.job, head.run, epoch(1), epoch(0)), []);
+      await assert.rejects(second.readPlans(head.job, head.run, epoch(0), epoch(2)), { code: 'NOT_FOUND' });
+    });
+
+    test('a refused change of the head writes no plan', async () => {
+      const first = sampleHead(fresh(), 1);
+      const kept = samplePlan(0);
+      await store.casEpochs(0, first, [kept]);
+      const other = samplePlan(0, { token: fence(9) });
+      for (const expected of [0, 4])
+        assert.deepEqual(
+          await second.casEpochs(expected, sampleHead(first.job, expected + 1), [other, samplePlan(1)]),
+          {
+            kind: 'rejected',
+            current: first,
+          },
+        );
+      assert.deepEqual(await store.readPlans(first.job, first.run, epoch(0), epoch(0)), [kept]);
+      await assert.rejects(store.readPlans(first.job, first.run, epoch(1), epoch(1)), { code: 'NOT_FOUND' });
+    });
+
+    test('a change without plans keeps those that are there', async () => {
+      const head = sampleHead(fresh(), 1);
+      await store.casEpochs(0, head, [samplePlan(0)]);
+      const next = sampleHead(head.job, 2);
+      assert.deepEqual(await second.casEpochs(1, next, []), { kind: 'applied' });
+      assert.deepEqual(await store.readEpochs(head.job, head.run), next);
+      assert.deepEqual(await store.readPlans(head.job, head.run, epoch(0), epoch(0)), [samplePlan(0)]);
+    });
+
+    test('plans live in a ring of slots', async () => {
+      const head = sampleHead(fresh(), 1);
+      const before = Array.from({ length: 3 }, (_, index) => samplePlan(PLAN_SLOTS - 3 + index));
+      await store.casEpochs(0, head, [samplePlan(0), samplePlan(1), ...before]);
+      const after = [samplePlan(PLAN_SLOTS), samplePlan(PLAN_SLOTS + 1)];
+      await store.casEpochs(1, sampleHead(head.job, 2), after);
+      const read = (from: number, to: number): Promise<EpochPlan[]> =>
+        second.readPlans(head.job, head.run, epoch(from), epoch(to));
+      assert.deepEqual(await read(PLAN_SLOTS - 2, PLAN_SLOTS + 1), [...before.slice(1), ...after]);
+      await assert.rejects(read(0, 0), { code: 'NOT_FOUND' });
+      await assert.rejects(read(0, PLAN_SLOTS + 1), { code: 'NOT_FOUND' });
+    });
+
+    test('many plans in one change and in one answer', async () => {
+      const head = sampleHead(fresh(), 1);
+      const ranges = Object.fromEntries(
+        Array.from({ length: 60 }, (_, index) => [`${sampleLaneId}${index}`, { from: offset(0), to: offset(index) }]),
+      ) as EpochPlan['ranges'];
+      const plans = Array.from({ length: 300 }, (_, index) => samplePlan(index, { ranges }));
+      assert.equal((await store.casEpochs(0, head, plans)).kind, 'applied');
+      assert.deepEqual(await second.readPlans(head.job, head.run, epoch(0), epoch(299)), plans);
+    });
+
+    test('heads are told apart by job and run', async () => {
+      const head = sampleHead(fresh(), 1);
+      const other = sampleHead(head.job, 1, { run: run(2), planned: epoch(5) });
+      await store.casEpochs(0, head, [samplePlan(0)]);
+      await store.casEpochs(0, other, [samplePlan(1)]);
+      assert.deepEqual(await second.readEpochs(head.job, run(1)), head);
+      assert.deepEqual(await second.readEpochs(head.job, run(2)), other);
+      await assert.rejects(second.readPlans(head.job, run(2), epoch(0), epoch(0)), { code: 'NOT_FOUND' });
+    });
+
+    test('of two leaders that change one head at once exactly one did, and its plans stand', async () => {
+      const name = jobName(fresh());
+      for (let ver = 0; ver < 10; ver++) {
+        const rivals = [fence(10), fence(11)].map((token) => ({
+          head: sampleHead(name, ver + 1, { fence: token }),
+          plan: samplePlan(ver, { token }),
+        }));
+        const outcomes = await Promise.all(
+          rivals.map(({ head, plan }, index) => (index === 0 ? store : second).casEpochs(ver, head, [plan])),
+        );
+        const now = await store.readEpochs(name, run(1));
+        const winner = rivals.findIndex(({ head }) => head.nonce === now?.nonce);
+        assert.ok(winner >= 0, `version ${ver + 1} is one of the two`);
+        for (const [index, { kind }] of outcomes.entries())
+          assert.ok(kind === 'unknown' || (kind === 'applied') === (index === winner), `outcome ${index}: ${kind}`);
+        assert.deepEqual(await second.readPlans(name, run(1), epoch(ver), epoch(ver)), [rivals[winner]?.plan]);
+      }
+    });
+
+    // ------------------------------------------------------------------------------------------------- the lease
+
+    test('the lease is one chain for all', async () => {
+      const start = (await store.readLease())?.ver ?? 0;
+      const next = (ver: number, holder: string): LeaseRow => ({
+        ver,
+        nonce: randomUUID(),
+        token: fence(ver),
+        holder,
+        address: '127.0.0.1:7077',
+        httpAddress: 'http://127.0.0.1:7080',
+        beat: ver,
+      });
+      const first = next(start + 1, 'a');
+      assert.deepEqual(await store.casLease(start, first), { kind: 'applied' });
+      assert.deepEqual(await second.readLease(), first);
+      assert.deepEqual(await second.casLease(start, next(start + 1, 'b')), { kind: 'rejected', current: first });
+      const taken = next(start + 2, 'b');
+      assert.deepEqual(await second.casLease(start + 1, taken), { kind: 'applied' });
+      assert.deepEqual(await store.casLease(start + 1, next(start + 2, 'a')), { kind: 'rejected', current: taken });
+    });
+
+    // ------------------------------------------------------------------------------------------------ savepoints
+
+    test('savepoints are put, listed and deleted', async () => {
+      const job = jobName(fresh());
+      const sample = (name: string): SavepointRow => ({
+        formatVersion: EPOCH_FORMAT_VERSION,
+        job,
+        name,
+        run: run(2),
+        revision: 3,
+        definition: 'sha256:abc',
+        head: sampleHead(job, 9),
+        createdAt: 1_700_000_000_000,
+        bytes: 123_456_789_012,
+      });
+      assert.deepEqual(await store.listSavepoints(job), []);
+      assert.equal(await store.getSavepoint(job, 'b'), undefined);
+      const [a, b] = [sample('a'), sample('b')];
+      for (const row of [b, a, a]) await store.putSavepoint(row);
+      assert.deepEqual(await second.getSavepoint(job, 'b'), b);
+      assert.deepEqual(await second.listSavepoints(job), [a, b]);
+      await second.deleteSavepoint(job, 'a');
+      await second.deleteSavepoint(job, 'never there');
+      assert.deepEqual(await store.listSavepoints(job), [b]);
+      assert.deepEqual(await store.listSavepoints(jobName(fresh())), []);
+    });
+
+    test("the store's clock is near ours", async () => {
+      const before = Date.now();
+      const stored = await store.now();
+      assert.ok(Math.abs(stored - before) < 60_000, `${stored} against ${before}`);
     });
   });
 }

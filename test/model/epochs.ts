@@ -140,7 +140,6 @@ export function epochModel(bounds: EpochModelBounds, mutations: EpochMutations =
   const standsOf = (worker: number, group: number): number => STANDS + worker * GROUPS + group;
   const valueOf = (worker: number, group: number, epoch: number): number =>
     VALUE + (worker * GROUPS + group) * (epochs + 1) + epoch;
-  const tokenOf = (attempt: number): number => Math.floor((attempt - 1) / attempts) + 1;
   const rankOf = (epoch: number, attempt: number): number => epoch * (all + 1) + attempt;
 
   const initial = new Uint8Array(size);

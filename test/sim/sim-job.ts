@@ -11,7 +11,7 @@ import { jobName } from '../../core/ids.ts';
 import type { RowShape } from '../../core/row-block.ts';
 import type { CqlScalar, TableColumn } from '../../core/table/schema.ts';
 import type { DataType, Field } from '../../core/types.ts';
-import type { JobPlan } from '../../engine/plan/job-plan.ts';
+import type { LanesPlan } from '../../engine/plan/job-plan.ts';
 import { PLAN_FORMAT_VERSION } from '../../engine/plan/job-plan.ts';
 import type { SinkPlan, StagePlan } from '../../engine/plan/stage-plan.ts';
 import { FILTER_MODULUS } from '../support/generator.ts';
@@ -85,7 +85,7 @@ export interface SimJobOptions {
   readonly onDataLoss: 'fail' | 'skip';
 }
 
-export function simPlan({ rev, onDataLoss }: SimJobOptions): JobPlan {
+export function simPlan({ rev, onDataLoss }: SimJobOptions): LanesPlan {
   return {
     formatVersion: PLAN_FORMAT_VERSION,
     job: SIM_JOB,
