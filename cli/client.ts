@@ -1,5 +1,6 @@
 /** The master's REST interface as the commands use it. */
 import http from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ErrorCode } from '../core/errors.ts';
 import { WeirError, errorTable } from '../core/errors.ts';
 import type { JobProblem } from '../core/job/problem.ts';
@@ -14,8 +15,16 @@ const REQUEST_TIMEOUT_MS = 60_000;
 
 interface Answer {
   readonly status: number;
+  /** The master says that nothing was done and asking again may help. */
+  readonly mayRepeat: boolean;
   readonly body: unknown;
 }
+
+/** While nobody leads, as after the death of a master, a request is tried again for so long, ms. */
+const LEADERLESS_LIMIT_MS = 10_000;
+const LEADERLESS_PAUSE_MS = 200;
+/** A master that may have frozen is given so long to say whether it is there, when there are others, ms. */
+const READY_LIMIT_MS = 1500;
 
 /** All methods throw MASTER_UNREACHABLE, UNAUTHORIZED, and what the master answers with. */
 export class MasterClient {
@@ -113,32 +122,87 @@ export class MasterClient {
     throw new WeirError(code as ErrorCode, detail ?? errorTable[code as ErrorCode].text);
   }
 
+  /** Goes on to another master when one is not there, and waits while nobody leads; no request is sent twice that was taken. */
   async #send(method: string, path: string, body: string | undefined, type: string): Promise<Answer> {
-    const { address, token } = this.#target;
+    const deadline = performance.now() + LEADERLESS_LIMIT_MS;
+    for (;;) {
+      const answer = await this.#sendTo(await this.#master(), method, path, body, type);
+      if (answer.status !== 503 || !answer.mayRepeat || performance.now() > deadline) return answer;
+      await sleep(LEADERLESS_PAUSE_MS);
+    }
+  }
+
+  /** The first master that is ready to answer; the first one of all when none is, or it is the only one. */
+  async #master(): Promise<string> {
+    const { address, others = [], token } = this.#target;
+    if (others.length === 0) return address;
+    for (const one of [address, ...others]) {
+      try {
+        const { status } = await ask({ url: new URL(`${one}/readyz`), method: 'GET', token, limitMs: READY_LIMIT_MS });
+        if (status === 200) return one;
+      } catch {
+        // The next one is asked.
+      }
+    }
+    return address;
+  }
+
+  async #sendTo(
+    address: string,
+    method: string,
+    path: string,
+    body: string | undefined,
+    type: string,
+  ): Promise<Answer> {
+    const { token } = this.#target;
     const url = new URL(address + path);
-    const { request } = url.protocol === 'https:' ? await import('node:https') : http;
-    const headers: http.OutgoingHttpHeaders = {
-      accept: 'application/json',
-      ...(token === null ? {} : { authorization: `Bearer ${token}` }),
-      ...(body === undefined ? {} : { 'content-type': type, 'content-length': Buffer.byteLength(body) }),
-    };
-    const answered = Promise.withResolvers<Answer>();
-    const outgoing = request(url, { method, headers, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('error', answered.reject);
-      response.on('end', () =>
-        answered.resolve({ status: response.statusCode ?? 0, body: parseBody(Buffer.concat(chunks).toString()) }),
-      );
-    });
-    outgoing.on('error', answered.reject);
-    outgoing.end(body);
     try {
-      return await answered.promise;
+      return await ask({
+        url,
+        method,
+        token,
+        limitMs: REQUEST_TIMEOUT_MS,
+        ...(body === undefined ? {} : { body, type }),
+      });
     } catch (cause) {
       throw unreachableMaster(address, cause);
     }
   }
+}
+
+interface Request {
+  readonly url: URL;
+  readonly method: string;
+  readonly token: string | null;
+  readonly limitMs: number;
+  readonly body?: string;
+  readonly type?: string;
+}
+
+/** Rejects with what Node says when no answer comes. */
+async function ask({ url, method, token, limitMs, body, type }: Request): Promise<Answer> {
+  const { request } = url.protocol === 'https:' ? await import('node:https') : http;
+  const headers: http.OutgoingHttpHeaders = {
+    accept: 'application/json',
+    ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+    ...(body === undefined ? {} : { 'content-type': type, 'content-length': Buffer.byteLength(body) }),
+  };
+  const answered = Promise.withResolvers<Answer>();
+  const outgoing = request(url, { method, headers, signal: AbortSignal.timeout(limitMs) }, (response) => {
+    const chunks: Buffer[] = [];
+    response.on('data', (chunk: Buffer) => chunks.push(chunk));
+    response.on('error', answered.reject);
+    response.on('end', () =>
+      answered.resolve({
+        status: response.statusCode ?? 0,
+        mayRepeat: response.headers['retry-after'] !== undefined,
+        body: parseBody(Buffer.concat(chunks).toString()),
+      }),
+    );
+  });
+  outgoing.on('error', answered.reject);
+  outgoing.end(body);
+  return await answered.promise;
 }
 
 function unreachableMaster(address: string, cause: unknown): WeirError {

@@ -19,7 +19,10 @@ const TIMEOUT_DEFAULT = '60s';
 function buildProgram(setExit: (code: number) => void): Command {
   const program = new Command('weir')
     .description('Distributed stream processing: Kafka in, SQL micro-batches, Cassandra out, exactly once.')
-    .option('--address <url>', 'REST address of the master (env WEIR_ADDRESS, default http://127.0.0.1:7080)')
+    .option(
+      '--address <url>',
+      'REST address of the master, or several with commas (env WEIR_ADDRESS, default http://127.0.0.1:7080)',
+    )
     .option('--token <token>', 'token of the master (env WEIR_TOKEN, or the file ~/.weir/token)')
     .option('-o, --output <format>', 'table, wide, json or name (env WEIR_OUTPUT)')
     .exitOverride()
@@ -88,9 +91,11 @@ function addJobCommands(add: Add): void {
   add('schema', 'print the JSON Schema of job files, for editors', async () =>
     (await import('./commands/check-jobs.ts')).schema(),
   );
-  add('explain <file>', 'show how a job file would run', async ([file = ''], options) =>
-    (await import('./commands/check-jobs.ts')).explain(file, options),
-  );
+  add<GlobalOptions & { readonly format?: string }>(
+    'explain <file>',
+    'show how a job file would run',
+    async ([file = ''], options) => (await import('./commands/check-jobs.ts')).explain(file, options),
+  ).option('--format <format>', 'text, json (the whole plan) or mermaid (a chart of the stages)');
 }
 
 function addStateCommands(add: Add): void {
@@ -144,9 +149,13 @@ function addProcessCommands(add: Add): void {
   add<Readonly<Record<string, string | undefined>>>('worker', 'run a worker', async (_, options) => {
     await (await import('./commands/processes.ts')).runWorkerProcess(options);
   })
-    .option('--master <address>', 'the master, host:7077 (env WEIR_MASTER)')
+    .option('--master <address>', 'the master, host:7077, or several with commas (env WEIR_MASTER)')
     .option('--host <address>', 'address to listen on (env WEIR_HOST, default 127.0.0.1)')
     .option('--http-port <port>', 'port for health and metrics (env WEIR_HTTP_PORT, default 7081)')
+    .option(
+      '--exchange-port <port>',
+      'port for rows from other workers (env WEIR_EXCHANGE_PORT, default: any free one)',
+    )
     .option('--threads <count>', 'threads for stage code (env WEIR_THREADS, default: one per core)')
     .option('--name <name>', 'name in lists and logs (env WEIR_WORKER_NAME)');
   add<Readonly<Record<string, string | undefined>>>(

@@ -16,14 +16,20 @@ export interface GlobalOptions {
 export interface Target {
   /** Base URL of a master, without a slash at its end. */
   readonly address: string;
+  /** Those of other masters, asked when that one does not answer. */
+  readonly others?: readonly string[];
   readonly token: string | null;
 }
 
-/** Throws: USAGE when the address is not a URL. */
+/** From --address or WEIR_ADDRESS: one URL, or several separated by commas. Throws: USAGE when one is not a URL. */
 export function target(options: GlobalOptions): Target {
-  const address = normalAddress(options.address ?? process.env['WEIR_ADDRESS'] ?? DEFAULT_ADDRESS);
+  const given = options.address ?? process.env['WEIR_ADDRESS'] ?? DEFAULT_ADDRESS;
+  const [address = DEFAULT_ADDRESS, ...others] = given
+    .split(',')
+    .filter((one) => one.trim() !== '')
+    .map((one) => normalAddress(one.trim()));
   const token = options.token ?? process.env['WEIR_TOKEN'] ?? readDevRun(address)?.token ?? readToken();
-  return { address, token: token === null || token === '' ? null : token };
+  return { address, others, token: token === null || token === '' ? null : token };
 }
 
 function normalAddress(text: string): string {

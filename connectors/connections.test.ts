@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
 import { isWeirError } from '../core/errors.ts';
@@ -50,6 +53,20 @@ test('without brokers and contact points everything is embedded, also before rea
   await store.prepare();
   assert.deepEqual(await store.listJobs(), []);
   await connections.close();
+});
+
+test('blobs are where the metadata are, or in the directory of WEIR_STATE_DIR', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'weir-state-'));
+  const beside = makeConnections({ WEIR_EMBEDDED: embedded.address }, parts);
+  const inDirectory = makeConnections({ WEIR_EMBEDDED: embedded.address, WEIR_STATE_DIR: directory }, parts);
+  await beside.blobs().put('a', new Uint8Array([1]));
+  await inDirectory.blobs().put('b', new Uint8Array([2]));
+  assert.deepEqual([(await beside.blobs().get('a'))?.[0], await beside.blobs().get('b')], [1, undefined]);
+  assert.deepEqual([await inDirectory.blobs().get('a'), (await inDirectory.blobs().get('b'))?.[0]], [undefined, 2]);
+  assert.equal(readdirSync(directory).length, 1);
+  await beside.close();
+  await inDirectory.close();
+  rmSync(directory, { recursive: true });
 });
 
 test('settings choose the places', () => {

@@ -181,7 +181,7 @@ class ConnectionRegistry implements Connections {
       import('./cassandra/table-store.ts'),
       import('./cassandra/meta-store.ts'),
       import('./cassandra/chunk-table.ts'),
-      import('./blobs/chunked.ts'),
+      import('../core/blobs/chunked-store.ts'),
     ]);
     const options = must(cassandraOptionsFromEnv(this.#env), () => 'contact points are set');
     const client = new CassandraClient(options);

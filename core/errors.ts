@@ -68,6 +68,7 @@ export const errorTable = {
   ARITHMETIC_OVERFLOW: { domain: 'user', retry: 'no', text: 'a result does not fit its type' },
   DIVIDE_BY_ZERO: { domain: 'user', retry: 'no', text: 'division by zero' },
   EXPRESSION_FAILED: { domain: 'user', retry: 'no', text: 'an expression raised an error for this record' },
+  RECORD_LATE: { domain: 'user', retry: 'no', text: 'the watermark had passed the time of a row' },
   OFFSETS_LOST: { domain: 'user', retry: 'no', text: 'a range of offsets was gone before it was read' },
 } as const satisfies Record<string, ErrorEntry>;
 
@@ -137,5 +138,6 @@ export const deadLetterReasons = [
   'EXPRESSION_FAILED',
   'OFFSETS_LOST',
   'BATCH_CORRUPT',
+  'RECORD_LATE',
 ] as const satisfies readonly ErrorCode[];
 export type DeadLetterReason = (typeof deadLetterReasons)[number];

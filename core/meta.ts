@@ -48,7 +48,15 @@ export type StartPoint =
       readonly since: Run;
       readonly otherwise: 'initial' | 'earliest' | 'latest';
     }
-  | { readonly kind: 'earliest' | 'latest' };
+  | { readonly kind: 'earliest' | 'latest' }
+  /** Stateful jobs: with the state and the positions of a savepoint. */
+  | { readonly kind: 'savepoint'; readonly name: string };
+
+/** A definition that a job once had. */
+export interface FormerRevision {
+  readonly revision: Revision;
+  readonly definition: string;
+}
 
 export interface JobRow {
   readonly formatVersion: number;
@@ -60,6 +68,8 @@ export interface JobRow {
   readonly revision: Revision;
   /** Content hash of the job's definition, see {@link MetaStore.getDefinition}. */
   readonly definition: string;
+  /** Revisions before this one that can be gone back to, newest first. */
+  readonly former?: readonly FormerRevision[];
   readonly run: Run;
   readonly runStart: TimestampUs;
   readonly stride: number;

@@ -188,7 +188,10 @@ export interface ExchangeMessage {
 
 /** Carries exchange messages to one worker, in order, with credits in bytes. */
 export interface ExchangeLink {
-  /** Resolves when the receiver has room for more. Throws: PEER_UNREACHABLE. */
+  /**
+   * Resolves when the receiver has room for more; a message with `end` when the receiver has taken it and all before.
+   * Throws: PEER_UNREACHABLE with the fact `peer`, the address.
+   */
   send(message: ExchangeMessage): Promise<void>;
   close(): void;
 }

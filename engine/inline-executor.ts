@@ -1,12 +1,32 @@
-/** Runs stages on the calling thread, at once: for small tasks and for the simulator. */
+/** Runs stages and epochs on the calling thread, at once: for small tasks, for the simulator and for tests. */
+import { must } from '../core/assert.ts';
 import { WeirError } from '../core/errors.ts';
+import type {
+  EpochExecutor,
+  EpochHost,
+  GroupState,
+  MapResult,
+  MapTask,
+  ReduceResult,
+  ReduceTask,
+} from './epoch/contract.ts';
+import { compileHost, hostOptionsOf } from './epoch/host.ts';
+import type { EpochsPlan } from './plan/epoch-plan.ts';
 import type { StagePlan } from './plan/stage-plan.ts';
 import { compileStage } from './run-stage.ts';
 import type { CompiledStage } from './run-stage.ts';
 import type { Executor, StageResult, StageTask } from './stage.ts';
 
-export class InlineExecutor implements Executor {
+export class InlineExecutor implements Executor, EpochExecutor {
+  readonly threadCount: number;
   readonly #stages = new Map<string, CompiledStage>();
+  /** One host per thread that there would be. */
+  readonly #hosts = new Map<string, readonly EpochHost[]>();
+
+  /** `threadCount`: how many parts the state of a job has. Default 1. */
+  constructor(options: { readonly threadCount?: number } = {}) {
+    this.threadCount = options.threadCount ?? 1;
+  }
 
   /** Throws: UNSUPPORTED, SINK_SCHEMA or CONFIG_INVALID for a plan that cannot run. */
   addStage(stageId: string, plan: unknown): Promise<void> {
@@ -29,9 +49,63 @@ export class InlineExecutor implements Executor {
     });
   }
 
+  /** Throws: CONFLICT when the key is open; UNSUPPORTED, SINK_SCHEMA or CONFIG_INVALID for a plan that cannot run. */
+  openEpochs(key: string, plan: EpochsPlan): Promise<void> {
+    return settled(() => {
+      if (this.#hosts.has(key))
+        throw new WeirError('CONFLICT', `the epochs of ${key} are open in this process already`);
+      const options = hostOptionsOf(plan, this.threadCount);
+      this.#hosts.set(
+        key,
+        Array.from({ length: this.threadCount }, () => compileHost(plan, options)),
+      );
+    });
+  }
+
+  closeEpochs(key: string): Promise<void> {
+    this.#hosts.delete(key);
+    return Promise.resolve();
+  }
+
+  /** The task's bytes stay as they are. */
+  map(key: string, task: MapTask): Promise<MapResult> {
+    return settled(() => this.#host(key, 0).map(task));
+  }
+
+  reduce(key: string, thread: number, task: ReduceTask): Promise<ReduceResult> {
+    return settled(() => this.#host(key, thread).reduce(task));
+  }
+
+  takeChanged(key: string, thread: number, all: boolean): Promise<GroupState[]> {
+    return settled(() => this.#host(key, thread).takeChanged(all));
+  }
+
+  restore(key: string, thread: number, states: readonly GroupState[]): Promise<void> {
+    return settled(() => {
+      for (const state of states) this.#host(key, thread).restore(state);
+    });
+  }
+
+  drop(key: string, thread: number, groups: readonly number[]): Promise<void> {
+    return settled(() => this.#host(key, thread).drop(groups));
+  }
+
+  setStatic(key: string, name: string, rows: readonly (readonly unknown[])[]): Promise<void> {
+    return settled(() => {
+      for (let thread = 0; thread < this.threadCount; thread++) this.#host(key, thread).setStatic(name, rows);
+    });
+  }
+
   close(): Promise<void> {
     this.#stages.clear();
+    this.#hosts.clear();
     return Promise.resolve();
+  }
+
+  #host(key: string, thread: number): EpochHost {
+    const hosts = this.#hosts.get(key);
+    if (hosts === undefined) throw new WeirError('NOT_FOUND', `the epochs of ${key} are not open in this process`);
+    return must(hosts[thread], () => `there is no thread ${thread}`);
   }
 }
 

@@ -21,7 +21,8 @@ function runJob(file: string, values: readonly Uint8Array[]): StageResult {
   assert.ok(spec);
   const outcome = planJob({ ...spec, sinks: [{ connector: 'console' }] }, { tables: null });
   assert.deepEqual(outcome.problems, []);
-  const source = outcome.plan?.sources[0];
+  assert.ok(outcome.plan?.protocol === 'lanes');
+  const [source] = outcome.plan.sources;
   assert.ok(source);
   return compileStage(source.stage).run(
     taskOf([encodeRecordBatch(values.map((value) => ({ key: null, value, timestampMs: 1_700_000_000_000 })))]),

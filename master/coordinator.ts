@@ -8,19 +8,26 @@ import type { AssignFacts, PartitionFacts, WorkerFacts } from '../core/assign/de
 import { decideLanes, needsNewStride } from '../core/assign/decide.ts';
 import { must } from '../core/assert.ts';
 import { WeirError, codeOf, isWeirError, messageOf } from '../core/errors.ts';
-import type { Generation, JobName, LaneId, Offset, Run, WorkerId } from '../core/ids.ts';
+import { manifestBytes } from '../core/epoch/manifest.ts';
+import type { SavepointRow } from '../core/epoch/types.ts';
+import type { Fence, Generation, JobName, LaneId, Offset, Revision, Run, WorkerId } from '../core/ids.ts';
 import { jobName, laneId, revision, run, workerId } from '../core/ids.ts';
 import { OWNERSHIP_TERM_MS } from '../core/lane/permit.ts';
 import type { LanePosition } from '../core/lane/position.ts';
 import { nextRunStart, strideFor } from '../core/lane/timestamps.ts';
 import type { JobRow, LaneAssignment, MetaStore, StartPoint } from '../core/meta.ts';
 import { META_FORMAT_VERSION, changeJob } from '../core/meta.ts';
-import type { Connections, ControlStream, Log } from '../core/ports.ts';
+import type { Connections, ControlStream, Failpoints, Log } from '../core/ports.ts';
+import { noFailpoints } from '../core/ports.ts';
 import type { JobState } from '../core/states.ts';
 import { jobTransitions, mayFollow } from '../core/states.ts';
+import type { EpochsPlan } from '../engine/plan/epoch-plan.ts';
 import type { JobPlan } from '../engine/plan/job-plan.ts';
 import type { Heartbeat, LaneStatus, MasterMessage, Register, Report, WorkerMessage } from '../proto/gen/control.ts';
 import { PROTOCOL_VERSION } from '../proto/version.ts';
+import { EpochJob, requireCompatible } from './epoch-job.ts';
+import type { EpochWorker } from './epochs-placement.ts';
+import { deleteSnapshots, readManifest } from './epochs-snapshots.ts';
 import { JobFiguresWindow } from './figures.ts';
 import { viewJob } from './view-job.ts';
 import type { JobView, WorkerView } from './views.ts';
@@ -35,6 +42,9 @@ export interface CoordinatorParts {
   /** Workers must present it; empty = none asked. Compared by `sameToken`, in constant time. */
   readonly token: string;
   readonly sameToken: (expected: string, given: string) => boolean;
+  /** Token of this leader's lease: greater than that of every leader before. */
+  readonly fence: Fence;
+  readonly failpoints?: Failpoints;
 }
 
 export interface JobDefinition {
@@ -47,7 +57,7 @@ export interface JobDefinition {
 
 export interface ApplyOptions {
   /** Where the new run starts; default: a new job as its startingOffsets say, a changed one where it stood. */
-  readonly start?: 'earliest' | 'latest' | 'continue';
+  readonly start?: 'earliest' | 'latest' | 'continue' | { readonly savepoint: string };
 }
 
 const HEARTBEAT_INTERVAL_MS = 500;
@@ -59,6 +69,8 @@ const TICK_MS = 250;
 const PARTITION_REFRESH_MS = 5000;
 const PARTITION_RETRY_MS = 1000;
 const UNKNOWN_TOPIC_PARTITIONS = 8;
+/** Revisions that a job can be taken back to. */
+const FORMER_REVISIONS_MAX = 20;
 
 interface KnownWorker {
   readonly id: WorkerId;
@@ -69,6 +81,8 @@ interface KnownWorker {
   draining: boolean;
   /** Told that nothing is left of it here. */
   drained: boolean;
+  /** Number of its registration: grows with every connection. */
+  session: number;
   heartbeat: Heartbeat | null;
 }
 
@@ -91,6 +105,8 @@ interface ManagedJob {
   stepping: boolean;
   /** Why nothing moves, shown until it does. */
   waiting: { readonly code: string; readonly message: string } | null;
+  /** The part of a stateful job. */
+  readonly epochs: EpochJob;
 }
 
 export class Coordinator {
@@ -104,6 +120,7 @@ export class Coordinator {
   #lookedAt = 0;
   #loop: Promise<void> = Promise.resolve();
   #wake = Promise.withResolvers<void>();
+  #sessions = 0;
 
   constructor(parts: CoordinatorParts) {
     this.#parts = parts;
@@ -123,6 +140,7 @@ export class Coordinator {
     this.#wakeUp();
     await this.#loop;
     await Promise.all([...this.#jobs.values()].map((job) => job.busy));
+    await Promise.all([...this.#jobs.values()].map((job) => job.epochs.close('the master stops')));
     for (const worker of this.#workers.values()) worker.stream?.close();
   }
 
@@ -139,6 +157,7 @@ export class Coordinator {
     await store.putDefinition(definition.hash, definition.text);
     let known = this.#jobs.get(definition.name);
     if (known === undefined) {
+      if (typeof options.start === 'object') await this.#fitsSavepoint(definition, options.start.savepoint);
       const row = this.#firstRow(definition, options.start, await this.#partitionCount(definition.plan));
       const outcome = await changeJob(store, this.#parts.clock, this.#parts.rng, 0, row, this.#stopping.signal);
       if (outcome.kind === 'applied') {
@@ -157,8 +176,9 @@ export class Coordinator {
         if (active) return row;
         return this.#replace(job, await this.#restarted(job));
       }
-      const begin = row.state === 'deleted' ? 'initial' : 'continue';
-      const next = await this.#newRun(job, definition, options.start ?? begin);
+      const begin = options.start ?? (row.state === 'deleted' ? 'initial' : 'continue');
+      await this.#mayBegin(job, definition, begin);
+      const next = await this.#newRun(job, definition, begin);
       return this.#replace(job, next, definition.plan);
     });
   }
@@ -183,6 +203,106 @@ export class Coordinator {
     });
   }
 
+  /**
+   * Runs a stateful job with `trigger: manual` up to what stands in its sources now, empty epochs that follow included;
+   * how many epochs that took. Throws: NOT_FOUND; CONFLICT when it does not run or is not triggered by hand.
+   */
+  async step(name: JobName): Promise<{ readonly epochs: number }> {
+    const known = this.#known(name);
+    if (known.plan.protocol !== 'epochs' || known.plan.trigger.kind !== 'manual')
+      throw new WeirError(
+        'CONFLICT',
+        `job ${name} runs by itself; only a stateful job with 'trigger: manual' has steps`,
+      );
+    await this.#exclusively(known, () => this.#step(known));
+    return known.epochs.step();
+  }
+
+  /**
+   * Keeps the state and positions of a stateful job under a name: of a running one as of now, of one at rest as of its
+   * last snapshot. Throws: NOT_FOUND; CONFLICT when the name is taken or there is nothing to keep.
+   */
+  async createSavepoint(name: JobName, savepoint: string): Promise<SavepointRow> {
+    const { store, clock, connections } = this.#parts;
+    const { row, plan, epochs } = this.#known(name);
+    if (plan.protocol !== 'epochs')
+      throw new WeirError('CONFLICT', `job ${name} keeps no state: there is nothing a savepoint could hold`);
+    if ((await store.getSavepoint(name, savepoint)) !== undefined)
+      throw new WeirError('CONFLICT', `job ${name} has a savepoint ${savepoint} already; choose another name`);
+    if (row.state === 'running') await epochs.checkpoint();
+    const head = await store.readEpochs(name, row.run);
+    if (head === undefined || head.snapshot === null)
+      throw new WeirError('CONFLICT', `job ${name} has no snapshot yet; start it and try again when it runs`);
+    const manifest = await readManifest(connections.blobs(), head.snapshot.manifest);
+    const at = head.snapshot.epoch;
+    const kept: SavepointRow = {
+      formatVersion: META_FORMAT_VERSION,
+      job: name,
+      name: savepoint,
+      run: row.run,
+      revision: row.revision,
+      definition: row.definition,
+      head: {
+        ...head,
+        ...manifest.at,
+        planned: at,
+        committed: at,
+        formerSnapshot: null,
+        base: head.snapshot,
+        ends: null,
+      },
+      createdAt: clock.now(),
+      bytes: manifestBytes(manifest),
+    };
+    await store.putSavepoint(kept);
+    return kept;
+  }
+
+  /** Newest first; also of jobs that were deleted. */
+  async savepoints(name: JobName): Promise<readonly SavepointRow[]> {
+    return (await this.#parts.store.listSavepoints(name)).toSorted((a, b) => b.createdAt - a.createdAt);
+  }
+
+  /** Its state goes too, but for what the job itself still needs. Throws: NOT_FOUND. */
+  async deleteSavepoint(name: JobName, savepoint: string): Promise<void> {
+    const { store, connections, log } = this.#parts;
+    const { head } = await this.#savepoint(name, savepoint);
+    await store.deleteSavepoint(name, savepoint);
+    const row = this.#jobs.get(name)?.row;
+    const now = row === undefined ? undefined : await store.readEpochs(name, row.run);
+    const kept = [now?.snapshot ?? null, now?.formerSnapshot ?? null];
+    if (head.snapshot === null || kept.some((ref) => ref?.manifest === head.snapshot?.manifest)) return;
+    await deleteSnapshots({ store, blobs: connections.blobs(), job: name }, [head.snapshot.manifest], kept).catch(
+      (error: unknown) => log.warn({ job: name, err: error }, `the savepoint's state stays: ${messageOf(error)}`),
+    );
+  }
+
+  async #savepoint(name: JobName, savepoint: string): Promise<SavepointRow> {
+    const found = await this.#parts.store.getSavepoint(name, savepoint);
+    if (found === undefined)
+      throw new WeirError(
+        'NOT_FOUND',
+        `job ${name} has no savepoint ${savepoint}; 'weir savepoint list ${name}' lists those there are`,
+      );
+    return found;
+  }
+
+  /** Makes an earlier definition (default: the one before) the job's next revision. Throws: NOT_FOUND, as {@link apply}. */
+  async rollback(name: JobName, to?: Revision): Promise<JobRow> {
+    const { row } = this.#known(name);
+    const target = to === undefined ? row.former?.[0] : row.former?.find((former) => former.revision === to);
+    if (target === undefined) {
+      const known = (row.former ?? []).map((former) => former.revision).join(', ');
+      throw new WeirError(
+        'NOT_FOUND',
+        `job ${name} has no revision ${to ?? 'before this one'} to go back to; there ${known === '' ? 'is none' : `are ${known}`}`,
+      );
+    }
+    const text = await this.#definition(name, target.definition);
+    const plan = await this.#planNamed(name, target.definition);
+    return this.apply({ name, hash: target.definition, text, plan });
+  }
+
   /** Takes a job at rest out of sight; its tables stay. Throws: NOT_FOUND, CONFLICT when it still runs. */
   async remove(name: JobName): Promise<void> {
     await this.#moveTo(name, 'deleted');
@@ -205,7 +325,10 @@ export class Coordinator {
       httpAddress: worker.registered.httpAddress ?? '',
       threads: worker.registered.threads ?? 0,
       version: worker.registered.weirVersion ?? '',
-      lanes: [...this.#jobs.values()].reduce((sum, job) => sum + lanesOf(job.row, worker.id).length, 0),
+      lanes: [...this.#jobs.values()].reduce(
+        (sum, job) => sum + lanesOf(job.row, worker.id).length + job.epochs.partitionsOf(worker.id),
+        0,
+      ),
       rssBytes: worker.heartbeat?.rssBytes ?? 0,
       eventLoopDelayMs: worker.heartbeat?.eventLoopDelayMs ?? 0,
       heartbeatAgeMs: now - worker.heardAt,
@@ -248,8 +371,10 @@ export class Coordinator {
     }
     const name = workerId(register.workerId ?? '');
     const before = this.#workers.get(name);
+    this.#sessions += 1;
     const known: KnownWorker = {
       id: name,
+      session: this.#sessions,
       stream,
       registered: register,
       heardAt: clock.mono(),
@@ -271,6 +396,7 @@ export class Coordinator {
       },
     });
     log.info({ worker: name, http: register.httpAddress }, 'worker joined');
+    this.#tellWorkers();
     this.#wakeUp();
     return known;
   }
@@ -279,8 +405,11 @@ export class Coordinator {
     worker.heardAt = this.#parts.clock.mono();
     if (message.heartbeat !== undefined && message.heartbeat !== null) this.#takeHeartbeat(worker, message.heartbeat);
     else if (message.report !== undefined && message.report !== null) this.#takeReport(message.report);
+    else if (message.epoch !== undefined && message.epoch !== null)
+      this.#jobs.get(jobName(message.epoch.job))?.epochs.hear(worker.id, message.epoch);
     else if (message.drain !== undefined && message.drain !== null) {
       worker.draining = true;
+      this.#tellWorkers();
       this.#wakeUp();
     }
   }
@@ -365,6 +494,11 @@ export class Coordinator {
   /** One job, one look: what should its row be now? */
   async #step(job: ManagedJob): Promise<void> {
     const { row } = job;
+    if (job.plan.protocol === 'epochs') {
+      await this.#stepEpochs(job, job.plan);
+      return;
+    }
+    await job.epochs.close('the job no longer runs as epochs');
     if (row.state === 'stopping') {
       if (this.#allReleased(job)) await this.#replace(job, { ...row, state: 'stopped' });
       return;
@@ -390,6 +524,28 @@ export class Coordinator {
       facts.workers.length === 0
         ? { code: 'NOT_FOUND', message: `job ${row.name} waits for a worker: none is connected` }
         : null;
+  }
+
+  /** A stateful job has no lanes: its coordinator runs while the job is to run. */
+  async #stepEpochs(job: ManagedJob, plan: EpochsPlan): Promise<void> {
+    const { row } = job;
+    const active = row.state === 'starting' || row.state === 'running' || row.state === 'stopping';
+    if (!active) {
+      await job.epochs.close(`job ${row.name} is ${row.state}`);
+      return;
+    }
+    job.epochs.follow(row, plan, this.#epochWorkers());
+    const change = job.epochs.take();
+    if (change?.kind === 'fenced') return;
+    if (change?.kind === 'failed') {
+      const { code, message } = change;
+      await this.#replace(job, { ...row, state: 'failed', reason: { code, message } });
+    } else if (row.state === 'stopping') {
+      if (job.epochs.stopSoon(() => this.#wakeUp())) await this.#replace(job, { ...row, state: 'stopped' });
+    } else if (change?.kind === 'finished') await this.#replace(job, { ...row, state: 'finished', reason: null });
+    else if (row.state === 'starting' && job.epochs.running)
+      await this.#replace(job, { ...row, state: 'running', reason: null });
+    job.waiting = job.epochs.waiting;
   }
 
   #facts(job: ManagedJob, partitions: readonly PartitionFacts[]): AssignFacts {
@@ -454,7 +610,24 @@ export class Coordinator {
       this.#parts.log.warn({ worker: worker.id }, worker.draining ? 'worker left' : 'worker is gone: its lanes move');
       this.#workers.delete(worker.id);
       worker.stream?.close();
+      this.#tellWorkers();
     }
+  }
+
+  /** Stateful jobs learn at once who is there. */
+  #tellWorkers(): void {
+    const workers = this.#epochWorkers();
+    for (const job of this.#jobs.values()) job.epochs.setWorkers(workers);
+  }
+
+  #epochWorkers(): EpochWorker[] {
+    return [...this.#workers.values()].map(({ id, registered, draining, session }) => ({
+      id,
+      address: registered.exchangeAddress,
+      threads: registered.threads,
+      draining,
+      session,
+    }));
   }
 
   #sayDrained(): void {
@@ -465,9 +638,10 @@ export class Coordinator {
         (job) =>
           lanesOf(job.row, worker.id).length > 0 && (job.row.state === 'starting' || job.row.state === 'running'),
       );
+      const folding = jobs.some((job) => job.epochs.involves(worker.id));
       const handing = jobs.some((job) => Object.values(job.row.lanes).some((lane) => lane.previousOwner === worker.id));
       const others = [...this.#workers.values()].some((other) => !other.draining);
-      if ((busy || handing) && others) continue;
+      if ((busy || handing || folding) && others) continue;
       worker.drained = true;
       worker.stream.send({ drained: {} });
     }
@@ -529,7 +703,7 @@ export class Coordinator {
       run: run(1),
       runStart: definition.plan.createsTables ? nextRunStart(0, [], 8) : nextRunStart(now, [], 8),
       stride: strideFor(partitionCount),
-      start: start === 'earliest' || start === 'latest' ? { kind: start } : { kind: 'initial' },
+      start: start === undefined || start === 'continue' ? { kind: 'initial' } : startPoint(start),
       state: 'starting',
       reason: null,
       lanes: {},
@@ -538,21 +712,60 @@ export class Coordinator {
     };
   }
 
-  async #newRun(job: ManagedJob, definition: JobDefinition, start: StartPoint['kind']): Promise<JobRow> {
-    const point: StartPoint = start === 'continue' ? continued(job.row) : { kind: start };
+  async #newRun(
+    job: ManagedJob,
+    definition: JobDefinition,
+    start: NonNullable<ApplyOptions['start']> | 'initial',
+  ): Promise<JobRow> {
+    const { row } = job;
+    const point = start === 'continue' ? continued(row) : startPoint(start);
+    const before = { revision: row.revision, definition: row.definition };
+    const former = [before, ...(row.former ?? [])].slice(0, FORMER_REVISIONS_MAX);
     return this.#newRunOf(
       job,
       definition.plan,
-      { revision: revision(job.row.revision + 1), definition: definition.hash },
+      { revision: revision(row.revision + 1), definition: definition.hash, former },
       point,
     );
+  }
+
+  /**
+   * Whether a changed job may begin its next run this way; a stateful one that goes on is brought to a boundary: epochs
+   * under way come through and a snapshot is taken. Throws: CONFLICT, STATE_INCOMPATIBLE, NOT_FOUND.
+   */
+  async #mayBegin(
+    job: ManagedJob,
+    definition: JobDefinition,
+    begin: NonNullable<ApplyOptions['start']> | 'initial',
+  ): Promise<void> {
+    const { plan } = definition;
+    if (typeof begin === 'object') return this.#fitsSavepoint(definition, begin.savepoint);
+    if (begin !== 'continue') return;
+    if (job.plan.protocol !== plan.protocol)
+      throw new WeirError(
+        'CONFLICT',
+        `job ${definition.name} would run as ${plan.protocol} and runs as ${job.plan.protocol}: neither can go on where ` +
+          `the other stands; submit it with --from earliest or --from latest, or under another name`,
+      );
+    if (plan.protocol !== 'epochs' || job.plan.protocol !== 'epochs') return;
+    requireCompatible(job.plan, plan);
+    await job.epochs.stop();
+  }
+
+  async #fitsSavepoint(definition: JobDefinition, name: string): Promise<void> {
+    const { plan } = definition;
+    const savepoint = await this.#savepoint(definition.name, name);
+    const before = await this.#planNamed(definition.name, savepoint.definition);
+    if (plan.protocol !== 'epochs' || before.protocol !== 'epochs')
+      throw new WeirError('CONFLICT', `job ${definition.name} keeps no state: it cannot start from a savepoint`);
+    requireCompatible(before, plan);
   }
 
   /** A new life of the job above everything its lanes have committed. Lanes keep their places; former owners are waited for. */
   async #newRunOf(
     job: ManagedJob,
     plan: JobPlan,
-    next: Pick<JobRow, 'revision' | 'definition'>,
+    next: Pick<JobRow, 'revision' | 'definition' | 'former'>,
     start: StartPoint,
   ): Promise<JobRow> {
     const { store, clock } = this.#parts;
@@ -565,7 +778,7 @@ export class Coordinator {
       start.kind === 'continue'
         ? nextRunStart(0, [row.runStart], stride)
         : nextRunStart(clock.now(), [row.runStart, ...committed.map((lane) => lane.position.bound)], stride);
-    const lanes = this.#nextGeneration(job, partitions, start.kind !== 'continue');
+    const lanes = plan.protocol === 'epochs' ? {} : this.#nextGeneration(job, partitions, start.kind !== 'continue');
     job.partitions = null;
     return { ...row, ...next, run: run(row.run + 1), runStart, stride, start, state: 'starting', reason: null, lanes };
   }
@@ -687,11 +900,16 @@ export class Coordinator {
     return this.#jobs.get(row.name) ?? this.#manage(row, await this.#planOf(row));
   }
 
-  async #planOf(row: JobRow): Promise<JobPlan> {
-    const text = await this.#parts.store.getDefinition(row.definition);
-    return (
-      JSON.parse(must(text, () => `job ${row.name} has no definition ${row.definition}`)) as { readonly plan: JobPlan }
-    ).plan;
+  #planOf(row: JobRow): Promise<JobPlan> {
+    return this.#planNamed(row.name, row.definition);
+  }
+
+  async #planNamed(name: JobName, definition: string): Promise<JobPlan> {
+    return (JSON.parse(await this.#definition(name, definition)) as { readonly plan: JobPlan }).plan;
+  }
+
+  async #definition(name: JobName, hash: string): Promise<string> {
+    return must(await this.#parts.store.getDefinition(hash), () => `job ${name} has no definition ${hash}`);
   }
 
   async #manage(row: JobRow, plan: JobPlan): Promise<ManagedJob> {
@@ -712,6 +930,14 @@ export class Coordinator {
       busy: Promise.resolve(),
       stepping: false,
       waiting: null,
+      epochs: new EpochJob({
+        ...this.#parts,
+        name: row.name,
+        failpoints: this.#parts.failpoints ?? noFailpoints,
+        planOf: (hash) => this.#planNamed(row.name, hash),
+        send: (worker, order) => this.#workers.get(worker)?.stream?.send({ epoch: order }),
+        onChange: () => this.#wakeUp(),
+      }),
     };
     this.#jobs.set(row.name, job);
     await this.#readPositions(job);
@@ -721,6 +947,10 @@ export class Coordinator {
   }
 
   async #readPositions(job: ManagedJob): Promise<void> {
+    if (job.plan.protocol === 'epochs') {
+      await job.epochs.readHead(job.row, job.plan).catch(() => undefined);
+      return;
+    }
     const rows = await this.#parts.store.readLanes(job.row.name, job.row.run).catch(() => []);
     job.committed = new Map(rows.map((lane) => [laneId(lane), lane.position]));
   }
@@ -735,7 +965,7 @@ export class Coordinator {
   }
 
   #view(job: ManagedJob): JobView {
-    return viewJob(job, this.#parts.clock.mono());
+    return viewJob({ ...job, epochs: job.epochs.view() }, this.#parts.clock.mono());
   }
 
   #wakeUp(): void {
@@ -753,7 +983,12 @@ function forgetLanes(job: ManagedJob): void {
 function continued(row: JobRow): StartPoint {
   const { start } = row;
   if (start.kind === 'continue') return { ...start, run: row.run };
-  return { kind: 'continue', run: row.run, since: row.run, otherwise: start.kind };
+  const otherwise = start.kind === 'savepoint' ? 'initial' : start.kind;
+  return { kind: 'continue', run: row.run, since: row.run, otherwise };
+}
+
+function startPoint(start: Exclude<NonNullable<ApplyOptions['start']>, 'continue'> | 'initial'): StartPoint {
+  return typeof start === 'object' ? { kind: 'savepoint', name: start.savepoint } : { kind: start };
 }
 
 function acknowledged(lane: LaneId, inRun: Run, generation: Generation): string {

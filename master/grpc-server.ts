@@ -12,11 +12,11 @@ export interface ControlListener {
   close(): Promise<void>;
 }
 
-/** Throws: PORT_IN_USE. */
+/** `onStream` takes each new stream; what it returns is called once when the stream has ended. Throws: PORT_IN_USE. */
 export async function listenControl(
   host: string,
   port: number,
-  onStream: (stream: ControlStream<WorkerMessage, MasterMessage>) => void,
+  onStream: (stream: ControlStream<WorkerMessage, MasterMessage>) => () => void,
 ): Promise<ControlListener> {
   const { definition, options } = loadControl();
   const server = new Server({ ...options, 'grpc.max_concurrent_streams': 64 });
@@ -24,9 +24,11 @@ export async function listenControl(
     Connect: (call: ServerDuplexStream<WorkerMessage, MasterMessage>) => {
       let closeHandler: (reason: string) => void = () => undefined;
       let closed = false;
+      let forget = (): void => undefined;
       const ended = (reason: string): void => {
         if (closed) return;
         closed = true;
+        forget();
         closeHandler(reason);
       };
       call.on('cancelled', () => ended('the connection broke'));
@@ -35,7 +37,7 @@ export async function listenControl(
         call.end();
         ended('the worker closed the stream');
       });
-      onStream({
+      forget = onStream({
         send: (message) => {
           if (!closed) call.write(message);
         },

@@ -2,13 +2,16 @@
 import { hostname } from 'node:os';
 import { makeConnections } from '../connectors/connections.ts';
 import { systemClock, systemRng } from '../connectors/system/clock.ts';
+import { failpointsFrom } from '../connectors/system/failpoints.ts';
 import { makeLog } from '../connectors/system/log.ts';
 import type { Log } from '../core/ports.ts';
 import { Coordinator } from './coordinator.ts';
 import { listenControl } from './grpc-server.ts';
 import { tokenMatches } from './http/listen.ts';
 import { startHttp } from './http/server.ts';
-import { masterRegistry } from './metrics.ts';
+import { Leadership, whileLeading } from './leadership.ts';
+import { LeaderLease } from './lease.ts';
+import { masterRegistry, watchLeading } from './metrics.ts';
 import { JobService } from './service.ts';
 
 export interface MasterOptions {
@@ -17,49 +20,80 @@ export interface MasterOptions {
   readonly grpcPort: number;
   /** Asked of people and workers alike; empty = none, allowed on loopback only. */
   readonly token: string;
+  /** Under which workers and other masters reach this one; default `host`, or the machine's name for a wildcard. */
+  readonly advertisedHost?: string;
   readonly version: string;
 }
 
 /** Runs until SIGTERM or SIGINT. Throws: PORT_IN_USE, CONFIG_INVALID, STORE_UNAVAILABLE, UNAUTHORIZED. */
 export async function runMaster(options: MasterOptions, env: NodeJS.ProcessEnv = process.env): Promise<void> {
   const log = makeLog('master');
+  const id = `${hostname()}-${systemRng.uuid().slice(0, 8)}`;
   const connections = makeConnections(env, { clock: systemClock, rng: systemRng, log });
   await connections.ready();
-  const coordinator = new Coordinator({
-    id: `${hostname()}-${systemRng.uuid().slice(0, 8)}`,
-    store: connections.metaStore(),
-    connections,
-    clock: systemClock,
-    rng: systemRng,
-    log,
-    token: options.token,
-    sameToken: (expected, given) => tokenMatches(`Bearer ${given}`, expected),
-  });
-  const service = new JobService(coordinator, connections, log);
-  const token = options.token === '' ? null : options.token;
-  let opened = false;
-  const http = await startHttp(service, {
+  const store = connections.metaStore();
+  const leadership: Leadership = new Leadership(
+    (fence) =>
+      new Coordinator({
+        id,
+        fence,
+        store: whileLeading(store, () => leadership.mayAct),
+        connections,
+        clock: systemClock,
+        rng: systemRng,
+        log,
+        token: options.token,
+        failpoints: failpointsFrom(env['WEIR_FAILPOINTS']),
+        sameToken: (expected, given) => tokenMatches(`Bearer ${given}`, expected),
+      }),
+  );
+  const registry = masterRegistry(leadership, options.version);
+  watchLeading(registry, () => leadership.standing.role === 'leader');
+  const http = await startHttp(new JobService(leadership, connections, log), {
     host: options.host,
     port: options.httpPort,
-    token,
-    registry: masterRegistry(coordinator, options.version),
+    token: options.token === '' ? null : options.token,
+    registry,
     log,
-    notReady: () => (opened ? null : 'the jobs are being read from the metadata store'),
+    standing: () => leadership.standing,
   });
   try {
-    await coordinator.open();
-    const control = await listenControl(options.host, options.grpcPort, (stream) => coordinator.attach(stream));
-    opened = true;
-    log.info({ http: http.address, grpc: control.address, ...connections.describe() }, 'master started');
+    await store.prepare();
+    const control = await listenControl(options.host, options.grpcPort, (stream) => leadership.attach(stream));
+    const host = options.advertisedHost ?? advertised(options.host);
+    const lease = new LeaderLease({
+      store,
+      clock: systemClock,
+      rng: systemRng,
+      log,
+      holder: id,
+      address: withHost(control.address, host),
+      httpAddress: `http://${withHost(new URL(http.address).host, host)}`,
+      lead: (token, signal) => leadership.lead(token, signal),
+    });
+    leadership.follow(lease);
+    lease.open();
+    log.info({ id, http: http.address, grpc: control.address, ...connections.describe() }, 'master started');
     await stopSignal(log);
+    await lease.close();
     await http.close();
     await control.close();
-    await coordinator.close();
     log.info({}, 'master stopped');
   } finally {
     await http.close();
     await connections.close();
   }
+}
+
+/** An address others can use: a wildcard is no address, the host's name is. */
+function advertised(host: string): string {
+  return host === '0.0.0.0' || host === '::' ? hostname() : host;
+}
+
+/** `address` with another host and the same port. */
+function withHost(address: string, host: string): string {
+  const port = address.slice(address.lastIndexOf(':') + 1);
+  return `${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`;
 }
 
 function stopSignal(log: Log): Promise<void> {

@@ -2,6 +2,7 @@
 import { Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import type { JobState } from '../core/states.ts';
 import { jobTransitions } from '../core/states.ts';
+import type { EpochsView, StateOperatorView } from './epochs-progress.ts';
 import type { JobView, WorkerView } from './views.ts';
 
 export interface ClusterFigures {
@@ -34,6 +35,11 @@ export function masterRegistry(cluster: ClusterFigures, version: string): Regist
     }
   });
   return registry;
+}
+
+/** 1 while this master leads: summed over all masters it should be 1. */
+export function watchLeading(registry: Registry, leads: () => boolean): void {
+  gauge(registry, 'weir_master_leads', 'Whether this master leads', [], (set) => set({}, leads() ? 1 : 0));
 }
 
 type SetGauge<L extends string> = (labels: Record<L, string>, value: number) => void;

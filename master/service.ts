@@ -54,10 +54,10 @@ export interface ClusterControl {
   remove(name: JobName): Promise<unknown>;
   /**
    * Runs epochs of a stateful job with `trigger: manual` until everything appended before the call is committed, the
-   * no-data epochs that follow from it included. Returns how many there were. Throws: CONFLICT when the job does not run
+   * no-data epochs that follow from it included; how many there were. Throws: CONFLICT when the job does not run
    * or is not triggered by hand.
    */
-  step(name: JobName): Promise<number>;
+  step(name: JobName): Promise<{ readonly epochs: number }>;
   /** Keeps the state and positions of a running or stopped stateful job under a name. Throws: CONFLICT when it is taken. */
   createSavepoint(name: JobName, savepoint: string): Promise<SavepointRow>;
   /** Newest first; also of jobs that were deleted. */
@@ -164,10 +164,13 @@ export class JobService {
 
   async #describeTables(spec: JobSpec): Promise<Map<string, TableSchema>> {
     const tables = new Map<string, TableSchema>();
-    for (const sink of spec.sinks) {
-      if (sink.connector !== 'cassandra') continue;
-      const table = await this.#tables.describe(sink.keyspace, sink.table);
-      if (table !== undefined) tables.set(`${sink.keyspace}.${sink.table}`, table);
+    const named = [
+      ...spec.sinks.filter((sink) => sink.connector === 'cassandra'),
+      ...Object.values(spec.tables ?? {}).filter((table) => 'connector' in table),
+    ];
+    for (const { keyspace, table } of named) {
+      const schema = await this.#tables.describe(keyspace, table);
+      if (schema !== undefined) tables.set(`${keyspace}.${table}`, schema);
     }
     return tables;
   }
@@ -192,8 +195,8 @@ export class JobService {
     await this.#control.remove(this.job(name).row.name);
   }
 
-  /** Returns how many epochs ran. Throws: NOT_FOUND, CONFLICT. */
-  async step(name: string): Promise<number> {
+  /** How many epochs ran. Throws: NOT_FOUND, CONFLICT. */
+  async step(name: string): Promise<{ readonly epochs: number }> {
     return await this.#control.step(this.job(name).row.name);
   }
 

@@ -5,6 +5,7 @@ import type { LanePosition } from '../core/lane/position.ts';
 import { addCounters, zeroCounters } from '../core/lane/position.ts';
 import type { LaneAssignment, JobRow } from '../core/meta.ts';
 import type { Counters, LaneStatus } from '../proto/gen/control.ts';
+import type { EpochsView } from './epochs-progress.ts';
 import type { JobFiguresWindow } from './figures.ts';
 import type { JobView, LaneView } from './views.ts';
 
@@ -14,6 +15,8 @@ export interface JobKnowledge {
   readonly committed: ReadonlyMap<LaneId, LanePosition>;
   readonly figures: JobFiguresWindow;
   readonly waiting: { readonly code: string; readonly message: string } | null;
+  /** Of a stateful job; null while nothing is known of it, and for others. */
+  readonly epochs: EpochsView | null;
 }
 
 export function viewJob(job: JobKnowledge, now: number): JobView {
@@ -25,8 +28,9 @@ export function viewJob(job: JobKnowledge, now: number): JobView {
   return {
     row: active && job.row.reason === null && job.waiting !== null ? { ...job.row, reason: job.waiting } : job.row,
     lanes,
-    counters: lanes.reduce((sum, lane) => addCounters(sum, lane.counters), zeroCounters),
-    lag: lanes.reduce((sum, lane) => sum + Math.max(0, lane.lag), 0),
+    counters: job.epochs?.counters ?? lanes.reduce((sum, lane) => addCounters(sum, lane.counters), zeroCounters),
+    lag: job.epochs?.lag ?? lanes.reduce((sum, lane) => sum + Math.max(0, lane.lag), 0),
+    epochs: job.epochs,
     ...job.figures.summary(now),
   };
 }

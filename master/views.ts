@@ -1,6 +1,7 @@
 /** What the master shows of jobs and workers: to REST, the CLI, the status page and metrics. */
 import type { JobRow } from '../core/meta.ts';
 import type { LaneCounters } from '../core/lane/position.ts';
+import type { EpochsView } from './epochs-progress.ts';
 
 export interface LaneView {
   readonly lane: string;
@@ -25,6 +26,8 @@ export interface JobView {
   readonly lanes: readonly LaneView[];
   readonly counters: LaneCounters;
   readonly lag: number;
+  /** A stateful job's epochs and state; null for others. */
+  readonly epochs: EpochsView | null;
   /** Over the last seconds. */
   readonly recordsPerSecond: number;
   readonly rowsPerSecond: number;

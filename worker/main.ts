@@ -10,6 +10,7 @@ import { systemClock, systemRng } from '../connectors/system/clock.ts';
 import { failpointsFrom } from '../connectors/system/failpoints.ts';
 import { makeLog } from '../connectors/system/log.ts';
 import { ByteBudget } from './byte-budget.ts';
+import { makeExchange } from './epochs/exchange-grpc.ts';
 import { GrpcControlClient } from './grpc-client.ts';
 import { defaultLaneLimits } from './lane.ts';
 import { WorkerMetrics } from './metrics.ts';
@@ -25,7 +26,9 @@ export interface WorkerOptions {
   readonly host: string;
   /** 0 = any free port. */
   readonly httpPort: number;
-  /** What Prometheus should scrape; default `host:httpPort`. */
+  /** Where other workers send rows of stateful jobs; default 0 = any free port. */
+  readonly exchangePort?: number;
+  /** Under which Prometheus and other workers reach this one; default `host`, or the machine's name for a wildcard. */
   readonly advertisedHost?: string;
   /** Threads; default one per core. */
   readonly threads?: number;
@@ -44,6 +47,17 @@ export async function runWorker(options: WorkerOptions, env: NodeJS.ProcessEnv =
   const connections = makeConnections(env, { clock: systemClock, rng, log });
   await connections.ready();
   const threads = options.threads ?? availableParallelism();
+  const advertisedHost = options.advertisedHost ?? advertised(options.host);
+  const exchange = await makeExchange({
+    host: options.host,
+    port: options.exchangePort ?? 0,
+    advertisedHost,
+    token: options.token,
+    log,
+  }).catch((error: unknown) => {
+    http.server.close();
+    throw error;
+  });
   const executor = new ThreadExecutor({ threadCount: threads });
   const worker = new Worker({
     id,
@@ -58,19 +72,22 @@ export async function runWorker(options: WorkerOptions, env: NodeJS.ProcessEnv =
     limits: defaultLaneLimits,
     budget: new ByteBudget(IN_FLIGHT_BYTES_MAX),
     observe: (job, source, plan) => metrics.observer(job, source, plan),
+    observeEpochs: (job) => metrics.epochObserver(job),
     takeFigures: () => metrics.takeFigures(),
     vitals: () => metrics.vitals(),
-    httpAddress: `${options.advertisedHost ?? advertised(options.host)}:${http.port}`,
+    httpAddress: `${advertisedHost}:${http.port}`,
+    exchange,
     threads,
     token: options.token,
     version: options.version,
   });
   metrics.watch(worker);
   const running = worker.run();
-  log.info({ id, http: http.port, ...connections.describe() }, 'worker started');
+  log.info({ id, http: http.port, exchange: exchange.address, ...connections.describe() }, 'worker started');
   await Promise.race([stopSignal(log), running]);
   await worker.close();
   await running;
+  await exchange.transport.close();
   await executor.close();
   await connections.close();
   http.server.close();

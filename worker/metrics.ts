@@ -10,7 +10,9 @@ import type { JobName } from '../core/ids.ts';
 import { parseLaneId } from '../core/ids.ts';
 import { must } from '../core/assert.ts';
 import type { LanesPlan } from '../engine/plan/job-plan.ts';
+import type { TaskResult } from '../engine/epoch/contract.ts';
 import type { JobFigures } from '../proto/gen/control.ts';
+import type { EpochObserver } from './epochs/epoch-observer.ts';
 import type { LaneObserver } from './observer.ts';
 import type { NamedStats } from './sink-set.ts';
 import type { Worker } from './worker.ts';
@@ -55,6 +57,28 @@ export class WorkerMetrics {
     'From append to the log to acknowledgement by the sink',
     ['job_name'],
   );
+  readonly #epochs = this.#counter('weir_epochs_total', 'Epochs of stateful jobs done by this worker', ['job_name']);
+  readonly #epochPhase = this.#histogram('weir_epoch_duration_seconds', 'Time of an epoch by phase', [
+    'job_name',
+    'phase',
+  ]);
+  readonly #late = this.#counter('weir_late_rows_total', 'Rows dropped because they came after the watermark', [
+    'job_name',
+    'operator',
+  ]);
+  readonly #exchanged = this.#counter('weir_exchange_bytes_total', 'Bytes of rows sent to other workers', ['job_name']);
+  readonly #stateRows = this.#gauge('weir_state_rows', 'Rows of state held', ['job_name', 'stage']);
+  readonly #stateBytes = this.#gauge('weir_state_bytes', 'Bytes of state held', ['job_name', 'stage']);
+  readonly #evicted = this.#counter('weir_state_evicted_total', 'Rows of state that became final and were forgotten', [
+    'job_name',
+    'stage',
+  ]);
+  readonly #restoredGroups = this.#counter('weir_restored_key_groups_total', 'Key groups brought to this worker', [
+    'job_name',
+  ]);
+  readonly #restore = this.#histogram('weir_restore_duration_seconds', 'Time of a restore: snapshot and replay', [
+    'job_name',
+  ]);
 
   constructor(version: string) {
     collectDefaultMetrics({ register: this.registry });
@@ -84,6 +108,13 @@ export class WorkerMetrics {
               Math.max(0, endOffset - position.nextOffset),
             );
           }
+        }
+        for (const runner of worker.epochRunners()) {
+          for (const { lane, topic, committed, logEnd } of runner.positions())
+            gauge.set(
+              { job_name: runner.job, topic, partition: parseLaneId(lane).partition },
+              Math.max(0, logEnd - committed),
+            );
         }
       },
     );
@@ -141,13 +172,7 @@ export class WorkerMetrics {
           const sink = stage?.sinks[index];
           if (output.kind === 'blackhole' && sink !== undefined) this.#addHash(job, sink.name, output.hash);
         });
-        result.deadByReason.forEach((count, index) => {
-          if (count > 0)
-            this.#dead.inc(
-              { job_name: job, reason: must(deadLetterReasons[index], () => `no reason ${index}`) },
-              count,
-            );
-        });
+        this.#countDead(job, result.deadByReason);
         this.#phase.observe({ job_name: job, phase: 'total' }, durationMs / 1000);
       },
       phase: (phase, ms) => this.#phase.observe({ job_name: job, phase }, ms / 1000),
@@ -159,6 +184,66 @@ export class WorkerMetrics {
       },
       fenced: () => this.#fenced.inc({ job_name: job }),
       lost: (offsets) => this.#lost.inc({ job_name: job }, offsets),
+    };
+  }
+
+  /** For the epochs of a stateful job. */
+  epochObserver(job: JobName): EpochObserver {
+    const figures = this.#figuresOf(job);
+    const labels = { job_name: job };
+    const stages = new Set<number>();
+    const countDead = ({ deadByReason, deadLetters }: Pick<TaskResult, 'deadByReason' | 'deadLetters'>): void => {
+      figures.dead += deadLetters.rowCount;
+      this.#countDead(job, deadByReason);
+    };
+    return {
+      read: (source, bytes) => this.#bytes.inc({ ...labels, source }, bytes),
+      mapped: (source, result) => {
+        const { read, filtered, skipped } = result.counters;
+        this.#read.inc({ ...labels, source }, read);
+        this.#filtered.inc(labels, filtered);
+        this.#skipped.inc(labels, skipped);
+        figures.records += read;
+        countDead(result);
+      },
+      folded: countDead,
+      written: (sinks, result) => {
+        result.sinks.forEach((output, index) => {
+          const sink = must(sinks[index], () => `no sink ${index}`);
+          this.#rows.inc({ ...labels, sink }, output.rowCount);
+          figures.rows += output.rowCount;
+          if (output.kind === 'blackhole') this.#addHash(job, sink, output.hash);
+        });
+      },
+      done: (late) => {
+        this.#epochs.inc(labels);
+        for (const [operator, rows] of late) if (rows > 0) this.#late.inc({ ...labels, operator }, rows);
+      },
+      phase: (phase, ms) => this.#epochPhase.observe({ ...labels, phase }, ms / 1000),
+      latency: (ms, records) => {
+        this.#latency.observe(labels, Math.max(0, ms) / 1000);
+        const bucket = latencyBucket(ms);
+        figures.latency[bucket] = (figures.latency[bucket] ?? 0) + records;
+      },
+      sent: (bytes) => this.#exchanged.inc(labels, bytes),
+      state: (stage, { rows, bytes, evicted }) => {
+        stages.add(stage);
+        this.#stateRows.set({ ...labels, stage }, rows);
+        this.#stateBytes.set({ ...labels, stage }, bytes);
+        this.#evicted.inc({ ...labels, stage }, evicted);
+      },
+      restored: (groups, ms) => {
+        this.#restoredGroups.inc(labels, groups);
+        this.#restore.observe(labels, ms / 1000);
+      },
+      lost: (offsets) => this.#lost.inc(labels, offsets),
+      left: () => {
+        for (const stage of stages) {
+          this.#stateRows.remove({ ...labels, stage });
+          this.#stateBytes.remove({ ...labels, stage });
+        }
+        stages.clear();
+      },
     };
   }
 
@@ -179,6 +264,13 @@ export class WorkerMetrics {
     const eventLoopDelayMs = Math.max(0, this.#eventLoop.percentile(99) / 1e6 - 10);
     this.#eventLoop.reset();
     return { eventLoopDelayMs, rssBytes: process.memoryUsage.rss() };
+  }
+
+  #countDead(job: JobName, deadByReason: readonly number[]): void {
+    deadByReason.forEach((count, index) => {
+      if (count === 0) return;
+      this.#dead.inc({ job_name: job, reason: must(deadLetterReasons[index], () => `no reason ${index}`) }, count);
+    });
   }
 
   #addHash(job: JobName, sink: string, hash: number): void {
@@ -241,7 +333,11 @@ export class WorkerMetrics {
 
 /** Of every open sink; a sink that several sources write to comes once for each. */
 function sinkStats(worker: Worker): { readonly job: JobName; readonly stats: NamedStats }[] {
-  return worker
+  const lanes = worker
     .snapshots()
     .flatMap(({ job, runner }) => runner.sinkSets().flatMap((set) => set.stats().map((stats) => ({ job, stats }))));
+  const epochs = worker
+    .epochRunners()
+    .flatMap(({ job, opened }) => (opened?.sinks.stats() ?? []).map((stats) => ({ job, stats })));
+  return [...lanes, ...epochs];
 }

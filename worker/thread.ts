@@ -1,7 +1,21 @@
-/** The code of a compute thread: keeps compiled stages and runs tasks on them. Loaded by Piscina. */
+/**
+ * The code of a compute thread: keeps compiled stages and the hosts of epochs, and runs tasks on them. Loaded by Piscina.
+ */
 import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { isWeirError, messageOf, WeirError } from '../core/errors.ts';
 import type { ErrorCode } from '../core/errors.ts';
+import type {
+  EpochHost,
+  GroupState,
+  MapResult,
+  MapTask,
+  ReduceResult,
+  ReduceTask,
+  TaskResult,
+} from '../engine/epoch/contract.ts';
+import { compileHost } from '../engine/epoch/host.ts';
+import type { HostOptions } from '../engine/epoch/host.ts';
+import type { EpochsPlan } from '../engine/plan/epoch-plan.ts';
 import type { StagePlan } from '../engine/plan/stage-plan.ts';
 import { compileStage } from '../engine/run-stage.ts';
 import type { CompiledStage } from '../engine/run-stage.ts';
@@ -10,12 +24,28 @@ import type { StageResult, StageTask } from '../engine/stage.ts';
 export type ThreadRequest =
   | { readonly kind: 'add'; readonly stageId: string; readonly plan: StagePlan }
   | { readonly kind: 'remove'; readonly stageId: string }
-  | { readonly kind: 'run'; readonly stageId: string; readonly task: StageTask };
+  | { readonly kind: 'run'; readonly stageId: string; readonly task: StageTask }
+  | { readonly kind: 'openEpochs'; readonly key: string; readonly plan: EpochsPlan; readonly options: HostOptions }
+  | { readonly kind: 'closeEpochs'; readonly key: string }
+  | { readonly kind: 'map'; readonly key: string; readonly task: MapTask }
+  | { readonly kind: 'reduce'; readonly key: string; readonly task: ReduceTask }
+  | { readonly kind: 'takeChanged'; readonly key: string; readonly all: boolean }
+  | { readonly kind: 'restore'; readonly key: string; readonly states: readonly GroupState[] }
+  | { readonly kind: 'drop'; readonly key: string; readonly groups: readonly number[] }
+  | {
+      readonly kind: 'setStatic';
+      readonly key: string;
+      readonly name: string;
+      readonly rows: readonly (readonly unknown[])[];
+    };
 
 /** Errors cross the thread boundary as data: a clone of an Error keeps neither its class nor its code. */
 export type ThreadReply =
   | { readonly kind: 'done' }
   | { readonly kind: 'result'; readonly result: StageResult }
+  | { readonly kind: 'mapped'; readonly result: MapResult }
+  | { readonly kind: 'reduced'; readonly result: ReduceResult }
+  | { readonly kind: 'states'; readonly states: GroupState[] }
   | {
       readonly kind: 'error';
       readonly code: ErrorCode | null;
@@ -26,24 +56,11 @@ export type ThreadReply =
     };
 
 const stages = new Map<string, CompiledStage>();
+const hosts = new Map<string, EpochHost>();
 
 export default function handle(request: ThreadRequest): unknown {
   try {
-    switch (request.kind) {
-      case 'add':
-        stages.set(request.stageId, compileStage(request.plan));
-        return { kind: 'done' } satisfies ThreadReply;
-      case 'remove':
-        stages.delete(request.stageId);
-        return { kind: 'done' } satisfies ThreadReply;
-      case 'run': {
-        const stage = stages.get(request.stageId);
-        if (stage === undefined)
-          throw new WeirError('NOT_FOUND', `there is no stage ${request.stageId} in this thread`);
-        const result = stage.run(request.task);
-        return moved({ kind: 'result', result }, buffersOf(result));
-      }
-    }
+    return answer(request);
   } catch (error) {
     return {
       kind: 'error',
@@ -56,8 +73,66 @@ export default function handle(request: ThreadRequest): unknown {
   }
 }
 
+const DONE: ThreadReply = { kind: 'done' };
+
+function answer(request: ThreadRequest): unknown {
+  switch (request.kind) {
+    case 'add':
+      stages.set(request.stageId, compileStage(request.plan));
+      return DONE;
+    case 'remove':
+      stages.delete(request.stageId);
+      return DONE;
+    case 'run': {
+      const stage = stages.get(request.stageId);
+      if (stage === undefined) throw new WeirError('NOT_FOUND', `there is no stage ${request.stageId} in this thread`);
+      const result = stage.run(request.task);
+      return moved({ kind: 'result', result }, buffersOf(result));
+    }
+    case 'openEpochs':
+      hosts.set(request.key, compileHost(request.plan, request.options));
+      return DONE;
+    case 'closeEpochs':
+      hosts.delete(request.key);
+      return DONE;
+    case 'map': {
+      const result = hostOf(request.key).map(request.task);
+      return moved({ kind: 'mapped', result }, buffersOf(result, result.frames));
+    }
+    case 'reduce': {
+      const result = hostOf(request.key).reduce(request.task);
+      return moved({ kind: 'reduced', result }, buffersOf(result, result.frames));
+    }
+    case 'takeChanged': {
+      const states = hostOf(request.key).takeChanged(request.all);
+      const buffers = states.flatMap(({ bytes }) => (bytes?.buffer instanceof ArrayBuffer ? [bytes.buffer] : []));
+      return moved({ kind: 'states', states }, [...new Set(buffers)]);
+    }
+    case 'restore': {
+      const host = hostOf(request.key);
+      for (const state of request.states) host.restore(state);
+      return DONE;
+    }
+    case 'drop':
+      hostOf(request.key).drop(request.groups);
+      return DONE;
+    case 'setStatic':
+      hostOf(request.key).setStatic(request.name, request.rows);
+      return DONE;
+  }
+}
+
+function hostOf(key: string): EpochHost {
+  const host = hosts.get(key);
+  if (host === undefined) throw new WeirError('NOT_FOUND', `the epochs of ${key} are not open in this thread`);
+  return host;
+}
+
 /** Memory of the result's bytes, each once: all of it is the result's own. */
-function buffersOf(result: StageResult): ArrayBuffer[] {
+function buffersOf(
+  result: Pick<StageResult | TaskResult, 'deadLetters' | 'sinks'>,
+  frames: TaskResult['frames'] = [],
+): ArrayBuffer[] {
   const buffers = new Set<ArrayBuffer>();
   const add = (bytes: Uint8Array): void => {
     if (bytes.buffer instanceof ArrayBuffer) buffers.add(bytes.buffer);
@@ -67,6 +142,7 @@ function buffersOf(result: StageResult): ArrayBuffer[] {
     if (sink.kind === 'table') add(sink.bytes);
     if (sink.kind === 'log') for (const { batch } of sink.appends) add(batch);
   }
+  for (const { bytes } of frames) add(bytes);
   return [...buffers];
 }
 

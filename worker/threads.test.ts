@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { isWeirError } from '../core/errors.ts';
 import { batchesOf, makeUsers, taskOf, userPlan, userRecord, userTableSink } from '../engine/created-users.fixture.ts';
+import type { EpochEnv, EpochExecutor, MapResult, ReduceResult } from '../engine/epoch/contract.ts';
+import { jobText, planOf, recordInput } from '../engine/epoch/test-run.ts';
+import { InlineExecutor } from '../engine/inline-executor.ts';
 import { compileStage } from '../engine/run-stage.ts';
 import type { StageTask } from '../engine/stage.ts';
 import { ThreadExecutor } from './threads.ts';
@@ -67,4 +70,105 @@ test('a removed stage is gone', async () => {
   await executor.addStage('other', plan);
   await executor.removeStage('other');
   await assert.rejects(executor.run('other', makeTask(9, 300)), (error: unknown) => isWeirError(error, 'NOT_FOUND'));
+});
+
+// ---- epochs -------------------------------------------------------------------------------------------------------
+
+const epochsPlan = planOf(
+  jobText(
+    'SELECT e.word, n.name, count(*) AS n, sum(e.x) AS s FROM events AS e JOIN names AS n ON e.word = n.word GROUP BY e.word, n.name',
+    { events: 'word STRING, x DOUBLE' },
+    {
+      outputMode: 'update',
+      sinks: [{ connector: 'console' }, { connector: 'kafka', topic: 'out' }],
+      tables: { names: { schema: 'word STRING, name STRING', rows: [['w1', 'one']] } },
+    },
+  ),
+);
+const stateStage = epochsPlan.stages.findIndex(({ kind }) => kind === 'state');
+
+function envOf(epoch: number): EpochEnv {
+  const epochTsUs = 1_700_000_000_000_000 + epoch * 1024;
+  return { run: 1, epoch, epochTsUs, lateUs: -Infinity, evictUs: -Infinity, writeTimeUs: epochTsUs };
+}
+
+/** One epoch by an executor of two threads: what its tasks gave. */
+async function runEpoch(
+  on: EpochExecutor,
+  key: string,
+  epoch: number,
+  rows: number,
+): Promise<(MapResult | ReduceResult)[]> {
+  const common = {
+    env: envOf(epoch),
+    routing: { destinationOf: Uint8Array.from({ length: 256 }, (_, group) => group % 2), destinationCount: 2 },
+    logPartitions: [3],
+  };
+  const { bytes, batches } = recordInput(
+    Array.from({ length: rows }, (_, row) => (row % 50 === 9 ? null : { word: `w${row % 30}`, x: (row * epoch) / 7 })),
+    0,
+  );
+  const mapped = await on.map(key, { ...common, stage: 0, partition: 0, bytes, batches, fromOffset: 0, toOffset: 1e9 });
+  const reduced = await Promise.all(
+    [0, 1].map((thread) => {
+      const inputs = mapped.frames.filter(({ destination }) => destination === thread);
+      return on.reduce(key, thread, { ...common, stage: stateStage, inputs });
+    }),
+  );
+  return [mapped, ...reduced];
+}
+
+test('epochs give the same in threads as inline, and each thread keeps the state of its key groups', async () => {
+  const inline = new InlineExecutor({ threadCount: 2 });
+  const names = Array.from({ length: 20 }, (_, index) => [`w${index}`, `name ${index}`]);
+  for (const on of [inline, executor]) {
+    await on.openEpochs('run', epochsPlan);
+    await on.setStatic('run', 'names', names);
+  }
+  assert.equal(executor.threadCount, 2);
+  // Many records go to a thread, few stay here.
+  for (const [epoch, rows] of [3000, 20, 0].entries())
+    assert.deepEqual(await runEpoch(executor, 'run', epoch, rows), await runEpoch(inline, 'run', epoch, rows));
+  const states = await Promise.all([0, 1].map((thread) => executor.takeChanged('run', thread, true)));
+  assert.deepEqual(states, await Promise.all([0, 1].map((thread) => inline.takeChanged('run', thread, true))));
+  for (const [thread, held] of states.entries()) {
+    assert.ok(held.length > 2);
+    assert.ok(held.every(({ group }) => group % 2 === thread));
+  }
+});
+
+test('a scratch copy takes over states and does not touch the original', async () => {
+  await executor.openEpochs('copy', epochsPlan);
+  await executor.openEpochs('scratch', epochsPlan);
+  await runEpoch(executor, 'copy', 0, 300);
+  const states = (await executor.takeChanged('copy', 1, true)).map((state) => ({
+    ...state,
+    bytes: state.bytes?.slice() ?? null,
+  }));
+  await executor.restore('scratch', 1, states);
+  await executor.drop(
+    'copy',
+    1,
+    states.map(({ group }) => group),
+  );
+  assert.deepEqual(await executor.takeChanged('copy', 1, true), []);
+  assert.deepEqual(await executor.takeChanged('scratch', 1, true), states);
+  await executor.closeEpochs('scratch');
+  await assert.rejects(executor.takeChanged('scratch', 1, true), (error: unknown) => isWeirError(error, 'NOT_FOUND'));
+});
+
+test('errors of epochs keep their code', async () => {
+  await executor.openEpochs('narrow', { ...epochsPlan, stateBytesMax: 1000 });
+  await executor.setStatic(
+    'narrow',
+    'names',
+    Array.from({ length: 30 }, (_, index) => [`w${index}`, `name ${index}`]),
+  );
+  await assert.rejects(runEpoch(executor, 'narrow', 0, 300), (error: unknown) => isWeirError(error, 'STATE_LIMIT'));
+  await assert.rejects(executor.openEpochs('narrow', epochsPlan), (error: unknown) => isWeirError(error, 'CONFLICT'));
+  await assert.rejects(executor.openEpochs('odd', { ...epochsPlan, timeZone: 'Mars/Olympus' }), (error: unknown) =>
+    isWeirError(error, 'CONFIG_INVALID'),
+  );
+  // A key that could not be opened is free.
+  await executor.openEpochs('odd', epochsPlan);
 });

@@ -1,6 +1,6 @@
 /**
- * Compute threads: one Piscina instance of exactly one thread per core, so that a stage (and later its state) can be
- * addressed to a thread. Stateless tasks go to the thread with the fewest bytes waiting. Small tasks run on the calling
+ * Compute threads: one Piscina instance of exactly one thread per core, so that state can be addressed to the thread
+ * that holds it. Tasks without state go to the thread with the fewest bytes waiting. Small ones run on the calling
  * thread: below about 200 records the way to a thread and back costs more than the work.
  */
 import { availableParallelism } from 'node:os';
@@ -8,14 +8,24 @@ import { Piscina } from 'piscina';
 import { must } from '../core/assert.ts';
 import { WeirError } from '../core/errors.ts';
 import { recordCountOf } from '../engine/codecs/decode-records.ts';
+import type {
+  EpochExecutor,
+  GroupState,
+  MapResult,
+  MapTask,
+  ReduceResult,
+  ReduceTask,
+} from '../engine/epoch/contract.ts';
+import { hostOptionsOf } from '../engine/epoch/host.ts';
 import { InlineExecutor } from '../engine/inline-executor.ts';
+import type { EpochsPlan } from '../engine/plan/epoch-plan.ts';
 import type { StagePlan } from '../engine/plan/stage-plan.ts';
 import { BATCH_STRIDE } from '../engine/stage.ts';
 import type { Executor, StageResult, StageTask } from '../engine/stage.ts';
 import type { ThreadReply, ThreadRequest } from './thread.ts';
 
 export interface ThreadExecutorOptions {
-  /** Default: one per core. 0 runs everything inline. */
+  /** Default: one per core. 0 runs everything inline, as one thread. */
   readonly threadCount?: number;
   /** Tasks with fewer records run on the calling thread. Default 200. */
   readonly inlineRecordsMax?: number;
@@ -31,8 +41,9 @@ interface Thread {
   waitingBytes: number;
 }
 
-export class ThreadExecutor implements Executor {
+export class ThreadExecutor implements Executor, EpochExecutor {
   readonly #threads: readonly Thread[];
+  /** Runs small tasks; without threads it also holds the state. */
   readonly #inline = new InlineExecutor();
   readonly #inlineRecordsMax: number;
 
@@ -54,8 +65,9 @@ export class ThreadExecutor implements Executor {
     }));
   }
 
+  /** Parts that the state of a job has; at least 1. */
   get threadCount(): number {
-    return this.#threads.length;
+    return Math.max(1, this.#threads.length);
   }
 
   /** Compiles the stage here and in every thread. Throws: UNSUPPORTED, SINK_SCHEMA, CONFIG_INVALID. */
@@ -77,18 +89,77 @@ export class ThreadExecutor implements Executor {
   async run(stageId: string, task: StageTask): Promise<StageResult> {
     const thread = this.#isSmall(task) ? undefined : this.#leastLoaded();
     if (thread === undefined) return this.#inline.run(stageId, task);
-    const { bytes } = task;
-    // A part of a larger buffer cannot be moved away from the others.
-    const isWhole = bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength;
-    const own = isWhole ? (bytes as Uint8Array<ArrayBuffer>) : bytes.slice();
-    const size = own.byteLength;
-    thread.waitingBytes += size;
+    const bytes = ownBytes(task.bytes);
+    const request: ThreadRequest = { kind: 'run', stageId, task: { ...task, bytes } };
+    const reply = await askLoaded(thread, request, bytes.byteLength, [bytes.buffer]);
+    return must(reply.kind === 'result' ? reply.result : null, () => NO_RESULT);
+  }
+
+  /** Throws: CONFLICT when the key is open, UNSUPPORTED, SINK_SCHEMA, CONFIG_INVALID. */
+  async openEpochs(key: string, plan: EpochsPlan): Promise<void> {
+    await this.#inline.openEpochs(key, plan);
+    const options = hostOptionsOf(plan, this.threadCount);
     try {
-      const reply = await ask(thread, { kind: 'run', stageId, task: { ...task, bytes: own } }, [own.buffer]);
-      return must(reply.kind === 'result' ? reply.result : null, () => 'a thread answered a task without a result');
-    } finally {
-      thread.waitingBytes -= size;
+      await this.#askAll({ kind: 'openEpochs', key, plan, options });
+    } catch (error) {
+      await this.closeEpochs(key);
+      throw error;
     }
+  }
+
+  async closeEpochs(key: string): Promise<void> {
+    await this.#inline.closeEpochs(key);
+    await this.#askAll({ kind: 'closeEpochs', key });
+  }
+
+  /**
+   * Runs the task in the least loaded thread, or here when it is small. Its bytes belong to the executor from here on:
+   * they may be detached.
+   *
+   * Throws: NOT_FOUND when the key is not open, BATCH_CORRUPT.
+   */
+  async map(key: string, task: MapTask): Promise<MapResult> {
+    const thread = this.#isSmall(task) ? undefined : this.#leastLoaded();
+    if (thread === undefined) return this.#inline.map(key, task);
+    const bytes = ownBytes(task.bytes);
+    const request: ThreadRequest = { kind: 'map', key, task: { ...task, bytes } };
+    const reply = await askLoaded(thread, request, bytes.byteLength, [bytes.buffer]);
+    return must(reply.kind === 'mapped' ? reply.result : null, () => NO_RESULT);
+  }
+
+  /** The frames stay as they are: whoever sent them keeps them. Throws: NOT_FOUND, STATE_LIMIT. */
+  async reduce(key: string, thread: number, task: ReduceTask): Promise<ReduceResult> {
+    const to = this.#thread(thread);
+    if (to === undefined) return this.#inline.reduce(key, thread, task);
+    const size = task.inputs.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
+    const reply = await askLoaded(to, { kind: 'reduce', key, task }, size);
+    return must(reply.kind === 'reduced' ? reply.result : null, () => NO_RESULT);
+  }
+
+  async takeChanged(key: string, thread: number, all: boolean): Promise<GroupState[]> {
+    const to = this.#thread(thread);
+    if (to === undefined) return this.#inline.takeChanged(key, thread, all);
+    const reply = await ask(to, { kind: 'takeChanged', key, all });
+    return must(reply.kind === 'states' ? reply.states : null, () => NO_RESULT);
+  }
+
+  /** The states' bytes stay as they are. Throws: NOT_FOUND, STATE_DAMAGED. */
+  async restore(key: string, thread: number, states: readonly GroupState[]): Promise<void> {
+    const to = this.#thread(thread);
+    if (to === undefined) await this.#inline.restore(key, thread, states);
+    else await ask(to, { kind: 'restore', key, states });
+  }
+
+  async drop(key: string, thread: number, groups: readonly number[]): Promise<void> {
+    const to = this.#thread(thread);
+    if (to === undefined) await this.#inline.drop(key, thread, groups);
+    else await ask(to, { kind: 'drop', key, groups });
+  }
+
+  /** Throws: JOB_INVALID for a value that is not of its column's type. */
+  async setStatic(key: string, name: string, rows: readonly (readonly unknown[])[]): Promise<void> {
+    await this.#inline.setStatic(key, name, rows);
+    await this.#askAll({ kind: 'setStatic', key, name, rows });
   }
 
   /** Ends the threads once their tasks are done. */
@@ -97,7 +168,17 @@ export class ThreadExecutor implements Executor {
     await Promise.all(this.#threads.map((thread) => thread.pool.close()));
   }
 
-  #isSmall(task: StageTask): boolean {
+  /** undefined = without threads, where everything is inline. */
+  #thread(thread: number): Thread | undefined {
+    if (this.#threads.length === 0) return undefined;
+    return must(this.#threads[thread], () => `there is no thread ${thread}`);
+  }
+
+  async #askAll(request: ThreadRequest): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => ask(thread, request)));
+  }
+
+  #isSmall(task: Pick<StageTask, 'bytes' | 'batches'>): boolean {
     if (task.bytes.byteLength > INLINE_BYTES_MAX) return false;
     let records = 0;
     for (let batch = 0; batch < task.batches.length; batch += BATCH_STRIDE) {
@@ -114,6 +195,29 @@ export class ThreadExecutor implements Executor {
     for (const thread of this.#threads)
       if (best !== undefined && thread.waitingBytes < best.waitingBytes) best = thread;
     return best;
+  }
+}
+
+const NO_RESULT = 'a thread answered a task without a result';
+
+/** Bytes that fill their memory: a part of a larger buffer cannot be moved away from the others, so it is copied. */
+function ownBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const isWhole = bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength;
+  return isWhole ? (bytes as Uint8Array<ArrayBuffer>) : bytes.slice();
+}
+
+/** As {@link ask}; the thread counts as busy with so many bytes until the answer comes. */
+async function askLoaded(
+  thread: Thread,
+  request: ThreadRequest,
+  size: number,
+  transferList: ArrayBuffer[] = [],
+): Promise<ThreadReply> {
+  thread.waitingBytes += size;
+  try {
+    return await ask(thread, request, transferList);
+  } finally {
+    thread.waitingBytes -= size;
   }
 }
 

@@ -4,13 +4,26 @@
  */
 import { backoffMs } from '../core/clock.ts';
 import { WeirError, isWeirError, messageOf } from '../core/errors.ts';
-import type { JobName, WorkerId } from '../core/ids.ts';
-import { jobName } from '../core/ids.ts';
+import type { JobName, LaneId, Offset, Partition, Run, WorkerId } from '../core/ids.ts';
+import { jobName, offset, parseLaneId, run as runOf } from '../core/ids.ts';
 import { OWNERSHIP_READ_INTERVAL_MS } from '../core/lane/permit.ts';
 import { META_FORMAT_VERSION } from '../core/meta.ts';
-import type { ControlClient, ControlStream } from '../core/ports.ts';
-import type { Heartbeat, JobFigures, LaneStatus, MasterMessage, WorkerMessage } from '../proto/gen/control.ts';
+import type { ControlClient, ControlStream, ExchangeTransport } from '../core/ports.ts';
+import type {
+  EpochOrder,
+  EpochReport,
+  Heartbeat,
+  JobFigures,
+  LaneStatus,
+  MasterMessage,
+  WorkerMessage,
+} from '../proto/gen/control.ts';
+import type { LaneSource } from '../engine/plan/job-plan.ts';
+import type { JobState } from '../core/states.ts';
 import { PROTOCOL_VERSION } from '../proto/version.ts';
+import type { EpochObserver } from './epochs/epoch-observer.ts';
+import { silentEpochObserver } from './epochs/epoch-observer.ts';
+import { EpochRunner } from './epochs/epoch-runner.ts';
 import type { LaneReport, LaneSnapshot, WorkerPorts } from './job-runner.ts';
 import { JobRunner, countersOf } from './job-runner.ts';
 
@@ -21,6 +34,9 @@ export interface WorkerParts extends WorkerPorts {
   readonly takeFigures: () => JobFigures[];
   readonly vitals: () => { readonly eventLoopDelayMs: number; readonly rssBytes: number };
   readonly httpAddress: string;
+  /** How rows of stateful jobs go between workers; without it this worker runs such jobs alone. */
+  readonly exchange?: { readonly transport: ExchangeTransport; readonly address: string };
+  readonly observeEpochs?: (job: JobName) => EpochObserver;
   readonly threads: number;
   readonly token: string;
   readonly version: string;
@@ -28,21 +44,36 @@ export interface WorkerParts extends WorkerPorts {
 
 /** Positions for display go to the job's consumer group so often, ms. */
 const SHOW_OFFSETS_INTERVAL_MS = 5000;
+/** Stateful jobs that got no order for so long are looked at, ms. */
+const FORGOTTEN_INTERVAL_MS = 10_000;
+
+const over: ReadonlySet<JobState> = new Set(['stopped', 'finished', 'failed', 'deleted']);
 
 export class Worker {
   readonly #parts: WorkerParts;
   readonly #runners = new Map<JobName, JobRunner>();
+  /** Stateful jobs by job and run. */
+  readonly #epochs = new Map<string, EpochRunner>();
+  /** Orders that each had got when it was last looked at. */
+  readonly #ordersSeen = new Map<string, number>();
   readonly #stopping = new AbortController();
   readonly #reading = new Map<JobName, Promise<void>>();
   readonly #readAgain = new Set<JobName>();
   #stream: ControlStream<MasterMessage, WorkerMessage> | null = null;
   #heartbeatIntervalMs = 500;
   #sequence = 0;
+  /** The master at the other end of the stream leads. */
+  #accepted = false;
   #drained = Promise.withResolvers<void>();
   #ready = Promise.withResolvers<void>();
 
   constructor(parts: WorkerParts) {
     this.#parts = parts;
+    parts.exchange?.transport.receive((message) => {
+      // Rows of a job that is not here any more are dropped: whoever sent them learns it from the master.
+      this.#epochs.get(epochsKey(message.job, message.run))?.take(message);
+      return Promise.resolve();
+    });
   }
 
   /** Resolves when the master has accepted this worker for the first time. */
@@ -52,20 +83,32 @@ export class Worker {
 
   /** Runs until {@link close}. Throws: UNAUTHORIZED, VERSION_MISMATCH when the master refuses this worker for good. */
   async run(): Promise<void> {
-    await Promise.all([this.#keepConnected(), this.#keepBeating(), this.#keepReading(), this.#keepShowingOffsets()]);
+    await Promise.all([
+      this.#keepConnected(),
+      this.#keepBeating(),
+      this.#keepReading(),
+      this.#keepShowingOffsets(),
+      this.#keepTidy(),
+    ]);
   }
 
   /** Hands everything over and stops: finish, commit, let the master move the lanes, leave. */
   async close(): Promise<void> {
     this.#stream?.send({ drain: { reason: 'the worker was asked to stop' } });
-    if (this.#stream !== null && this.#runners.size > 0) await this.#handedOver();
+    if (this.#stream !== null && this.#runners.size + this.#epochs.size > 0) await this.#handedOver();
     await Promise.all([...this.#runners.values()].map((runner) => runner.close()));
+    await Promise.all([...this.#epochs.values()].map((runner) => runner.close('the worker stops')));
     this.#stopping.abort(new WeirError('FENCED', 'the worker stops'));
     this.#stream?.close();
   }
 
   snapshots(): { readonly job: JobName; readonly runner: JobRunner; readonly lanes: LaneSnapshot[] }[] {
     return [...this.#runners.values()].map((runner) => ({ job: runner.job, runner, lanes: runner.snapshots() }));
+  }
+
+  /** Runners of stateful jobs, for metrics. */
+  epochRunners(): readonly EpochRunner[] {
+    return [...this.#epochs.values()];
   }
 
   /** The master says when all lanes have a new owner; without a master the lanes just finish and commit. */
@@ -86,10 +129,13 @@ export class Worker {
           stream.close();
           return;
         }
+        this.#accepted = false;
         const closed = this.#serve(stream);
         attempt = 0;
         const reason = await closed;
-        if (!this.#stopping.signal.aborted) log.warn({}, `connection to the master lost: ${reason}`);
+        // While nobody leads every master asked turns this worker away, several times a second.
+        const level = this.#accepted ? 'warn' : 'debug';
+        if (!this.#stopping.signal.aborted) log[level]({}, `connection to the master lost: ${reason}`);
       } catch (error) {
         if (isWeirError(error) && !error.retryable) throw error;
         if (attempt === 1) log.warn({}, messageOf(error));
@@ -122,6 +168,7 @@ export class Worker {
           threads,
           token,
           weirVersion: version,
+          exchangeAddress: this.#parts.exchange?.address ?? '',
         },
       });
       this.#stream = stream;
@@ -132,12 +179,93 @@ export class Worker {
     if (message.registered !== undefined && message.registered !== null) {
       this.#heartbeatIntervalMs = message.registered.heartbeatIntervalMs ?? this.#heartbeatIntervalMs;
       this.#ready.resolve();
+      this.#accepted = true;
       this.#beat();
+      for (const runner of this.#epochs.values()) runner.resend();
     } else if (message.assign !== undefined && message.assign !== null) {
       for (const { job } of message.assign.jobs ?? []) this.#follow(jobName(job ?? ''));
     } else if (message.drained !== undefined && message.drained !== null) {
       this.#drained.resolve();
+    } else if (message.epoch !== undefined && message.epoch !== null) this.#order(message.epoch);
+  }
+
+  // ------------------------------------------------------------------------------------------------- stateful jobs
+
+  /** Hands an order to the runner of its job and run; a preparation makes one. */
+  #order(order: EpochOrder): void {
+    const key = epochsKey(order.job, order.run);
+    const { log } = this.#parts;
+    let runner = this.#epochs.get(key);
+    if (runner?.closing) {
+      void runner.closing.then(() => this.#order(order));
+      return;
     }
+    if (runner === undefined && order.prepare) {
+      runner = this.#epochRunner(jobName(order.job), runOf(order.run));
+      this.#epochs.set(key, runner);
+    }
+    if (runner === undefined) {
+      const { job, run, token, runEpoch } = order;
+      if (order.stop) this.#reportEpoch({ job, run, token, stopped: {} });
+      else if (runEpoch) log.warn({ job, run }, 'an epoch was ordered of a job that is not prepared here');
+      return;
+    }
+    try {
+      runner.handle(order);
+    } catch (error) {
+      log.error({ job: order.job, err: error }, `an order of the master cannot be followed: ${messageOf(error)}`);
+    }
+    void runner.closing?.then(() => this.#epochs.delete(key));
+  }
+
+  /**
+   * Lets go of stateful jobs that are over: a master that died could not say so. One that gets orders is not over,
+   * whatever a row says that was read before.
+   */
+  async #dropForgotten(): Promise<void> {
+    const { store } = this.#parts;
+    for (const [key, runner] of this.#epochs) {
+      const { orders } = runner;
+      if (this.#ordersSeen.get(key) === orders) {
+        const row = await store.readOwnership(runner.job).catch(() => null);
+        const isOver = row === undefined || (row !== null && (row.run !== runner.run || over.has(row.state)));
+        if (isOver && runner.orders === orders) {
+          await runner.close('the job does not run any more');
+          this.#epochs.delete(key);
+        }
+      }
+      this.#ordersSeen.set(key, orders);
+    }
+    for (const key of this.#ordersSeen.keys()) if (!this.#epochs.has(key)) this.#ordersSeen.delete(key);
+  }
+
+  #epochRunner(job: JobName, run: Run): EpochRunner {
+    const { id, store, connections, executor, clock, rng, log, failpoints, limits, budget, observe } = this.#parts;
+    const { exchange, observeEpochs } = this.#parts;
+    return new EpochRunner(job, run, {
+      worker: id,
+      store,
+      connections,
+      executor,
+      clock,
+      rng: rng.fork(`${job}/${run}`),
+      log: log.child({ job }),
+      failpoints,
+      limits,
+      budget,
+      observe,
+      link: (address) => {
+        if (exchange === undefined)
+          throw new WeirError('PEER_UNREACHABLE', `this worker has no exchange and cannot send rows to ${address}`);
+        return exchange.transport.open(address);
+      },
+      report: (report) => this.#reportEpoch(report),
+      observer: observeEpochs?.(job) ?? silentEpochObserver,
+    });
+  }
+
+  #reportEpoch(epoch: EpochReport): void {
+    this.#stream?.send({ epoch });
   }
 
   #report(report: LaneReport): void {
@@ -170,6 +298,14 @@ export class Worker {
     while (!this.#stopping.signal.aborted) {
       await clock.sleep(OWNERSHIP_READ_INTERVAL_MS, this.#stopping.signal).catch(() => undefined);
       for (const job of this.#runners.keys()) this.#follow(job);
+    }
+  }
+
+  async #keepTidy(): Promise<void> {
+    const { clock } = this.#parts;
+    while (!this.#stopping.signal.aborted) {
+      await clock.sleep(FORGOTTEN_INTERVAL_MS, this.#stopping.signal).catch(() => undefined);
+      if (!this.#stopping.signal.aborted) await this.#dropForgotten();
     }
   }
 
@@ -241,26 +377,44 @@ export class Worker {
   // ------------------------------------------------------------------------------------------------- for display
 
   async #keepShowingOffsets(): Promise<void> {
-    const { clock, connections, log } = this.#parts;
+    const { clock } = this.#parts;
     while (!this.#stopping.signal.aborted) {
       await clock.sleep(SHOW_OFFSETS_INTERVAL_MS, this.#stopping.signal).catch(() => undefined);
       for (const { job, runner, lanes } of this.snapshots()) {
         for (const source of runner.plan?.sources ?? []) {
-          const own = lanes.filter((lane) => lane.lane.startsWith(`${source.name}/`) && lane.position !== null);
-          const offsets = new Map(own.map((lane) => [partitionOf(lane), lane.position?.nextOffset ?? 0] as const));
-          if (offsets.size === 0) continue;
-          await connections
-            .source(source.connector, source.options)
-            .showOffsets(job, source.topic, offsets as never)
-            .catch((error: unknown) => log.debug({ job }, `consumer group offsets not shown: ${messageOf(error)}`));
+          const own = lanes.flatMap(({ lane, position }) =>
+            position === null ? [] : [{ lane, committed: position.nextOffset }],
+          );
+          await this.#showOffsets(job, source, own);
         }
       }
+      for (const runner of this.#epochs.values())
+        for (const source of runner.opened?.plan.sources ?? [])
+          await this.#showOffsets(runner.job, source, runner.positions());
     }
+  }
+
+  async #showOffsets(
+    job: JobName,
+    source: Pick<LaneSource, 'name' | 'connector' | 'options' | 'topic'>,
+    positions: readonly { readonly lane: LaneId; readonly committed: number }[],
+  ): Promise<void> {
+    const { connections, log } = this.#parts;
+    const offsets = new Map<Partition, Offset>();
+    for (const { lane, committed } of positions) {
+      const { source: name, partition } = parseLaneId(lane);
+      if (name === source.name) offsets.set(partition, offset(committed));
+    }
+    if (offsets.size === 0) return;
+    await connections
+      .source(source.connector, source.options)
+      .showOffsets(job, source.topic, offsets)
+      .catch((error: unknown) => log.debug({ job }, `consumer group offsets not shown: ${messageOf(error)}`));
   }
 }
 
-function partitionOf(snapshot: LaneSnapshot): number {
-  return Number(snapshot.lane.slice(snapshot.lane.lastIndexOf('/') + 1));
+function epochsKey(job: string, run: number): string {
+  return `${job}/${run}`;
 }
 
 function laneStatus(job: JobName, snapshot: LaneSnapshot): LaneStatus {

@@ -1,9 +1,10 @@
 /** `weir lint` and `weir explain`: what can be said of a job file without a cluster. */
+import { WeirError } from '../../core/errors.ts';
 import { loadJobFile, locateProblems } from '../../core/job/file.ts';
 import { jobJsonSchema } from '../../core/job/json-schema.ts';
 import type { JobProblem } from '../../core/job/problem.ts';
 import { renderProblems } from '../../core/job/render.ts';
-import { explainJob } from '../../engine/plan/explain.ts';
+import { explainJob, explainMermaid } from '../../engine/plan/explain.ts';
 import type { JobPlan } from '../../engine/plan/job-plan.ts';
 import { planJob } from '../../engine/plan/plan-job.ts';
 import { exitCodes } from '../exit.ts';
@@ -56,9 +57,13 @@ function count(number: number, what: string): string {
   return `${number} ${what}${number === 1 ? '' : 's'}`;
 }
 
-/** Prints the plan. Returns the exit code. */
-export function explain(path: string, options: GlobalOptions): number {
-  const format = outputFormat(options, ['table', 'json']);
+export interface ExplainOptions extends GlobalOptions {
+  readonly format?: string;
+}
+
+/** Prints the plan: as text, as JSON (the whole plan) or as a Mermaid flowchart. Returns the exit code. */
+export function explain(path: string, options: ExplainOptions): number {
+  const format = explainFormat(options);
   for (const file of readJobFiles([path])) {
     const planned = plan(file.text);
     if (planned.plan === null || planned.problems.length > 0) {
@@ -66,9 +71,17 @@ export function explain(path: string, options: GlobalOptions): number {
       return exitCodes.invalid;
     }
     if (format === 'json') printJson(planned.plan);
-    else print(explainJob(planned.plan));
+    else print(format === 'mermaid' ? explainMermaid(planned.plan) : explainJob(planned.plan));
   }
   return exitCodes.ok;
+}
+
+function explainFormat(options: ExplainOptions): 'text' | 'json' | 'mermaid' {
+  if (options.format === undefined) return outputFormat(options, ['table', 'json']) === 'json' ? 'json' : 'text';
+  const format = (['text', 'json', 'mermaid'] as const).find((name) => name === options.format);
+  if (format === undefined)
+    throw new WeirError('USAGE', `There is no format ${options.format}; explain has text, json and mermaid.`);
+  return format;
 }
 
 /** Prints the JSON Schema of job files. */

@@ -19,6 +19,7 @@ export async function runMasterProcess(options: Options): Promise<void> {
     httpPort: portSetting(options, 'httpPort', 'WEIR_HTTP_PORT', 7080),
     token: token(options),
     version: WEIR_VERSION,
+    ...advertisedHost(),
   };
   const { runMaster } = await import('../../master/main.ts');
   await runMaster(settings);
@@ -33,10 +34,12 @@ export async function runWorkerProcess(options: Options): Promise<void> {
     master: setting(options, 'master', 'WEIR_MASTER', '127.0.0.1:7077'),
     host: setting(options, 'host', 'WEIR_HOST', HOST_DEFAULT),
     httpPort: portSetting(options, 'httpPort', 'WEIR_HTTP_PORT', 7081),
+    exchangePort: portSetting(options, 'exchangePort', 'WEIR_EXCHANGE_PORT', 0),
     token: token(options),
     version: WEIR_VERSION,
     ...(threads === 'auto' ? {} : { threads: wholeNumber(threads, '--threads', 1, 256) }),
     ...(name === '' ? {} : { name }),
+    ...advertisedHost(),
   };
   const { runWorker } = await import('../../worker/main.ts');
   await runWorker(settings);
@@ -119,6 +122,12 @@ function endWithParent(): void {
 function setting(options: Options, flag: string, variable: string, fallback: string): string {
   const fromEnvironment = process.env[variable];
   return options[flag] ?? (fromEnvironment === undefined || fromEnvironment === '' ? fallback : fromEnvironment);
+}
+
+/** Under which other processes reach this one, where the address it listens on does not say it. */
+function advertisedHost(): { readonly advertisedHost?: string } {
+  const host = process.env['WEIR_ADVERTISED_HOST'];
+  return host === undefined || host === '' ? {} : { advertisedHost: host };
 }
 
 function portSetting(options: Options, flag: string, variable: string, fallback: number): number {

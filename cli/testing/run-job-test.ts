@@ -73,15 +73,15 @@ class TestRun {
     const { rows } = await this.#job.step(new Map(Object.entries(step.input ?? {})));
     const view = await this.#job.view();
     return (
-      (step.expect === undefined ? null : this.#compareRows(step.expect, rows, view)) ??
+      (step.expect === undefined ? null : this.#compareRows(step.expect, rows)) ??
       (step.deadLetters === undefined ? null : await this.#compareDeadLetters(step.deadLetters)) ??
       (step.watermark === undefined ? null : compareWatermark(step.watermark, view)) ??
       (step.late === undefined ? null : this.#compareLate(step.late, view))
     );
   }
 
-  #compareRows(expected: readonly JsonRow[], emitted: readonly EmittedRow[], view: JobView): string | null {
-    const actual = newestResult(emitted, view).map(({ row }) => row);
+  #compareRows(expected: readonly JsonRow[], emitted: readonly EmittedRow[]): string | null {
+    const actual = this.#newestResult(emitted).map(({ row }) => row);
     const text = (row: JsonRow): string =>
       JSON.stringify(Object.fromEntries(this.#columns.map((column) => [column, canonical(row[column])])));
     const missing = expected.map(text);
@@ -97,6 +97,13 @@ class TestRun {
       ...missing.map((row) => `  - missing     ${row}`),
       ...unexpected.map((row) => `  + unexpected  ${row}`),
     ].join('\n');
+  }
+
+  /** In complete mode every epoch gives the whole result: the newest counts. */
+  #newestResult(rows: readonly EmittedRow[]): readonly EmittedRow[] {
+    if (this.#job.outputMode !== 'complete') return rows;
+    const newest = rows.reduce((last, { epoch }) => Math.max(last, epoch), -1);
+    return rows.filter(({ epoch }) => epoch === newest);
   }
 
   async #compareDeadLetters(expected: NonNullable<JobTestStep['deadLetters']>): Promise<string | null> {
@@ -123,13 +130,6 @@ class TestRun {
     this.#late = total;
     return late === expected ? null : `${expected} late rows expected, ${late} came`;
   }
-}
-
-/** In complete mode every epoch gives the whole result: the newest counts. */
-function newestResult(rows: readonly EmittedRow[], view: JobView): readonly EmittedRow[] {
-  if (view.epochs?.outputMode !== 'complete') return rows;
-  const newest = rows.reduce((last, { epoch }) => Math.max(last, epoch), -1);
-  return rows.filter(({ epoch }) => epoch === newest);
 }
 
 function compareWatermark(expected: string | null, view: JobView): string | null {

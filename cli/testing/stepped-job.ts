@@ -61,11 +61,13 @@ interface JobDocument {
   sources: Record<string, Record<string, unknown>>;
   sinks: unknown;
   trigger: unknown;
+  outputMode?: 'append' | 'update' | 'complete';
   [other: string]: unknown;
 }
 
 export class SteppedJob {
   readonly name: string;
+  readonly outputMode: 'append' | 'update' | 'complete';
   readonly #cluster: SteppedCluster;
   readonly #source: Source;
   readonly #topics: ReadonlyMap<string, string>;
@@ -88,6 +90,7 @@ export class SteppedJob {
 
   private constructor(cluster: SteppedCluster, document: JobDocument, tag: string) {
     this.name = `${document.name.slice(0, 40)}-${tag}`;
+    this.outputMode = document.outputMode ?? 'append';
     this.#cluster = cluster;
     this.#source = cluster.connections.source('kafka', {});
     this.#topics = new Map(Object.keys(document.sources).map((name) => [name, `${tag}.${name}`]));

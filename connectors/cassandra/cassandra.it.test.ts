@@ -9,7 +9,7 @@ import { metaStoreContract } from '../../test/conformance/meta-store.ts';
 import { buildRows, shapeOf } from '../../test/conformance/rows.ts';
 import { tableStoreContract } from '../../test/conformance/table-store.ts';
 import { globalServices, uniqueName } from '../../test/services/services.ts';
-import { ChunkedBlobStore } from '../blobs/chunked.ts';
+import { ChunkedBlobStore } from '../../core/blobs/chunked-store.ts';
 import { systemClock, systemRng } from '../system/clock.ts';
 import { CassandraChunkTable } from './chunk-table.ts';
 import { CassandraClient, type CassandraOptions } from './client.ts';

@@ -3,13 +3,16 @@ import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, describe, test } from 'node:test';
 import { isWeirError, WeirError } from '../../core/errors.ts';
+import { epoch, fence } from '../../core/ids.ts';
 import { changeJob } from '../../core/meta.ts';
 import { parseCqlType } from '../../core/table/cql-type.ts';
 import type { TableSchema } from '../../core/table/schema.ts';
-import { sampleJob } from '../../test/conformance/meta-store.ts';
+import { sampleHead, sampleJob, samplePlan } from '../../test/conformance/meta-store.ts';
 import { buildRows, shapeOf, type TestRow } from '../../test/conformance/rows.ts';
 import { startCassandra, type Service } from '../../test/services/services.ts';
+import { ChunkedBlobStore } from '../../core/blobs/chunked-store.ts';
 import { systemClock, systemRng } from '../system/clock.ts';
+import { CassandraChunkTable } from './chunk-table.ts';
 import { CassandraClient } from './client.ts';
 import { CassandraMetaStore } from './meta-store.ts';
 import { SendWindow } from './send-window.ts';
@@ -17,7 +20,21 @@ import { loadDriverInternals } from './batch-frame.ts';
 import { CassandraTableStore } from './table-store.ts';
 import { CassandraTableWriter } from './table-writer.ts';
 
+/** A leader's lease: see master/lease.ts. ms */
+const LEASE_MS = 2000;
 const permit = { valid: () => true, check: () => undefined };
+
+/** The first answer of a store that comes back. */
+async function until<T>(read: () => Promise<T>): Promise<T> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await read();
+    } catch (error) {
+      if (!isWeirError(error, 'STORE_UNAVAILABLE') || attempt > 50) throw error;
+      await delay(100);
+    }
+  }
+}
 
 describe('Cassandra under faults', () => {
   let node: Service;
@@ -134,6 +151,71 @@ describe('Cassandra under faults', () => {
     assert.deepEqual(await meta.readJob(second.name), second);
     const late = sampleJob('ambiguous', 2);
     assert.deepEqual(await changeJob(meta, systemClock, systemRng, 1, late), { kind: 'rejected', current: second });
+  });
+
+  test('a head and its plans without an answer are unknown; afterwards all of it stands, or nothing', async () => {
+    const meta = new CassandraMetaStore(client);
+    await meta.prepare();
+    const first = sampleHead('ambiguous', 1);
+    assert.equal((await meta.casEpochs(0, first, [samplePlan(0)])).kind, 'applied');
+    for (let ver = 1; ver < 4; ver++) {
+      const before = sampleHead('ambiguous', ver + 1);
+      node.pause();
+      const outcome = await meta.casEpochs(ver, before, [samplePlan(ver), samplePlan(ver + 10)]);
+      node.resume();
+      assert.equal(outcome.kind, 'unknown');
+      const settled = await until(() => meta.readEpochs(first.job, first.run));
+      const applied = settled?.nonce === before.nonce;
+      const plans = Promise.all(
+        [ver, ver + 10].map((at) => meta.readPlans(first.job, first.run, epoch(at), epoch(at))),
+      ).then((found) => found.flat().length);
+      if (applied) assert.equal(await plans, 2);
+      else {
+        await assert.rejects(plans, { code: 'NOT_FOUND' });
+        // What was sent may still be applied, so the version moves on before the next round.
+        const again = await meta.casEpochs(ver, before, [samplePlan(ver)]);
+        assert.ok(again.kind === 'applied' || again.kind === 'rejected', again.kind);
+      }
+    }
+  });
+
+  test('a hanging node: the lease is not renewed in silence, and its holder hears of it within its term', async () => {
+    const meta = new CassandraMetaStore(client);
+    const row = {
+      ver: 1,
+      nonce: 'a',
+      token: fence(1),
+      holder: 'a',
+      address: 'a:1',
+      httpAddress: 'http://a:2',
+      beat: 0,
+    };
+    assert.equal((await meta.casLease(0, row)).kind, 'applied');
+    assert.equal((await meta.casLease(1, { ...row, ver: 2, nonce: 'b', beat: 1 })).kind, 'applied');
+    node.pause();
+    const startedAt = performance.now();
+    const outcome = await meta.casLease(2, { ...row, ver: 3, nonce: 'c', beat: 2 });
+    const took = performance.now() - startedAt;
+    node.resume();
+    assert.equal(outcome.kind, 'unknown');
+    assert.ok(took < LEASE_MS, `${took} ms`);
+  });
+
+  test('a blob put while the node hangs and dies is there when its put is done', async () => {
+    const blobs = new ChunkedBlobStore(new CassandraChunkTable(client), { clock: systemClock, rng: systemRng });
+    const bytes = new Uint8Array(12_000_000).map((_, at) => (at * 7919) >> 5);
+    const put = blobs.put('under-faults', bytes);
+    await delay(20);
+    node.pause();
+    await delay(1000);
+    node.resume();
+    await delay(50);
+    await node.kill9();
+    await assert.rejects(blobs.get('under-faults'), (error) => isWeirError(error, 'STORE_UNAVAILABLE'));
+    await node.restart();
+    await put;
+    const read = await blobs.get('under-faults');
+    assert.ok(read !== undefined && Buffer.compare(read, bytes) === 0);
   });
 
   test('metadata that cannot be reached is unavailable, not absent', async () => {

@@ -29,7 +29,7 @@ import {
   type MetaStore,
 } from '../../core/meta.ts';
 import { identifierPattern } from '../../core/table/schema.ts';
-import { parseRow, plansInOrder } from '../durable-rows.ts';
+import { parseRow, plansInOrder } from '../../core/stored-rows.ts';
 import { CONTROL_PROFILE, type CassandraClient } from './client.ts';
 import { classify } from './failures.ts';
 import { storeFailure } from './store-failure.ts';
@@ -40,6 +40,8 @@ const { consistencies } = types;
 /** A worker may write for 3 s after its last read of the ownership; an attempt must leave room for another. ms */
 const OWNERSHIP_READ_TIMEOUT_MS = 1000;
 
+/** A lease lasts 2 s; an attempt to renew it must leave room for others. ms */
+const LEASE_TIMEOUT_MS = 700;
 /** Name of the one row of the lease. */
 const LEADER = 'leader';
 
@@ -84,7 +86,14 @@ export class CassandraMetaStore implements MetaStore {
       `CREATE TABLE IF NOT EXISTS ${ks}.blob (id text, chunk int, format int static, length bigint static, chunks int static, ` +
         `crc bigint static, bytes blob, PRIMARY KEY (id, chunk))`,
     ];
-    for (const statement of statements) await this.#run(statement, [], { prepare: false, isIdempotent: true });
+    // Two masters may do this at once. One node makes a table once; two nodes at once would make it twice, under two ids.
+    const driver = await this.#client.driver('STORE_UNAVAILABLE');
+    const [host] = driver.hosts
+      .values()
+      .filter((node) => node.isUp() && node.datacenter === dataCenter)
+      .sort((a, b) => (a.address < b.address ? -1 : 1));
+    const options: QueryOptions = { prepare: false, isIdempotent: true, ...(host === undefined ? {} : { host }) };
+    for (const statement of statements) await this.#run(statement, [], options);
   }
 
   async listJobs(): Promise<JobName[]> {
@@ -212,7 +221,7 @@ export class CassandraMetaStore implements MetaStore {
 
   async readLease(): Promise<LeaseRow | undefined> {
     const cql = `SELECT format, body FROM ${this.#keyspace}.lease WHERE name = ?`;
-    const [row] = await this.#rows(cql, [LEADER], serialRead);
+    const [row] = await this.#rows(cql, [LEADER], { ...serialRead, readTimeout: LEASE_TIMEOUT_MS });
     if (row === undefined) return undefined;
     checkFormat(row, 'the lease');
     return JSON.parse(String(row['body'])) as LeaseRow;
@@ -226,7 +235,7 @@ export class CassandraMetaStore implements MetaStore {
       expectedVer === 0
         ? { query: `${set} IF ver = null`, params: values }
         : { query: `${set} IF ver = ?`, params: [...values, expectedVer] };
-    return this.#cas(next.nonce, [change], () => this.readLease());
+    return this.#cas(next.nonce, [change], () => this.readLease(), LEASE_TIMEOUT_MS);
   }
 
   async putSavepoint(row: SavepointRow): Promise<void> {
@@ -255,7 +264,9 @@ export class CassandraMetaStore implements MetaStore {
   /** The clock of the node that answers. */
   async now(): Promise<number> {
     const [row] = await this.#rows('SELECT toTimestamp(now()) AS now FROM system.local', [], plainRead);
-    return (row?.['now'] as Date).getTime();
+    const now: unknown = row?.['now'];
+    assert(now instanceof Date, () => `Cassandra gave ${String(now)} as its time`);
+    return now.getTime();
   }
 
   async close(): Promise<void> {}
@@ -275,7 +286,9 @@ export class CassandraMetaStore implements MetaStore {
     nonce: string,
     statements: readonly { readonly query: string; readonly params: unknown[] }[],
     read: () => Promise<T | undefined>,
+    readTimeout?: number,
   ): Promise<CasOutcome<T>> {
+    const options = readTimeout === undefined ? control : { ...control, readTimeout };
     const driver = await this.#client.driver('STORE_UNAVAILABLE');
     let result: driverTypes.ResultSet;
     try {
@@ -283,8 +296,8 @@ export class CassandraMetaStore implements MetaStore {
       assert(first !== undefined, () => 'a change has a statement');
       result =
         statements.length === 1
-          ? await driver.execute(first.query, first.params, control)
-          : await driver.batch([...statements], { ...control, logged: false });
+          ? await driver.execute(first.query, first.params, options)
+          : await driver.batch([...statements], { ...options, logged: false });
     } catch (error) {
       const failure = classify(error);
       if (failure.kind === 'transient' && failure.sent) return { kind: 'unknown', cause: error };

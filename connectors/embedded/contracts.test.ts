@@ -9,7 +9,7 @@ import { logWriterContract } from '../../test/conformance/log-writer.ts';
 import { metaStoreContract } from '../../test/conformance/meta-store.ts';
 import { sourceContract } from '../../test/conformance/source.ts';
 import { tableStoreContract } from '../../test/conformance/table-store.ts';
-import { ChunkedBlobStore } from '../blobs/chunked.ts';
+import { ChunkedBlobStore } from '../../core/blobs/chunked-store.ts';
 import { systemClock, systemRng } from '../system/clock.ts';
 import { EmbeddedConnection } from './client.ts';
 import { EmbeddedChunkTable } from './embedded-chunk-table.ts';

@@ -9,11 +9,13 @@ import type { LanePosition } from '../../core/lane/position.ts';
 import type { CasOutcome, JobRow, LaneKey, LaneRow, MetaStore } from '../../core/meta.ts';
 import { META_FORMAT_VERSION } from '../../core/meta.ts';
 import type { LaneRequest } from '../../proto/gen/embedded.ts';
-import { parseRow, plansInOrder } from '../durable-rows.ts';
+import { parseRow, plansInOrder } from '../../core/stored-rows.ts';
 import type { EmbeddedConnection } from './client.ts';
 import { EMBEDDED_PROTOCOL_VERSION } from './status.ts';
 
 const UNAVAILABLE = 'STORE_UNAVAILABLE';
+/** A lease lasts 2 s; an attempt to renew it must leave room for others. ms */
+const LEASE_TIMEOUT_MS = 700;
 /** Plans per request: each may list many partitions. */
 const PLANS_PAGE = 256;
 
@@ -117,13 +119,17 @@ export class EmbeddedMetaStore implements MetaStore {
   }
 
   async readLease(): Promise<LeaseRow | undefined> {
-    return parseLease((await this.#connection.call((client) => client.readLease, {}, UNAVAILABLE)).row);
+    return parseLease(
+      (await this.#connection.call((client) => client.readLease, {}, UNAVAILABLE, LEASE_TIMEOUT_MS)).row,
+    );
   }
 
   casLease(expectedVer: number, next: LeaseRow): Promise<CasOutcome<LeaseRow>> {
     assert(next.ver === expectedVer + 1, () => `version ${next.ver} cannot follow ${expectedVer}`);
     const request = { expectedVer, next: JSON.stringify(next) };
-    return this.#cas(parseLease, () => this.#connection.call((client) => client.casLease, request, UNAVAILABLE));
+    return this.#cas(parseLease, () =>
+      this.#connection.call((client) => client.casLease, request, UNAVAILABLE, LEASE_TIMEOUT_MS),
+    );
   }
 
   async putSavepoint(row: SavepointRow): Promise<void> {

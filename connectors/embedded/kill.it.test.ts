@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   appendFileSync,
   cpSync,
@@ -16,10 +17,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { isWeirError } from '../../core/errors.ts';
-import { jobName, offset, partition } from '../../core/ids.ts';
+import { epoch, jobName, offset, partition, run } from '../../core/ids.ts';
 import type { Source } from '../../core/ports.ts';
 import { buildRows, shapeOf } from '../../test/conformance/rows.ts';
-import { sampleJob } from '../../test/conformance/meta-store.ts';
+import { sampleHead, sampleJob, samplePlan } from '../../test/conformance/meta-store.ts';
 import { always, batchOf, valuesOf } from '../../test/conformance/source.ts';
 import { noLog } from '../../test/conformance/no-log.ts';
 import { systemClock, systemRng } from '../system/clock.ts';
@@ -127,6 +128,9 @@ test('kill -9 in a loop loses and doubles nothing', async () => {
   const acknowledgedRows = new Map<number, string>();
   let lanePosition = 0;
   let jobVer = 0;
+  let headVer = 0;
+  /** Ids of blobs that were begun, with whether their put was acknowledged. */
+  const blobs = new Map<string, boolean>();
   let next = 0;
   for (let round = 0; round < rounds; round++) {
     const child = await spawnEmbedded(dir);
@@ -137,6 +141,17 @@ test('kill -9 in a loop loses and doubles nothing', async () => {
     const job = await place.meta.readJob(jobName('kill'));
     assert.ok((job?.ver ?? 0) >= jobVer, 'an applied change is there');
     jobVer = job?.ver ?? 0;
+    const head = await place.meta.readEpochs(jobName('kill'), run(1));
+    assert.ok((head?.ver ?? 0) >= headVer, 'an applied head is there');
+    headVer = head?.ver ?? 0;
+    // Each change wrote the plans of two epochs with the head that counts them.
+    const plans = await place.meta.readPlans(jobName('kill'), run(1), epoch(0), epoch(2 * headVer - 1));
+    assert.equal(plans.length, 2 * headVer);
+    await assert.rejects(
+      place.meta.readPlans(jobName('kill'), run(1), epoch(2 * headVer), epoch(2 * headVer)),
+      (error) => isWeirError(error, 'NOT_FOUND'),
+      'no plan without its head',
+    );
     let alive = true;
     let acknowledgements = 0;
     const killAt = 20 + (systemRng.u32() % 150);
@@ -197,7 +212,22 @@ test('kill -9 in a loop loses and doubles nothing', async () => {
       assert.equal(outcome.kind, 'applied');
       jobVer++;
     };
-    await Promise.all([until(append), until(append), until(append), until(writeRows), until(commit), until(change)]);
+    const plan = async (): Promise<void> => {
+      const planned = [samplePlan(2 * headVer), samplePlan(2 * headVer + 1)];
+      const outcome = await place.meta.casEpochs(headVer, sampleHead('kill', headVer + 1), planned);
+      if (outcome.kind === 'unknown') throw outcome.cause;
+      assert.equal(outcome.kind, 'applied');
+      headVer++;
+    };
+    const dying = new AbortController();
+    const putBlob = async (): Promise<void> => {
+      const id = `blob-${next++}`;
+      blobs.set(id, false);
+      await place.blobs.put(id, new Uint8Array(3_000_000).fill(blobs.size), dying.signal);
+      blobs.set(id, true);
+    };
+    const writers = [append, append, append, writeRows, commit, change, plan];
+    await Promise.all([...writers.map(until), until(putBlob), once(child.process, 'exit').then(() => dying.abort())]);
     assert.equal(alive, false);
     connection.close();
     await place.source.close();
@@ -221,6 +251,15 @@ test('kill -9 in a loop loses and doubles nothing', async () => {
   const rows = new Map((await place.tables.query('SELECT id, v FROM ks.rows')).rows.map(([id, v]) => [id, v] as const));
   for (const [id, value] of acknowledgedRows) assert.equal(rows.get(id), value);
   assert.equal(rows.size % 50, 0, 'a block is there as a whole or not at all');
+  const stored = await Promise.all([...blobs.keys()].map(async (id) => [id, await place.blobs.get(id)] as const));
+  for (const [id, bytes] of stored) {
+    if (blobs.get(id) === true) assert.ok(bytes !== undefined, `${id} was acknowledged`);
+    assert.ok(bytes === undefined || bytes.every((byte) => byte === bytes[0]), `${id} is whole or not there`);
+  }
+  assert.ok(
+    [...blobs.values()].some((acknowledgedBlob) => acknowledgedBlob),
+    'blobs were stored',
+  );
   const [lane] = await place.meta.readLanes(jobName('kill'), 1 as never);
   assert.ok((lane?.position.nextOffset ?? 0) >= lanePosition);
   await place.source.close();

@@ -1,7 +1,7 @@
 /** The embedded process as one place of logs, tables and metadata, over one connection. */
 import type { Clock, Rng } from '../../core/clock.ts';
 import type { BlobStore } from '../../core/ports.ts';
-import { ChunkedBlobStore } from '../blobs/chunked.ts';
+import { ChunkedBlobStore } from '../../core/blobs/chunked-store.ts';
 import { EmbeddedConnection } from './client.ts';
 import { EmbeddedChunkTable } from './embedded-chunk-table.ts';
 import { EmbeddedLogWriter } from './embedded-log-writer.ts';

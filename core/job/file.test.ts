@@ -76,8 +76,48 @@ colour: red
       '11:65 sinks.0.primaryKey.0 is 1; it takes text, or a list',
       '12:10 trigger: a duration is a whole number with a unit: 50ms, 10s, 5m, 1h',
       '13:30 onBadRecord.deadLetter has no option topc (did you mean topic?)',
-      '14:1 a job has no option colour (options here: apiVersion, kind, name, sources, query, sinks, outputMode, trigger, onBadRecord, onNullValue, timeZone)',
+      '14:1 a job has no option colour (options here: apiVersion, kind, name, sources, tables, query, sinks, outputMode, trigger, onLate, watermarkPolicy, noDataEpochs, limits, onBadRecord, onNullValue, timeZone)',
     ]);
+  });
+
+  test('what stateful jobs say is checked like the rest', () => {
+    const stateful = good.replace(
+      '    connector: kafka',
+      '    connector: kafka\n    watermark: { column: at, delay: 10 seconds }',
+    ).concat(`tables:
+  names: { schema: 'id INT', rows: [[1], [2]] }
+  places: { connector: cassandra, keyspace: ks, table: places, refresh: 5m }
+trigger: { processingTime: 1 minute }
+onLate: deadLetter
+limits: { stateBytes: 1000000 }
+`);
+    assert.deepEqual(problemsOf(stateful), []);
+    assert.deepEqual(
+      problemsOf(
+        stateful
+          .replace('10 seconds', '10 parsecs')
+          .replace('refresh: 5m', 'refesh: 5m')
+          .replace('onLate: deadLetter', 'onLate: keep'),
+      ),
+      [
+        '7:37 sources.users.watermark.delay: a duration is a whole number with a unit: 50ms, 10s, 5m, 1h',
+        '23:64 tables.places has no option refesh (did you mean refresh?)',
+        '25:9 onLate is "keep"; it takes one of drop, deadLetter',
+      ],
+    );
+  });
+
+  test('of two shapes that an option may have the one that was meant speaks', () => {
+    const of = (table: string): string[] =>
+      problemsOf(`${good}tables:\n  names: ${table}\n`).map((text) => text.replace(/^\S+ /, ''));
+    assert.deepEqual(of("{ schema: 'id INT' }"), [
+      'tables.names.rows is missing; it takes a list (one list per row, a value per column; times, decimals and dates as text)',
+    ]);
+    assert.deepEqual(of('{ connector: casandra, keyspace: k, table: t }'), [
+      'tables.names.connector is "casandra"; it takes cassandra (did you mean cassandra?)',
+    ]);
+    assert.deepEqual(of('{ connector: cassandra, table: t }'), ['tables.names.keyspace is missing; it takes text']);
+    assert.deepEqual(of('5'), ['tables.names is 5; it takes a map of options']);
   });
 
   test('mistakes of YAML have their place', () => {

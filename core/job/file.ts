@@ -163,9 +163,9 @@ function unionProblems(
   positions: FilePositions,
 ): JobProblem[] {
   const path = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
-  const nested = issue.errors.find((alternative) =>
-    alternative.some((inner) => inner.path.length > 0 || inner.code === 'unrecognized_keys'),
-  );
+  const [nested] = issue.errors
+    .filter((alternative) => alternative.some((inner) => inner.path.length > 0 || inner.code === 'unrecognized_keys'))
+    .toSorted((a, b) => misfit(a) - misfit(b));
   if (nested !== undefined) {
     return nested.flatMap((inner) =>
       issueProblems({ ...inner, path: [...issue.path, ...inner.path] }, document, positions),
@@ -178,11 +178,20 @@ function unionProblems(
   );
   return [
     withHint(
-      { path: formatPath(path), message: `${formatPath(path)} is ${show(value)}; it takes ${options.join(', or ')}` },
+      {
+        path: formatPath(path),
+        message: `${formatPath(path)} is ${show(value)}; it takes ${[...new Set(options)].join(', or ')}`,
+      },
       value,
       words,
     ),
   ];
+}
+
+/** Options that an alternative does not know tell more against it than what it finds wrong with those it does. */
+function misfit(alternative: readonly Issue[]): number {
+  const unknown = alternative.flatMap((inner) => (inner.code === 'unrecognized_keys' ? inner.keys : []));
+  return unknown.length * 100 + alternative.length;
 }
 
 function describe(issue: Issue, document: unknown, path: DocumentPath): JobProblem {

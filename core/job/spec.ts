@@ -9,7 +9,7 @@ const durationMessage = 'a duration is a whole number with a unit: 50ms, 10s, 5m
 const duration = z
   .string()
   .regex(durationPattern, durationMessage)
-  .refine((text) => durationUs(text) !== undefined, durationMessage)
+  .refine((text) => !durationPattern.test(text) || durationUs(text) !== undefined, durationMessage)
   .describe("A duration: 50ms, 10s, 5m, 1h, or as Spark writes it: '10 seconds'");
 
 const bytes = z.number().int().positive();
@@ -113,7 +113,7 @@ const staticTable = z
       connector: z.literal('cassandra'),
       keyspace: z.string(),
       table: z.string(),
-      schema: z.string().describe("The columns to read, as SQL writes them: 'id INT NOT NULL, name STRING'"),
+      schema: z.string().optional().describe("The columns to read, as SQL writes them; default: the table's own"),
       refresh: duration.optional().describe('Read it anew so often; default: once per run'),
     }),
   ])

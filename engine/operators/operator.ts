@@ -34,6 +34,8 @@ export interface EpochScope {
   readonly eventTimes: Float64Array;
   /** Rows dropped as late, added up by operator. */
   readonly late: Map<OperatorId, number>;
+  /** Records with rows that were late, with the first operator that found so. null = they are counted only. */
+  readonly lateRecords: Map<number, OperatorId> | null;
   /** The static tables by name, as this epoch sees them. */
   readonly statics: ReadonlyMap<string, StaticRows>;
 }

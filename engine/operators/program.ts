@@ -1,5 +1,4 @@
-import { must } from '../../core/assert.ts';
-import { WeirError } from '../../core/errors.ts';
+import { assert, must } from '../../core/assert.ts';
 import { collectColumns } from '../../core/ast.ts';
 import type { Schema } from '../../core/types.ts';
 import type { ColumnBatch, RowFailure } from '../column-batch.ts';
@@ -13,6 +12,7 @@ import { Generate } from './generate.ts';
 import { AssignWindows } from './assign-windows.ts';
 import { Late } from './late.ts';
 import { dropFailed, type EpochScope, FailureLog, type Operator, type Rows } from './operator.ts';
+import { PartialAggregate } from './partial-aggregate.ts';
 import { Project } from './project.ts';
 import { StaticJoin } from './static-join.ts';
 import { Watermark } from './watermark.ts';
@@ -32,11 +32,14 @@ export interface Program {
 /** What compiling needs of a plan. */
 export type ProgramPlan = Pick<StagePlan, 'columns' | 'operators' | 'output' | 'timeZone'>;
 
-/** Compiles the operators of a stage. Costs well under a millisecond per operator. */
-export function compileProgram(plan: ProgramPlan): Program {
+/**
+ * Compiles the operators of a stage, or those of them in `[from, to)`: what goes in and comes out is then what stands
+ * between the plan's operators there. Costs well under a millisecond per operator.
+ */
+export function compileProgram(plan: ProgramPlan, from = 0, to: number = plan.operators.length): Program {
   const zone = must(timeZoneOf(plan.timeZone), () => `the plan names the unknown time zone ${plan.timeZone}`);
   const runtime = new Runtime(zone);
-  const operators = compileOperators(plan, runtime);
+  const operators = compileOperators(plan, runtime, from, to);
   return {
     output: plan.output,
     run(input, failures, epoch = null) {
@@ -54,8 +57,9 @@ export function compileProgram(plan: ProgramPlan): Program {
   };
 }
 
-function compileOperators(plan: ProgramPlan, runtime: Runtime): readonly Operator[] {
-  return plan.operators.map((operator, index) => {
+function compileOperators(plan: ProgramPlan, runtime: Runtime, from: number, to: number): readonly Operator[] {
+  return plan.operators.slice(from, to).map((operator, at) => {
+    const index = from + at;
     switch (operator.kind) {
       case 'filter':
         return new Filter(foldConstants(operator.predicate, runtime.zone), runtime);
@@ -75,7 +79,8 @@ function compileOperators(plan: ProgramPlan, runtime: Runtime): readonly Operato
       case 'staticJoin':
         return new StaticJoin(operator, runtime);
       case 'partialAggregate':
-        throw new WeirError('UNSUPPORTED', `the operator ${operator.kind} is not there yet`);
+        assert(index === plan.operators.length - 1, () => 'operators stand behind a partial aggregate');
+        return new PartialAggregate(operator, plan.output);
     }
   });
 }
@@ -110,7 +115,8 @@ function columnsReadFrom(operators: readonly StageOperator[], first: number, out
         return read;
       case 'partialAggregate':
         for (let key = 0; key < operator.keyCount; key++) read.add(key);
-        for (const { inputs, filter } of operator.aggregates) for (const column of [...inputs, filter]) read.add(column);
+        for (const { inputs, filter } of operator.aggregates)
+          for (const column of [...inputs, filter]) read.add(column);
         return read;
     }
   }

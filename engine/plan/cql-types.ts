@@ -32,6 +32,45 @@ export function cqlTypeOf(type: DataType): CqlType | undefined {
   }
 }
 
+/** The type that a table's column is read as; undefined for those that queries have no type for. */
+export function dataTypeOf(type: CqlType): DataType | undefined {
+  switch (type.kind) {
+    case 'text':
+    case 'ascii':
+    case 'uuid':
+    case 'timeuuid':
+    case 'inet':
+    case 'time':
+    case 'varint':
+    case 'decimal':
+      return { kind: 'string' };
+    case 'blob':
+      return { kind: 'binary' };
+    case 'counter':
+      return { kind: 'bigint' };
+    case 'list':
+    case 'set': {
+      const element = dataTypeOf(type.element);
+      return element && { kind: 'array', element, containsNull: false };
+    }
+    case 'map': {
+      const key = dataTypeOf(type.key);
+      const value = dataTypeOf(type.value);
+      return key && value && { kind: 'map', key, value, valueContainsNull: false };
+    }
+    case 'tuple':
+    case 'custom':
+      return undefined;
+    case 'udt': {
+      const fields = type.fields.map((field) => ({ name: field.name, type: dataTypeOf(field.type), nullable: true }));
+      const known = fields.flatMap((field) => (field.type === undefined ? [] : [{ ...field, type: field.type }]));
+      return known.length < fields.length ? undefined : { kind: 'struct', fields: known };
+    }
+    default:
+      return { kind: type.kind };
+  }
+}
+
 export function holdsStruct(type: DataType): boolean {
   if (type.kind === 'struct') return true;
   if (type.kind === 'array') return holdsStruct(type.element);

@@ -163,7 +163,7 @@ export type StatePlan =
       readonly nullSafe: readonly boolean[];
       /** Over left columns then right columns, the key columns left out of both. */
       readonly residual: Expr | null;
-      /** Indexes count the side's own columns (without the keys). */
+      /** Indexes count the side's own columns (without the keys). null = rows of no side are ever evicted. */
       readonly leftTime: EventTimeColumn | null;
       readonly rightTime: EventTimeColumn | null;
       readonly bounds: JoinTimeBounds | null;
@@ -180,8 +180,9 @@ export type StatePlan =
       readonly limit: number | null;
     }
   /**
-   * Input: `keyCount` keys, then the rows' columns. Output: the rows' columns, then one column per call. append needs an
-   * event time in the keys (a final group comes out once); update: rows whose values changed, and deletes for rows that left.
+   * Input: `keyCount` keys, then the rows' columns. Output: the rows' columns, then one column per call. `by` and `calls`
+   * count the input's columns, -1 = the call has no such argument; `eventTime` is one of the keys. append needs an event
+   * time in the keys (a final group comes out once); update: rows whose values changed, and deletes for rows that left.
    */
   | {
       readonly kind: 'rank';

@@ -1,17 +1,21 @@
+import { formatDurationUs } from '../../core/duration.ts';
 import { formatCqlType } from '../../core/table/schema.ts';
+import type { Field, Schema } from '../../core/types.ts';
 import { formatType } from '../../core/types.ts';
 import { formatExpr, formatName } from '../sql/format.ts';
-import type { JobPlan, LaneSource } from './job-plan.ts';
-import type { InputColumn, SinkPlan, StageOperator } from './stage-plan.ts';
+import { describeState } from './describe-state.ts';
+import type { Branch, EpochSource, EpochsPlan, EpochStage, StatePlan, StaticTable, Target } from './epoch-plan.ts';
+import type { JobPlan, LanesPlan, LaneSource } from './job-plan.ts';
+import type { BadRecordPolicy, InputColumn, SinkPlan, StageOperator } from './stage-plan.ts';
 
-/** A plan for people: which protocol and why, what is read, what is computed, where it goes. */
+/** A plan for people: which protocol and why, what is read, what is computed and kept, where it goes. */
 export function explainJob(plan: JobPlan): string {
   const lines = [
     `job ${plan.job}`,
     `protocol: ${plan.protocol} (${plan.protocolReason})`,
     `trigger: ${explainTrigger(plan)}`,
+    ...(plan.protocol === 'lanes' ? plan.sources.flatMap((source) => explainLane(source, plan)) : explainEpochs(plan)),
   ];
-  for (const source of plan.sources) lines.push(...explainSource(source, plan));
   for (const table of plan.tables) {
     lines.push(`creates: ${table.keyspace}.${table.table}, when it is missing`);
     for (const column of table.columns) lines.push(`  ${column.name} ${formatCqlType(column.type)}`);
@@ -29,21 +33,181 @@ function explainTrigger({ trigger }: JobPlan): string {
   return trigger.kind === 'interval' ? `every ${trigger.everyMs} ms` : trigger.kind;
 }
 
-function explainSource(source: LaneSource, plan: JobPlan): string[] {
+function explainStart({ startingOffsets }: LaneSource | EpochSource): string {
+  return startingOffsets.kind === 'timestamp'
+    ? new Date(startingOffsets.timestampMs).toISOString()
+    : startingOffsets.kind;
+}
+
+function explainBad(policy: BadRecordPolicy): string {
+  return policy === 'deadLetter' ? 'dead letters' : policy === 'skip' ? 'skipped' : 'the job fails';
+}
+
+function explainLane(source: LaneSource, plan: LanesPlan): string[] {
   const { stage } = source;
-  const start =
-    source.startingOffsets.kind === 'timestamp'
-      ? new Date(source.startingOffsets.timestampMs).toISOString()
-      : source.startingOffsets.kind;
-  const bad =
-    stage.onBadRecord === 'deadLetter' ? 'dead letters' : stage.onBadRecord === 'skip' ? 'skipped' : 'the job fails';
   return [
-    `source ${source.name}: ${source.connector} topic ${source.topic}, format ${stage.format}, from ${start}, lost data: ${source.onDataLoss}, bad records: ${bad}, null values: ${stage.onNullValue}`,
+    `source ${source.name}: ${source.connector} topic ${source.topic}, format ${stage.format}, from ${explainStart(source)}, lost data: ${source.onDataLoss}, bad records: ${explainBad(stage.onBadRecord)}, null values: ${stage.onNullValue}`,
     `  reads: ${stage.columns.map(explainColumn).join(', ')}`,
     ...stage.operators.flatMap(explainOperator),
     ...stage.sinks.map((sink, index) => explainSink(sink, plan.sinks[index]?.description ?? '')),
   ];
 }
+
+// ---- epochs -----------------------------------------------------------------------------------------------------
+
+function explainEpochs(plan: EpochsPlan): string[] {
+  return [
+    `output mode: ${plan.outputMode}`,
+    ...plan.sources.map(explainEpochSource),
+    ...explainTimes(plan),
+    ...plan.statics.map(explainTable),
+    'query:',
+    ...plan.explain.map((line) => `  ${line}`),
+    ...plan.stages.flatMap((stage, index) => explainStage(stage, index, plan)),
+    ...plan.sinkPlans.map((sink, index) => explainSink(sink, plan.sinks[index]?.description ?? '')),
+  ];
+}
+
+function explainEpochSource(source: EpochSource): string {
+  const { maxOffsetsPerTrigger, minOffsetsPerTrigger, maxTriggerDelayMs } = source.limits;
+  return [
+    `source ${source.name}: ${source.connector} topic ${source.topic}, from ${explainStart(source)}, lost data: ${source.onDataLoss}`,
+    ...(maxOffsetsPerTrigger === null ? [] : [`at most ${maxOffsetsPerTrigger} records an epoch`]),
+    ...(minOffsetsPerTrigger === null
+      ? []
+      : [`at least ${minOffsetsPerTrigger} records an epoch, or after ${formatDurationUs(maxTriggerDelayMs * 1000)}`]),
+    ...(source.idleTimeoutMs === null
+      ? []
+      : [`does not hold the watermark back when idle for ${formatDurationUs(source.idleTimeoutMs * 1000)}`]),
+  ].join(', ');
+}
+
+function explainTimes(plan: EpochsPlan): string[] {
+  const watermarks = plan.watermarks.map(
+    ({ description, delayUs }) => `watermark ${description}: ${formatDurationUs(delayUs)} behind the latest event`,
+  );
+  const lines = [...new Set(watermarks)];
+  if (plan.watermarks.length > 1)
+    lines.push(`watermark of the job: the ${plan.watermarkPolicy === 'min' ? 'slowest' : 'fastest'} of them`);
+  const isLate = plan.stages.some((stage) =>
+    (stage.kind === 'map' ? stage.branches : [stage.branch]).some(({ operators }) =>
+      operators.some(({ kind }) => kind === 'late'),
+    ),
+  );
+  if (isLate) lines.push(`late rows: ${plan.onLate === 'drop' ? 'counted and dropped' : 'dead letters'}`);
+  if (plan.noDataEpochs) lines.push('an empty epoch follows one that moved the watermark');
+  return lines;
+}
+
+function explainTable({ name, schema, rows }: StaticTable): string {
+  const columns = schema.map((field) => `${formatName(field.name)} ${formatType(field.type)}`).join(', ');
+  if (rows.kind === 'inline') return `table ${name}: ${rows.rows.length} rows of the job file (${columns})`;
+  const refresh =
+    rows.refreshMs === null ? 'read once per run' : `read anew every ${formatDurationUs(rows.refreshMs * 1000)}`;
+  return `table ${name}: ${rows.keyspace}.${rows.table}, ${refresh} (${columns})`;
+}
+
+function explainStage(stage: EpochStage, index: number, plan: EpochsPlan): string[] {
+  if (stage.kind === 'map') {
+    const { scan, branches } = stage;
+    return [
+      `stage ${index}: map of ${stage.source}, format ${scan.format}, bad records: ${explainBad(scan.onBadRecord)}, null values: ${scan.onNullValue}`,
+      `  reads: ${scan.columns.length === 0 ? 'nothing but the records themselves' : scan.columns.map(explainColumn).join(', ')}`,
+      ...branches.flatMap(explainBranch),
+    ];
+  }
+  const { key, columns, forgets, keepsForEver } = describeState(stage, plan);
+  return [
+    `stage ${index}: ${stage.operatorId}, ${describeKind(stage.state)}`,
+    `  key: ${key.length === 0 ? 'none, one entry' : key.map(explainField).join(', ')}`,
+    ...(columns.length === 0 ? [] : [`  state: ${columns.map(explainField).join(', ')}`]),
+    ...(forgets === null ? [] : [`  forgets: ${forgets}`]),
+    ...(keepsForEver === null ? [] : [`  never forgets: ${keepsForEver}`]),
+    ...explainBranch(stage.branch),
+  ];
+}
+
+function explainField({ name, type }: Field): string {
+  return `${name} ${formatType(type)}`;
+}
+
+function describeKind(state: StatePlan): string {
+  switch (state.kind) {
+    case 'aggregate':
+    case 'session':
+      return `${state.kind === 'session' ? 'sessions' : 'groups'} in ${state.mode} mode`;
+    case 'dedup':
+      return 'the first row of each key';
+    case 'join':
+      return `${state.type} join of streams`;
+    case 'limit':
+      return `the first ${state.count} rows`;
+    case 'sort':
+      return 'rows in order';
+    case 'rank':
+      return `${state.calls.map((call) => call.function).join(', ')} by key`;
+  }
+}
+
+function explainBranch({ operators, output, target }: Branch): string[] {
+  return [...operators.flatMap(explainOperator), `  -> ${explainTarget(target, output)}`];
+}
+
+function explainTarget(target: Target, output: Schema): string {
+  if (target.kind === 'sink') return 'sinks';
+  const keys = target.keys.map((column) => formatName(output[column]?.name ?? '')).join(', ');
+  return `stage ${target.stage}${target.port === 0 ? '' : ' (right side)'}, ${keys === '' ? 'all in one place' : `by (${keys})`}`;
+}
+
+/** The stages of a plan as a Mermaid flowchart. */
+export function explainMermaid(plan: JobPlan): string {
+  const lines = ['flowchart LR'];
+  const node = (id: string, text: string, [open, close]: readonly [string, string]): void => {
+    lines.push(`  ${id}${open}"${text.replaceAll('"', '#quot;').replaceAll('\n', '<br/>')}"${close}`);
+  };
+  const edge = (from: string, to: string, label = ''): void => {
+    lines.push(`  ${from} -->${label === '' ? '' : `|"${label.replaceAll('"', '#quot;')}"|`} ${to}`);
+  };
+  for (const [index, source] of plan.sources.entries())
+    node(`source${index}`, `${source.name}\n${source.connector} ${source.topic}`, ['[(', ')]']);
+  for (const [index, sink] of plan.sinks.entries()) node(`sink${index}`, sink.description, ['[/', '/]']);
+  const toSinks = (from: string): void => plan.sinks.forEach((_, index) => edge(from, `sink${index}`));
+  if (plan.protocol === 'lanes') {
+    for (const [index, source] of plan.sources.entries()) {
+      node(`stage${index}`, ['lane', ...source.stage.operators.map(({ kind }) => kind)].join('\n'), ['[', ']']);
+      edge(`source${index}`, `stage${index}`);
+      toSinks(`stage${index}`);
+    }
+    return lines.join('\n');
+  }
+  for (const [index, table] of plan.statics.entries()) node(`table${index}`, table.name, ['[(', ')]']);
+  for (const [index, stage] of plan.stages.entries()) {
+    const from = `stage${index}`;
+    if (stage.kind === 'map') {
+      node(from, `map ${stage.source}`, ['[', ']']);
+      edge(`source${plan.sources.findIndex(({ name }) => name === stage.source)}`, from);
+    } else {
+      const { forgets, keepsForEver } = describeState(stage, plan);
+      const rules = [
+        ...(forgets === null ? [] : [`forgets ${forgets}`]),
+        ...(keepsForEver === null ? [] : [`never forgets ${keepsForEver}`]),
+      ];
+      node(from, [`${stage.operatorId}: ${describeKind(stage.state)}`, ...rules].join('\n'), ['[[', ']]']);
+    }
+    const branches = stage.kind === 'map' ? stage.branches : [stage.branch];
+    for (const { operators, output, target } of branches) {
+      if (target.kind === 'sink') toSinks(from);
+      else edge(from, `stage${target.stage}`, target.keys.map((column) => output[column]?.name ?? '').join(', '));
+      for (const operator of operators) {
+        if (operator.kind !== 'staticJoin') continue;
+        edge(`table${plan.statics.findIndex(({ name }) => name === operator.table)}`, from);
+      }
+    }
+  }
+  return lines.join('\n');
+}
+
+// ---- columns, operators, sinks ----------------------------------------------------------------------------------
 
 function explainColumn(column: InputColumn): string {
   const required = column.kind === 'field' && column.required ? ' NOT NULL' : '';
@@ -69,6 +233,20 @@ function explainOperator(operator: StageOperator): string[] {
           return `    ${text}${alias}: ${formatType(type)}${nullable ? '' : ' NOT NULL'}`;
         }),
       ];
+    case 'watermark':
+      return [`  watermark ${operator.watermark}: takes the event time`];
+    case 'assignWindow': {
+      const slide = operator.slideUs === operator.sizeUs ? '' : ` every ${formatDurationUs(operator.slideUs)}`;
+      return [`  window: ${formatDurationUs(operator.sizeUs)}${slide} on ${formatExpr(operator.on)}`];
+    }
+    case 'late':
+      return [`  late: drops rows that come too late for ${operator.operatorId}, by ${operator.rule}`];
+    case 'partialAggregate': {
+      const calls = operator.aggregates.map((call) => `${call.function} AS ${formatName(call.name)}`);
+      return [`  pre-aggregate: ${calls.length === 0 ? 'keys' : calls.join(', ')}`];
+    }
+    case 'staticJoin':
+      return [`  join: ${operator.type} with table ${operator.table}`];
   }
 }
 

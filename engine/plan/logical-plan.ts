@@ -43,7 +43,8 @@ export type JoinType = 'inner' | 'left' | 'right' | 'full' | 'semi' | 'anti';
 
 /**
  * What the join condition says about time: `left − right` lies in [lowerUs, upperUs] for every pair of rows that match
- * (null = unbounded), for the event times of both sides.
+ * (null = unbounded), for the event times of both sides. `left` and `right` are columns of the side's own output. Bounds
+ * written with < or > are one microsecond tighter.
  */
 export interface JoinTimeBounds {
   readonly left: number;
@@ -137,11 +138,15 @@ export type LogicalPlan =
       readonly type: JoinType;
       readonly left: LogicalPlan;
       readonly right: LogicalPlan;
-      /** Equalities, both sides of one type. At least one. */
+      /** Equalities, both sides of one type. At least one. Indexes of `right` count behind the left side's columns too. */
       readonly equi: readonly { readonly left: Expr; readonly right: Expr; readonly nullSafe: boolean }[];
       /** The rest of the condition, over the columns of both; null = none. */
       readonly residual: Expr | null;
-      /** Event-time columns of each side's output that the state of that side is evicted by, where there are any. */
+      /**
+       * The event-time column of each side's own output, where it has one: rows older than the watermark are late by it.
+       * State of a side is evicted by it only with `equalTime`, or with the bound that concerns the side: left with
+       * `lowerUs`, right with `upperUs`.
+       */
       readonly leftTime: EventTimeColumn | null;
       readonly rightTime: EventTimeColumn | null;
       readonly bounds: JoinTimeBounds | null;
@@ -175,6 +180,7 @@ export type LogicalPlan =
       readonly by: readonly SortKey[];
       readonly calls: readonly RankCall[];
       readonly limit: number | null;
+      /** A key that is a column of the input and event time; null = rows are never final. */
       readonly eventTime: EventTimeColumn | null;
     });
 

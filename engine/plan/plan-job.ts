@@ -1,50 +1,34 @@
 /** From a job as written to a job as it runs, or to everything that keeps it from running. */
-import { durationMs } from '../../core/duration.ts';
 import { jobName } from '../../core/ids.ts';
 import type { JobProblem } from '../../core/job/problem.ts';
-import type { JobSpec, SourceSpec } from '../../core/job/spec.ts';
-import type { TableSchema } from '../../core/table/schema.ts';
+import type { JobSpec } from '../../core/job/spec.ts';
 import type { Schema } from '../../core/types.ts';
-import { type TimeZone, timeZoneOf } from '../scan/time-zone.ts';
-import type { SourceColumn } from '../sql/analyzer.ts';
+import { timeZoneOf } from '../scan/time-zone.ts';
 import { analyzePlan } from '../sql/analyzer.ts';
 import { parseQuery } from '../sql/parser.ts';
 import { catchSyntax } from '../sql/problems.ts';
 import { utc } from '../sql/runtime/time.ts';
+import {
+  type AnalyzedJob,
+  badRecordPolicy,
+  connectionOptions,
+  dataLossPolicy,
+  deadLetterTopic,
+  type PlanFacts,
+  RECORD_DEPTH_MAX,
+  triggerOf,
+} from './analyzed-job.ts';
 import { chooseProtocol, type LaneChain } from './choose-protocol.ts';
-import type { StaticTable } from './epoch-plan.ts';
-import { type JobPlan, type LanesPlan, PLAN_FORMAT_VERSION, type Trigger } from './job-plan.ts';
-import type { AnalyzedPlan } from './logical-plan.ts';
+import { type JobPlan, type LanesPlan, PLAN_FORMAT_VERSION } from './job-plan.ts';
 import { planEpochs } from './plan-epochs.ts';
 import { planSinks } from './plan-sinks.ts';
 import { inputColumns, planSources, planTables, planWatermarks, startingOffsetsOf } from './plan-sources.ts';
 import { pruneColumns } from './prune-columns.ts';
-import type { BadRecordPolicy, StagePlan } from './stage-plan.ts';
-
-/** What planning knows of the world. */
-export interface PlanFacts {
-  /** Existing tables by `keyspace.table`; null when nothing is known, as without a cluster. */
-  readonly tables: ReadonlyMap<string, TableSchema> | null;
-}
+import type { StagePlan } from './stage-plan.ts';
 
 export type PlanOutcome =
   | { readonly plan: JobPlan; readonly problems: readonly JobProblem[] }
   | { readonly plan: null; readonly problems: readonly JobProblem[] };
-
-/** Deeper JSON than this is refused. */
-export const RECORD_DEPTH_MAX = 64;
-
-/** What is known of a job once its query has a meaning. */
-export interface AnalyzedJob {
-  readonly spec: JobSpec;
-  readonly facts: PlanFacts;
-  readonly analyzed: AnalyzedPlan;
-  readonly sources: ReadonlyMap<string, readonly SourceColumn[]>;
-  readonly tables: ReadonlyMap<string, StaticTable>;
-  readonly timeZone: TimeZone;
-  /** What is wrong is added here. */
-  readonly problems: JobProblem[];
-}
 
 /** Plans a job. All problems come at once; there is a plan only when there is none. */
 export function planJob(spec: JobSpec, facts: PlanFacts): PlanOutcome {
@@ -58,7 +42,7 @@ export function planJob(spec: JobSpec, facts: PlanFacts): PlanOutcome {
     });
   }
   const sources = planSources(spec, problems);
-  const tables = planTables(spec, problems);
+  const tables = planTables(spec, facts, problems);
   const watermarks = planWatermarks(spec, sources, problems);
   const query = catchSyntax('query', problems, () => parseQuery(spec.query));
   const known =
@@ -100,6 +84,14 @@ export function planAnalyzed(job: AnalyzedJob): JobPlan | undefined {
 
 function checkOptions(spec: JobSpec, problems: JobProblem[]): void {
   for (const [name, source] of Object.entries(spec.sources)) {
+    const { minOffsetsPerTrigger: least = 0, maxOffsetsPerTrigger: most = Infinity } = source;
+    if (least > most) {
+      problems.push({
+        path: `sources.${name}.minOffsetsPerTrigger`,
+        message: `an epoch waits for ${least} records and takes ${most} at most`,
+        hint: 'make minOffsetsPerTrigger the smaller one',
+      });
+    }
     if (source.minPartitions === undefined) continue;
     problems.push({
       path: `sources.${name}.minPartitions`,
@@ -174,32 +166,6 @@ function planLanes(job: AnalyzedJob, chain: LaneChain, protocolReason: string): 
     createsTables: sinks.tables.length > 0,
     warnings: [...analyzed.warnings, ...sinks.warnings],
   };
-}
-
-// ---- options of both protocols ----------------------------------------------------------------------------------
-
-export function badRecordPolicy(spec: JobSpec): BadRecordPolicy {
-  return typeof spec.onBadRecord === 'string' ? spec.onBadRecord : 'deadLetter';
-}
-
-export function deadLetterTopic(spec: JobSpec): string | null {
-  return typeof spec.onBadRecord === 'string' ? null : (spec.onBadRecord.deadLetter.topic ?? null);
-}
-
-export function connectionOptions(source: SourceSpec): Record<string, string> {
-  return source.brokers === undefined ? {} : { brokers: source.brokers };
-}
-
-export function dataLossPolicy(source: SourceSpec): 'fail' | 'skip' {
-  return source.failOnDataLoss === false ? 'skip' : source.onDataLoss;
-}
-
-export function triggerOf(spec: JobSpec): Trigger {
-  const { trigger } = spec;
-  if (trigger === 'asap' || trigger === 'availableNow' || trigger === 'manual') return { kind: trigger };
-  if (typeof trigger === 'object' && 'availableNow' in trigger) return { kind: 'availableNow' };
-  const everyMs = durationMs(typeof trigger === 'string' ? trigger : trigger.processingTime);
-  return everyMs === 0 ? { kind: 'asap' } : { kind: 'interval', everyMs };
 }
 
 function checkOutput(output: Schema, problems: JobProblem[]): void {

@@ -11,7 +11,7 @@ import { isComplaint } from '../sql/function-table.ts';
 import { didYouMean } from '../sql/problems.ts';
 import { canEncode, cqlTypeOf, holdsStruct, isNested } from './cql-types.ts';
 import type { SinkTarget } from './job-plan.ts';
-import type { PlanFacts } from './plan-job.ts';
+import type { PlanFacts } from './analyzed-job.ts';
 import { type LaneOperator, sourceColumnsOf } from './prune-columns.ts';
 import type { RowKeys } from './row-keys.ts';
 import type { ProjectedColumn, SinkPlan } from './stage-plan.ts';

@@ -136,6 +136,7 @@ suite('expressions', () => {
     ['count(DISTINCT a) FILTER (WHERE b > 1)', 'count(distinct a) filter (b > 1)'],
     ['count(*)', 'count(*)'],
     ['row_number() OVER (PARTITION BY a ORDER BY b DESC)', 'row_number() over(a; b)'],
+    ['rank() OVER (ORDER BY b ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)', 'rank() over(; b)'],
     ['transform(a, x -> x + 1)', 'transform(a, (x) -> (x + 1))'],
     ['aggregate(a, 0, (acc, x) -> acc + x)', 'aggregate(a, 0, (acc, x) -> (acc + x))'],
     ['left(a, 1)', 'left(a, 1)'],
@@ -216,6 +217,59 @@ suite('queries', () => {
     assert.equal(query.body.op, 'unionAll');
     assert.equal(query.body.left.from?.kind, 'join');
   });
+
+  test('watermarks stand behind a source or a sub-query, before the alias or behind it', () => {
+    const cases: readonly (readonly [from: string, column: string, alias: string | undefined, below: string | null])[] =
+      [
+        ['t WATERMARK ts DELAY OF INTERVAL 10 SECONDS', 'ts', undefined, null],
+        ['t WATERMARK ts DELAY OF INTERVAL 10 SECONDS AS x', 'ts', 'x', null],
+        ['t WATERMARK `t s` DELAY OF INTERVAL 1 MINUTE 10 SECONDS x', 't s', 'x', null],
+        ["t y WATERMARK ts DELAY OF '10 seconds'", 'ts', undefined, 'y'],
+        ['(SELECT a FROM t) AS y WATERMARK ts DELAY OF INTERVAL 10 SECONDS x', 'ts', 'x', 'y'],
+      ];
+    for (const [text, column, alias, below] of cases) {
+      const { body } = parseQuery(`SELECT a FROM ${text} WHERE b`);
+      if (body.kind !== 'select' || body.from?.kind !== 'watermark') throw new Error(`expected a watermark: ${text}`);
+      const { from } = body;
+      assert.equal(from.column.text, column);
+      assert.equal(from.alias?.text, alias);
+      assert.equal(from.input.kind === 'join' || from.input.kind === 'watermark', false);
+      assert.equal('alias' in from.input ? (from.input.alias?.text ?? null) : null, below);
+      assert.ok(body.where !== null);
+    }
+    const named = parseQuery('SELECT watermark FROM t watermark WHERE watermark.delay > 1').body;
+    assert.equal(named.kind === 'select' && named.from?.kind === 'table' && named.from.alias?.text, 'watermark');
+  });
+
+  test('what DISTINCT says', () => {
+    const select = (text: string): readonly [boolean, number, boolean, number] => {
+      const { body } = parseQuery(text);
+      if (body.kind !== 'select') throw new Error('expected a SELECT');
+      return [body.distinct, body.distinctOn.length, body.withinWatermark, body.items.length];
+    };
+    assert.deepEqual(select('SELECT DISTINCT a, b FROM t'), [true, 0, false, 2]);
+    assert.deepEqual(select('SELECT DISTINCT ON (a, b + 1) c FROM t'), [true, 2, false, 1]);
+    assert.deepEqual(select('SELECT DISTINCT ON (a) WITHIN WATERMARK c, d FROM t'), [true, 1, true, 2]);
+    assert.deepEqual(select('SELECT DISTINCT WITHIN WATERMARK * FROM t'), [true, 0, true, 1]);
+    assert.deepEqual(select('SELECT DISTINCT within FROM t'), [true, 0, false, 1]);
+    assert.deepEqual(select('SELECT ALL a FROM t'), [false, 0, false, 1]);
+  });
+
+  test('window is a function before a parenthesis, else a name', () => {
+    const { body } = parseQuery(
+      "SELECT window.start, window, t.window.end, window(ts, '1 day') window FROM t GROUP BY window",
+    );
+    if (body.kind !== 'select') throw new Error('expected a SELECT');
+    assert.deepEqual(
+      body.items.map(({ expr, alias }) => [show(expr), alias?.text]),
+      [
+        ['window/start', undefined],
+        ['window', undefined],
+        ['t/window/end', undefined],
+        ['window(ts, "1 day")', 'window'],
+      ],
+    );
+  });
 });
 
 suite('mistakes name their place', () => {
@@ -235,6 +289,10 @@ suite('mistakes name their place', () => {
     ['SELECT a # b FROM t', 9, /has no place here/],
     ["SELECT INTERVAL 'soon' FROM t", 7, /not an interval/],
     ['SELECT CASE a END FROM t', 14, /expected WHEN/],
+    ['SELECT a FROM t WATERMARK ts DELAY INTERVAL 1 DAY', 35, /expected OF behind DELAY/],
+    ['SELECT row_number() OVER w FROM t', 25, /expected \( behind OVER/],
+    ['SELECT lag(a) OVER (ORDER BY b ROWS 1 PRECEDING) FROM t', 31, /frames of window functions/],
+    ['SELECT DISTINCT ON a FROM t', 19, /expected \( behind DISTINCT ON/],
     [`SELECT ${'('.repeat(500)}a`, 206, /deeper than 200/],
   ];
   for (const [text, offset, message] of cases) {

@@ -775,20 +775,34 @@ class Parser {
   }
 
   #window(): WindowSpec {
-    if (!this.skip('(')) {
-      this.#identifier('a window name or (');
-      return { partitionBy: [], orderBy: [] };
-    }
+    if (!this.skip('('))
+      throw this.#unexpected(
+        'expected ( behind OVER',
+        'windows have no names here: write OVER (PARTITION BY … ORDER BY …)',
+      );
     let partitionBy: SqlExpr[] = [];
     if (this.skip('PARTITION')) {
       this.#expect('BY', 'behind PARTITION');
       partitionBy = this.#list(() => this.expr());
     }
     const orderBy = this.#orderBy();
-    // A frame has no meaning to anything that can run yet; its words are read over.
-    while (!this.#is(')') && this.#peek().kind !== 'end') this.#next();
+    if (this.#is('ROWS') || this.#is('RANGE')) this.#frame();
     this.#expect(')', 'behind the window');
     return { partitionBy, orderBy };
+  }
+
+  /** The one frame that ranks and row numbers have; saying it changes nothing. */
+  #frame(): void {
+    const start = this.#next();
+    const words = ['BETWEEN', 'UNBOUNDED', 'PRECEDING', 'AND', 'CURRENT', 'ROW'];
+    const isUsual = words.every((word, ahead) => this.#is(word, ahead));
+    if (!isUsual)
+      throw new SqlSyntaxError(
+        'frames of window functions are not supported',
+        start,
+        'take the frame away: row_number, rank, lag and lead look at the whole partition',
+      );
+    this.#at += words.length;
   }
 
   #case(): SqlExpr {

@@ -8,12 +8,20 @@ import { compileProgram } from '../operators/program.ts';
 import { Project } from '../operators/project.ts';
 import { batchOf, rowsOfBatch } from '../operators/test-batch.ts';
 import { timeZoneOf } from '../scan/time-zone.ts';
-import { analyzeQuery, type AnalyzedQuery } from './analyzer.ts';
+import type { LogicalPlan } from '../plan/logical-plan.ts';
+import type { StageOperator } from '../plan/stage-plan.ts';
+import { analyzePlan } from './analyzer.ts';
 import { parseColumns, parseQuery } from './parser.ts';
 import { catchSyntax, renderProblem } from './problems.ts';
 import type { BoxedMap, BoxedValue } from './runtime/boxed.ts';
 import { Runtime } from './runtime/runtime.ts';
 import { utc } from './runtime/time.ts';
+
+/** A query without state: operators over the columns of the source. */
+export interface AnalyzedQuery {
+  readonly operators: readonly StageOperator[];
+  readonly output: Schema;
+}
 
 export interface QuerySetup {
   /** Columns of the source `t`. */
@@ -31,8 +39,37 @@ export function analyze(
   const zone = timeZoneOf(setup.timeZone ?? 'UTC') ?? utc;
   const sources = new Map([['t', columns.map((column) => ({ ...column, hidden: false }))]]);
   const parsed = catchSyntax('query', problems, () => parseQuery(query));
-  const analyzed = parsed && analyzeQuery(parsed, { text: query, path: 'query', sources, zone, problems });
-  return { analyzed, problems };
+  const plan =
+    parsed &&
+    analyzePlan(parsed, {
+      text: query,
+      path: 'query',
+      sources,
+      zone,
+      problems,
+      tables: new Map(),
+      outputMode: 'append',
+      watermarks: new Map(),
+    });
+  return { analyzed: plan && { operators: operatorsOf(plan.root), output: plan.root.output }, problems };
+}
+
+/** The operators of a chain over the source. */
+function operatorsOf(plan: LogicalPlan): readonly StageOperator[] {
+  switch (plan.kind) {
+    case 'source':
+      return [];
+    case 'filter':
+      return [...operatorsOf(plan.input), { kind: 'filter', predicate: plan.predicate }];
+    case 'project':
+      return [...operatorsOf(plan.input), { kind: 'project', columns: plan.columns }];
+    case 'generate': {
+      const { generator, outer, expr, generated } = plan;
+      return [...operatorsOf(plan.input), { kind: 'generate', generator, outer, input: expr, output: generated }];
+    }
+    default:
+      throw new Error(`this query has state: ${plan.kind}`);
+  }
 }
 
 /** The problems of a query as people see them. */
@@ -108,7 +145,7 @@ function unfoldedValue(query: string, setup: QuerySetup & { readonly row?: reado
   runtime.reset(batch.origins);
   const rows = new Project(project.columns, runtime).apply(
     { batch, selection: null, count: 1 },
-    { runtime, failures: new FailureLog(failures) },
+    { runtime, failures: new FailureLog(failures), epoch: null },
   );
   return outcomeOf(failures.length > 0 ? [] : rowsOfBatch(output, rows.batch), failureTexts(failures));
 }

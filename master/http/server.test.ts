@@ -11,6 +11,7 @@ import { zeroCounters } from '../../core/lane/position.ts';
 import type { JobRow } from '../../core/meta.ts';
 import type { Connections, Log, QueryResult, TableStore } from '../../core/ports.ts';
 import type { TableSchema } from '../../core/table/schema.ts';
+import type { Standing } from '../leadership.ts';
 import type { ClusterControl, JobDefinition } from '../service.ts';
 import { JobService } from '../service.ts';
 import type { JobView } from '../views.ts';
@@ -47,6 +48,7 @@ const sampleSavepoint: SavepointRow = {
     eventTimes: [],
     watermarkUs: null,
     evictUs: null,
+    placement: null,
     ends: null,
     snapshot: null,
     formerSnapshot: null,
@@ -112,9 +114,9 @@ class MemoryControl implements ClusterControl {
 
   readonly kept: SavepointRow[] = [];
 
-  step(name: JobName): Promise<number> {
+  step(name: JobName): Promise<{ readonly epochs: number }> {
     if (name.startsWith('lanes')) throw new WeirError('CONFLICT', `Job ${name} is not triggered by hand.`);
-    return Promise.resolve(2);
+    return Promise.resolve({ epochs: 2 });
   }
 
   createSavepoint(name: JobName, savepoint: string): Promise<SavepointRow> {
@@ -153,6 +155,7 @@ class MemoryControl implements ClusterControl {
       rowsPerSecond: 0,
       latencyMsP50: null,
       latencyMsP99: null,
+      epochs: null,
     }));
   }
 
@@ -284,7 +287,10 @@ suite('REST: jobs', () => {
 
   test('stateful jobs: step, savepoints, rollback', async () => {
     const { app, control } = setUp();
-    const ask = async (method: 'GET' | 'PUT' | 'POST' | 'DELETE', url: string): Promise<{ status: number; body: unknown }> => {
+    const ask = async (
+      method: 'GET' | 'PUT' | 'POST' | 'DELETE',
+      url: string,
+    ): Promise<{ status: number; body: unknown }> => {
       const answer = await app.inject({ method, url: `/v1/jobs/${url}`, headers: host });
       return { status: answer.statusCode, body: answer.body === '' ? null : answer.json<unknown>() };
     };
@@ -301,7 +307,12 @@ suite('REST: jobs', () => {
     assert.deepEqual(control.kept, []);
     assert.equal((await ask('POST', 'users/rollback?to=x')).status, 400);
     assert.equal((await ask('POST', 'users/rollback?to=7')).status, 404);
-    await app.inject({ method: 'PUT', url: '/v1/jobs/users', headers: yaml, payload: job('users', 'SELECT id FROM users') });
+    await app.inject({
+      method: 'PUT',
+      url: '/v1/jobs/users',
+      headers: yaml,
+      payload: job('users', 'SELECT id FROM users'),
+    });
     assert.equal(((await ask('POST', 'users/rollback?to=1')).body as { revision: number }).revision, 3);
   });
 
@@ -429,8 +440,8 @@ suite('REST: cluster', () => {
 
   test('health, readiness, metrics', async () => {
     const registry = new Registry();
-    let reason: string | null = 'reads its jobs';
-    const { app } = setUp({ registry, notReady: () => reason });
+    let standing: Standing = { role: 'opening' };
+    const { app } = setUp({ registry, standing: () => standing });
     const get = async (url: string): Promise<number> =>
       (await app.inject({ method: 'GET', url, headers: host })).statusCode;
     assert.deepEqual(
@@ -438,7 +449,9 @@ suite('REST: cluster', () => {
       [200, 503, 200, 200],
     );
     assert.equal(await get('/v1/jobs'), 503, 'not before it knows its jobs');
-    reason = null;
+    standing = { role: 'standby', leader: null };
+    assert.deepEqual([await get('/readyz'), await get('/v1/jobs')], [503, 503], 'nobody leads');
+    standing = { role: 'leader' };
     assert.equal(await get('/v1/jobs'), 200);
     assert.equal(await get('/readyz'), 200);
     assert.equal(await get('/nowhere'), 404);
@@ -452,6 +465,87 @@ suite('REST: cluster', () => {
     assert.match(String(page.headers['content-security-policy']), /script-src 'self'.*frame-ancestors 'none'/);
     const script = await app.inject({ method: 'GET', url: '/page.js', headers: host });
     assert.doesNotThrow(() => new Script(script.body), 'the script is JavaScript');
+  });
+});
+
+suite('REST: a master that does not lead', () => {
+  const authorization = 'Bearer secret';
+
+  async function pair(standing?: () => Standing) {
+    const leader = setUp({ token: 'secret' });
+    await leader.app.listen({ host: '127.0.0.1', port: 0 });
+    const bound = leader.app.server.address();
+    assert.ok(typeof bound === 'object' && bound !== null);
+    const address = `http://127.0.0.1:${bound.port}`;
+    const standby = setUp({ token: 'secret', standing: standing ?? (() => ({ role: 'standby', leader: address })) });
+    return { leader, standby, address };
+  }
+
+  test('what is asked of it, the leader answers: bodies, statuses and problems', async () => {
+    const { leader, standby, address } = await pair();
+    const put = await standby.app.inject({
+      method: 'PUT',
+      url: '/v1/jobs/users?dryRun=false',
+      headers: { ...yaml, authorization },
+      payload: job('users'),
+    });
+    assert.equal(put.statusCode, 201);
+    assert.equal(put.json<{ change: string }>().change, 'created');
+    assert.deepEqual([leader.control.rows.size, standby.control.rows.size], [1, 0]);
+    const ask = async (method: 'GET' | 'POST' | 'DELETE', url: string): Promise<[number, string]> => {
+      const answer = await standby.app.inject({ method, url, headers: { ...host, authorization } });
+      return [answer.statusCode, answer.body];
+    };
+    assert.equal((await ask('POST', '/v1/jobs/users/stop'))[0], 202);
+    assert.equal(leader.control.jobs()[0]?.row.state, 'stopped');
+    assert.equal((await ask('DELETE', '/v1/jobs/users'))[0], 204);
+    const [status, body] = await ask('GET', '/v1/jobs/users');
+    assert.deepEqual([status, (JSON.parse(body) as { code: string }).code], [404, 'NOT_FOUND']);
+    const ready = await standby.app.inject({ method: 'GET', url: '/readyz', headers: host });
+    assert.deepEqual([ready.statusCode, ready.json()], [200, { status: 'ready', role: 'standby', leader: address }]);
+    await leader.app.close();
+  });
+
+  test('it asks for the token itself, and hands nothing on twice', async () => {
+    const { leader, standby } = await pair();
+    const get = async (headers: Record<string, string>): Promise<number> =>
+      (await standby.app.inject({ method: 'GET', url: '/v1/jobs', headers: { ...host, ...headers } })).statusCode;
+    assert.equal(await get({}), 401);
+    assert.equal(await get({ authorization, 'weir-forwarded': '1' }), 503);
+    assert.equal(await get({ authorization, 'sec-fetch-site': 'same-origin', origin: 'http://localhost:7080' }), 200);
+    await leader.app.close();
+  });
+
+  test('a dead leader: come again', async () => {
+    const { leader, standby } = await pair();
+    await leader.app.close();
+    const answer = await standby.app.inject({
+      method: 'POST',
+      url: '/v1/jobs/a/step',
+      headers: { ...host, authorization },
+    });
+    assert.deepEqual([answer.statusCode, answer.headers['retry-after']], [503, '1']);
+    assert.equal(answer.json<{ code: string }>().code, 'MASTER_UNREACHABLE');
+  });
+
+  test('a leader that took a request and went away: only what may be repeated is to be repeated', async () => {
+    const frozen = createServer();
+    await new Promise<void>((resolve) => frozen.listen(0, '127.0.0.1', resolve));
+    const bound = frozen.address();
+    assert.ok(typeof bound === 'object' && bound !== null);
+    let standing: Standing = { role: 'standby', leader: `http://127.0.0.1:${bound.port}` };
+    const { app } = setUp({ standing: () => standing });
+    frozen.on('connection', () => {
+      standing = { role: 'standby', leader: null };
+    });
+    const ask = async (method: 'GET' | 'POST', url: string): Promise<unknown[]> => {
+      standing = { role: 'standby', leader: `http://127.0.0.1:${bound.port}` };
+      const answer = await app.inject({ method, url, headers: host });
+      return [answer.statusCode, answer.headers['retry-after']];
+    };
+    assert.deepEqual(await ask('POST', '/v1/jobs/a/step'), [502, undefined]);
+    assert.deepEqual(await ask('GET', '/v1/jobs'), [503, '1']);
+    frozen.close();
   });
 });
 

@@ -8,6 +8,8 @@ import { jobJsonSchema } from '../../core/job/json-schema.ts';
 import type { Log } from '../../core/ports.ts';
 import type { ApplyOutcome, JobService, StartOptions } from '../service.ts';
 import type { JobView } from '../views.ts';
+import type { Standing } from '../leadership.ts';
+import { FORWARDED_HEADER, forward } from './forward.ts';
 import { foreignRequest, formatAddress, listenError, requireTokenOffLoopback, tokenMatches } from './listen.ts';
 import { PROBLEM_TYPE, problem, problemOf, refusedJob } from './problems.ts';
 import { pageScript, pageStyle, renderPage } from './status-page.ts';
@@ -20,8 +22,8 @@ export interface HttpOptions {
   readonly token: string | null;
   readonly registry: Registry;
   readonly log: Log;
-  /** Why the master cannot take requests yet, or null; asked by /readyz. */
-  readonly notReady?: () => string | null;
+  /** Whether this master leads; absent = it does. A standby hands requests on to the leader. */
+  readonly standing?: () => Standing;
 }
 
 export interface HttpServer {
@@ -94,14 +96,22 @@ async function admit(request: FastifyRequest, reply: FastifyReply, options: Http
   const open = request.method === 'GET' && !request.url.startsWith('/v1');
   if (open) return;
   if (options.token === null || tokenMatches(request.headers.authorization, options.token)) {
-    // Before it has read its jobs this master would take every job for a new one.
-    const reason = options.notReady?.() ?? null;
+    const standing = options.standing?.() ?? leads;
+    const forwarded = request.headers[FORWARDED_HEADER] !== undefined;
+    if (standing.role === 'standby' && standing.leader !== null && !forwarded) {
+      const { leader } = standing;
+      return await forward(request, reply, leader, () => {
+        const now = options.standing?.();
+        return now?.role === 'standby' && now.leader === leader;
+      });
+    }
+    const reason = notReady(standing);
     if (reason === null) return;
     void reply.header('retry-after', '1');
     return await send(
       reply,
       503,
-      problem('STORE_UNAVAILABLE', `The master is not ready yet: ${reason}.`),
+      problem('MASTER_UNREACHABLE', `The master is not ready yet: ${reason}.`),
       PROBLEM_TYPE,
     );
   }
@@ -109,6 +119,21 @@ async function admit(request: FastifyRequest, reply: FastifyReply, options: Http
   const detail =
     'This master asks for a token: send it as "Authorization: Bearer …", or give the weir command --token or WEIR_TOKEN.';
   await send(reply, 401, problem('UNAUTHORIZED', detail), PROBLEM_TYPE);
+}
+
+const leads: Standing = { role: 'leader' };
+
+/** Why this master cannot answer for the cluster at the moment, or null. */
+function notReady(standing: Standing): string | null {
+  switch (standing.role) {
+    case 'leader':
+      return null;
+    case 'opening':
+      // Before it has read its jobs it would take every job for a new one.
+      return 'the jobs are being read from the metadata store';
+    case 'standby':
+      return standing.leader === null ? 'no master leads yet' : 'this master does not lead';
+  }
 }
 
 async function send(reply: FastifyReply, status: number, body: unknown, type = 'application/json'): Promise<void> {
@@ -121,11 +146,16 @@ async function send(reply: FastifyReply, status: number, body: unknown, type = '
 function addOperations(app: FastifyInstance, service: JobService, options: HttpOptions): void {
   app.get('/healthz', async (_, reply) => await send(reply, 200, { status: 'ok' }));
   app.get('/readyz', async (_, reply) => {
-    const reason = options.notReady?.() ?? null;
+    const standing = options.standing?.() ?? leads;
+    const { role } = standing;
+    // A standby that knows the leader serves everybody who asks.
+    if (role === 'standby' && standing.leader !== null)
+      return await send(reply, 200, { status: 'ready', role, leader: standing.leader });
+    const reason = notReady(standing);
     await send(
       reply,
       reason === null ? 200 : 503,
-      reason === null ? { status: 'ready' } : { status: 'not ready', reason },
+      reason === null ? { status: 'ready', role } : { status: 'not ready', role, reason },
     );
   });
   app.get(
@@ -203,7 +233,7 @@ function addJobs(app: FastifyInstance, service: JobService): void {
     async (request, reply) => await act(reply, service, request.params.name, async (name) => await service.start(name)),
   );
   app.post<NameRoute>('/v1/jobs/:name/step', async (request, reply) => {
-    await send(reply, 200, { epochs: await service.step(request.params.name) });
+    await send(reply, 200, await service.step(request.params.name));
   });
   app.post<NameRoute & { Querystring: { to?: string } }>('/v1/jobs/:name/rollback', async (request, reply) => {
     await service.rollback(request.params.name, revisionOption(request.query.to));

@@ -15,8 +15,9 @@ import type {
   TableStore,
 } from '../../core/ports.ts';
 import { InlineExecutor } from '../../engine/inline-executor.ts';
-import type { Executor } from '../../engine/stage.ts';
 import { Coordinator } from '../../master/coordinator.ts';
+import { Leadership } from '../../master/leadership.ts';
+import { LeaderLease } from '../../master/lease.ts';
 import type { MasterMessage, WorkerMessage } from '../../proto/gen/control.ts';
 import { ByteBudget } from '../../worker/byte-budget.ts';
 import type { LaneObserver } from '../../worker/observer.ts';
@@ -26,6 +27,8 @@ import type { Mutations } from './mutations.ts';
 import { mutated } from './mutate.ts';
 import { SimNetwork } from './network.ts';
 import type { SimRng } from './rng.ts';
+import { SimBlobServer, SimBlobStore } from './sim-blobs.ts';
+import { SimExchangeNetwork } from './sim-exchange.ts';
 import { SmallExecutor, delayed } from './sim-executor.ts';
 import { SimLogServer, SimSource } from './sim-log.ts';
 import { SimMetaServer, SimMetaStore } from './sim-meta-store.ts';
@@ -52,10 +55,12 @@ export interface WorkerLife {
   leaving: boolean;
 }
 
+/** One life of a master process; it leads or waits for its turn. */
 interface MasterLife {
   readonly node: SimNode;
-  readonly coordinator: Coordinator;
-  open: boolean;
+  readonly leadership: Leadership;
+  /** Of its present term. */
+  coordinator: Coordinator | null;
 }
 
 export class SimCluster {
@@ -68,9 +73,10 @@ export class SimCluster {
   readonly #rng: SimRng;
   readonly #workers = new Map<string, WorkerLife>();
   readonly #workerOfNode = new Map<SimNode, string>();
-  /** Former masters that stand still or go on beside the one that answers now. */
-  readonly #formerMasters = new Set<SimNode>();
-  #master: MasterLife | null = null;
+  readonly exchange: SimExchangeNetwork;
+  readonly blobServer = new SimBlobServer();
+  /** In the order they were started. */
+  #masters: MasterLife[] = [];
   #lives = 0;
 
   constructor(sim: Simulation, options: ClusterOptions) {
@@ -78,6 +84,7 @@ export class SimCluster {
     this.#options = options;
     this.#rng = sim.rng.fork('cluster');
     this.network = new SimNetwork(sim);
+    this.exchange = new SimExchangeNetwork(sim, this.network);
     this.logServer = new SimLogServer();
     this.metaServer = new SimMetaServer({ lastWriteWins: options.mutations.lastWriteRegister === true });
     this.tableServer = new SimTableServer({ arrivalWins: options.mutations.arrivalTimes === true });
@@ -96,51 +103,66 @@ export class SimCluster {
 
   /** The coordinator that answers now, if one does. */
   get coordinator(): Coordinator | null {
-    const master = this.#master;
-    return master === null || !master.open || master.node.dead || master.node.pausedUntil > this.#sim.now
-      ? null
-      : master.coordinator;
+    return this.#leader?.coordinator ?? null;
   }
 
+  /** The process that leads; while none does, the newest one. */
   get masterNode(): SimNode | null {
-    return this.#master?.node ?? null;
+    return (this.#leader ?? this.#aliveMasters.at(-1))?.node ?? null;
+  }
+
+  get #aliveMasters(): readonly MasterLife[] {
+    return this.#masters.filter(({ node }) => !node.dead);
+  }
+
+  get #leader(): MasterLife | null {
+    const leads = ({ node, leadership }: MasterLife): boolean =>
+      node.pausedUntil <= this.#sim.now && leadership.standing.role === 'leader';
+    return this.#aliveMasters.find(leads) ?? null;
   }
 
   startMaster(skewMs = 0): void {
     const life = ++this.#lives;
     const node = this.#sim.node(MASTER, skewMs);
     const clock = this.#sim.clock(node);
-    const coordinator = new Coordinator({
-      id: `master-${life}`,
-      store: new SimMetaStore(this.#sim, this.network, this.metaServer, node, { hideFormerOwners: false }),
-      connections: this.#connections(node),
-      clock,
-      rng: this.#rng.fork(`master ${life}`),
-      log: this.#options.log.child({ node: `master-${life}` }),
-      token: '',
-      sameToken: (a, b) => a === b,
+    const rng = this.#rng.fork(`master ${life}`);
+    const log = this.#options.log.child({ node: `master-${life}` });
+    const store = new SimMetaStore(this.#sim, this.network, this.metaServer, node, { hideFormerOwners: false });
+    const leadership = new Leadership((fence) => {
+      master.coordinator = new Coordinator({
+        id: `master-${life}`,
+        fence,
+        store,
+        connections: this.#connections(node),
+        clock,
+        rng: rng.fork(`term ${fence}`),
+        log,
+        token: '',
+        failpoints: this.#failpoints(node, rng.fork('failpoints')),
+        sameToken: (a, b) => a === b,
+      });
+      return master.coordinator;
     });
-    const master: MasterLife = { node, coordinator, open: false };
-    if (this.#master !== null) this.#formerMasters.add(this.#master.node);
-    this.#master = master;
-    const open = async (): Promise<void> => {
-      for (;;) {
-        try {
-          await coordinator.open();
-          master.open = true;
-          return;
-        } catch (error) {
-          if (!(error instanceof WeirError) || !error.retryable) throw error;
-          await clock.sleep(200);
-        }
-      }
-    };
-    this.#sim.at(0, node, () => void open());
+    const master: MasterLife = { node, leadership, coordinator: null };
+    const lease = new LeaderLease({
+      store,
+      clock,
+      rng: rng.fork('lease'),
+      log,
+      holder: `master-${life}`,
+      address: `master-${life}`,
+      httpAddress: '',
+      lead: (token, signal) => leadership.lead(token, signal),
+    });
+    leadership.follow(lease);
+    this.#masters.push(master);
+    this.#sim.at(0, node, () => lease.open());
   }
 
+  /** The process that leads ends at once; while none leads, the newest one. */
   crashMaster(): void {
-    if (this.#master !== null) this.#master.node.dead = true;
-    this.#master = null;
+    const node = this.masterNode;
+    if (node !== null) node.dead = true;
   }
 
   // ------------------------------------------------------------------------------------------------- workers
@@ -151,7 +173,11 @@ export class SimCluster {
     const node = this.#sim.node(slot, skewMs);
     const clock = this.#sim.clock(node);
     const rng = this.#rng.fork(id);
-    const small: Executor = this.#options.engine === 'real' ? new InlineExecutor() : new SmallExecutor();
+    const threads = rng.int(1, 3);
+    const engine =
+      this.#options.engine === 'real'
+        ? new InlineExecutor({ threadCount: threads })
+        : new SmallExecutor({ threadCount: threads });
     const worker = new Worker({
       id: workerId(id),
       control: this.#controlClient(node),
@@ -159,7 +185,7 @@ export class SimCluster {
         hideFormerOwners: this.#options.mutations.noHandOver === true,
       }),
       connections: this.#connections(node),
-      executor: delayed(mutated(small, this.#options.mutations), clock, rng.fork('executor')),
+      executor: delayed(mutated(engine, this.#options.mutations), clock, rng.fork('executor')),
       clock,
       rng,
       log: this.#options.log.child({ node: id }),
@@ -174,7 +200,8 @@ export class SimCluster {
       takeFigures: () => [],
       vitals: () => ({ eventLoopDelayMs: 0, rssBytes: 0 }),
       httpAddress: `${id}:0`,
-      threads: 1,
+      exchange: { transport: this.exchange.join(node, `${id}:1`), address: `${id}:1` },
+      threads,
       token: '',
       version: 'sim',
     });
@@ -213,8 +240,9 @@ export class SimCluster {
   /** Everything works again: cuts heal, one master is there and no other; who stands still goes on in a while. */
   heal(): void {
     this.network.heal();
-    for (const node of this.#formerMasters) node.dead = true;
-    if (this.#master === null) this.startMaster();
+    const stays = this.#leader ?? this.#aliveMasters.at(-1);
+    for (const master of this.#masters) if (master !== stays) master.node.dead = true;
+    if (stays === undefined) this.startMaster();
     if (![...this.#workers.values()].some((life) => !life.leaving)) this.startWorker('w0');
   }
 
@@ -227,8 +255,16 @@ export class SimCluster {
       ackWithoutWaiting: mutations.commitBeforeAck === true,
       ignorePermit: mutations.ignorePermit === true,
     });
+    const blobs = new SimBlobStore(
+      this.#sim,
+      this.network,
+      this.blobServer,
+      node,
+      this.#rng.fork(`blobs ${node.name}`),
+    );
     return {
       source: () => source,
+      blobs: () => blobs,
       logWriter: () => {
         throw new WeirError('UNSUPPORTED', 'the simulated log takes no writes of jobs');
       },
@@ -248,11 +284,14 @@ export class SimCluster {
     const cancel = this.#sim.at(CONNECT_TIMEOUT_MS, node, () =>
       reject(SimNetwork.unreachable('the way to the master')),
     );
-    const master = this.#master;
-    if (master === null || !master.open || this.network.isCut(node.name, MASTER)) return promise;
+    // As a worker that knows several addresses: any of them, until one leads.
+    const masters = this.#aliveMasters;
+    const master = masters.length === 0 ? undefined : this.#rng.pick(masters);
+    if (master === undefined || this.network.isCut(node.name, MASTER)) return promise;
     this.#sim.at(this.network.latency(), master.node, () => {
       const pair = this.network.stream<WorkerMessage, MasterMessage>(node, master.node);
-      master.coordinator.attach(pair.server);
+      const ended = master.leadership.attach(pair.server);
+      void ended;
       if (this.network.isCut(MASTER, node.name)) return;
       this.#sim.at(this.network.latency(), node, () => {
         cancel();
@@ -273,6 +312,7 @@ export class SimCluster {
         if (lot === 0) {
           const life = [...this.#workers.values()].find((candidate) => candidate.node === node);
           if (life !== undefined) this.crashWorker(life.slot);
+          else node.dead = true;
           return new Promise(() => undefined);
         }
         if (lot === 1) this.#sim.pause(node, rng.unit() * 8000);

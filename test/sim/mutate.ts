@@ -7,14 +7,11 @@ import { BATCH_STRIDE } from '../../engine/stage.ts';
 import type { Mutations } from './mutations.ts';
 
 /** The executor with the write times of its tasks changed as the mutations say. */
-export function mutated(executor: Executor, mutations: Mutations): Executor {
+export function mutated<E extends Executor>(executor: E, mutations: Mutations): E {
   if (mutations.recordTimesOnly !== true && mutations.runsShareTimes !== true) return executor;
-  return {
-    addStage: (id, plan) => executor.addStage(id, plan),
-    removeStage: (id) => executor.removeStage(id),
-    run: (id, task) => executor.run(id, { ...task, batches: changedTimes(task, mutations) }),
-    close: () => executor.close(),
-  };
+  const run = executor.run.bind(executor);
+  executor.run = (id, task) => run(id, { ...task, batches: changedTimes(task, mutations) });
+  return executor;
 }
 
 function changedTimes(task: StageTask, mutations: Mutations): Float64Array {

@@ -149,6 +149,8 @@ class StreamEnd<In, Out> implements ControlStream<In, Out> {
   #onClose: ((reason: string) => void) | null = null;
   #closed = false;
   readonly #unsent: Out[] = [];
+  readonly #early: In[] = [];
+  #closedBefore: string | null = null;
   /** Messages never overtake each other. */
   #lastArrival = 0;
 
@@ -166,12 +168,15 @@ class StreamEnd<In, Out> implements ControlStream<In, Out> {
     this.#watch();
   }
 
+  /** What came before anybody listened is handed over now. */
   onMessage(handler: (message: In) => void): void {
     this.#onMessage = handler;
+    for (const message of this.#early.splice(0)) handler(message);
   }
 
   onClose(handler: (reason: string) => void): void {
     this.#onClose = handler;
+    if (this.#closedBefore !== null) this.#sim.at(0, this.#node, () => handler(this.#closedBefore ?? ''));
   }
 
   send(message: Out): void {
@@ -197,7 +202,9 @@ class StreamEnd<In, Out> implements ControlStream<In, Out> {
   }
 
   deliver(message: In): void {
-    if (!this.#closed) this.#onMessage?.(message);
+    if (this.#closed) return;
+    if (this.#onMessage === null) this.#early.push(message);
+    else this.#onMessage(message);
   }
 
   close(): void {
@@ -217,7 +224,8 @@ class StreamEnd<In, Out> implements ControlStream<In, Out> {
     if (this.#closed) return;
     this.#closed = true;
     this.#link.broken = true;
-    this.#onClose?.(reason);
+    if (this.#onClose === null) this.#closedBefore = reason;
+    else this.#onClose(reason);
   }
 
   #break(reason: string): void {

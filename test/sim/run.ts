@@ -333,7 +333,11 @@ class Scenario {
 }
 
 /** Lines with virtual time in front. */
-function simLog(sim: Simulation, print: (line: string) => void, base: Readonly<Record<string, unknown>> = {}): Log {
+export function simLog(
+  sim: Simulation,
+  print: (line: string) => void,
+  base: Readonly<Record<string, unknown>> = {},
+): Log {
   const write =
     (level: string) =>
     (fields: Readonly<Record<string, unknown>>, message: string): void => {

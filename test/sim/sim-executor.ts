@@ -6,6 +6,8 @@ import type { Clock } from '../../core/clock.ts';
 import { deadLetterReasons } from '../../core/errors.ts';
 import { ROW_HEADER_BYTES } from '../../core/row-block.ts';
 import { DEAD_LETTER_BUCKET_OFFSETS } from '../../engine/dead-letters.ts';
+import type { EpochExecutor } from '../../engine/epoch/contract.ts';
+import { InlineExecutor } from '../../engine/inline-executor.ts';
 import type { StagePlan } from '../../engine/plan/stage-plan.ts';
 import type { Executor, StageResult, StageTask } from '../../engine/stage.ts';
 import { BATCH_STRIDE } from '../../engine/stage.ts';
@@ -14,40 +16,66 @@ import type { SimRng } from './rng.ts';
 import { revColumnOf, simSinks } from './sim-job.ts';
 
 /** Puts the time a thread would take between a task and its result. */
-export function delayed(executor: Executor, clock: Clock, rng: SimRng): Executor {
+export function delayed(executor: Executor & EpochExecutor, clock: Clock, rng: SimRng): Executor & EpochExecutor {
+  const pause = (): Promise<void> => clock.sleep(rng.chance(0.05) ? rng.unit() * 200 : rng.unit() * 3);
+  const after = async <T>(result: Promise<T>): Promise<T> => {
+    const value = await result;
+    await pause();
+    return value;
+  };
+  /** Answers of one thread come in the order of its tasks. */
+  const threads = new Map<string, Promise<unknown>>();
+  const inOrder = <T>(key: string, thread: number, run: () => Promise<T>): Promise<T> => {
+    const name = `${key} ${thread}`;
+    const result = (threads.get(name) ?? Promise.resolve()).then(() => after(run()));
+    threads.set(
+      name,
+      result.catch(() => undefined),
+    );
+    return result;
+  };
   return {
+    threadCount: executor.threadCount,
+    openEpochs: (key, plan) => executor.openEpochs(key, plan),
+    closeEpochs: (key) => executor.closeEpochs(key),
+    map: (key, task) => after(executor.map(key, task)),
+    reduce: (key, thread, task) => inOrder(key, thread, () => executor.reduce(key, thread, task)),
+    takeChanged: (key, thread, all) => inOrder(key, thread, () => executor.takeChanged(key, thread, all)),
+    restore: (key, thread, states) => inOrder(key, thread, () => executor.restore(key, thread, states)),
+    drop: (key, thread, groups) => inOrder(key, thread, () => executor.drop(key, thread, groups)),
+    setStatic: (key, name, rows) => executor.setStatic(key, name, rows),
     addStage: (id, plan) => executor.addStage(id, plan),
     removeStage: (id) => executor.removeStage(id),
     run: async (id, task) => {
       const result = await executor.run(id, task);
-      await clock.sleep(rng.chance(0.05) ? rng.unit() * 200 : rng.unit() * 3);
+      await pause();
       return result;
     },
     close: () => executor.close(),
   };
 }
 
-/** The job under test and nothing else. */
-export class SmallExecutor implements Executor {
+/** The stateless job under test and nothing else; epochs are the real engine's. */
+export class SmallExecutor extends InlineExecutor {
   readonly #stages = new Map<string, StagePlan>();
 
-  addStage(stageId: string, plan: unknown): Promise<void> {
+  override addStage(stageId: string, plan: unknown): Promise<void> {
     this.#stages.set(stageId, plan as StagePlan);
     return Promise.resolve();
   }
 
-  removeStage(stageId: string): Promise<void> {
+  override removeStage(stageId: string): Promise<void> {
     this.#stages.delete(stageId);
     return Promise.resolve();
   }
 
-  run(stageId: string, task: StageTask): Promise<StageResult> {
+  override run(stageId: string, task: StageTask): Promise<StageResult> {
     const plan = this.#stages.get(stageId);
     if (plan === undefined) return Promise.reject(new Error(`no stage ${stageId}`));
     return Promise.resolve(runTask(plan, task));
   }
 
-  close(): Promise<void> {
+  override close(): Promise<void> {
     return Promise.resolve();
   }
 }

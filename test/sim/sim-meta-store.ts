@@ -1,13 +1,17 @@
 /**
- * A pretend MetaStore: one linearizable copy of the job rows, max-registers of lane positions. Its clients see unknown
+ * A pretend MetaStore: one linearizable copy of the job rows and of the heads of stateful jobs, max-registers of lane
+ * positions. Its clients see unknown
  * outcomes, changes applied after they gave up, and changes applied twice.
  */
 import { WeirError } from '../../core/errors.ts';
-import type { JobName, Run } from '../../core/ids.ts';
+import type { EpochHead, EpochPlan, LeaseRow, SavepointRow } from '../../core/epoch/types.ts';
+import { PLAN_SLOTS } from '../../core/epoch/types.ts';
+import type { Epoch, JobName, Run } from '../../core/ids.ts';
 import { laneId } from '../../core/ids.ts';
 import type { CasOutcome, JobRow, LaneKey, LaneRow, MetaStore } from '../../core/meta.ts';
 import { assert } from '../../core/assert.ts';
 import type { SimNode, Simulation } from './kernel.ts';
+import { SIM_EPOCH_MS } from './kernel.ts';
 import type { SimNetwork } from './network.ts';
 
 export const META_SERVER = 'meta';
@@ -20,6 +24,7 @@ export interface MetaWatcher {
   laneWritten(row: LaneRow, before: LaneRow | undefined): void;
   /** `node` was answered with this row; its request left at `sentAt` (virtual ms). */
   ownershipRead(node: SimNode, row: JobRow, sentAt: number): void;
+  epochsChanged?(head: EpochHead, plans: readonly EpochPlan[], before: EpochHead | undefined): void;
 }
 
 /** How the server behaves: `lastWrite` breaks the max-register on purpose. */
@@ -33,6 +38,10 @@ export class SimMetaServer {
   readonly #readable = new Map<JobName, JobRow>();
   readonly #lanes = new Map<string, LaneRow>();
   readonly #definitions = new Map<string, string>();
+  readonly #heads = new Map<string, EpochHead>();
+  readonly #plans = new Map<string, Map<number, EpochPlan>>();
+  readonly #savepoints = new Map<string, SavepointRow>();
+  #lease: LeaseRow | undefined;
   readonly #behaviour: MetaBehaviour;
   watcher: MetaWatcher | null = null;
 
@@ -96,6 +105,60 @@ export class SimMetaServer {
     this.watcher?.laneWritten(row, before);
     if (this.#behaviour.lastWriteWins || before === undefined || row.position.nextOffset > before.position.nextOffset)
       this.#lanes.set(key, row);
+  }
+
+  head(job: JobName, run: Run): EpochHead | undefined {
+    return this.#heads.get(`${job}/${run}`);
+  }
+
+  casEpochs(expectedVer: number, next: EpochHead, plans: readonly EpochPlan[]): CasOutcome<EpochHead> {
+    assert(next.ver === expectedVer + 1, () => `change from version ${expectedVer} to ${next.ver}`);
+    const key = `${next.job}/${next.run}`;
+    const before = this.#heads.get(key);
+    if ((before?.ver ?? 0) !== expectedVer) return { kind: 'rejected', current: before };
+    this.#heads.set(key, structuredClone(next));
+    const slots = this.#plans.get(key) ?? new Map<number, EpochPlan>();
+    this.#plans.set(key, slots);
+    for (const plan of plans) slots.set(plan.epoch % PLAN_SLOTS, structuredClone(plan));
+    this.watcher?.epochsChanged?.(next, plans, before);
+    return { kind: 'applied' };
+  }
+
+  plans(job: JobName, run: Run, from: Epoch, to: Epoch): EpochPlan[] {
+    const found: EpochPlan[] = [];
+    for (let epoch: number = from; epoch <= to; epoch++) {
+      const plan = this.#plans.get(`${job}/${run}`)?.get(epoch % PLAN_SLOTS);
+      if (plan?.epoch !== epoch) throw new WeirError('NOT_FOUND', `the plan of epoch ${epoch} of job ${job} is gone`);
+      found.push(plan);
+    }
+    return found;
+  }
+
+  get lease(): LeaseRow | undefined {
+    return this.#lease;
+  }
+
+  casLease(expectedVer: number, next: LeaseRow): CasOutcome<LeaseRow> {
+    assert(next.ver === expectedVer + 1, () => `lease from version ${expectedVer} to ${next.ver}`);
+    if ((this.#lease?.ver ?? 0) !== expectedVer) return { kind: 'rejected', current: this.#lease };
+    this.#lease = structuredClone(next);
+    return { kind: 'applied' };
+  }
+
+  putSavepoint(row: SavepointRow): void {
+    this.#savepoints.set(`${row.job}/${row.name}`, structuredClone(row));
+  }
+
+  savepoint(job: JobName, name: string): SavepointRow | undefined {
+    return this.#savepoints.get(`${job}/${name}`);
+  }
+
+  savepoints(job: JobName): SavepointRow[] {
+    return [...this.#savepoints.values()].filter((row) => row.job === job);
+  }
+
+  deleteSavepoint(job: JobName, name: string): void {
+    this.#savepoints.delete(`${job}/${name}`);
   }
 }
 
@@ -192,6 +255,55 @@ export class SimMetaStore implements MetaStore {
 
   async writeLane(row: LaneRow): Promise<void> {
     await this.#call(true, () => this.#server.writeLane(row));
+  }
+
+  readEpochs(job: JobName, run: Run): Promise<EpochHead | undefined> {
+    return this.#call(false, () => this.#server.head(job, run));
+  }
+
+  async casEpochs(expectedVer: number, next: EpochHead, plans: readonly EpochPlan[]): Promise<CasOutcome<EpochHead>> {
+    try {
+      return await this.#call(true, () => this.#server.casEpochs(expectedVer, next, plans));
+    } catch (cause) {
+      return { kind: 'unknown', cause };
+    }
+  }
+
+  readPlans(job: JobName, run: Run, from: Epoch, to: Epoch): Promise<EpochPlan[]> {
+    return this.#call(false, () => this.#server.plans(job, run, from, to));
+  }
+
+  readLease(): Promise<LeaseRow | undefined> {
+    return this.#call(false, () => this.#server.lease);
+  }
+
+  async casLease(expectedVer: number, next: LeaseRow): Promise<CasOutcome<LeaseRow>> {
+    try {
+      return await this.#call(true, () => this.#server.casLease(expectedVer, next));
+    } catch (cause) {
+      return { kind: 'unknown', cause };
+    }
+  }
+
+  async putSavepoint(row: SavepointRow): Promise<void> {
+    await this.#call(true, () => this.#server.putSavepoint(row));
+  }
+
+  getSavepoint(job: JobName, name: string): Promise<SavepointRow | undefined> {
+    return this.#call(false, () => this.#server.savepoint(job, name));
+  }
+
+  listSavepoints(job: JobName): Promise<SavepointRow[]> {
+    return this.#call(false, () => this.#server.savepoints(job));
+  }
+
+  async deleteSavepoint(job: JobName, name: string): Promise<void> {
+    await this.#call(true, () => this.#server.deleteSavepoint(job, name));
+  }
+
+  /** The server's wall clock is the world's. */
+  now(): Promise<number> {
+    return this.#call(false, () => SIM_EPOCH_MS + Math.floor(this.#sim.now));
   }
 
   close(): Promise<void> {

@@ -93,40 +93,53 @@ export interface ClusterServices {
 
 export class Cluster {
   readonly directory: string;
+  /** Of the first master. */
   readonly httpPort: number;
   readonly grpcPort: number;
+  /** Of every master that may run. */
+  readonly #ports: readonly { readonly http: number; readonly grpc: number }[];
   readonly #services: ClusterServices;
   readonly #processes: Process[] = [];
   #count = 0;
 
-  private constructor(directory: string, httpPort: number, grpcPort: number, services: ClusterServices) {
+  private constructor(
+    directory: string,
+    ports: readonly { readonly http: number; readonly grpc: number }[],
+    services: ClusterServices,
+  ) {
     this.directory = directory;
-    this.httpPort = httpPort;
-    this.grpcPort = grpcPort;
+    this.httpPort = ports[0]?.http ?? 0;
+    this.grpcPort = ports[0]?.grpc ?? 0;
+    this.#ports = ports;
     this.#services = services;
   }
 
-  static async create(services: ClusterServices): Promise<Cluster> {
-    const [httpPort = 0, grpcPort = 0] = await freePorts(2);
-    return new Cluster(await mkdtemp(join(tmpdir(), 'weir-cluster-')), httpPort, grpcPort, services);
+  /** `masters`: how many may run; none is started. */
+  static async create(services: ClusterServices, masters = 1): Promise<Cluster> {
+    const numbers = await freePorts(2 * masters);
+    const ports = Array.from({ length: masters }, (_, index) => ({
+      http: numbers[2 * index] ?? 0,
+      grpc: numbers[2 * index + 1] ?? 0,
+    }));
+    return new Cluster(await mkdtemp(join(tmpdir(), 'weir-cluster-')), ports, services);
   }
 
   get address(): string {
     return `http://127.0.0.1:${this.httpPort}`;
   }
 
-  /** Resolves when it answers. */
-  async startMaster(): Promise<Process> {
-    const master = this.spawn('master', [
-      'master',
-      '--port',
-      String(this.grpcPort),
-      '--http-port',
-      String(this.httpPort),
-    ]);
-    await until('the master answers', 30_000, async () => {
+  addressOf(master: number): string {
+    return `http://127.0.0.1:${this.#ports[master]?.http ?? 0}`;
+  }
+
+  /** Resolves when it answers, leading or not. */
+  async startMaster(index = 0): Promise<Process> {
+    const { http = 0, grpc = 0 } = this.#ports[index] ?? {};
+    const name = index === 0 ? 'master' : `master-${index + 1}`;
+    const master = this.spawn(name, ['master', '--port', String(grpc), '--http-port', String(http)]);
+    await until(`${name} answers`, 30_000, async () => {
       if (!master.alive) throw new Error(await master.log());
-      return (await fetch(`${this.address}/readyz`)).ok;
+      return (await fetch(`${this.addressOf(index)}/readyz`)).ok;
     });
     return master;
   }
@@ -137,7 +150,7 @@ export class Cluster {
     const args = [
       'worker',
       '--master',
-      `127.0.0.1:${this.grpcPort}`,
+      this.#ports.map(({ grpc }) => `127.0.0.1:${grpc}`).join(','),
       '--http-port',
       '0',
       '--name',
@@ -161,7 +174,7 @@ export class Cluster {
       ...this.#services,
       WEIR_TOKEN: TOKEN,
       WEIR_END_WITH_PARENT: '1',
-      WEIR_ADDRESS: this.address,
+      WEIR_ADDRESS: this.#ports.map((_, index) => this.addressOf(index)).join(','),
       ...more,
     };
     const child = new Process(name, args, env, join(this.directory, `${name}.log`));
@@ -176,8 +189,19 @@ export class Cluster {
     return { code, output: await command.log() };
   }
 
-  async request(method: string, path: string, body?: string): Promise<unknown> {
-    const response = await fetch(`${this.address}${path}`, {
+  /** Of the first master that listens, or of the one at `address`. */
+  async request(method: string, path: string, body?: string, address?: string): Promise<unknown> {
+    if (address === undefined) {
+      for (const index of this.#ports.keys()) {
+        try {
+          return await this.request(method, path, body, this.addressOf(index));
+        } catch (error) {
+          // fetch throws a TypeError when there is no connection.
+          if (!(error instanceof TypeError) || index === this.#ports.length - 1) throw error;
+        }
+      }
+    }
+    const response = await fetch(`${address}${path}`, {
       method,
       headers: {
         authorization: `Bearer ${TOKEN}`,

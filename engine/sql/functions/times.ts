@@ -374,13 +374,14 @@ const currentTimestamp = customFunction({
   aliases: ['now', 'localtimestamp'],
   group: 'time',
   usage: 'current_timestamp()',
-  about: "The record's own time in Kafka: the same whenever the record is read again.",
+  about: "The record's own time in Kafka, in jobs with state the epoch's: the same whenever the record is read again.",
   perRecord: true,
   type: (args) =>
     args.length === 0
       ? { args, type: TIMESTAMP, nullable: false }
       : { complaint: `takes no argument, not ${args.length}` },
-  emit: (g) => g.scalar(TIMESTAMP, 'false', '(rt.origins.timestampMs[r] * 1000)'),
+  // Rounded: in epochs the time has microseconds, as a fraction.
+  emit: (g) => g.scalar(TIMESTAMP, 'false', 'Math.round(rt.origins.timestampMs[r] * 1000)'),
 });
 
 const parts = new Map<string, { readonly kernel: (days: number) => number }>([

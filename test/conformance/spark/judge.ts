@@ -67,8 +67,8 @@ async function judgeStep(
     if (problem !== null) return problem;
   }
   if (step.watermarkAfterMs === undefined) return null;
-  const { watermarkMs } = (await job.view()) as { readonly watermarkMs?: number | null };
-  const watermark = watermarkMs ?? 0;
+  // Spark's watermark starts at 0 and never falls below; ours starts at minus infinity.
+  const watermark = Math.max(0, (await job.view()).epochs?.watermarkMs ?? 0);
   return watermark === step.watermarkAfterMs
     ? null
     : `the watermark is ${watermark}, it should be ${step.watermarkAfterMs}`;

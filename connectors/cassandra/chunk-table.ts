@@ -1,0 +1,80 @@
+/**
+ * Chunks of blobs in Cassandra: one partition per blob, its header in static columns. Plain writes at QUORUM both ways;
+ * an id that was deleted must not be used again, as the deletion may carry a later timestamp than the new write.
+ */
+import cassandra from 'cassandra-driver';
+import type { QueryOptions } from 'cassandra-driver';
+import type { BlobHeader, ChunkTable } from '../../core/blobs/chunked-store.ts';
+import type { CassandraClient } from './client.ts';
+import { storeFailure } from './store-failure.ts';
+
+const CHUNK_BYTES = 512 * 1024;
+const quorum: QueryOptions = {
+  prepare: true,
+  consistency: cassandra.types.consistencies.quorum,
+  isIdempotent: true,
+  fetchSize: 10,
+};
+
+export class CassandraChunkTable implements ChunkTable {
+  readonly chunkBytes = CHUNK_BYTES;
+  readonly #client: CassandraClient;
+  readonly #keyspace: string;
+
+  /** The table is made by {@link CassandraMetaStore.prepare}; the client stays its maker's. */
+  constructor(client: CassandraClient, keyspace = 'weir') {
+    this.#client = client;
+    this.#keyspace = keyspace;
+  }
+
+  get place(): string {
+    return `keyspace ${this.#keyspace} of Cassandra at ${this.#client.addresses}`;
+  }
+
+  async writeChunk(id: string, chunk: number, bytes: Uint8Array): Promise<void> {
+    await this.#run(`INSERT INTO ${this.#keyspace}.blob (id, chunk, bytes) VALUES (?, ?, ?)`, [
+      id,
+      chunk,
+      Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+    ]);
+  }
+
+  async readChunk(id: string, chunk: number): Promise<Uint8Array | undefined> {
+    const [row] = await this.#run(`SELECT bytes FROM ${this.#keyspace}.blob WHERE id = ? AND chunk = ?`, [id, chunk]);
+    return (row?.['bytes'] as Buffer | null | undefined) ?? undefined;
+  }
+
+  async writeHeader(id: string, { formatVersion, length, chunks, crc }: BlobHeader): Promise<void> {
+    await this.#run(`INSERT INTO ${this.#keyspace}.blob (id, format, length, chunks, crc) VALUES (?, ?, ?, ?, ?)`, [
+      id,
+      formatVersion,
+      length,
+      chunks,
+      crc,
+    ]);
+  }
+
+  async readHeader(id: string): Promise<BlobHeader | undefined> {
+    const cql = `SELECT DISTINCT id, format, length, chunks, crc FROM ${this.#keyspace}.blob WHERE id = ?`;
+    const [row] = await this.#run(cql, [id]);
+    // Chunks without a header: a blob that was never finished.
+    if (row === undefined || row['format'] === null) return undefined;
+    const number = (name: string): number => Number(String(row[name]));
+    return { formatVersion: number('format'), length: number('length'), chunks: number('chunks'), crc: number('crc') };
+  }
+
+  async delete(id: string): Promise<void> {
+    await this.#run(`DELETE FROM ${this.#keyspace}.blob WHERE id = ?`, [id]);
+  }
+
+  async #run(cql: string, params: readonly unknown[]): Promise<cassandra.types.Row[]> {
+    const driver = await this.#client.driver('STORE_UNAVAILABLE');
+    try {
+      const { rows } = await driver.execute(cql, [...params], quorum);
+      // A write answers without rows.
+      return rows ?? [];
+    } catch (error) {
+      throw storeFailure(error, this.place);
+    }
+  }
+}

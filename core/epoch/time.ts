@@ -1,0 +1,32 @@
+/**
+ * Write times of epochs. An epoch's rows are written at its time plus the attempt's number, so that a later attempt and
+ * a later epoch win whatever order the writes arrive in.
+ */
+import { assert } from '../assert.ts';
+import type { Fence } from '../ids.ts';
+
+/** Room for the attempts of an epoch, µs. */
+export const EPOCH_SPAN_US = 1024;
+/** Attempts of one leader; the next leader's begin above them. */
+export const ATTEMPTS_PER_LEADER = 16;
+
+/** Time of the next epoch, µs: the wall clock, and above the one before whatever the clock says. */
+export function nextEpochTsUs(previousUs: number, nowMs: number): number {
+  return Math.max(previousUs + EPOCH_SPAN_US, Math.floor(nowMs) * 1000);
+}
+
+/** Whether a leader may make this attempt of an epoch that `planToken` planned. */
+export function attemptFits(planToken: Fence, token: Fence, attempt: number): boolean {
+  return attempt < ATTEMPTS_PER_LEADER && (token - planToken) * ATTEMPTS_PER_LEADER + attempt < EPOCH_SPAN_US;
+}
+
+/** Write time of an attempt, µs. */
+export function writeTimeUs(
+  plan: { readonly epochTsUs: number; readonly token: Fence },
+  token: Fence,
+  attempt: number,
+): number {
+  assert(token >= plan.token, () => `an epoch planned under token ${plan.token} is run under the older ${token}`);
+  assert(attemptFits(plan.token, token, attempt), () => `attempt ${attempt} under token ${token} has no write time`);
+  return plan.epochTsUs + (token - plan.token) * ATTEMPTS_PER_LEADER + attempt;
+}

@@ -1,0 +1,71 @@
+/** The encoders of all sinks of a stage, in the order of the plan. */
+import type { Schema } from '../../core/types.ts';
+import type { ColumnBatch } from '../column-batch.ts';
+import type { SinkPlan } from '../plan/stage-plan.ts';
+import type { TimeZone } from '../scan/time-zone.ts';
+import type { SinkOutput } from '../stage.ts';
+import { BlackholeEncoder } from './blackhole.ts';
+import { ConsoleEncoder } from './console.ts';
+import { LogEncoder } from './log-batches.ts';
+import type { EncodeContext, EncodeTask, FallibleSinkEncoder, SinkEncoder } from './sink-encoder.ts';
+import { TableEncoder } from './table-rows.ts';
+
+/**
+ * Encodes rows for every sink. Whoever may find a record bad comes first: `mark`, `tryRows`, then, when records turned
+ * out bad, `takeBack` and once more without them, and `encodeRest` when the fate of all records is known.
+ */
+export class SinkEncoders {
+  readonly #sinks: readonly SinkEncoder[];
+  readonly #fallible: readonly FallibleSinkEncoder[];
+  readonly #rest: readonly SinkEncoder[];
+
+  /** Throws: SINK_SCHEMA for a column that cannot be written as a table's type. */
+  constructor(plans: readonly SinkPlan[], output: Schema, timeZone: TimeZone) {
+    let logs = 0;
+    const fallible: FallibleSinkEncoder[] = [];
+    const rest: SinkEncoder[] = [];
+    const added = <T extends SinkEncoder>(encoder: T, to: T[]): T => {
+      to.push(encoder);
+      return encoder;
+    };
+    this.#sinks = plans.map((plan): SinkEncoder => {
+      switch (plan.kind) {
+        case 'table':
+          return added<FallibleSinkEncoder>(new TableEncoder(plan, timeZone), fallible);
+        case 'log':
+          return added<SinkEncoder>(new LogEncoder(plan, output, logs++, timeZone), rest);
+        case 'blackhole':
+          return added<SinkEncoder>(new BlackholeEncoder(), rest);
+        case 'console':
+          return added<SinkEncoder>(new ConsoleEncoder(output, timeZone), rest);
+      }
+    });
+    this.#fallible = fallible;
+    this.#rest = rest;
+  }
+
+  begin(task: EncodeTask): void {
+    for (const sink of this.#sinks) sink.begin(task);
+  }
+
+  mark(): void {
+    for (const sink of this.#fallible) sink.mark();
+  }
+
+  tryRows(rows: ColumnBatch, context: EncodeContext): void {
+    for (const sink of this.#fallible) sink.encode(rows, context);
+  }
+
+  /** Undoes what {@link tryRows} did since {@link mark}. */
+  takeBack(): void {
+    for (const sink of this.#fallible) sink.rollback();
+  }
+
+  encodeRest(rows: ColumnBatch, context: EncodeContext): void {
+    for (const sink of this.#rest) sink.encode(rows, context);
+  }
+
+  finish(): SinkOutput[] {
+    return this.#sinks.map((sink) => sink.finish());
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * What follows a source or a state operator within a stage: the operators of one branch, the rows' key groups in the
+ * stage they go to, and their frames.
+ */
+import { assert, must } from '../../core/assert.ts';
+import type { Schema } from '../../core/types.ts';
+import { ByteBuffer } from '../byte-buffer.ts';
+import type { ColumnBatch, RowFailure } from '../column-batch.ts';
+import { gather, gatherOrigins } from '../operators/gather.ts';
+import type { EpochScope } from '../operators/operator.ts';
+import { compileProgram } from '../operators/program.ts';
+import type { Program } from '../operators/program.ts';
+import { KEY_GROUPS } from '../plan/epoch-plan.ts';
+import type { Branch } from '../plan/epoch-plan.ts';
+import { KeyEncoder, keyGroupOf } from '../state/key-encoder.ts';
+import type { Frame, Routing } from './contract.ts';
+import { concatBatches, copyOf, framesOf } from './frame.ts';
+
+/** Rows at the end of a branch. */
+export interface BranchRows {
+  readonly batch: ColumnBatch;
+  /** Key group of the sending state stage that each row came out of; null behind a source. */
+  readonly fromGroups: Uint8Array | null;
+}
+
+/** Rows behind the operators that still know which record each row came from. */
+export type RecordRows = BranchRows;
+
+export class BranchRunner {
+  readonly branch: Branch;
+  readonly index: number;
+  readonly #rows: Program;
+  /** Aggregates within the batch: its rows come from no single record any more. */
+  readonly #partial: Program | null;
+  readonly #keys: KeyGroups | null;
+
+  /** `input`: what the operators start from. Throws: UNSUPPORTED. */
+  constructor(branch: Branch, index: number, input: Schema, timeZone: string) {
+    this.branch = branch;
+    this.index = index;
+    const { operators, output, target } = branch;
+    const split = operators.findIndex(({ kind }) => kind === 'partialAggregate');
+    assert(split < 0 || split === operators.length - 1, () => 'operators stand behind a partial aggregate');
+    const columns = input.map(({ name, type }) => ({
+      kind: 'field' as const,
+      name,
+      path: name,
+      type,
+      required: false,
+    }));
+    const plan = { columns, operators, output, timeZone };
+    this.#rows = compileProgram(plan, 0, split < 0 ? operators.length : split);
+    this.#partial = split < 0 ? null : compileProgram(plan, split);
+    this.#keys = target.kind === 'exchange' && target.keys.length > 0 ? new KeyGroups(target.keys, output) : null;
+  }
+
+  /** Everything up to the partial aggregate, if there is one. Failures name records; the rows of those are left out. */
+  run(input: ColumnBatch, fromGroups: Uint8Array | null, scope: EpochScope, failures: RowFailure[]): RecordRows {
+    const batch = this.#rows.run(input, failures, scope);
+    // Behind a state operator a record is a row of its output.
+    const groups =
+      fromGroups === null
+        ? null
+        : Uint8Array.from({ length: batch.rowCount }, (_, row) => fromGroups[batch.origins.record[row]!]!);
+    return { batch, fromGroups: groups };
+  }
+
+  /**
+   * The partial aggregate. Behind a state operator it is made for each key group on its own, so that what it adds up
+   * does not depend on which groups live together.
+   */
+  finish(rows: RecordRows, scope: EpochScope, failures: RowFailure[]): BranchRows {
+    if (this.#partial === null) return rows;
+    if (rows.fromGroups === null) return { batch: this.#partial.run(rows.batch, failures, scope), fromGroups: null };
+    if (rows.batch.rowCount === 0) {
+      // A global aggregate gives a row of nothing; it adds nothing wherever it is folded.
+      const batch = this.#partial.run(rows.batch, failures, scope);
+      return { batch, fromGroups: new Uint8Array(batch.rowCount) };
+    }
+    const parts: ColumnBatch[] = [];
+    const groups: number[] = [];
+    for (const [group, index] of rowsByGroup(rows.fromGroups)) {
+      // The program's memory is used again by the next group's run.
+      const part = copyOf(this.#partial.run(rowsAt(rows.batch, index), failures, scope));
+      parts.push(part);
+      for (let row = 0; row < part.rowCount; row++) groups.push(group);
+    }
+    return { batch: concatBatches(parts), fromGroups: Uint8Array.from(groups) };
+  }
+
+  /** The rows as frames, for a branch that ends in an exchange. */
+  frames(
+    rows: BranchRows,
+    from: { readonly stage: number; readonly partition: number; readonly sequence: number },
+    routing: Routing,
+  ): Frame[] {
+    const { target } = this.branch;
+    assert(target.kind === 'exchange', () => 'frames of a branch that ends in the sinks');
+    const groups = this.#keys?.of(rows.batch) ?? new Uint8Array(rows.batch.rowCount);
+    return framesOf(
+      {
+        stage: target.stage,
+        port: target.port,
+        fromStage: from.stage,
+        fromPartition: from.partition,
+        sequence: from.sequence,
+        fromBranch: this.index,
+      },
+      { batch: rows.batch, groups, fromGroups: rows.fromGroups },
+      routing,
+    );
+  }
+}
+
+/** Key groups of rows by their key columns. */
+class KeyGroups {
+  readonly #columns: readonly number[];
+  readonly #encoder: KeyEncoder;
+  readonly #scratch = new ByteBuffer(256);
+
+  constructor(columns: readonly number[], schema: Schema) {
+    this.#columns = columns;
+    this.#encoder = new KeyEncoder(columns.map((index) => must(schema[index], () => `key ${index} is no column`).type));
+  }
+
+  of(batch: ColumnBatch): Uint8Array {
+    this.#encoder.bind(this.#columns.map((index) => must(batch.columns[index], () => `key ${index} is missing`)));
+    const groups = new Uint8Array(batch.rowCount);
+    const scratch = this.#scratch;
+    for (let row = 0; row < batch.rowCount; row++) {
+      scratch.length = 0;
+      this.#encoder.encode(row, scratch);
+      groups[row] = keyGroupOf(scratch.bytes, 0, scratch.length);
+    }
+    return groups;
+  }
+}
+
+/** Rows of each group in their order, groups ascending. */
+export function rowsByGroup(groups: Uint8Array): Map<number, Int32Array> {
+  const counts = new Int32Array(KEY_GROUPS);
+  for (let row = 0; row < groups.length; row++) counts[groups[row]!]!++;
+  const byGroup = new Map<number, Int32Array>();
+  const order = new Int32Array(groups.length);
+  const next = new Int32Array(KEY_GROUPS);
+  for (let group = 0, at = 0; group < KEY_GROUPS; group++) {
+    const count = counts[group]!;
+    next[group] = at;
+    if (count > 0) byGroup.set(group, order.subarray(at, at + count));
+    at += count;
+  }
+  for (let row = 0; row < groups.length; row++) order[next[groups[row]!]!++] = row;
+  return byGroup;
+}
+
+/** The rows `index` of a batch. */
+export function rowsAt(batch: ColumnBatch, index: Int32Array): ColumnBatch {
+  const hasOrigins = batch.origins.record.length >= batch.rowCount;
+  return {
+    rowCount: index.length,
+    columns: batch.columns.map((column) => gather(column, index, index.length)),
+    origins: hasOrigins ? gatherOrigins(batch.origins, index, index.length) : batch.origins,
+  };
+}

@@ -1,0 +1,187 @@
+/**
+ * A map stage: records of one partition in, frames for the state stages behind it (or encoded rows for the sinks) out.
+ * Every record goes through all branches and has one fate: what fails in one branch is dead in all of them.
+ */
+import { WeirError } from '../../core/errors.ts';
+import type { Schema } from '../../core/types.ts';
+import type { ColumnBatch, RowFailure } from '../column-batch.ts';
+import { DeadLetterEncoder } from '../dead-letters.ts';
+import { SinkEncoders } from '../encode/sink-encoders.ts';
+import type { StaticRows } from '../operators/operator.ts';
+import type { EpochsPlan, MapStage } from '../plan/epoch-plan.ts';
+import { RecordChunks } from '../record-chunks.ts';
+import { RecordFates, Totals } from '../record-fates.ts';
+import { RecordScanner } from '../scan/scan-records.ts';
+import type { TimeZone } from '../scan/time-zone.ts';
+import { BATCH_STRIDE } from '../stage.ts';
+import type { StageFailure } from '../stage.ts';
+import { BranchRunner, rowsAt } from './branch-runner.ts';
+import type { BranchRows } from './branch-runner.ts';
+import type { Frame, MapResult, MapTask } from './contract.ts';
+import { EpochReport, lastRows, timesOfEpoch } from './epoch-report.ts';
+
+/** Rows that a record gives to a branch count from here, so that rows of several branches have ids of their own. */
+const BRANCH_INDEX_STEP = 1 << 24;
+
+export class MapRunner {
+  readonly #plan: EpochsPlan;
+  readonly #index: number;
+  readonly #chunks: RecordChunks;
+  readonly #fates: RecordFates;
+  readonly #scanner: RecordScanner;
+  readonly #branches: readonly BranchRunner[];
+  readonly #sinks: SinkEncoders | null;
+  readonly #deadLetters: DeadLetterEncoder;
+  readonly #statics: ReadonlyMap<string, StaticRows>;
+
+  /** Throws: UNSUPPORTED, SINK_SCHEMA. */
+  constructor(
+    plan: EpochsPlan,
+    index: number,
+    stage: MapStage,
+    timeZone: TimeZone,
+    statics: ReadonlyMap<string, StaticRows>,
+  ) {
+    const { scan, branches } = stage;
+    if (scan.onNullValue === 'delete')
+      throw new WeirError(
+        'UNSUPPORTED',
+        `job ${plan.job}: onNullValue: delete does not go with a query that keeps state`,
+      );
+    this.#plan = plan;
+    this.#index = index;
+    this.#statics = statics;
+    this.#chunks = new RecordChunks(plan.job, scan.topic);
+    this.#fates = new RecordFates(this.#chunks.records, scan);
+    this.#scanner = new RecordScanner(scan, timeZone, this.#chunks.arena);
+    const input: Schema = scan.columns.map(({ name, type }) => ({ name, type, nullable: true }));
+    this.#branches = branches.map((branch, at) => new BranchRunner(branch, at, input, scan.timeZone));
+    const toSinks = branches.find(({ target }) => target.kind === 'sink');
+    this.#sinks = toSinks === undefined ? null : new SinkEncoders(plan.sinkPlans, toSinks.output, timeZone);
+    this.#deadLetters = new DeadLetterEncoder(plan.job, scan.topic);
+  }
+
+  run(task: MapTask): MapResult {
+    const { env } = task;
+    const batches = withWriteTime(task.batches, env.writeTimeUs);
+    const chunked = { ...task, batches, stride: 0 };
+    this.#begin(task);
+    const report = new EpochReport(this.#plan, env, this.#statics);
+    const frames: Frame[] = [];
+    const totals = new Totals();
+    let failure: StageFailure | null = null;
+    for (let batch = 0; batch < batches.length && failure === null;) {
+      batch = this.#chunks.decode(chunked, batch);
+      if (this.#chunks.records.count === 0) continue;
+      this.#fates.begin();
+      this.#fates.settleNullValues();
+      this.#chunk(task, report, frames, totals);
+      failure = this.#fates.settle(totals, this.#deadLetters, this.#chunks.arena.bytes);
+    }
+    this.#chunks.release();
+    if (failure !== null) return this.#failed(task, failure);
+    const { countByReason, ...deadLetters } = this.#deadLetters.finish();
+    return {
+      ...totals.result(),
+      ...report.result(),
+      frames,
+      sinks: this.#sinks === null ? [] : lastRows(this.#sinks.finish(), this.#plan.sinkPlans),
+      deadLetters,
+      deadByReason: countByReason,
+      rowsOut: totals.rowsOut,
+      failure: null,
+    };
+  }
+
+  /** Under `onBadRecord: fail` nothing of the task may be written. */
+  #failed(task: MapTask, failure: StageFailure): MapResult {
+    this.#begin(task);
+    const { countByReason, ...deadLetters } = this.#deadLetters.finish();
+    return {
+      ...new Totals().result(),
+      ...new EpochReport(this.#plan, task.env, this.#statics).result(),
+      frames: [],
+      sinks: this.#sinks?.finish() ?? [],
+      deadLetters,
+      deadByReason: countByReason,
+      rowsOut: 0,
+      failure,
+    };
+  }
+
+  #begin({ env, partition, logPartitions }: MapTask): void {
+    const idPrefix = `${this.#plan.job}/${env.run}/${env.epoch}/${this.#index}/${partition}/`;
+    this.#sinks?.begin({ idPrefix, partition, logPartitions });
+    this.#deadLetters.begin(env.run, partition);
+  }
+
+  #chunk(task: MapTask, report: EpochReport, frames: Frame[], totals: Totals): void {
+    const fates = this.#fates;
+    const { records } = this.#chunks;
+    const scanned = this.#scanner.scan(records, task.partition, 0, records.count, false, fates.isSettled, fates.fail);
+    const { rowCount, columns, origins } = scanned;
+    const timestampMs = timesOfEpoch(task.env, rowCount);
+    let input: ColumnBatch = { rowCount, columns, origins: { ...origins, timestampMs } };
+    this.#sinks?.mark();
+    let rows = this.#branchRows(input, report);
+    while (rows === null) {
+      input = this.#living(input);
+      this.#sinks?.takeBack();
+      rows = this.#branchRows(input, report);
+    }
+    for (const { record, reason, place } of report.keep())
+      this.#deadLetters.append(records, record, this.#chunks.arena.bytes, reason, place);
+    const from = { stage: this.#index, partition: task.partition, sequence: records.offset[0] ?? 0 };
+    for (const [branch, { batch, fromGroups }] of rows) {
+      if (branch.branch.target.kind === 'exchange') {
+        frames.push(...branch.frames({ batch, fromGroups }, from, task.routing));
+        continue;
+      }
+      this.#sinks?.encodeRest(batch, fates);
+      totals.rowsOut += batch.rowCount;
+    }
+  }
+
+  /** What all branches give for the records; null when some of the records turned out bad on the way. */
+  #branchRows(input: ColumnBatch, report: EpochReport): (readonly [BranchRunner, BranchRows])[] | null {
+    const fates = this.#fates;
+    const failures: RowFailure[] = [];
+    const scope = report.begin();
+    fates.newFailures = 0;
+    const rows = this.#branches.map((branch) => {
+      const given = branch.run(input, null, scope, failures);
+      if (branch.branch.target.kind === 'exchange') return [branch, given] as const;
+      const toSinks = { ...given, batch: withIndexesFrom(given.batch, branch.index * BRANCH_INDEX_STEP) };
+      this.#sinks?.tryRows(toSinks.batch, fates);
+      return [branch, toSinks] as const;
+    });
+    for (const { record, reason, place } of failures) fates.fail(record, reason, place);
+    if (fates.newFailures > 0) return null;
+    const finished = rows.map(([branch, given]) => [branch, branch.finish(given, scope, failures)] as const);
+    for (const { record, reason, place } of failures) fates.fail(record, reason, place);
+    if (fates.newFailures > 0) return null;
+    for (const [, { batch }] of rows) fates.pass(batch.origins.record, batch.rowCount);
+    return finished;
+  }
+
+  /** The rows of records that are not dead. */
+  #living(input: ColumnBatch): ColumnBatch {
+    const kept = new Int32Array(input.rowCount);
+    let count = 0;
+    for (let row = 0; row < input.rowCount; row++)
+      if (!this.#fates.isDead(input.origins.record[row]!)) kept[count++] = row;
+    return rowsAt(input, kept.subarray(0, count));
+  }
+}
+
+function withIndexesFrom(batch: ColumnBatch, first: number): ColumnBatch {
+  if (first === 0) return batch;
+  return { ...batch, origins: { ...batch.origins, index: batch.origins.index.map((index) => index + first) } };
+}
+
+/** The table of batches with one write time for all records. */
+function withWriteTime(batches: Float64Array, writeTimeUs: number): Float64Array {
+  const changed = batches.slice();
+  for (let batch = 0; batch < changed.length; batch += BATCH_STRIDE) changed[batch + 3] = writeTimeUs;
+  return changed;
+}

@@ -1,0 +1,380 @@
+import { must } from '../../core/assert.ts';
+import type { DataType, Schema } from '../../core/types.ts';
+import { ByteBuffer } from '../byte-buffer.ts';
+import type { Column } from '../column-batch.ts';
+import type { EpochEnv, StateFigures } from '../epoch/contract.ts';
+import type { StatePlan } from '../plan/epoch-plan.ts';
+import { buildColumn, readValue } from '../sql/runtime/boxed.ts';
+import { Runtime } from '../sql/runtime/runtime.ts';
+import { utc } from '../sql/runtime/time.ts';
+import { ByteReader } from '../state/byte-reader.ts';
+import { putByte, putVarint } from '../state/bytes-out.ts';
+import { GroupLists } from '../state/group-lists.ts';
+import { KeyDictionary } from '../state/key-dictionary.ts';
+import { KeyEncoder } from '../state/key-encoder.ts';
+import { RowStore } from '../state/row-store.ts';
+import { ChangedGroups } from './changed-groups.ts';
+import { ExpiryQueue } from './expiry-queue.ts';
+import { checkFormat } from './group-format.ts';
+import { timeReader } from './join-side.ts';
+import { noOrigins } from './picked-rows.ts';
+import { RankLists } from './rank-lists.ts';
+import { SortKeys } from './sort-keys.ts';
+import type { StateInput, StateOperator, StateOutput } from './state-operator.ts';
+
+type RankPlan = Extract<StatePlan, { kind: 'rank' }>;
+type RankCall = RankPlan['calls'][number];
+
+const FORMAT = 1;
+
+/**
+ * Rows numbered per key: row_number, rank, dense_rank, lag and lead over the rows of a key in order; rows that are equal
+ * in it stand as they came. State: the rows of each key, or with a limit the first ones alone (and those behind them
+ * that lead reaches), for a row that was pushed out never comes back.
+ *
+ * - update: rows whose values are new come out; rows that a better one pushed beyond the limit are withdrawn, before
+ *   the others of their key.
+ * - append: the rows of a key come out once, when its event time is at or below the watermark, and are forgotten.
+ * - complete: all rows of all keys.
+ */
+export class Rank implements StateOperator {
+  readonly output: Schema;
+  readonly #plan: RankPlan;
+  readonly #input: Schema;
+  readonly #encoder: KeyEncoder;
+  readonly #sortKeys: SortKeys;
+  readonly #keys = new KeyDictionary();
+  readonly #byGroup = new GroupLists();
+  readonly #expiry: ExpiryQueue | null;
+  readonly #rows: RowStore;
+  readonly #lists = new RankLists();
+  /** By call and row: what was last given. */
+  readonly #given: Int32Array<ArrayBuffer>[];
+  /** Rows kept per key: those within the limit, and those that lead reaches from there. */
+  readonly #keptMax: number;
+  /** How far behind a row its values look. */
+  readonly #reach: number;
+  readonly #changed = new ChangedGroups();
+  readonly #key = new ByteBuffer();
+  readonly #sortKey = new ByteBuffer();
+  readonly #runtime = new Runtime(utc);
+  #evicted = 0;
+
+  constructor(plan: RankPlan, inputs: readonly Schema[]) {
+    this.#plan = plan;
+    this.#input = must(inputs[0], () => 'a rank has no input');
+    const calls = plan.calls.map(({ name, type }) => ({ name, type, nullable: true }));
+    this.output = [...this.#input.slice(plan.keyCount), ...calls];
+    this.#encoder = new KeyEncoder(this.#input.slice(0, plan.keyCount).map(({ type }) => type));
+    this.#sortKeys = new SortKeys(this.#input, plan.by);
+    this.#expiry = plan.eventTime === null ? null : new ExpiryQueue();
+    this.#rows = new RowStore(this.#input);
+    this.#given = plan.calls.map(() => new Int32Array(0));
+    this.#reach = Math.max(0, ...plan.calls.map(stepOf));
+    this.#keptMax = (plan.limit ?? Infinity) + this.#reach;
+  }
+
+  fold(inputs: readonly StateInput[], env: EpochEnv): StateOutput {
+    const out = new Output();
+    this.#evicted = 0;
+    this.#runtime.reset(noOrigins(0));
+    for (const input of inputs) this.#add(input, out);
+    const { mode } = this.#plan;
+    if (mode === 'update') for (const [key, earliest] of out.touched) this.#showChanges(key, earliest, out);
+    this.#evict(env.evictUs - this.#plan.watermarkLagUs, out);
+    if (mode === 'complete')
+      for (const group of this.#byGroup.groups()) for (const key of this.#byGroup.idsOf(group)) this.#showAll(key, out);
+    return this.#finish(out);
+  }
+
+  #add(input: StateInput, out: Output): void {
+    const { batch, groups } = input;
+    this.#encoder.bind(batch.columns);
+    this.#sortKeys.bind(batch.columns);
+    this.#rows.bind(batch.columns);
+    const timeOf = this.#timeOf(batch.columns);
+    for (let row = 0; row < batch.rowCount; row++) {
+      this.#key.clear();
+      this.#encoder.encode(row, this.#key);
+      const known = this.#keys.size;
+      const key = this.#keys.add(this.#key.bytes, 0, this.#key.length);
+      const group = groups[row] as number;
+      if (this.#keys.size > known) this.#begin(key, group, timeOf(row));
+      this.#sortKey.clear();
+      this.#sortKeys.encode(row, this.#sortKey);
+      const behind = this.#lists.findPlace(key, this.#sortKey);
+      const isFull = this.#lists.countOf(key) >= this.#keptMax;
+      if (isFull && behind === this.#lists.lastOf(key)) continue;
+      const id = this.#rows.add(row);
+      this.#insert(key, id, behind);
+      const earliest = out.touched.get(key);
+      if (earliest === undefined || this.#lists.isBefore(id, earliest)) out.touched.set(key, id);
+      if (isFull) this.#dropLast(key, group, out);
+      this.#changed.add(group);
+    }
+  }
+
+  #begin(key: number, group: number, time: number): void {
+    this.#byGroup.add(group, key);
+    this.#changed.add(group);
+    if (!Number.isNaN(time)) this.#expiry?.add(key, time);
+  }
+
+  #insert(key: number, id: number, behind: number): void {
+    this.#lists.insert(key, id, behind, this.#sortKey);
+    for (const [call, given] of this.#given.entries()) {
+      if (id < given.length) continue;
+      const larger = new Int32Array(Math.max(64, id + 1, Math.ceil(given.length * 1.5)));
+      larger.set(given);
+      this.#given[call] = larger;
+    }
+  }
+
+  /** The last row of a key makes room; it is withdrawn if it has been given out. */
+  #dropLast(key: number, group: number, out: Output): void {
+    const row = this.#lists.dropLast(key);
+    const place = this.#lists.placeOf(row);
+    if (this.#plan.mode === 'update' && place > 0 && this.#isShown(place)) this.#emit(row, group, true, out);
+    out.dropped.push(row);
+  }
+
+  #isShown(place: number): boolean {
+    return this.#plan.limit === null || place <= this.#plan.limit;
+  }
+
+  /** Counts a key's rows from the first new one on, and gives out those with new values. */
+  #showChanges(key: number, earliest: number, out: Output): void {
+    const group = this.#byGroup.groupOf(key);
+    let from = earliest;
+    for (let step = 0; step < this.#reach; step++) {
+      const before = this.#lists.at(from, -1);
+      if (before < 0) break;
+      from = before;
+    }
+    const shown: number[] = [];
+    for (let row = from; row >= 0; row = this.#lists.at(row, 1)) {
+      const former = this.#lists.placeOf(row);
+      this.#lists.number(row);
+      const wasShown = former > 0 && this.#isShown(former);
+      if (this.#isShown(this.#lists.placeOf(row))) {
+        if (this.#give(row) || !wasShown) shown.push(row);
+      } else if (wasShown) {
+        this.#emit(row, group, true, out);
+      }
+    }
+    for (const row of shown) this.#emit(row, group, false, out);
+  }
+
+  #showAll(key: number, out: Output): void {
+    const group = this.#byGroup.groupOf(key);
+    for (let row = this.#lists.firstOf(key); row >= 0; row = this.#lists.at(row, 1)) {
+      this.#lists.number(row);
+      if (!this.#isShown(this.#lists.placeOf(row))) return;
+      this.#give(row);
+      this.#emit(row, group, false, out);
+    }
+  }
+
+  /** Computes a row's values; true when one differs from what was last given. Rows are given as their id plus one. */
+  #give(row: number): boolean {
+    let isNew = false;
+    for (const [index, call] of this.#plan.calls.entries()) {
+      const value = this.#valueOf(call, row);
+      const given = must(this.#given[index], () => 'a call has no values');
+      if (given[row] === value) continue;
+      given[row] = value;
+      isNew = true;
+    }
+    return isNew;
+  }
+
+  #valueOf(call: RankCall, row: number): number {
+    switch (call.function) {
+      case 'row_number':
+        return this.#lists.placeOf(row);
+      case 'rank':
+        return this.#lists.rankOf(row);
+      case 'dense_rank':
+        return this.#lists.denseRankOf(row);
+      case 'lag':
+      case 'lead':
+        return this.#lists.at(row, stepOf(call)) + 1;
+    }
+  }
+
+  #emit(row: number, group: number, isDelete: boolean, out: Output): void {
+    out.rows.push(row);
+    out.groups.push(group);
+    out.deletes.push(isDelete ? 1 : 0);
+    out.values.push(this.#given.map((given) => given[row] as number));
+  }
+
+  #evict(watermark: number, out: Output): void {
+    if (this.#expiry === null || watermark === -Infinity || this.#plan.mode === 'complete') return;
+    for (let key = this.#expiry.take(watermark, true); key >= 0; key = this.#expiry.take(watermark, true)) {
+      if (this.#plan.mode === 'append') this.#showAll(key, out);
+      this.#evicted += this.#lists.countOf(key);
+      this.#changed.add(this.#byGroup.groupOf(key));
+      out.dropped.push(...this.#remove(key));
+    }
+  }
+
+  /** Forgets a key; its rows, which are in no list any more. */
+  #remove(key: number): number[] {
+    this.#byGroup.remove(key);
+    this.#keys.remove(key);
+    this.#expiry?.remove(key);
+    return this.#lists.clear(key);
+  }
+
+  #forget(rows: readonly number[]): void {
+    for (const row of rows) {
+      this.#lists.forget(row);
+      this.#rows.remove(row);
+    }
+  }
+
+  #finish(out: Output): StateOutput {
+    const count = out.rows.length;
+    const all = this.#rows.gather(out.rows, count);
+    const columns = all.slice(this.#plan.keyCount);
+    for (const [index, call] of this.#plan.calls.entries()) {
+      const values = Int32Array.from(out.values, (row) => row[index] as number);
+      columns.push(
+        call.function === 'lag' || call.function === 'lead'
+          ? this.#valuesAt(call, values, all)
+          : numbersOf(call, values),
+      );
+    }
+    this.#forget(out.dropped);
+    const deletes = out.deletes.includes(1) ? Uint8Array.from(out.deletes) : null;
+    const batch = { rowCount: count, columns, origins: noOrigins(count) };
+    return { batch, groups: Uint8Array.from(out.groups), deletes };
+  }
+
+  /** The values of lag or lead: of another row's column (id plus one), of the row's own where there is no other. */
+  #valuesAt(call: RankCall, sources: Int32Array, own: readonly Column[]): Column {
+    const count = sources.length;
+    const ids = sources.map((source) => source - 1);
+    const found = must(this.#rows.gather(ids, count)[call.column], () => `column ${call.column} is missing`);
+    const fallback = call.default < 0 ? undefined : own[call.default];
+    if (fallback === undefined || !ids.includes(-1)) return found;
+    const values = Array.from(ids, (id, row) => readValue(this.#runtime, id < 0 ? fallback : found, row, call.type));
+    return buildColumn(this.#runtime, call.type, values);
+  }
+
+  #timeOf(columns: readonly Column[]): (row: number) => number {
+    const { eventTime } = this.#plan;
+    return eventTime === null ? () => Number.NaN : timeReader(columns, eventTime.column);
+  }
+
+  changedGroups(): readonly number[] {
+    return this.#changed.list();
+  }
+
+  clearChanged(): void {
+    this.#changed.clear();
+  }
+
+  groups(): readonly number[] {
+    return this.#byGroup.groups();
+  }
+
+  /** Format; then each key in the order of arrival: its length and bytes, its rows' number, and each row in order with its length. */
+  encodeGroup(group: number): Uint8Array | null {
+    if (this.#byGroup.sizeOf(group) === 0) return null;
+    const out = new ByteBuffer();
+    putByte(out, FORMAT);
+    for (const key of this.#byGroup.idsOf(group)) {
+      const from = this.#keys.start[key] as number;
+      const size = this.#keys.length[key] as number;
+      putVarint(out, size);
+      out.append(this.#keys.data, from, from + size);
+      putVarint(out, this.#lists.countOf(key));
+      for (let row = this.#lists.firstOf(key); row >= 0; row = this.#lists.at(row, 1)) {
+        putVarint(out, this.#rows.length[row] as number);
+        this.#rows.encode(row, out);
+      }
+    }
+    return out.copy();
+  }
+
+  restoreGroup(group: number, bytes: Uint8Array | null): void {
+    this.dropGroup(group);
+    if (bytes === null) return;
+    const reader = new ByteReader().reset(bytes);
+    checkFormat(reader, FORMAT);
+    while (!reader.done) {
+      const keySize = reader.varint();
+      const keyFrom = reader.skip(keySize);
+      const ids: number[] = [];
+      for (let left = reader.varint(); left > 0; left--) {
+        const size = reader.varint();
+        const from = reader.skip(size);
+        ids.push(this.#rows.addBytes(bytes, from, from + size));
+      }
+      this.#restoreKey(this.#keys.add(bytes, keyFrom, keyFrom + keySize), group, ids);
+    }
+  }
+
+  #restoreKey(key: number, group: number, ids: readonly number[]): void {
+    const columns = this.#rows.gather(ids, ids.length);
+    this.#byGroup.add(group, key);
+    const time = ids.length === 0 ? Number.NaN : this.#timeOf(columns)(0);
+    if (!Number.isNaN(time)) this.#expiry?.add(key, time);
+    this.#sortKeys.bind(columns);
+    ids.forEach((id, row) => {
+      this.#sortKey.clear();
+      this.#sortKeys.encode(row, this.#sortKey);
+      this.#insert(key, id, this.#lists.lastOf(key));
+    });
+    if (this.#plan.mode !== 'update') return;
+    for (const id of ids) {
+      this.#lists.number(id);
+      this.#give(id);
+    }
+  }
+
+  dropGroup(group: number): void {
+    for (const key of this.#byGroup.idsOf(group)) this.#forget(this.#remove(key));
+    this.#changed.delete(group);
+  }
+
+  figures(): StateFigures {
+    return {
+      rows: this.#rows.size,
+      bytes:
+        this.#rows.bytes +
+        this.#keys.bytes +
+        this.#byGroup.bytes +
+        this.#lists.bytes +
+        (this.#expiry?.bytes ?? 0) +
+        this.#given.reduce((sum, given) => sum + given.byteLength, 0),
+      evicted: this.#evicted,
+    };
+  }
+}
+
+/** How many rows behind its own a call looks. */
+function stepOf({ function: name, offset }: RankCall): number {
+  return name === 'lead' ? offset : name === 'lag' ? -offset : 0;
+}
+
+function numbersOf({ type }: { readonly type: DataType }, values: Int32Array): Column {
+  const valid = new Uint8Array(values.length).fill(1);
+  if (type.kind !== 'bigint') return { kind: 'i32', values, valid };
+  const longs = BigInt64Array.from(values, BigInt);
+  return { kind: 'i64', values: longs, words: new Int32Array(longs.buffer), valid };
+}
+
+/** What an epoch brings out, by rows of the store. */
+class Output {
+  /** Keys with new rows, in the order in which they came, and the first of the new rows of each. */
+  readonly touched = new Map<number, number>();
+  readonly rows: number[] = [];
+  readonly groups: number[] = [];
+  readonly deletes: number[] = [];
+  readonly values: number[][] = [];
+  /** Rows to forget once they are out. */
+  readonly dropped: number[] = [];
+}

@@ -1,0 +1,119 @@
+/** The plan of a job that runs by epochs. */
+import { must } from '../../core/assert.ts';
+import { durationMs } from '../../core/duration.ts';
+import { jobName } from '../../core/ids.ts';
+import type { SourceSpec } from '../../core/job/spec.ts';
+import type { Schema } from '../../core/types.ts';
+import { formatPlan } from '../sql/analyze/format-plan.ts';
+import { problemAt } from '../sql/problems.ts';
+import type { EpochSource, EpochsPlan } from './epoch-plan.ts';
+import { PLAN_FORMAT_VERSION } from './job-plan.ts';
+import {
+  type AnalyzedJob,
+  badRecordPolicy,
+  connectionOptions,
+  dataLossPolicy,
+  deadLetterTopic,
+  RECORD_DEPTH_MAX,
+  triggerOf,
+} from './analyzed-job.ts';
+import { planSinks } from './plan-sinks.ts';
+import { inputColumns, startingOffsetsOf } from './plan-sources.ts';
+import { planStages } from './plan-stages.ts';
+import { rowKeysOf } from './row-keys.ts';
+import type { StageOperator } from './stage-plan.ts';
+
+/** Plans a job by epochs; what is wrong is added to its problems, and the plan is then not to be used. */
+export function planEpochs(job: AnalyzedJob, protocolReason: string): EpochsPlan {
+  const { spec, analyzed, problems } = job;
+  const { root } = analyzed;
+  if (spec.onNullValue === 'delete') {
+    problems.push({
+      path: 'onNullValue',
+      message: `onNullValue: delete goes with jobs without state, and this one runs by epochs: ${protocolReason}`,
+      hint: 'choose skip or deadLetter',
+    });
+  }
+  const source = (name: string): SourceSpec => must(spec.sources[name], () => `there is no source ${name}`);
+  const sinks = planSinks({
+    spec,
+    facts: job.facts,
+    sources: analyzed.sources.map(source),
+    operators: [passOn(root.output)],
+    output: root.output,
+    origin: { kind: 'epochs', keys: rowKeysOf(root) },
+    timeZone: job.timeZone,
+    problems,
+  });
+  const changed = sinks.output !== root.output;
+  const planned = planStages(root, changed ? sinks.operators : [], {
+    outputMode: spec.outputMode,
+    timeZone: spec.timeZone,
+    columnsOf: (name) =>
+      inputColumns(
+        source(name),
+        must(job.sources.get(name), () => `no columns of ${name}`),
+      ),
+    scanOf: (name) => {
+      const { topic, format, recordBytesMax } = source(name);
+      const { onNullValue, timeZone } = spec;
+      const onBadRecord = badRecordPolicy(spec);
+      return { topic, format, onBadRecord, onNullValue, timeZone, recordBytesMax, recordDepthMax: RECORD_DEPTH_MAX };
+    },
+    refuse: (node, message, hint) => problems.push(problemAt('query', node.span, message, hint)),
+  });
+  for (const name of job.tables.keys()) {
+    if (planned.tables.includes(name)) continue;
+    const message = `the query does not join the table ${name}`;
+    problems.push({ path: `tables.${name}`, message, hint: 'take it away, or join it in the query' });
+  }
+  const { stateBytes } = spec.limits;
+  return {
+    formatVersion: PLAN_FORMAT_VERSION,
+    job: jobName(spec.name),
+    protocol: 'epochs',
+    protocolReason,
+    trigger: triggerOf(spec),
+    outputMode: spec.outputMode,
+    sources: analyzed.sources.map((name) => epochSource(name, source(name))),
+    statics: planned.tables.flatMap((name) => job.tables.get(name) ?? []),
+    stages: planned.stages,
+    watermarks: planned.watermarks,
+    watermarkPolicy: spec.watermarkPolicy,
+    noDataEpochs: spec.noDataEpochs && planned.evicts,
+    onLate: spec.onLate,
+    timeZone: spec.timeZone,
+    sinks: sinks.targets,
+    sinkPlans: sinks.plans,
+    tables: sinks.tables,
+    deadLetterTopic: deadLetterTopic(spec),
+    createsTables: sinks.tables.length > 0,
+    warnings: [...analyzed.warnings, ...planned.warnings, ...sinks.warnings],
+    explain: formatPlan(root, spec.outputMode),
+    ...(stateBytes === undefined ? {} : { stateBytesMax: stateBytes }),
+  };
+}
+
+function passOn(output: Schema): Extract<StageOperator, { kind: 'project' }> {
+  const columns = output.map(({ name, type, nullable }, index) => {
+    return { name, type, nullable, expr: { kind: 'column', type, nullable, index, name } as const };
+  });
+  return { kind: 'project', columns };
+}
+
+function epochSource(name: string, source: SourceSpec): EpochSource {
+  return {
+    name,
+    connector: source.connector,
+    options: connectionOptions(source),
+    topic: source.topic,
+    startingOffsets: startingOffsetsOf(source),
+    onDataLoss: dataLossPolicy(source),
+    limits: {
+      maxOffsetsPerTrigger: source.maxOffsetsPerTrigger ?? null,
+      minOffsetsPerTrigger: source.minOffsetsPerTrigger ?? null,
+      maxTriggerDelayMs: durationMs(source.maxTriggerDelay),
+    },
+    idleTimeoutMs: source.idleTimeout === undefined ? null : durationMs(source.idleTimeout),
+  };
+}

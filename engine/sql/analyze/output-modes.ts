@@ -1,0 +1,135 @@
+/**
+ * What an output mode allows (Spark's UnsupportedOperationChecker, and where this engine goes further), and which state
+ * is never forgotten.
+ */
+import type { LogicalPlan } from '../../plan/logical-plan.ts';
+import type { Analysis } from './context.ts';
+import { evictedSides, isStateful, neverEvicted } from './eviction.ts';
+import { inputsOf, nodesOf } from './tree.ts';
+
+type Of<Kind extends LogicalPlan['kind']> = Extract<LogicalPlan, { kind: Kind }>;
+
+const watermarkHint =
+  'declare a watermark behind the source, FROM events WATERMARK ts DELAY OF INTERVAL 10 SECONDS, and group by window(ts, …) or by ts';
+
+/** Says what the output mode refuses, and warns of state that grows for ever. */
+export function checkOutputMode(root: LogicalPlan, analysis: Analysis): void {
+  const nodes = [...nodesOf(root)];
+  if (analysis.input.outputMode === 'complete' && !nodes.some(({ kind }) => kind === 'aggregate'))
+    analysis.problem(
+      root.span,
+      'outputMode: complete needs an aggregation, and the query has none',
+      'write outputMode: append',
+    );
+  let top = root;
+  while (top.kind === 'project' || top.kind === 'filter') top = top.input;
+  for (const node of nodes) {
+    if (node.kind === 'aggregate') checkAggregate(node, analysis);
+    if (node.kind === 'join') checkJoin(node, analysis);
+    if (node.kind === 'sort') checkSort(node, top, analysis);
+    if (node.kind === 'limit') checkLimit(node, nodes, analysis);
+    if (node.kind === 'rank') checkRank(node, analysis);
+    checkAbove(node, analysis);
+  }
+  for (const node of nodes) for (const warning of neverEvicted(node, analysis.input.outputMode)) analysis.warn(warning);
+}
+
+function checkAggregate(node: Of<'aggregate'>, analysis: Analysis): void {
+  if (analysis.input.outputMode !== 'append' || node.eventTime !== null) return;
+  analysis.problem(
+    node.span,
+    "append mode needs a watermark on the aggregate's event time: without one no group is ever final",
+    `${watermarkHint}; or write outputMode: update`,
+  );
+}
+
+function checkJoin(node: Of<'join'>, analysis: Analysis): void {
+  const { outputMode } = analysis.input;
+  if (outputMode === 'complete')
+    return analysis.problem(
+      node.span,
+      'a join of two streams is not supported in complete mode',
+      'write outputMode: append',
+    );
+  if (node.type === 'inner') return;
+  if (outputMode === 'update' && node.type !== 'semi')
+    return analysis.problem(
+      node.span,
+      'an outer join only in append mode: a row without a match comes out when it can have none any more',
+      'write outputMode: append',
+    );
+  const evicted = evictedSides(node);
+  const fine = {
+    left: evicted.left,
+    semi: evicted.left,
+    anti: evicted.left,
+    right: evicted.right,
+    full: evicted.left || evicted.right,
+  };
+  if (fine[node.type]) return;
+  const names = { left: 'LEFT', right: 'RIGHT', full: 'FULL', semi: 'LEFT SEMI', anti: 'LEFT ANTI' };
+  analysis.problem(
+    node.span,
+    `a ${names[node.type]} JOIN of two streams needs watermarks and a bound on their times: else no row is ever known to have no match`,
+    'declare a watermark on both sides, and add to ON an equality of windows or event times, or a bound such as r.ts BETWEEN l.ts AND l.ts + INTERVAL 1 HOUR',
+  );
+}
+
+function checkSort(node: Of<'sort'>, top: LogicalPlan, analysis: Analysis): void {
+  const { outputMode } = analysis.input;
+  if (outputMode === 'complete' && node === top && [...nodesOf(node)].some(({ kind }) => kind === 'aggregate')) return;
+  analysis.problem(
+    node.span,
+    outputMode === 'complete'
+      ? 'ORDER BY stands only at the end of the whole query, over an aggregation'
+      : `ORDER BY is not supported in ${outputMode} mode: rows of a stream have no end to sort towards`,
+    outputMode === 'complete'
+      ? 'order the outer query'
+      : 'the table orders rows by its clustering key; or aggregate, and write outputMode: complete',
+  );
+}
+
+function checkLimit(node: Of<'limit'>, nodes: readonly LogicalPlan[], analysis: Analysis): void {
+  const { outputMode } = analysis.input;
+  if (outputMode === 'update')
+    analysis.problem(
+      node.span,
+      'LIMIT is not supported in update mode: a row within the limit may change later',
+      'write outputMode: append',
+    );
+  const isAggregate = ({ kind }: LogicalPlan): boolean => kind === 'aggregate';
+  if (outputMode === 'complete' && nodes.some(isAggregate) && ![...nodesOf(node)].some(isAggregate))
+    analysis.problem(node.span, 'LIMIT below an aggregation is not supported in complete mode', 'limit the result');
+}
+
+function checkRank(node: Of<'rank'>, analysis: Analysis): void {
+  const { outputMode } = analysis.input;
+  if (outputMode === 'complete')
+    analysis.problem(
+      node.span,
+      'row_number, rank, lag and lead are not supported in complete mode',
+      'write outputMode: update',
+    );
+  if (outputMode === 'append' && node.eventTime === null)
+    analysis.problem(
+      node.span,
+      'append mode needs event time in PARTITION BY: without one no row number is ever final',
+      'partition by a window of a watermarked column; or write outputMode: update',
+    );
+}
+
+/** Outside of append mode rows of an aggregate change later, and nothing above it can take them back. */
+function checkAbove(node: LogicalPlan, analysis: Analysis): void {
+  const { outputMode } = analysis.input;
+  if (outputMode === 'append' || !isStateful(node) || node.kind === 'sort' || node.kind === 'limit') return;
+  const below = inputsOf(node)
+    .flatMap((input) => [...nodesOf(input)])
+    .find(({ kind }) => kind === 'aggregate' || kind === 'rank');
+  if (below === undefined) return;
+  const what = { aggregate: 'an aggregate', dedup: 'DISTINCT', join: 'a join', rank: 'a window function' };
+  analysis.problem(
+    node.span,
+    `${what[node.kind]} over ${below.kind === 'aggregate' ? 'an aggregate' : 'a window function'} only in append mode: in ${outputMode} mode the rows below change later`,
+    'write outputMode: append',
+  );
+}

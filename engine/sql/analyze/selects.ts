@@ -1,0 +1,567 @@
+/** One SELECT: lateral views, WHERE, GROUP BY, HAVING, the select list, DISTINCT, ORDER BY. */
+import {
+  collectColumns,
+  type Expr,
+  type Identifier,
+  type Query,
+  replaceNodes,
+  type Select,
+  type SelectItem,
+  type SortItem,
+  type Span,
+  type SqlExpr,
+} from '../../../core/ast.ts';
+import type { Field, Schema } from '../../../core/types.ts';
+import { formatType } from '../../../core/types.ts';
+import { generatedColumns } from '../../operators/generate.ts';
+import type { RankCall, SortKey } from '../../plan/logical-plan.ts';
+import type { ProjectedColumn } from '../../plan/stage-plan.ts';
+import { splitConjuncts } from '../conjuncts.ts';
+import { didYouMean } from '../problems.ts';
+import { type GeneratorName, generators } from './calls.ts';
+import { canonical } from './canonical.ts';
+import type { Analysis } from './context.ts';
+import { dedupRows } from './dedup.ts';
+import { evictionColumn, projectTimes } from './event-time.ts';
+import type { ExpressionAnalyzer } from './expressions.ts';
+import { filtered } from './filters.ts';
+import { type GroupKey, groupRows } from './groups.ts';
+import { semiJoin } from './joins.ts';
+import {
+  type CallNode,
+  columnExpr,
+  columnOf,
+  findColumns,
+  plainColumns,
+  type Rows,
+  type Scope,
+  scopeOf,
+} from './scope.ts';
+import {
+  hasAggregate,
+  holdsPlaceholder,
+  isGroupable,
+  placeholderOf,
+  SelectCalls,
+  spanOf,
+  wholeNumber,
+} from './select-calls.ts';
+
+/** ORDER BY behind a SELECT; `limit` is that of the LIMIT behind it. */
+export interface OrderBy {
+  readonly items: readonly SortItem[];
+  readonly span: Span;
+  readonly limit: number | null;
+}
+
+/** A lateral view or a generator of the select list, on its way into the plan. */
+interface GenerateStep {
+  readonly generator: GeneratorName;
+  readonly outer: boolean;
+  readonly expr: Expr;
+  readonly generated: Schema;
+  readonly qualifier: string | null;
+  readonly span: Span;
+}
+
+/** A column of the select list before the calls in it have their places. */
+interface DraftColumn {
+  readonly name: string;
+  readonly expr: Expr;
+  readonly span: Span;
+}
+
+/** The rows of a query within an expression. */
+export type Subquery = (query: Query) => Rows | undefined;
+
+export class SelectAnalyzer {
+  readonly #expressions: ExpressionAnalyzer;
+  readonly #analysis: Analysis;
+
+  constructor(expressions: ExpressionAnalyzer, analysis: Analysis) {
+    this.#expressions = expressions;
+    this.#analysis = analysis;
+  }
+
+  /** The rows of a SELECT over those of its FROM. */
+  select(select: Select, from: Rows, order: OrderBy | null, subquery: Subquery): Rows | undefined {
+    const rows = this.#where(select, from, subquery);
+    if (rows === undefined) return undefined;
+    const grouped =
+      select.groupBySpan !== null ||
+      select.having !== null ||
+      select.items.some(({ expr }) => hasAggregate(expr)) ||
+      (order !== null && order.items.some(({ expr }) => hasAggregate(expr)));
+    return grouped ? this.#grouped(select, rows, order) : this.#plain(select, rows, order);
+  }
+
+  // ---- lateral views and WHERE ----------------------------------------------------------------------------------
+
+  /**
+   * WHERE behind the lateral views; conditions that only look at columns from before go in front of them, where they
+   * spare the work.
+   */
+  #where(select: Select, from: Rows, subquery: Subquery): Rows | undefined {
+    const steps: GenerateStep[] = [];
+    let all = from;
+    for (const view of select.lateralViews) {
+      const { call } = view;
+      const known = call.kind === 'call' ? generators.get(call.name.text.toLowerCase()) : undefined;
+      if (call.kind !== 'call' || known === undefined) {
+        this.#analysis.problem(
+          call,
+          'LATERAL VIEW takes explode, posexplode or inline',
+          call.kind === 'call' ? didYouMean(call.name.text, generators.keys()) : undefined,
+        );
+        continue;
+      }
+      const qualifier = view.tableAlias?.text ?? null;
+      const outer = known.outer || view.outer;
+      const step = this.#generateStep(all, call, known.generator, outer, view.columnAliases, qualifier);
+      if (step === undefined) continue;
+      steps.push(step);
+      all = generated(all, step);
+    }
+    if (select.where === null) return all;
+    const { memberships, rest } = splitMemberships(select.where);
+    let rows = this.#conditions(rest, select.where, from, steps, all);
+    for (const membership of memberships) {
+      const input = this.#expressions.expr(membership.input, scopeOf(rows.columns));
+      const found = subquery(membership.query);
+      const joined = input && found && semiJoin(rows, input, found, membership, this.#expressions, this.#analysis);
+      if (joined === undefined) return undefined;
+      rows = joined;
+    }
+    return rows;
+  }
+
+  #conditions(where: SqlExpr | null, span: Span, from: Rows, steps: readonly GenerateStep[], all: Rows): Rows {
+    if (where === null) return all;
+    const predicate = this.#expressions.boolean(where, scopeOf(all.columns), 'WHERE');
+    if (predicate === undefined) return all;
+    const width = from.plan.output.length;
+    const early: Expr[] = [];
+    const late: Expr[] = [];
+    for (const condition of splitConjuncts(predicate))
+      (late.length === 0 && readsOnlyBelow(condition, width) ? early : late).push(condition);
+    let rows = filtered(from, early, span);
+    for (const step of steps) rows = generated(rows, step);
+    return filtered(rows, late, span);
+  }
+
+  #generateStep(
+    rows: Rows,
+    call: CallNode,
+    generator: GeneratorName,
+    outer: boolean,
+    aliases: readonly Identifier[],
+    qualifier: string | null,
+  ): GenerateStep | undefined {
+    const [argument] = call.args;
+    if (argument === undefined || call.args.length !== 1)
+      return this.#analysis.problem(call, `${call.name.text} takes 1 argument, not ${call.args.length}`);
+    const expr = this.#expressions.expr(argument, scopeOf(rows.columns));
+    if (expr === undefined) return undefined;
+    const columns = generatedColumns(generator, expr.type, outer);
+    if (columns === undefined) {
+      const wanted = generator === 'inline' ? 'an ARRAY of STRUCTs' : 'an ARRAY or a MAP';
+      return this.#analysis.problem(argument, `${call.name.text} takes ${wanted}, not ${formatType(expr.type)}`);
+    }
+    if (aliases.length > 0 && aliases.length !== columns.length) {
+      return this.#analysis.problem(
+        call,
+        `${call.name.text} gives ${columns.length} columns here, but ${aliases.length} names are given`,
+      );
+    }
+    const named = columns.map((field, index) => ({ ...field, name: aliases[index]?.text ?? field.name }));
+    return { generator, outer, expr, generated: named, qualifier, span: spanOf(call) };
+  }
+
+  // ---- without groups -------------------------------------------------------------------------------------------
+
+  #plain(select: Select, input: Rows, order: OrderBy | null): Rows | undefined {
+    let rows = input;
+    let generatorItem: SelectItem | undefined;
+    for (const item of select.items) {
+      const known = item.expr.kind === 'call' ? generators.get(item.expr.name.text.toLowerCase()) : undefined;
+      if (item.expr.kind !== 'call' || known === undefined) continue;
+      if (generatorItem !== undefined) {
+        this.#analysis.problem(item.expr, 'a select list takes one generator', 'use LATERAL VIEW for the others');
+        continue;
+      }
+      generatorItem = item;
+      const aliases = item.alias === null ? item.aliases : [item.alias];
+      const step = this.#generateStep(rows, item.expr, known.generator, known.outer, aliases, null);
+      if (step !== undefined) rows = generated(rows, step);
+    }
+    // Names in the list mean what they mean without the generator; it adds none.
+    const made = rows.columns.slice(input.columns.length);
+    const calls = new SelectCalls(rows, this.#expressions, this.#analysis);
+    const aliases = new Map<string, Expr>();
+    const scope = scopeOf(input.columns, calls.handler({ aggregates: false, over: true }), aliases);
+    const columns = this.#items(select.items, scope, aliases, generatorItem, made.map(columnOf));
+    const on = select.distinctOn.map((expr) => ({ expr: this.#expressions.expr(expr, scope), span: expr }));
+    const drafts = order === null ? [] : this.#orderDrafts(order, columns, scope);
+    if (columns === undefined || drafts === undefined || on.some(({ expr }) => expr === undefined)) return undefined;
+    const placed = this.#ranked(calls, calls.rows, (expr) => expr);
+    return placed && this.#finish(select, placed.rows, columns, on as Located[], order, drafts, placed.place);
+  }
+
+  // ---- with groups ----------------------------------------------------------------------------------------------
+
+  #grouped(select: Select, input: Rows, order: OrderBy | null): Rows | undefined {
+    const calls = new SelectCalls(input, this.#expressions, this.#analysis);
+    const keys = this.#groupKeys(select, calls);
+    const aliases = new Map<string, Expr>();
+    const scope = scopeOf(calls.columns, calls.handler({ aggregates: true, over: true }), aliases);
+    const generatorItem = select.items.find(
+      ({ expr }) => expr.kind === 'call' && generators.has(expr.name.text.toLowerCase()),
+    );
+    if (generatorItem !== undefined)
+      this.#analysis.problem(
+        generatorItem.expr,
+        'a generator does not stand beside GROUP BY',
+        'use LATERAL VIEW, or generate in a query around this one',
+      );
+    const items = select.items.filter((item) => item !== generatorItem);
+    const columns = this.#items(items, scope, aliases, undefined, []);
+    const withAliases = { ...scope, calls: calls.handler({ aggregates: true, over: false }) };
+    const having = select.having === null ? null : this.#expressions.boolean(select.having, withAliases, 'HAVING');
+    const on = select.distinctOn.map((expr) => ({ expr: this.#expressions.expr(expr, scope), span: expr }));
+    const drafts = order === null ? [] : this.#orderDrafts(order, columns, scope);
+    if (keys === undefined || columns === undefined || having === undefined || drafts === undefined) return undefined;
+    if (on.some(({ expr }) => expr === undefined)) return undefined;
+    const groups = groupRows(calls, keys, select, this.#analysis);
+    if (groups === undefined) return undefined;
+    let { rows } = groups;
+    if (having !== null && select.having !== null) {
+      if (holdsPlaceholder(having, 'rank'))
+        return this.#analysis.problem(
+          select.having,
+          'HAVING cannot look at a window function: it is computed behind it',
+          'filter in a query around this one',
+        );
+      const condition = groups.place(having, select.having);
+      if (condition === undefined) return undefined;
+      rows = filtered(rows, splitConjuncts(condition), select.having);
+    }
+    const ranked = this.#ranked(calls, rows, groups.place);
+    if (ranked === undefined) return undefined;
+    const place: Place = (expr, span) => {
+      const ungrouped = groups.place(expr, span);
+      return ungrouped && ranked.place(ungrouped, span);
+    };
+    return this.#finish(select, ranked.rows, columns, on as Located[], order, drafts, place);
+  }
+
+  /** What GROUP BY lists: expressions, ordinals and aliases of the select list, or ALL. */
+  #groupKeys(select: Select, calls: SelectCalls): readonly GroupKey[] | undefined {
+    const keys: GroupKey[] = [];
+    let failed = false;
+    const [only] = select.groupBy;
+    const isAll =
+      only !== undefined &&
+      select.groupBy.length === 1 &&
+      isPlainName(only, 'all') &&
+      findColumns(calls.rows.columns, 'all', null).length === 0;
+    const listed = isAll
+      ? select.items.filter(({ expr }) => !hasAggregate(expr)).map(({ expr }) => expr)
+      : select.groupBy.map((expr) => this.#groupItem(expr, select, calls));
+    const handler = calls.handler({ aggregates: false, over: false });
+    for (const sql of listed) {
+      if (sql === undefined) {
+        failed = true;
+        continue;
+      }
+      const isSession = sql.kind === 'call' && sql.name.text.toLowerCase() === 'session_window';
+      const scope = scopeOf(calls.rows.columns, isSession ? calls.handler({ aggregates: true, over: false }) : handler);
+      const expr = this.#expressions.expr(sql, scope);
+      if (expr === undefined) failed = true;
+      else keys.push({ name: this.#expressions.nameOf(sql), expr, span: spanOf(sql) });
+    }
+    return failed ? undefined : keys;
+  }
+
+  #groupItem(expr: SqlExpr, select: Select, calls: SelectCalls): SqlExpr | undefined {
+    const problem = (message: string, hint?: string): undefined => this.#analysis.problem(expr, message, hint);
+    const ordinal = wholeNumber(expr);
+    if (ordinal !== undefined) {
+      const item = select.items[ordinal - 1];
+      if (item === undefined) return problem(`there is no column ${ordinal} in the select list to group by`);
+      if (hasAggregate(item.expr)) return problem(`column ${ordinal} is an aggregate: it cannot be grouped by`);
+      return item.expr;
+    }
+    if (expr.kind === 'call' && ['rollup', 'cube', 'grouping sets'].includes(expr.name.text.toLowerCase()))
+      return problem(`${expr.name.text} has no meaning for streams`, 'write one query for each grouping');
+    if (expr.kind !== 'name' || expr.parts.length !== 1) return expr;
+    const name = expr.parts[0]?.text ?? '';
+    if (findColumns(calls.rows.columns, name, null).length > 0) return expr;
+    const item = select.items.find(({ alias }) => alias?.text.toLowerCase() === name.toLowerCase());
+    if (item === undefined) return expr;
+    return hasAggregate(item.expr) ? problem(`${name} is an aggregate: it cannot be grouped by`) : item.expr;
+  }
+
+  // ---- the select list ------------------------------------------------------------------------------------------
+
+  #items(
+    items: readonly SelectItem[],
+    scope: Scope,
+    aliases: Map<string, Expr>,
+    generatorItem: SelectItem | undefined,
+    generatedItems: readonly ProjectedColumn[],
+  ): readonly DraftColumn[] | undefined {
+    const columns: DraftColumn[] = [];
+    let failed = false;
+    for (const item of items) {
+      const span = spanOf(item.expr);
+      if (item === generatorItem) {
+        columns.push(...generatedItems.map(({ name, expr }) => ({ name, expr, span })));
+      } else if (item.expr.kind === 'star') {
+        const listed = this.#expressions.star(item.expr, scope.columns);
+        columns.push(...listed.map(({ name, expr }) => ({ name, expr, span })));
+      } else {
+        const expr = this.#expressions.expr(item.expr, scope);
+        if (expr === undefined) {
+          failed = true;
+          continue;
+        }
+        if (expr.kind === 'lambda') {
+          this.#analysis.problem(item.expr, 'a lambda stands only as an argument of a function like transform');
+          failed = true;
+          continue;
+        }
+        columns.push({ name: item.alias?.text ?? this.#expressions.nameOf(item.expr), expr, span });
+        if (item.alias !== null) aliases.set(item.alias.text.toLowerCase(), expr);
+      }
+    }
+    return failed ? undefined : columns;
+  }
+
+  /** What ORDER BY lists, typed: names of the select list come first, as in Spark. */
+  #orderDrafts(
+    order: OrderBy,
+    columns: readonly DraftColumn[] | undefined,
+    scope: Scope,
+  ): readonly Located[] | undefined {
+    const drafts = order.items.map(({ expr: sql }): Located | undefined => {
+      const span = spanOf(sql);
+      const ordinal = wholeNumber(sql);
+      if (ordinal !== undefined) {
+        const column = columns?.[ordinal - 1];
+        return column === undefined
+          ? this.#analysis.problem(sql, `there is no column ${ordinal} in the select list to order by`)
+          : { expr: column.expr, span };
+      }
+      const named =
+        sql.kind === 'name' && sql.parts.length === 1
+          ? columns?.find(({ name }) => name.toLowerCase() === sql.parts[0]?.text.toLowerCase())
+          : undefined;
+      const expr = named?.expr ?? this.#expressions.expr(sql, scope);
+      return expr && { expr, span };
+    });
+    return drafts.includes(undefined) ? undefined : (drafts as Located[]);
+  }
+
+  // ---- OVER -----------------------------------------------------------------------------------------------------
+
+  /** The rows with the columns of the functions OVER, and where those stand. */
+  #ranked(calls: SelectCalls, rows: Rows, place: Place): { readonly rows: Rows; readonly place: Place } | undefined {
+    const { rankWindow: window } = calls;
+    if (window === null) return { rows, place: (expr) => expr };
+    const keys = window.keys.map((key) => place(key, window.span));
+    const by = window.by.map(({ expr, ...rest }) => ({ ...rest, expr: place(expr, window.span) }));
+    const ranks = calls.ranks.map((rank) => ({ ...rank, args: rank.args.map((arg) => place(arg, window.span)) }));
+    if (keys.includes(undefined) || by.some(({ expr }) => expr === undefined)) return undefined;
+    if (ranks.some(({ args }) => args.includes(undefined))) return undefined;
+    const odd = [...(keys as Expr[]), ...(by as SortKey[]).map(({ expr }) => expr)].find(
+      ({ type }) => !isGroupable(type),
+    );
+    if (odd !== undefined)
+      return this.#analysis.problem(window.span, `OVER cannot compare values of type ${formatType(odd.type)}`);
+    const { plan, times, lagUs } = rows;
+    const width = plan.output.length;
+    const added: Field[] = ranks.map(({ name, type, nullable }) => ({ name, type, nullable }));
+    const keyColumns = keys.flatMap((key) => (key?.kind === 'column' ? [key.index] : []));
+    const ranked: Rows = {
+      ...rows,
+      plan: {
+        kind: 'rank',
+        id: this.#analysis.nextOperator('rank'),
+        watermarkLagUs: lagUs,
+        input: plan,
+        keys: keys as Expr[],
+        by: by as SortKey[],
+        calls: ranks as RankCall[],
+        limit: null,
+        eventTime: evictionColumn(keyColumns, times),
+        output: [...plan.output, ...added],
+        span: window.span,
+      },
+      times: [...times, ...added.map(() => null)],
+    };
+    const shift: Place = (expr) =>
+      replaceNodes(expr, (node) => {
+        const placeholder = node.kind === 'column' ? placeholderOf(node.index) : undefined;
+        const field = placeholder?.kind === 'rank' ? added[placeholder.index] : undefined;
+        return placeholder?.kind === 'rank' && field !== undefined
+          ? columnExpr(field, width + placeholder.index)
+          : undefined;
+      });
+    return { rows: ranked, place: shift };
+  }
+
+  // ---- the end --------------------------------------------------------------------------------------------------
+
+  #finish(
+    select: Select,
+    input: Rows,
+    drafts: readonly DraftColumn[],
+    distinctOn: readonly Located[],
+    order: OrderBy | null,
+    orderDrafts: readonly Located[],
+    place: Place,
+  ): Rows | undefined {
+    const columns = drafts.map(({ name, expr, span }): ProjectedColumn | undefined => {
+      const placed = place(expr, span);
+      return placed && { name, type: placed.type, nullable: placed.nullable, expr: placed };
+    });
+    const keys = distinctOn.map(({ expr, span }) => place(expr, span));
+    const sortBy = orderDrafts.map(({ expr, span }) => place(expr, span));
+    if (columns.includes(undefined) || keys.includes(undefined) || sortBy.includes(undefined)) return undefined;
+    const within = select.withinWatermark ? spanOf(select) : null;
+    let rows: Rows | undefined = input;
+    if (select.distinctOn.length > 0) rows = this.#distinctOn(rows, keys as Expr[], within, select);
+    if (rows === undefined) return undefined;
+    const shown = columns as ProjectedColumn[];
+    const hidden: ProjectedColumn[] = [];
+    const odd = (sortBy as Expr[]).find(({ type }) => !isGroupable(type));
+    if (odd !== undefined && order !== null)
+      return this.#analysis.problem(order.span, `ORDER BY cannot compare values of type ${formatType(odd.type)}`);
+    const by = (sortBy as Expr[]).map((expr, index): SortKey => {
+      const item = order?.items[index];
+      const descending = item?.descending ?? false;
+      const wanted = canonical(expr);
+      let column = [...shown, ...hidden].findIndex((other) => canonical(other.expr) === wanted);
+      if (column < 0) {
+        column = shown.length + hidden.length;
+        hidden.push({ name: `order_${hidden.length + 1}`, type: expr.type, nullable: expr.nullable, expr });
+      }
+      const field = [...shown, ...hidden][column] ?? { name: '', type: expr.type, nullable: expr.nullable };
+      return { expr: columnExpr(field, column), descending, nullsFirst: item?.nullsFirst ?? !descending };
+    });
+    let result: Rows | undefined = projected(rows, [...shown, ...hidden], select);
+    if (select.distinct && select.distinctOn.length === 0) {
+      if (hidden.length > 0 && order !== null)
+        return this.#analysis.problem(order.span, 'ORDER BY behind SELECT DISTINCT takes columns of the select list');
+      result = dedupRows(result, null, within, select, this.#analysis);
+    }
+    if (result === undefined || order === null) return result;
+    const sorted = sortRows(result, by, order, this.#analysis);
+    return hidden.length === 0 ? sorted : projected(sorted, shown.map(passed), select);
+  }
+
+  /** The first row of each value of the expressions; those that are no columns become columns for that. */
+  #distinctOn(rows: Rows, keys: readonly Expr[], within: Span | null, select: Select): Rows | undefined {
+    const { output } = rows.plan;
+    const own = output.map((field, index): ProjectedColumn => ({ ...field, expr: columnExpr(field, index) }));
+    const added: ProjectedColumn[] = [];
+    const columns = keys.map((expr, index) => {
+      if (expr.kind === 'column') return expr.index;
+      added.push({ name: `key_${index + 1}`, type: expr.type, nullable: expr.nullable, expr });
+      return output.length + added.length - 1;
+    });
+    const wide = added.length === 0 ? rows : projected(rows, [...own, ...added], select);
+    return dedupRows(wide, columns, within, select, this.#analysis);
+  }
+}
+
+/** An expression and where it stands. */
+interface Located {
+  readonly expr: Expr;
+  readonly span: Span;
+}
+
+/** Puts columns in the stead of placeholders; undefined when a mistake was said. */
+export type Place = (expr: Expr, span: Span) => Expr | undefined;
+
+function passed(column: ProjectedColumn, index: number): ProjectedColumn {
+  return { ...column, expr: columnExpr(column, index) };
+}
+
+/** The rows in order. */
+export function sortRows(rows: Rows, by: readonly SortKey[], order: OrderBy, analysis: Analysis): Rows {
+  return {
+    ...rows,
+    plan: {
+      kind: 'sort',
+      id: analysis.nextOperator('sort'),
+      watermarkLagUs: rows.lagUs,
+      input: rows.plan,
+      by,
+      limit: order.limit,
+      output: rows.plan.output,
+      span: order.span,
+    },
+  };
+}
+
+function projected(rows: Rows, columns: readonly ProjectedColumn[], span: Span): Rows {
+  const output = columns.map(({ name, type, nullable }) => ({ name, type, nullable }));
+  return {
+    ...rows,
+    plan: { kind: 'project', input: rows.plan, columns, output, span: spanOf(span) },
+    columns: plainColumns(output),
+    times: projectTimes(columns, rows.times),
+  };
+}
+
+/** The rows with the columns of a generator behind them. */
+function generated(rows: Rows, step: GenerateStep): Rows {
+  const { generator, outer, expr, qualifier, span } = step;
+  const first = rows.plan.output.length;
+  return {
+    ...rows,
+    plan: {
+      kind: 'generate',
+      input: rows.plan,
+      generator,
+      outer,
+      expr,
+      generated: step.generated,
+      output: [...rows.plan.output, ...step.generated],
+      span,
+    },
+    columns: [
+      ...rows.columns,
+      ...step.generated.map((field, index) => ({ ...field, qualifier, hidden: false, index: first + index })),
+    ],
+    times: [...rows.times, ...step.generated.map(() => null)],
+  };
+}
+
+type Membership = Extract<SqlExpr, { kind: 'inQuery' }>;
+
+/** The conditions `x IN (SELECT …)` that AND joins, and the others. */
+function splitMemberships(where: SqlExpr): {
+  readonly memberships: readonly Membership[];
+  readonly rest: SqlExpr | null;
+} {
+  if (where.kind === 'inQuery' && !where.negated) return { memberships: [where], rest: null };
+  if (where.kind !== 'binary' || where.op !== 'and') return { memberships: [], rest: where };
+  const left = splitMemberships(where.left);
+  const right = splitMemberships(where.right);
+  const memberships = [...left.memberships, ...right.memberships];
+  if (memberships.length === 0) return { memberships, rest: where };
+  if (left.rest === null || right.rest === null) return { memberships, rest: left.rest ?? right.rest };
+  return { memberships, rest: { ...where, left: left.rest, right: right.rest } };
+}
+
+function readsOnlyBelow(expr: Expr, width: number): boolean {
+  const columns = new Set<number>();
+  collectColumns(expr, columns);
+  return [...columns].every((index) => index < width);
+}
+
+function isPlainName(expr: SqlExpr, name: string): boolean {
+  return expr.kind === 'name' && expr.parts.length === 1 && expr.parts[0]?.text.toLowerCase() === name;
+}

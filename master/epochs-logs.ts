@@ -1,0 +1,218 @@
+/** What the coordinator of a stateful job knows of the logs it reads: partitions, positions, marks, contributions. */
+import type { Clock } from '../core/clock.ts';
+import { WeirError } from '../core/errors.ts';
+import type { JobName, LaneId, Offset, Partition } from '../core/ids.ts';
+import { laneId, offset, parseLaneId } from '../core/ids.ts';
+import type { Pending } from '../core/epoch/admission.ts';
+import { LaneMarks } from '../core/epoch/marks.ts';
+import type { LaneFacts, Ranges, SourceFacts } from '../core/epoch/plan-ranges.ts';
+import { planRanges, planRangesTo } from '../core/epoch/plan-ranges.ts';
+import type { EpochPlan } from '../core/epoch/types.ts';
+import type { OffsetQuery, Source } from '../core/ports.ts';
+import type { EpochSource, EpochsPlan } from '../engine/plan/epoch-plan.ts';
+import type { PartitionEnd } from '../proto/gen/control.ts';
+
+/** Ends of one epoch differ by no more record time than this, ms, however long the watermark's delay is. */
+const SLACK_MS_MAX = 5000;
+
+export type Offsets = Readonly<Record<LaneId, Offset>>;
+
+export class EpochLogs {
+  readonly #job: JobName;
+  readonly #plan: EpochsPlan;
+  readonly #clock: Clock;
+  readonly #sourceOf: (source: EpochSource) => Source;
+  readonly #marks = new Map<LaneId, LaneMarks>();
+  readonly #topics = new Map<string, string>();
+  /** Monotonic ms of the last epoch that a source contributed to. */
+  readonly #contributedAt = new Map<string, number>();
+  /** Monotonic ms when a source last had records. */
+  readonly #activeAt = new Map<string, number>();
+  readonly #slackMs: number | null;
+
+  constructor(job: JobName, plan: EpochsPlan, clock: Clock, sourceOf: (source: EpochSource) => Source) {
+    this.#job = job;
+    this.#plan = plan;
+    this.#clock = clock;
+    this.#sourceOf = sourceOf;
+    const delays = plan.watermarks.map((watermark) => watermark.delayUs);
+    this.#slackMs = delays.length === 0 ? null : Math.min(SLACK_MS_MAX, Math.min(...delays) / 4000);
+    for (const source of plan.sources) this.#activeAt.set(source.name, clock.mono());
+  }
+
+  /** Lanes of all partitions as they are now. Throws: TOPIC_NOT_FOUND, SOURCE_UNAVAILABLE; TOPIC_RECREATED against `known`. */
+  async describe(known: Iterable<LaneId>): Promise<LaneId[]> {
+    const lanes: LaneId[] = [];
+    for (const epochSource of this.#plan.sources) {
+      const { topic, topicId, partitions } = await this.#sourceOf(epochSource).describe(epochSource.topic);
+      this.#topics.set(epochSource.name, topic);
+      for (const partition of partitions) lanes.push(laneId({ source: epochSource.name, topicId, partition }));
+    }
+    const former = new Map([...known].map((lane) => [placeOf(lane), lane]));
+    for (const lane of lanes) {
+      const before = former.get(placeOf(lane));
+      if (before !== undefined && before !== lane) throw recreated(this.#job, this.topicOf(parseLaneId(lane).source));
+    }
+    return lanes;
+  }
+
+  /** Where new partitions begin: at the run's start point, or at their beginning when they came later. */
+  async starts(lanes: readonly LaneId[], point: 'initial' | 'earliest' | 'latest'): Promise<Offsets> {
+    return this.#ask(lanes, (source) => (point === 'initial' ? startingQuery(source) : point));
+  }
+
+  /** Ends of the logs now. Throws: LOG_TRUNCATED when one lies below the position. */
+  async ends(positions: Offsets): Promise<Offsets> {
+    const lanes = Object.keys(positions) as LaneId[];
+    const ends = await this.#ask(lanes, () => 'latest');
+    for (const lane of lanes) {
+      const end = ends[lane] ?? offset(0);
+      const position = positions[lane] ?? offset(0);
+      if (end < position) throw truncated(this.#job, this.topicOf(parseLaneId(lane).source), lane, position, end);
+    }
+    return ends;
+  }
+
+  async #ask(lanes: readonly LaneId[], query: (source: EpochSource) => OffsetQuery): Promise<Offsets> {
+    const found: [LaneId, Offset][] = [];
+    for (const source of this.#plan.sources) {
+      const mine = new Map<Partition, LaneId>();
+      for (const lane of lanes) {
+        const parsed = parseLaneId(lane);
+        if (parsed.source === source.name) mine.set(parsed.partition, lane);
+      }
+      if (mine.size === 0) continue;
+      const offsets = await this.#sourceOf(source).offsets(source.topic, [...mine.keys()], query(source));
+      for (const [partition, lane] of mine) found.push([lane, offsets.get(partition) ?? offset(0)]);
+    }
+    return Object.fromEntries(found) as Offsets;
+  }
+
+  topicOf(source: string): string {
+    return this.#topics.get(source) ?? this.#plan.sources.find(({ name }) => name === source)?.topic ?? source;
+  }
+
+  /** A worker's report on its reading ahead. */
+  report(positions: Offsets, end: PartitionEnd): void {
+    const lane = end.lane as LaneId;
+    const position = positions[lane];
+    if (position === undefined) return;
+    let marks = this.#marks.get(lane);
+    if (marks === undefined) this.#marks.set(lane, (marks = new LaneMarks()));
+    marks.add(position, end.offsets, end.timestampsMs, end.logEnd);
+    if (marks.logEnd > position) this.#activeAt.set(parseLaneId(lane).source, this.#clock.mono());
+  }
+
+  /** Ranges of what workers have read ahead. */
+  readable(positions: Offsets): Ranges {
+    const facts = this.#sourceFacts();
+    const lanesOf = new Map<string, Map<LaneId, LaneFacts>>(facts.map(({ name }) => [name, new Map()]));
+    for (const [lane, position] of Object.entries(positions) as [LaneId, Offset][]) {
+      const marks = this.#marks.get(lane);
+      const seen: LaneFacts = {
+        position,
+        marks: marks?.marks ?? [],
+        logEnd: marks?.logEnd ?? position,
+        known: marks !== undefined,
+      };
+      lanesOf.get(parseLaneId(lane).source)?.set(lane, seen);
+    }
+    const sources = facts.map((source): SourceFacts => ({ ...source, lanes: lanesOf.get(source.name) ?? new Map() }));
+    return planRanges({ sources, slackMs: this.#slackMs });
+  }
+
+  /** Ranges up to given ends. */
+  upTo(positions: Offsets, ends: Offsets, waitForMinimum: boolean): Ranges {
+    const facts = this.#sourceFacts().map((source) =>
+      waitForMinimum ? source : { ...source, limits: { ...source.limits, minOffsetsPerTrigger: null } },
+    );
+    return planRangesTo(facts, (source) => {
+      const pending = new Map<LaneId, Pending>();
+      for (const [lane, from] of Object.entries(positions) as [LaneId, Offset][]) {
+        if (parseLaneId(lane).source === source) pending.set(lane, { from, end: ends[lane] ?? from });
+      }
+      return pending;
+    });
+  }
+
+  /** Records that wait above the positions, as far as is known. */
+  lag(positions: Offsets): number {
+    let lag = 0;
+    for (const [lane, position] of Object.entries(positions) as [LaneId, Offset][])
+      lag += Math.max(0, (this.#marks.get(lane)?.logEnd ?? position) - position);
+    return lag;
+  }
+
+  logEnd(lane: LaneId): Offset | undefined {
+    return this.#marks.get(lane)?.logEnd;
+  }
+
+  /** An epoch was planned: what it takes is no longer ahead. */
+  planned(plan: EpochPlan, positions: Offsets): void {
+    const now = this.#clock.mono();
+    for (const lane of Object.keys(plan.ranges) as LaneId[]) {
+      this.#contributedAt.set(parseLaneId(lane).source, now);
+      this.#activeAt.set(parseLaneId(lane).source, now);
+      this.#marks.get(lane)?.planned(positions[lane] ?? offset(0));
+    }
+  }
+
+  /** Sources that have had no records for longer than their idleTimeout. */
+  idle(positions: Offsets): string[] {
+    const now = this.#clock.mono();
+    const waiting = new Set<string>();
+    for (const [lane, marks] of this.#marks)
+      if (marks.logEnd > (positions[lane] ?? marks.logEnd)) waiting.add(parseLaneId(lane).source);
+    return this.#plan.sources
+      .filter(({ name, idleTimeoutMs }) => {
+        if (idleTimeoutMs === null || waiting.has(name)) return false;
+        return now - (this.#activeAt.get(name) ?? now) >= idleTimeoutMs;
+      })
+      .map(({ name }) => name);
+  }
+
+  /** Monotonic ms when the next source becomes idle by silence; infinite when none can. */
+  get idleAt(): number {
+    const now = this.#clock.mono();
+    const times = this.#plan.sources.map(({ name, idleTimeoutMs }) =>
+      idleTimeoutMs === null ? Number.POSITIVE_INFINITY : (this.#activeAt.get(name) ?? now) + idleTimeoutMs,
+    );
+    return Math.min(Number.POSITIVE_INFINITY, ...times.filter((at) => at > now));
+  }
+
+  #sourceFacts(): Omit<SourceFacts, 'lanes'>[] {
+    const now = this.#clock.mono();
+    return this.#plan.sources.map(({ name, limits }) => {
+      const at = this.#contributedAt.get(name);
+      return { name, limits, sinceLastMs: at === undefined ? null : now - at };
+    });
+  }
+}
+
+function startingQuery({ startingOffsets }: EpochSource): OffsetQuery {
+  return startingOffsets.kind === 'timestamp' ? { timestampMs: startingOffsets.timestampMs } : startingOffsets.kind;
+}
+
+/** A partition whatever life its topic is in. */
+function placeOf(lane: LaneId): string {
+  const { source, partition } = parseLaneId(lane);
+  return `${source}/${partition}`;
+}
+
+function recreated(job: JobName, topic: string): WeirError {
+  return new WeirError(
+    'TOPIC_RECREATED',
+    `job ${job}: topic ${topic} was deleted and created again, so the committed offsets mean nothing in it; ` +
+      'submit the job with --from earliest or --from latest to begin a new run on the new topic',
+  );
+}
+
+function truncated(job: JobName, topic: string, lane: LaneId, position: Offset, end: Offset): WeirError {
+  const { partition } = parseLaneId(lane);
+  return new WeirError(
+    'LOG_TRUNCATED',
+    `job ${job}: partition ${partition} of topic ${topic} ends at ${end}, below the planned position ${position}; ` +
+      'submit the job with --from earliest or --from latest to begin a new run on what is there',
+    { facts: { partition, position, end } },
+  );
+}

@@ -1,0 +1,1136 @@
+/**
+ * Coordinates one run of a stateful job: fences its head, plans epochs, orders them of the workers, commits them. One
+ * loop does all of it; messages and people only leave notes for the next turn. What must hold:
+ *
+ * - no effect of an epoch before its plan is durable: a run order is sent after the change that wrote the plan;
+ * - a commit is written when every worker has done the epoch in its current attempt, and while the outcome of a change
+ *   is unknown no new attempt begins: the loop waits for it;
+ * - only the leader whose token the head carries changes it; a refused change ends this coordinator.
+ */
+import type { Clock, Rng } from '../core/clock.ts';
+import { backoffMs } from '../core/clock.ts';
+import { assert, must } from '../core/assert.ts';
+import type { ErrorCode } from '../core/errors.ts';
+import { WeirError, codeOf, errorTable, isWeirError, messageOf } from '../core/errors.ts';
+import { changeHead } from '../core/epoch/change-head.ts';
+import type { HeadFacts, Manifest } from '../core/epoch/manifest.ts';
+import { planSlotFree } from '../core/epoch/slots.ts';
+import { attemptFits, nextEpochTsUs } from '../core/epoch/time.ts';
+import type { EpochAssignment, EpochHead, EpochPlan, OffsetRange, SnapshotRef } from '../core/epoch/types.ts';
+import { EPOCH_FORMAT_VERSION } from '../core/epoch/types.ts';
+import { mergeEventTimes, needsNoDataEpoch, nextWatermark } from '../core/epoch/watermark.ts';
+import type { Epoch, Fence, JobName, LaneId, Offset, Run, WorkerId } from '../core/ids.ts';
+import { epoch as epochOf, offset } from '../core/ids.ts';
+import { addCounters, zeroCounters } from '../core/lane/position.ts';
+import type { MetaStore } from '../core/meta.ts';
+import type { BlobStore, Failpoints, Log, Source, TableStore } from '../core/ports.ts';
+import type { EpochSource, EpochsPlan } from '../engine/plan/epoch-plan.ts';
+import type { EpochDone, EpochEnds, EpochMapped, EpochOrder, EpochReport, EpochTrouble } from '../proto/gen/control.ts';
+import { EpochLogs } from './epochs-logs.ts';
+import type { Offsets } from './epochs-logs.ts';
+import type { EpochWorker } from './epochs-placement.ts';
+import { EpochPlacement } from './epochs-placement.ts';
+import { EpochProgress } from './epochs-progress.ts';
+import type { EpochsView } from './epochs-progress.ts';
+import { EpochSnapshots } from './epochs-snapshots.ts';
+import { EpochStatics } from './epochs-statics.ts';
+import { evictsByWatermark } from './evicts.ts';
+
+/** Where a run without a head begins. */
+export type RunBegin = {
+  /** Write times begin above this, µs: former runs wrote up to it. */
+  readonly aboveUs: number;
+} & (
+  | { readonly kind: 'offsets'; readonly at: 'initial' | 'earliest' | 'latest' }
+  /** Without state. */
+  | { readonly kind: 'positions'; readonly positions: EpochHead['positions'] }
+  /** With the state of a snapshot: of a savepoint or of the run before. Epoch numbers go on from it. */
+  | { readonly kind: 'state'; readonly epoch: Epoch; readonly at: HeadFacts; readonly snapshot: SnapshotRef }
+) & {
+    /** Manifests of snapshots that nobody needs once the run has begun. */
+    readonly garbage?: readonly string[];
+  };
+
+export interface EpochParts {
+  readonly store: MetaStore;
+  readonly blobs: BlobStore;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Log;
+  readonly failpoints: Failpoints;
+  readonly job: JobName;
+  readonly run: Run;
+  /** Hash of the definition that workers are to read. */
+  readonly definition: string;
+  readonly plan: EpochsPlan;
+  /** The leader's: greater than that of every leader before. */
+  readonly token: Fence;
+  /** Asked when the run has no head yet. */
+  readonly begin: () => Promise<RunBegin>;
+  readonly source: (source: EpochSource) => Source;
+  readonly tables: (connector: string) => TableStore;
+  readonly send: (worker: WorkerId, order: EpochOrder) => void;
+  /** Last attempt made of each epoch under this token; outlives this coordinator, so that no attempt is made twice. */
+  readonly attempts: Map<Epoch, number>;
+  /** Epochs run; all of an availableNow execution is done; it cannot go on. */
+  readonly onChange: (change: EpochChange) => void;
+}
+
+export type EpochChange =
+  | { readonly kind: 'running' }
+  | { readonly kind: 'finished' }
+  | { readonly kind: 'fenced'; readonly message: string }
+  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string };
+
+/** A snapshot that the head names. */
+export interface Checkpoint {
+  readonly ref: SnapshotRef;
+  readonly manifest: Manifest;
+}
+
+const DEPTH = 2;
+const SNAPSHOT_INTERVAL_MS = 5000;
+const SNAPSHOT_INTERVAL_EPOCHS = 512;
+const DISCOVERY_INTERVAL_MS = 5000;
+const DISCOVERY_RETRY_MS = 1000;
+const CLOCK_CHECK_INTERVAL_MS = 60_000;
+const CLOCK_SKEW_MS_MAX = 3_600_000;
+/** A leader gives the workers of its predecessor so long to find it. */
+const SETTLE_MS = 1500;
+/** A commit with other epochs under way waits so long for a plan to travel with. */
+const COMMIT_DELAY_MS = 5;
+const PACE_MS_MIN = 2;
+const STOP_LIMIT_MS = 10_000;
+const STOPPED_LIMIT_MS = 3000;
+
+interface InFlight {
+  readonly plan: EpochPlan;
+  attempt: number;
+  /** Which assignment its current attempt was ordered under. */
+  version: number;
+  readonly snapshot: boolean;
+  mapped: Set<WorkerId>;
+  eventTimes: readonly (number | null)[];
+  readonly sources: Set<string>;
+  done: Map<WorkerId, EpochDone>;
+  /** Monotonic ms; null = not yet. */
+  readonly plannedAt: number;
+  /** Greatest event times of all epochs before it. */
+  readonly eventTimesBefore: readonly (number | null)[];
+  mappedAt: number | null;
+  doneAt: number | null;
+}
+
+interface StepRequest {
+  ends: Offsets | null;
+  epochs: number;
+  /** The last epoch that belongs to it. */
+  last: Epoch | null;
+  readonly resolve: (result: { readonly epochs: number }) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface CheckpointRequest {
+  /** The snapshot must be of this epoch or a later one; null = not planned yet. */
+  from: Epoch | null;
+  readonly resolve: (checkpoint: Checkpoint) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class EpochCoordinator {
+  readonly #parts: EpochParts;
+  readonly #logs: EpochLogs;
+  readonly #snapshots: EpochSnapshots;
+  readonly #progress: EpochProgress;
+  readonly #statics: EpochStatics;
+  readonly #evicts: boolean;
+  readonly #ending = new AbortController();
+  #placement: EpochPlacement;
+  #workers: readonly EpochWorker[] = [];
+  #opened = false;
+  #head: EpochHead | null = null;
+  readonly #inFlight: InFlight[] = [];
+  #loop: Promise<void> = Promise.resolve();
+  #wake = Promise.withResolvers<void>();
+  #wakeAt = Number.POSITIVE_INFINITY;
+  /** Lanes found that the head does not know yet, with their start. */
+  #found: Offsets = {};
+  #discovering = false;
+  #discoverAt = 0;
+  #clockCheckedAt = Number.NEGATIVE_INFINITY;
+  #checkingClock = false;
+  #skew: WeirError | null = null;
+  #planAt = 0;
+  #snapshotAt = 0;
+  #placementBlob: string | null = null;
+  readonly #steps: StepRequest[] = [];
+  readonly #checkpoints: CheckpointRequest[] = [];
+  #stopping: { readonly done: PromiseWithResolvers<void>; readonly until: number; asked: boolean } | null = null;
+  /** Ends of an availableNow execution on their way into the head. */
+  #fixedEnds: Offsets | null = null;
+  #finishing = false;
+  #goodbyes: { readonly missing: Set<WorkerId>; readonly until: number } | null = null;
+  #failure: WeirError | null = null;
+  #discoveryFailure: WeirError | null = null;
+  #running = false;
+  #retries = 0;
+  #waiting: { readonly code: string; readonly message: string } | null = null;
+
+  constructor(parts: EpochParts) {
+    this.#parts = parts;
+    this.#logs = new EpochLogs(parts.job, parts.plan, parts.clock, parts.source);
+    this.#snapshots = new EpochSnapshots({
+      ...parts,
+      onWritten: () => this.#wakeUp(),
+      signal: this.#ending.signal,
+    });
+    this.#progress = new EpochProgress(parts.plan);
+    this.#statics = new EpochStatics({ ...parts, onRead: () => this.#wakeUp(), signal: this.#ending.signal });
+    this.#placement = new EpochPlacement(parts.clock, parts.rng, null, 0);
+    this.#evicts = evictsByWatermark(parts.plan);
+  }
+
+  /** Begins. Everything that happens is told through `onChange`. */
+  open(): void {
+    this.#loop = this.#run();
+  }
+
+  /** Ends at once, without a word to the store; the workers are told to stop. */
+  async close(reason: string): Promise<void> {
+    this.#end(new WeirError('CONFLICT', reason));
+    for (const worker of this.#workers) this.#send(worker.id, { stop: { reason } });
+    await this.#loop;
+  }
+
+  /** The workers that are there now. */
+  setWorkers(workers: readonly EpochWorker[]): void {
+    this.#workers = workers;
+    this.#placement.setWorkers(workers);
+    this.#wakeUp();
+  }
+
+  /** True while this worker has a part in the job. */
+  involves(worker: WorkerId): boolean {
+    return !this.#ending.signal.aborted && this.#placement.involved().has(worker);
+  }
+
+  /** Lets epochs in flight finish, takes a snapshot, and ends. Resolves when the workers have let go. */
+  stop(): Promise<void> {
+    this.#stopping ??= {
+      done: Promise.withResolvers<void>(),
+      until: this.#parts.clock.mono() + STOP_LIMIT_MS,
+      asked: false,
+    };
+    if (this.#ending.signal.aborted) this.#stopping.done.resolve();
+    this.#wakeUp();
+    return this.#stopping.done.promise;
+  }
+
+  /**
+   * One epoch (more under a limit) of what stands in the logs at the time of the call, and one without data when the
+   * watermark asks for it. Resolves when all are committed. Throws: what the job fails of; CONFLICT when it ends.
+   */
+  step(): Promise<{ readonly epochs: number }> {
+    const { promise, resolve, reject } = Promise.withResolvers<{ readonly epochs: number }>();
+    if (this.#ending.signal.aborted) reject(this.#ending.signal.reason);
+    else this.#steps.push({ ends: null, epochs: 0, last: null, resolve, reject });
+    this.#wakeUp();
+    return promise;
+  }
+
+  /** A snapshot of a moment after the call, named in the head. Throws: as {@link step}. */
+  checkpoint(): Promise<Checkpoint> {
+    const { promise, resolve, reject } = Promise.withResolvers<Checkpoint>();
+    if (this.#ending.signal.aborted) reject(this.#ending.signal.reason);
+    else this.#checkpoints.push({ from: null, resolve, reject });
+    this.#wakeUp();
+    return promise;
+  }
+
+  view(): EpochsView {
+    return this.#progress.view({
+      head: this.#head,
+      assignment: this.#placement.current,
+      logs: this.#logs,
+      snapshotBytes: this.#snapshots.bytes,
+      now: this.#parts.clock.mono(),
+      waiting: this.#waiting,
+    });
+  }
+
+  // ------------------------------------------------------------------------------------------------------- reports
+
+  hear(worker: WorkerId, report: EpochReport): void {
+    const { job, run, token } = this.#parts;
+    if (report.job !== job || report.run !== run || report.token !== token || this.#ending.signal.aborted) return;
+    if (report.ready) this.#placement.ready(worker, report.ready.assignmentVersion, epochOf(report.ready.epoch));
+    else if (report.ends) this.#takeEnds(report.ends);
+    else if (report.mapped) this.#takeMapped(worker, report.mapped);
+    else if (report.done) this.#takeDone(worker, report.done);
+    else if (report.trouble) this.#takeTrouble(worker, report.trouble);
+    else if (report.stopped) this.#goodbyes?.missing.delete(worker);
+    this.#wakeUp();
+  }
+
+  #takeEnds({ ends }: EpochEnds): void {
+    const head = this.#head;
+    if (head === null) return;
+    for (const end of ends) {
+      this.#logs.report(head.positions, end);
+      if (end.code === '' || isRetryable(end.code)) continue;
+      this.#fail(new WeirError(asCode(end.code), end.message));
+    }
+  }
+
+  /** Counts only for the current attempt of an epoch in flight. */
+  #current(worker: WorkerId, epoch: number, attempt: number): InFlight | undefined {
+    if (!this.#placement.isMember(worker)) return undefined;
+    return this.#inFlight.find((flight) => flight.plan.epoch === epoch && flight.attempt === attempt);
+  }
+
+  #takeMapped(worker: WorkerId, mapped: EpochMapped): void {
+    const flight = this.#current(worker, mapped.epoch, mapped.attempt);
+    if (flight === undefined || flight.mappedAt !== null || flight.mapped.has(worker)) return;
+    flight.mapped.add(worker);
+    flight.eventTimes = mergeEventTimes(
+      flight.eventTimes,
+      mapped.eventTimesUs.map((time) => (time <= Number.MIN_SAFE_INTEGER ? null : time)),
+    );
+    for (const source of mapped.sources) flight.sources.add(source);
+    if (!this.#placement.members().every((member) => flight.mapped.has(member))) return;
+    // What the ranges hold is a fact: later attempts find the same.
+    flight.mappedAt = this.#parts.clock.mono();
+  }
+
+  #takeDone(worker: WorkerId, done: EpochDone): void {
+    if (done.snapshot && this.#placement.isMember(worker))
+      this.#snapshots.stored(worker, epochOf(done.epoch), done.stored);
+    const flight = this.#current(worker, done.epoch, done.attempt);
+    if (flight === undefined || flight.done.has(worker)) return;
+    flight.done.set(worker, done);
+    // It cannot give what it was asked for: the next snapshot is whole again.
+    if (flight.snapshot && !done.snapshot) this.#snapshots.abandon();
+    if (this.#placement.members().every((member) => flight.done.has(member)))
+      flight.doneAt ??= this.#parts.clock.mono();
+  }
+
+  #takeTrouble(worker: WorkerId, trouble: EpochTrouble): void {
+    const { log, job } = this.#parts;
+    const ofCurrent = this.#current(worker, trouble.epoch, trouble.attempt) !== undefined;
+    if (!ofCurrent && !this.#placement.knows(trouble.assignmentVersion)) return;
+    if (!trouble.retry) {
+      this.#fail(new WeirError(asCode(trouble.code), trouble.message));
+      return;
+    }
+    log.warn({ job, worker, epoch: trouble.epoch, code: trouble.code }, trouble.message);
+    this.#waiting = { code: trouble.code, message: trouble.message };
+    const peer = trouble.peer === '' ? null : (trouble.peer as WorkerId);
+    this.#placement.fail(ofCurrent ? null : trouble.assignmentVersion, peer);
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- loop
+
+  async #run(): Promise<void> {
+    const { clock, rng } = this.#parts;
+    while (!this.#ending.signal.aborted) {
+      try {
+        this.#wakeAt = Number.POSITIVE_INFINITY;
+        await this.#turn();
+        this.#retries = 0;
+      } catch (error) {
+        if (this.#ending.signal.aborted) break;
+        if (!isWeirError(error) || !error.retryable) {
+          this.#endWith(error);
+          break;
+        }
+        this.#waiting = { code: error.code, message: error.message };
+        if (this.#stopping !== null && clock.mono() >= this.#stopping.until) {
+          this.#end(new WeirError('CONFLICT', `job ${this.#parts.job} was stopped`));
+          break;
+        }
+        this.#wakeAfter(backoffMs(rng, this.#retries, 50, 1000));
+        this.#retries += 1;
+      }
+      const ms = this.#wakeAt - clock.mono();
+      const sleeping = new AbortController();
+      const slept = Number.isFinite(ms)
+        ? clock.sleep(Math.max(0, ms), sleeping.signal).catch(() => undefined)
+        : new Promise<void>(() => undefined);
+      await Promise.race([this.#wake.promise, slept]);
+      sleeping.abort();
+      this.#wake = Promise.withResolvers<void>();
+    }
+    this.#stopping?.done.resolve();
+  }
+
+  /** One look at everything. */
+  async #turn(): Promise<void> {
+    if (this.#failure !== null) throw this.#failure;
+    if (!this.#opened) await this.#fence();
+    this.#discover();
+    this.#checkClock();
+    this.#wakeAt = Math.min(this.#wakeAt, this.#statics.refresh(this.#heldHead()));
+    if (this.#goodbyes !== null) {
+      this.#takeLeave();
+      return;
+    }
+    this.#place();
+    await this.#askEnds();
+    await this.#advance();
+    this.#settleSteps();
+    this.#settleStop();
+    this.#wakeAt = Math.min(this.#wakeAt, this.#placement.wakeAt, this.#logs.idleAt);
+  }
+
+  /** First the fence goes into the head, then that row is used: nobody older can change it from then on. */
+  async #fence(): Promise<void> {
+    const { store, blobs, clock, rng, job, run, token } = this.#parts;
+    for (;;) {
+      const found = await store.readEpochs(job, run);
+      if (found !== undefined && found.fence > token) throw fencedBy(job, found);
+      const next: EpochHead =
+        found === undefined
+          ? await this.#firstHead()
+          : { ...found, ver: found.ver + 1, nonce: rng.uuid(), fence: token };
+      const outcome = await changeHead(this.#parts, next.ver - 1, next, [], this.#ending.signal);
+      if (outcome.kind !== 'applied') continue;
+      this.#head = next;
+      break;
+    }
+    const head = this.#heldHead();
+    const plans =
+      head.planned > head.committed ? await store.readPlans(job, run, epochOf(head.committed + 1), head.planned) : [];
+    await this.#snapshots.open(head);
+    this.#statics.open(await this.#lastPlan(head));
+    this.#placementBlob = head.placement;
+    const former = await readAssignment(blobs, head.placement);
+    this.#placement = new EpochPlacement(clock, rng, former, clock.mono() + SETTLE_MS);
+    this.#placement.setWorkers(this.#workers);
+    // Ordered by the recovery that brings the first assignment into force.
+    for (const plan of plans) this.#inFlight.push(newFlight(plan, -1, -1, false, clock.mono(), head.eventTimes));
+    this.#snapshotAt = clock.mono() + SNAPSHOT_INTERVAL_MS;
+    this.#opened = true;
+  }
+
+  async #firstHead(): Promise<EpochHead> {
+    const { job, run, rng, token } = this.#parts;
+    const begin = await this.#parts.begin();
+    this.#snapshots.drop(begin.garbage ?? []);
+    const facts = await this.#firstFacts(begin);
+    const snapshot = begin.kind === 'state' ? begin.snapshot : null;
+    const last = begin.kind === 'state' ? begin.epoch : epochOf(-1);
+    return {
+      formatVersion: EPOCH_FORMAT_VERSION,
+      job,
+      run,
+      ver: 1,
+      nonce: rng.uuid(),
+      fence: token,
+      planned: last,
+      committed: last,
+      ...facts,
+      epochTsUs: Math.max(facts.epochTsUs, begin.aboveUs),
+      ends: null,
+      placement: null,
+      snapshot,
+      formerSnapshot: null,
+      base: snapshot,
+    };
+  }
+
+  /** Of this run; undefined before its first epoch. */
+  async #lastPlan({ job, run, planned, base }: EpochHead): Promise<EpochPlan | undefined> {
+    if (planned <= (base?.epoch ?? -1)) return undefined;
+    const [plan] = await this.#parts.store.readPlans(job, run, planned, planned);
+    return plan;
+  }
+
+  async #firstFacts(begin: RunBegin): Promise<HeadFacts> {
+    if (begin.kind === 'state') return { ...begin.at, starts: begin.at.positions };
+    const positions =
+      begin.kind === 'positions' ? begin.positions : await this.#logs.starts(await this.#logs.describe([]), begin.at);
+    return { ...emptyFacts(this.#parts.plan), starts: positions, positions };
+  }
+
+  // ------------------------------------------------------------------------------------------------ partitions, clock
+
+  /** Looks for new partitions now and then, beside the loop: a broker that does not answer holds up nobody. */
+  #discover(): void {
+    const { clock } = this.#parts;
+    if (this.#discoveryFailure !== null) throw this.#discoveryFailure;
+    if (this.#discovering || clock.mono() < this.#discoverAt) {
+      this.#wakeAt = Math.min(this.#wakeAt, this.#discovering ? Number.POSITIVE_INFINITY : this.#discoverAt);
+      return;
+    }
+    this.#discovering = true;
+    const known = Object.keys(this.#heldHead().positions) as LaneId[];
+    void this.#discoverOnce(known)
+      .then(
+        () => {
+          this.#discoverAt = clock.mono() + DISCOVERY_INTERVAL_MS;
+        },
+        (error: unknown) => {
+          this.#discoverAt = clock.mono() + DISCOVERY_RETRY_MS;
+          if (isWeirError(error) && error.retryable) this.#waiting = { code: error.code, message: error.message };
+          else this.#discoveryFailure = asWeirError(error);
+        },
+      )
+      .finally(() => {
+        this.#discovering = false;
+        this.#wakeUp();
+      });
+  }
+
+  async #discoverOnce(known: readonly LaneId[]): Promise<void> {
+    const seen = await this.#logs.describe(known);
+    const before = new Set(known);
+    const added = seen.filter((lane) => !before.has(lane));
+    if (added.length > 0) this.#found = { ...this.#found, ...(await this.#logs.starts(added, 'earliest')) };
+  }
+
+  #checkClock(): void {
+    const { store, clock, job } = this.#parts;
+    if (this.#checkingClock || clock.mono() - this.#clockCheckedAt < CLOCK_CHECK_INTERVAL_MS) return;
+    this.#checkingClock = true;
+    void store
+      .now()
+      .then((theirs) => {
+        const ahead = clock.now() - theirs;
+        this.#clockCheckedAt = clock.mono();
+        this.#skew =
+          Math.abs(ahead) <= CLOCK_SKEW_MS_MAX
+            ? null
+            : new WeirError(
+                'CLOCK_SKEW',
+                `job ${job} plans nothing: the master's clock is ${Math.round(Math.abs(ahead) / 60_000)} minutes ` +
+                  `${ahead > 0 ? 'ahead of' : 'behind'} the metadata store's; set it right`,
+              );
+      })
+      .catch(() => undefined)
+      .finally(() => {
+        this.#checkingClock = false;
+        this.#wakeUp();
+      });
+  }
+
+  // ----------------------------------------------------------------------------------------------------- assignments
+
+  /** Carries out what the placement asks for. */
+  #place(): void {
+    const { job } = this.#parts;
+    const head = this.#heldHead();
+    const lanes = Object.keys(head.positions) as LaneId[];
+    const step = this.#placement.next(lanes, head.committed);
+    switch (step.kind) {
+      case 'none':
+        return;
+      case 'noWorkers':
+        this.#waiting = { code: 'NOT_FOUND', message: `job ${job} waits for a worker: none is connected` };
+        return;
+      case 'prepare':
+      case 'prepareAgain':
+        this.#prepare(step.assignment);
+        return;
+      case 'recover':
+        // Whether an epoch is committed must be known before another attempt of it begins.
+        if (this.#doneTo() > head.committed) return;
+        this.#enforce();
+        this.#reorder();
+        return;
+      case 'switch':
+        if (this.#inFlight.length === 0 && !this.#snapshots.busy) this.#enforce();
+        return;
+    }
+  }
+
+  #prepare(assignment: EpochAssignment): void {
+    const prepare = {
+      definition: this.#parts.definition,
+      assignment: JSON.stringify(assignment),
+      head: JSON.stringify(this.#heldHead()),
+    };
+    for (const { id } of assignment.workers) this.#send(id, { prepare });
+  }
+
+  #enforce(): void {
+    const before = this.#placement.members();
+    const assignment = this.#placement.enforce();
+    const now = new Set(assignment.workers.map(({ id }) => id));
+    for (const worker of before)
+      if (!now.has(worker)) this.#send(worker, { stop: { reason: 'its key groups are with other workers' } });
+    if (!this.#running) {
+      this.#running = true;
+      this.#parts.onChange({ kind: 'running' });
+    }
+    this.#waiting = null;
+    void this.#notePlacement(assignment);
+  }
+
+  /** Best effort: without it the next leader only moves more state. */
+  async #notePlacement(assignment: EpochAssignment): Promise<void> {
+    const { blobs, job, run, token, log } = this.#parts;
+    const id = `${job}/${run}/placement/${token}-${assignment.version}`;
+    try {
+      await blobs.put(id, new TextEncoder().encode(JSON.stringify(assignment)), this.#ending.signal);
+      this.#placementBlob = id;
+    } catch (error) {
+      log.warn({ job, err: error }, `the assignment is not noted: ${messageOf(error)}`);
+    }
+  }
+
+  /** Every epoch in flight again, in order, as a new attempt under the assignment in force. */
+  #reorder(): void {
+    const { token, job } = this.#parts;
+    this.#snapshots.abandon();
+    const version = must(this.#placement.current, () => 'no assignment').version;
+    for (const [index, flight] of this.#inFlight.entries()) {
+      const attempt = this.#nextAttempt(flight.plan.epoch);
+      if (!attemptFits(flight.plan.token, token, attempt))
+        throw new WeirError(
+          'INTERNAL',
+          `job ${job}: epoch ${flight.plan.epoch} failed in ${attempt} attempts; see the log for why, then start the job`,
+        );
+      const again = newFlight(
+        flight.plan,
+        attempt,
+        version,
+        flight.snapshot,
+        flight.plannedAt,
+        flight.eventTimesBefore,
+      );
+      if (flight.mappedAt !== null) {
+        again.mappedAt = flight.mappedAt;
+        again.eventTimes = flight.eventTimes;
+      }
+      this.#inFlight[index] = again;
+      if (again.snapshot) this.#snapshots.request(flight.plan.epoch, this.#placement.members());
+      this.#order(again);
+    }
+  }
+
+  #nextAttempt(epoch: Epoch): number {
+    const { attempts } = this.#parts;
+    const attempt = (attempts.get(epoch) ?? -1) + 1;
+    attempts.set(epoch, attempt);
+    return attempt;
+  }
+
+  #order(flight: InFlight): void {
+    const head = this.#heldHead();
+    const runEpoch = {
+      assignmentVersion: flight.version,
+      attempt: flight.attempt,
+      plan: JSON.stringify(flight.plan),
+      committed: head.committed,
+      snapshot: flight.snapshot,
+      snapshotAll: flight.snapshot && this.#snapshots.needsAll,
+    };
+    for (const worker of this.#placement.members()) this.#send(worker, { runEpoch });
+  }
+
+  // ----------------------------------------------------------------------------------------------- planning, committing
+
+  /** Commits what is done and plans what can be, in one change of the head. */
+  async #advance(): Promise<void> {
+    const { clock, failpoints } = this.#parts;
+    const head = this.#heldHead();
+    const committed = this.#doneTo();
+    const plan = this.#nextPlan(head, committed);
+    const commits = committed > head.committed;
+    const named = this.#snapshots.written;
+    const lanes = this.#lanesFound(head);
+    if (plan === null && !lanes && named === null && this.#endsOf(head) === head.ends) {
+      if (!commits) return;
+      const doneAt = this.#inFlight.find((flight) => flight.plan.epoch === committed)?.doneAt ?? 0;
+      if (committed < head.planned && clock.mono() < doneAt + COMMIT_DELAY_MS) {
+        this.#wakeAt = Math.min(this.#wakeAt, doneAt + COMMIT_DELAY_MS);
+        return;
+      }
+    }
+    const next = this.#nextHead(head, committed, plan, named);
+    if (commits) await failpoints.hit('epoch.beforeCommit');
+    if (plan !== null) await failpoints.hit('epoch.beforePlan');
+    const sentAt = clock.mono();
+    await this.#change(head, next, plan === null ? [] : [plan.plan]);
+    if (plan !== null) this.#progress.planTook(clock.mono() - sentAt);
+    if (commits) await failpoints.hit('epoch.afterCommit');
+    if (plan !== null) await failpoints.hit('epoch.afterPlan');
+    if (this.#ending.signal.aborted) return;
+    if (named !== null) this.#settleSnapshot(head, next);
+    if (commits) this.#settleCommit(head, next);
+    if (plan !== null) this.#begin(plan, sentAt);
+    this.#wakeAfter(0);
+  }
+
+  async #change(before: EpochHead, next: EpochHead, plans: readonly EpochPlan[]): Promise<void> {
+    const outcome = await changeHead(this.#parts, before.ver, next, plans, this.#ending.signal);
+    if (outcome.kind === 'rejected') throw fencedBy(this.#parts.job, outcome.current);
+    this.#head = next;
+    if (before.placement !== null && before.placement !== next.placement)
+      await this.#parts.blobs.delete([before.placement]).catch(() => undefined);
+  }
+
+  #nextHead(head: EpochHead, committed: Epoch, planned: PlannedEpoch | null, named: SnapshotRef | null): EpochHead {
+    const doing = this.#inFlight.filter(({ plan }) => plan.epoch > head.committed && plan.epoch <= committed);
+    const facts = doing.reduce((sum: Sums, flight) => addDone(sum, flight), head);
+    const eventTimes = this.#eventTimes(head);
+    const known = { ...this.#found, ...head.positions };
+    const snapshots = named === null ? {} : { snapshot: named, formerSnapshot: head.snapshot };
+    const next: EpochHead = {
+      ...head,
+      ver: head.ver + 1,
+      nonce: this.#parts.rng.uuid(),
+      committed,
+      counters: facts.counters,
+      late: facts.late,
+      eventTimes,
+      positions: known,
+      ends: this.#endsOf(head),
+      placement: this.#placementBlob,
+      ...snapshots,
+    };
+    if (planned === null)
+      return this.#allMapped()
+        ? { ...next, watermarkUs: this.#watermark(head, this.#logs.idle(head.positions)) }
+        : next;
+    const { plan } = planned;
+    return {
+      ...next,
+      planned: plan.epoch,
+      epochTsUs: plan.epochTsUs,
+      positions: { ...known, ...endsOfRanges(plan.ranges) },
+      watermarkUs: plan.evictUs,
+      evictUs: plan.evictUs,
+    };
+  }
+
+  /** The next epoch, if there is reason and room for one now. */
+  #nextPlan(head: EpochHead, committed: Epoch): PlannedEpoch | null {
+    const { clock, token } = this.#parts;
+    const next = epochOf(head.planned + 1);
+    if (this.#placement.broken || this.#placement.current === null) return null;
+    if (!this.#allMapped() || head.planned - committed >= DEPTH) return null;
+    if (this.#switchPending()) return null;
+    if (this.#skew !== null) {
+      this.#waiting = { code: this.#skew.code, message: this.#skew.message };
+      return null;
+    }
+    if (!planSlotFree(next, head)) {
+      this.#waiting = {
+        code: 'STORE_UNAVAILABLE',
+        message: `job ${head.job} plans nothing before a snapshot is stored: ${head.planned} epochs wait to be covered`,
+      };
+      return null;
+    }
+    if (!this.#statics.ready) {
+      this.#waiting = this.#statics.waiting ?? this.#waiting;
+      return null;
+    }
+    const idle = this.#logs.idle(head.positions);
+    const watermarkUs = this.#watermark(head, idle);
+    const ranges = this.#nextRanges(head);
+    const snapshot = this.#snapshotDue(head, ranges.size > 0);
+    const { noDataEpochs } = this.#parts.plan;
+    const empty =
+      this.#mayRunEmpty() && needsNoDataEpoch({ noDataEpochs, evicts: this.#evicts }, head.evictUs, watermarkUs);
+    if (ranges.size === 0 && !empty && snapshot !== 'now') return null;
+    const plan: EpochPlan = {
+      formatVersion: EPOCH_FORMAT_VERSION,
+      epoch: next,
+      epochTsUs: nextEpochTsUs(head.epochTsUs, clock.now()),
+      token,
+      ranges: Object.fromEntries(ranges) as Record<LaneId, OffsetRange>,
+      lateUs: head.evictUs,
+      evictUs: watermarkUs,
+      idle,
+      statics: this.#statics.versions,
+    };
+    return { plan, snapshot: snapshot !== 'no', eventTimes: this.#eventTimes(head) };
+  }
+
+  /** What the next epoch reads; empty also when its time has not come. */
+  #nextRanges(head: EpochHead): ReadonlyMap<LaneId, OffsetRange> {
+    const { trigger } = this.#parts.plan;
+    const nothing = new Map<LaneId, OffsetRange>();
+    const positions = this.#assignedPositions(head);
+    if (this.#stopping !== null) return nothing;
+    // What was asked for is read whole: new partitions get a reader first.
+    if (asksEnds(trigger) && this.#lanesPending(head)) return nothing;
+    if (trigger.kind === 'manual') {
+      const step = this.#steps[0];
+      return step === undefined || step.ends === null ? nothing : this.#logs.upTo(positions, step.ends, true);
+    }
+    if (trigger.kind === 'availableNow')
+      return head.ends === null ? nothing : this.#logs.upTo(positions, head.ends, false);
+    const now = this.#parts.clock.mono();
+    if (now < this.#planAt) {
+      this.#wakeAt = Math.min(this.#wakeAt, this.#planAt);
+      return nothing;
+    }
+    return this.#logs.readable(positions);
+  }
+
+  /** Epochs without data run by themselves, but with a manual trigger only within a step. */
+  #mayRunEmpty(): boolean {
+    if (this.#stopping !== null) return false;
+    return this.#parts.plan.trigger.kind !== 'manual' || (this.#steps[0]?.ends ?? null) !== null;
+  }
+
+  #snapshotDue(head: EpochHead, hasData: boolean): 'no' | 'with' | 'now' {
+    if (this.#snapshots.busy || this.#placement.switchReady) return 'no';
+    const behind = head.planned - (head.snapshot?.epoch ?? -1);
+    if (this.#checkpoints.length > 0) return 'now';
+    if (this.#stopping !== null)
+      return !this.#stopping.asked && behind > 0 && this.#inFlight.length === 0 ? 'now' : 'no';
+    if (!hasData) return 'no';
+    return this.#parts.clock.mono() >= this.#snapshotAt || behind >= SNAPSHOT_INTERVAL_EPOCHS ? 'with' : 'no';
+  }
+
+  #begin({ plan, snapshot, eventTimes }: PlannedEpoch, sentAt: number): void {
+    const { clock } = this.#parts;
+    const now = clock.mono();
+    const version = must(this.#placement.current, () => 'no assignment').version;
+    const flight = newFlight(plan, this.#nextAttempt(plan.epoch), version, snapshot, now, eventTimes);
+    this.#inFlight.push(flight);
+    this.#logs.planned(plan, this.#heldHead().positions);
+    if (Object.keys(plan.ranges).length > 0 || this.#parts.plan.trigger.kind === 'asap')
+      this.#planAt = this.#nextPlanAt(sentAt);
+    const step = this.#steps[0];
+    if (step !== undefined && step.ends !== null) {
+      step.epochs += 1;
+      step.last = plan.epoch;
+    }
+    if (snapshot) {
+      this.#snapshotAt = now + SNAPSHOT_INTERVAL_MS;
+      if (this.#stopping !== null) this.#stopping.asked = true;
+      for (const request of this.#checkpoints) request.from ??= plan.epoch;
+      this.#snapshots.request(plan.epoch, this.#placement.members());
+    }
+    // A worker may have been lost meanwhile: then the recovery orders it.
+    if (!this.#placement.broken) this.#order(flight);
+  }
+
+  #nextPlanAt(sentAt: number): number {
+    const { trigger } = this.#parts.plan;
+    if (trigger.kind === 'asap') return sentAt + Math.max(PACE_MS_MIN, 2 * this.#progress.planMsP50);
+    if (trigger.kind !== 'interval') return sentAt;
+    const { clock } = this.#parts;
+    const due = Math.max(this.#planAt, sentAt - trigger.everyMs) + trigger.everyMs;
+    return due > clock.mono() ? due : sentAt + trigger.everyMs;
+  }
+
+  #settleCommit(before: EpochHead, head: EpochHead): void {
+    let sums: Sums = before;
+    while (this.#inFlight.length > 0) {
+      const flight = must(this.#inFlight[0], () => 'an epoch in flight');
+      if (flight.plan.epoch > head.committed) break;
+      assert(flight.plan.epoch > before.committed, () => `epoch ${flight.plan.epoch} is committed twice`);
+      this.#inFlight.shift();
+      this.#parts.attempts.delete(flight.plan.epoch);
+      sums = addDone(sums, flight);
+      this.#snapshots.committed(flight.plan.epoch, this.#factsAfter(flight.plan, head, sums));
+      this.#progress.committed(flight, this.#parts.clock.mono());
+    }
+    this.#placement.succeeded();
+    this.#waiting = null;
+  }
+
+  /** Where the job stands after an epoch, whatever has been planned since. */
+  #factsAfter(plan: EpochPlan, head: EpochHead, { counters, late }: Sums): HeadFacts {
+    const positions: Record<LaneId, Offset> = { ...head.positions };
+    for (const flight of this.#inFlight.toReversed())
+      for (const [lane, { from }] of Object.entries(flight.plan.ranges) as [LaneId, OffsetRange][])
+        positions[lane] = from;
+    const following = this.#inFlight[0];
+    return {
+      epochTsUs: plan.epochTsUs,
+      positions,
+      starts: head.starts,
+      eventTimes: following === undefined ? head.eventTimes : following.eventTimesBefore,
+      watermarkUs: following === undefined ? head.watermarkUs : following.plan.evictUs,
+      evictUs: plan.evictUs,
+      counters,
+      late,
+    };
+  }
+
+  #settleSnapshot(before: EpochHead, head: EpochHead): void {
+    const manifest = this.#snapshots.named(before);
+    const ref = must(head.snapshot, () => 'a snapshot');
+    this.#progress.snapshotTaken(this.#parts.clock.mono());
+    for (let index = this.#checkpoints.length - 1; index >= 0; index--) {
+      const request = this.#checkpoints[index];
+      if (request === undefined || request.from === null || request.from > ref.epoch) continue;
+      this.#checkpoints.splice(index, 1);
+      request.resolve({ ref, manifest });
+    }
+    if (!this.#placement.preparing) this.#snapshots.collect(head);
+  }
+
+  /** Last epoch up to which all are done: what a commit may cover. */
+  #doneTo(): Epoch {
+    let last = this.#heldHead().committed;
+    for (const flight of this.#inFlight) {
+      if (flight.doneAt === null) break;
+      last = flight.plan.epoch;
+    }
+    return last;
+  }
+
+  #allMapped(): boolean {
+    return this.#inFlight.every((flight) => flight.mappedAt !== null);
+  }
+
+  /** A prepared assignment comes into force between two epochs: nothing new is planned until then. */
+  #switchPending(): boolean {
+    return this.#placement.switchReady && !this.#snapshots.busy;
+  }
+
+  #eventTimes(head: EpochHead): readonly (number | null)[] {
+    return this.#inFlight
+      .filter((flight) => flight.mappedAt !== null)
+      .reduce((times, flight) => mergeEventTimes(times, flight.eventTimes), head.eventTimes);
+  }
+
+  #watermark(head: EpochHead, idle: readonly string[]): number | null {
+    const { watermarks, watermarkPolicy } = this.#parts.plan;
+    return nextWatermark({
+      rules: watermarks,
+      policy: watermarkPolicy,
+      eventTimes: this.#eventTimes(head),
+      idle: new Set(idle),
+      current: head.watermarkUs,
+    });
+  }
+
+  // ------------------------------------------------------------------------------------- steps, executions, the end
+
+  /** Fixes the ends of a step or of an availableNow execution before anything of it is planned. */
+  async #askEnds(): Promise<void> {
+    const { trigger } = this.#parts.plan;
+    const step = this.#steps[0];
+    const head = this.#heldHead();
+    const wanted = trigger.kind === 'manual' && step !== undefined && step.ends === null;
+    const begins =
+      trigger.kind === 'availableNow' && head.ends === null && this.#fixedEnds === null && !this.#finishing;
+    if ((!wanted && !begins) || this.#inFlight.length > 0 || this.#placement.current === null) return;
+    const known = Object.keys({ ...this.#found, ...head.positions }) as LaneId[];
+    await this.#discoverOnce(known);
+    const positions = { ...this.#found, ...head.positions };
+    const ends = await this.#logs.ends(positions);
+    if (this.#lanesFound(head)) this.#wakeAfter(0);
+    if (wanted) step.ends = ends;
+    else this.#fixedEnds = ends;
+  }
+
+  #endsOf(head: EpochHead): EpochHead['ends'] {
+    return this.#finishing ? null : (head.ends ?? this.#fixedEnds);
+  }
+
+  /** Whether nothing more is to come of what was asked for. */
+  #settleSteps(): void {
+    const head = this.#heldHead();
+    if (this.#inFlight.length > 0 || this.#placement.broken || this.#stopping !== null) return;
+    if (this.#lanesPending(head) || this.#nextPlan(head, head.committed) !== null) return;
+    const step = this.#steps[0];
+    if (step !== undefined && step.ends !== null && this.#skew === null) {
+      this.#steps.shift();
+      step.resolve({ epochs: step.epochs });
+      this.#wakeAfter(0);
+    }
+    if (
+      this.#parts.plan.trigger.kind === 'availableNow' &&
+      head.ends !== null &&
+      !this.#finishing &&
+      this.#skew === null
+    ) {
+      this.#finishing = true;
+      void this.stop();
+    }
+  }
+
+  /** Of the lanes that somebody has; a new one waits until then. */
+  #assignedPositions(head: EpochHead): Offsets {
+    const partitions = this.#placement.current?.partitions ?? {};
+    return Object.fromEntries(
+      Object.entries(head.positions).filter(([lane]) => partitions[lane as LaneId] !== undefined),
+    ) as Offsets;
+  }
+
+  /** Partitions were found that the head does not know yet. */
+  #lanesFound(head: EpochHead): boolean {
+    return Object.keys(this.#found).some((lane) => head.positions[lane as LaneId] === undefined);
+  }
+
+  /** Partitions are on their way into the head or to a worker. */
+  #lanesPending(head: EpochHead): boolean {
+    const partitions = this.#placement.current?.partitions ?? {};
+    return (
+      this.#lanesFound(head) || Object.keys(head.positions).some((lane) => partitions[lane as LaneId] === undefined)
+    );
+  }
+
+  /** With nothing in flight and the last snapshot named, the workers are told to let go. */
+  #settleStop(): void {
+    const stopping = this.#stopping;
+    if (stopping === null) return;
+    const { clock } = this.#parts;
+    const idle =
+      this.#inFlight.length === 0 && !this.#snapshots.busy && !(this.#finishing && this.#head?.ends !== null);
+    const covered = stopping.asked || (this.#head?.planned ?? -1) <= (this.#head?.snapshot?.epoch ?? -1);
+    const helpless = this.#workers.length === 0;
+    if (!(idle && covered) && !helpless && clock.mono() < stopping.until) {
+      this.#wakeAt = Math.min(this.#wakeAt, stopping.until);
+      return;
+    }
+    const involved = this.#placement.involved();
+    for (const worker of involved) this.#send(worker, { stop: { reason: 'the job stops' } });
+    this.#goodbyes = { missing: involved, until: clock.mono() + STOPPED_LIMIT_MS };
+    this.#wakeAfter(0);
+  }
+
+  #takeLeave(): void {
+    const goodbyes = must(this.#goodbyes, () => 'not leaving');
+    const alive = new Set(this.#workers.map(({ id }) => id));
+    for (const worker of goodbyes.missing) if (!alive.has(worker)) goodbyes.missing.delete(worker);
+    if (goodbyes.missing.size > 0 && this.#parts.clock.mono() < goodbyes.until) {
+      this.#wakeAt = Math.min(this.#wakeAt, goodbyes.until);
+      return;
+    }
+    this.#end(new WeirError('CONFLICT', `job ${this.#parts.job} was stopped`));
+    if (this.#finishing) this.#parts.onChange({ kind: 'finished' });
+  }
+
+  #fail(error: WeirError): void {
+    this.#failure ??= error;
+    this.#wakeUp();
+  }
+
+  #endWith(error: unknown): void {
+    const { job, log, onChange } = this.#parts;
+    const known = asWeirError(error);
+    if (known.code === 'FENCED') log.warn({ job }, known.message);
+    else log.error({ job, code: known.code, err: error }, known.message);
+    for (const worker of this.#placement.involved()) this.#send(worker, { stop: { reason: known.message } });
+    this.#end(known);
+    if (known.code === 'FENCED') onChange({ kind: 'fenced', message: known.message });
+    else onChange({ kind: 'failed', code: known.code, message: known.message });
+  }
+
+  #end(error: WeirError): void {
+    if (this.#ending.signal.aborted) return;
+    this.#ending.abort(error);
+    for (const step of this.#steps.splice(0)) step.reject(error);
+    for (const request of this.#checkpoints.splice(0)) request.reject(error);
+    this.#wakeUp();
+  }
+
+  // ------------------------------------------------------------------------------------------------------ small things
+
+  #send(worker: WorkerId, body: Pick<EpochOrder, 'prepare' | 'runEpoch' | 'stop'>): void {
+    const { job, run, token } = this.#parts;
+    this.#parts.send(worker, { job, run, token, ...body });
+  }
+
+  #heldHead(): EpochHead {
+    return must(this.#head, () => `job ${this.#parts.job} has no head yet`);
+  }
+
+  #wakeUp(): void {
+    this.#wake.resolve();
+  }
+
+  #wakeAfter(ms: number): void {
+    this.#wakeAt = Math.min(this.#wakeAt, this.#parts.clock.mono() + ms);
+  }
+}
+
+interface PlannedEpoch {
+  readonly plan: EpochPlan;
+  /** A snapshot is asked for with it. */
+  readonly snapshot: boolean;
+  /** Greatest event times before it. */
+  readonly eventTimes: readonly (number | null)[];
+}
+
+type Sums = Pick<EpochHead, 'counters' | 'late'>;
+
+function addDone(sum: Sums, flight: InFlight): Sums {
+  let { counters } = sum;
+  const late: Record<string, number> = { ...sum.late };
+  for (const done of flight.done.values()) {
+    counters = addCounters(counters, done.counters ?? zeroCounters);
+    for (const { operatorId, rows } of done.late) late[operatorId] = (late[operatorId] ?? 0) + rows;
+  }
+  return { counters, late };
+}
+
+function newFlight(
+  plan: EpochPlan,
+  attempt: number,
+  version: number,
+  snapshot: boolean,
+  plannedAt: number,
+  eventTimesBefore: readonly (number | null)[],
+): InFlight {
+  return {
+    plan,
+    attempt,
+    version,
+    snapshot,
+    mapped: new Set(),
+    eventTimes: [],
+    sources: new Set(),
+    done: new Map(),
+    plannedAt,
+    eventTimesBefore,
+    mappedAt: null,
+    doneAt: null,
+  };
+}
+
+function endsOfRanges(ranges: EpochPlan['ranges']): Offsets {
+  return Object.fromEntries(
+    (Object.entries(ranges) as [LaneId, OffsetRange][]).map(([lane, { to }]) => [lane, offset(to)]),
+  ) as Offsets;
+}
+
+function emptyFacts(plan: EpochsPlan): HeadFacts {
+  return {
+    epochTsUs: 0,
+    positions: {},
+    starts: {},
+    eventTimes: plan.watermarks.map(() => null),
+    watermarkUs: null,
+    evictUs: null,
+    counters: zeroCounters,
+    late: {},
+  };
+}
+
+async function readAssignment(blobs: BlobStore, id: string | null): Promise<EpochAssignment | null> {
+  if (id === null) return null;
+  const bytes = await blobs.get(id).catch(() => undefined);
+  return bytes === undefined ? null : (JSON.parse(new TextDecoder().decode(bytes)) as EpochAssignment);
+}
+
+/** Reads up to ends that the master asks for, not what workers have read ahead. */
+function asksEnds(trigger: EpochsPlan['trigger']): boolean {
+  return trigger.kind === 'manual' || trigger.kind === 'availableNow';
+}
+
+function fencedBy(job: JobName, head: EpochHead | undefined): WeirError {
+  return new WeirError('FENCED', `job ${job} is led by another master (token ${head?.fence ?? 'unknown'})`);
+}
+
+function asWeirError(error: unknown): WeirError {
+  return isWeirError(error) ? error : new WeirError(codeOf(error), messageOf(error), { cause: error });
+}
+
+function asCode(code: string): ErrorCode {
+  return code in errorTable ? (code as ErrorCode) : 'INTERNAL';
+}
+
+function isRetryable(code: string): boolean {
+  return errorTable[asCode(code)].retry === 'backoff';
+}

@@ -1,0 +1,154 @@
+/**
+ * Holds a simulated life of stateful jobs against what must be: while it goes on, the durable facts (contiguous plans,
+ * commits in order, fences that only grow, ranges that meet) and counts that never go back; at its end, every table.
+ */
+import type { EpochHead, EpochPlan } from '../../../core/epoch/types.ts';
+import type { Simulation } from '../kernel.ts';
+import type { SimMetaServer } from '../sim-meta-store.ts';
+import type { RowWrite, SimTableServer, StoredRow } from '../sim-tables.ts';
+import { decodeInteger, isLive, numberOf } from '../sim-tables.ts';
+import type { SimEpochJob } from './jobs.ts';
+import { jobNameOf } from './jobs.ts';
+import type { EpochProducer } from './producer.ts';
+
+export class EpochChecker {
+  commits = 0;
+  writes = 0;
+  late = 0;
+  readonly #sim: Simulation;
+  readonly #meta: SimMetaServer;
+  readonly #tables: SimTableServer;
+  readonly #producer: EpochProducer;
+  readonly #jobs: readonly SimEpochJob[];
+  readonly #lastPlan = new Map<string, EpochPlan>();
+  readonly #counts = new Map<string, number>();
+
+  constructor(
+    sim: Simulation,
+    meta: SimMetaServer,
+    tables: SimTableServer,
+    producer: EpochProducer,
+    jobs: readonly SimEpochJob[],
+  ) {
+    this.#sim = sim;
+    this.#meta = meta;
+    this.#tables = tables;
+    this.#producer = producer;
+    this.#jobs = jobs;
+    meta.watcher = {
+      jobChanged: (row) => {
+        if (row.state === 'failed') sim.fail(`job ${row.name} failed: ${row.reason?.message ?? '?'}`);
+      },
+      laneWritten: () => undefined,
+      ownershipRead: () => undefined,
+      epochsChanged: (head, plans, before) => this.#headChanged(head, plans, before),
+    };
+    tables.watcher = { sent: () => undefined, applied: (write, row) => this.#applied(write, row) };
+  }
+
+  #headChanged(head: EpochHead, plans: readonly EpochPlan[], before: EpochHead | undefined): void {
+    const fail = (what: string): void => this.#sim.fail(`head of ${head.job}, run ${head.run}: ${what}`);
+    if (head.committed > head.planned) fail(`epoch ${head.committed} is committed, ${head.planned} is planned`);
+    for (const plan of plans) this.#planned(head, plan, fail);
+    if (before === undefined) return;
+    if (head.fence < before.fence) fail(`fence ${before.fence} became ${head.fence}`);
+    if (head.committed < before.committed) fail(`commit ${before.committed} became ${head.committed}`);
+    if (head.planned < before.planned) fail(`plan ${before.planned} became ${head.planned}`);
+    if ((head.watermarkUs ?? -Infinity) < (before.watermarkUs ?? -Infinity)) fail('the watermark went back');
+    this.commits += head.committed - before.committed;
+  }
+
+  #planned(head: EpochHead, plan: EpochPlan, fail: (what: string) => void): void {
+    const key = `${head.job}/${head.run}`;
+    const last = this.#lastPlan.get(key);
+    if (last !== undefined) {
+      if (plan.epoch !== last.epoch + 1) fail(`epoch ${plan.epoch} is planned after ${last.epoch}`);
+      if (plan.epochTsUs < last.epochTsUs + 1024) fail(`epoch ${plan.epoch} is too close to the one before`);
+      if (plan.lateUs !== last.evictUs) fail(`epoch ${plan.epoch}: late rows are not judged by the watermark before`);
+    }
+    for (const [lane, { from, to }] of Object.entries(plan.ranges)) {
+      const end = this.#ends.get(`${key}/${lane}`) ?? from;
+      if (from !== end) fail(`epoch ${plan.epoch} reads ${lane} from ${from}, the one before ended at ${end}`);
+      if (to <= from) fail(`epoch ${plan.epoch} reads ${lane} from ${from} to ${to}`);
+      this.#ends.set(`${key}/${lane}`, to);
+    }
+    this.#lastPlan.set(key, plan);
+  }
+
+  readonly #ends = new Map<string, number>();
+
+  /** Counts of a group only grow: a row that shows fewer than before was overwritten by an older one. */
+  #applied(write: RowWrite, row: StoredRow): void {
+    this.writes++;
+    if (write.table !== 'sim.agg' || !isLive(row)) return;
+    const n = numberOf(row, 'n');
+    const key = `${write.table} ${write.key}`;
+    const before = this.#counts.get(key) ?? 0;
+    if (n < before) this.#sim.fail(`${key} went back from ${before} to ${n}`);
+    this.#counts.set(key, n);
+  }
+
+  /** Why the jobs are not done yet, or null. */
+  unfinished(endOf: (lane: string) => number): string | null {
+    for (const job of this.#jobs) {
+      const row = this.#meta.job(jobNameOf(job));
+      if (row === undefined) return `job ${job.name} was never accepted`;
+      if (row.state !== 'running') return `job ${job.name} is ${row.state}`;
+      const head = this.#meta.head(row.name, row.run);
+      if (head === undefined) return `job ${job.name} has no head`;
+      if (head.committed < head.planned) return `job ${job.name}: epoch ${head.committed + 1} is not committed`;
+      const lanes = Object.entries(head.positions);
+      if (lanes.length === 0) return `job ${job.name} reads nothing`;
+      for (const [lane, position] of lanes)
+        if (position < endOf(lane)) return `job ${job.name}: ${lane} stands at ${position} of ${endOf(lane)}`;
+    }
+    return null;
+  }
+
+  /** Every table against everything produced. `finalMs`: everything up to there is final. */
+  checkTables(watermarkMs: number): void {
+    for (const job of this.#jobs) {
+      const row = this.#meta.job(jobNameOf(job));
+      const head = row === undefined ? undefined : this.#meta.head(row.name, row.run);
+      const late = Object.values(head?.late ?? {}).reduce((sum, count) => sum + count, 0);
+      this.late += late;
+      if (late > 0) this.#sim.fail(`job ${job.name} dropped ${late} rows as late`);
+      const expected = job.expected(this.#producer.records, watermarkMs);
+      const actual = this.#actual(job);
+      const wrong: string[] = [];
+      for (const [key, values] of expected)
+        if (actual.get(key) !== values) wrong.push(`${key} is ${actual.get(key) ?? 'missing'}, not ${values}`);
+      for (const [key, values] of actual) if (!expected.has(key)) wrong.push(`${key} is there: ${values}`);
+      if (wrong.length > 0)
+        this.#sim.fail(
+          `table ${job.table}: ${wrong.length} of ${expected.size} rows are wrong: ${wrong.slice(0, 5).join('; ')}`,
+        );
+    }
+  }
+
+  #actual(job: SimEpochJob): Map<string, string> {
+    const rows = new Map<string, string>();
+    for (const row of this.#tables.rows(job.table).values()) {
+      if (!isLive(row)) continue;
+      const text = (name: string): string => valueText(row, name);
+      rows.set(job.key.map(text).join('|'), job.columns.map(text).join('|'));
+    }
+    return rows;
+  }
+}
+
+const decoder = new TextDecoder();
+
+function valueText(row: StoredRow, name: string): string {
+  const column = row.shape.columns.findIndex((candidate) => candidate.name === name);
+  const kind = row.shape.columns[column]?.type.kind;
+  const cell = row.cells.get(column);
+  const value =
+    column < row.shape.primaryKeyCount
+      ? row.keyValues[column]
+      : cell !== undefined && cell.timestamp > row.deletedAt
+        ? cell.value
+        : null;
+  if (value === null || value === undefined) return 'null';
+  return kind === 'text' ? decoder.decode(value) : String(decodeInteger(value));
+}

@@ -1,0 +1,167 @@
+/**
+ * Key groups whose state stands together: in one host of the executor, folded epoch by epoch as one. A worker has one
+ * cohort of groups it has had for a while, and for a time others: groups that move here come up in a host of their own,
+ * from a snapshot and by replay, and join the first one when both stand at the same epoch.
+ *
+ * Invariants: every state stage has folded exactly the epochs up to its own number, for all groups of the cohort; the
+ * results of epochs that are not committed are kept with the groups they came from.
+ */
+import { must } from '../../core/assert.ts';
+import type { EpochEnv, EpochExecutor, Frame, ReduceResult, Routing } from '../../engine/epoch/contract.ts';
+import type { AssignmentView } from './assignment-view.ts';
+import { threadOf } from './assignment-view.ts';
+import type { InputFrame } from './epoch-inbox.ts';
+
+/** What folding one stage of one epoch gave. */
+export interface KeptPart {
+  readonly groups: ReadonlySet<number>;
+  /** The assignment whose destinations the frames name. */
+  readonly view: AssignmentView;
+  /** Write time of the rows as they were encoded, µs. */
+  readonly writeTimeUs: number;
+  readonly results: readonly { readonly thread: number; readonly result: ReduceResult }[];
+  /** Results whose rows the sinks have acknowledged: they need not be written again. */
+  readonly written: Set<ReduceResult>;
+}
+
+export class Cohort {
+  /** Names the host. */
+  readonly key: string;
+  readonly groups: Set<number>;
+  /** False until an epoch is folded with it: it is being restored or waits for its first epoch. */
+  active = false;
+  /** Upstream groups of others are in the host as long as it replays. */
+  holdsAll = false;
+  /** A fold went wrong half-way: what is in the host is not to be trusted. */
+  broken = false;
+  /** Resolves when the groups stand at an epoch; rejects when they could not be restored. */
+  restored: Promise<void> = Promise.resolve();
+  readonly #executor: EpochExecutor;
+  readonly #epochs: Map<number, number>;
+  readonly #kept = new Map<number, Map<number, KeptPart[]>>();
+
+  constructor(key: string, executor: EpochExecutor, stateStages: readonly number[], groups: Iterable<number>) {
+    this.key = key;
+    this.#executor = executor;
+    this.groups = new Set(groups);
+    this.#epochs = new Map(stateStages.map((stage) => [stage, -1]));
+  }
+
+  /** The last epoch that every stage has folded; Infinity for a plan without state. */
+  get standsAt(): number {
+    return Math.min(...this.#epochs.values());
+  }
+
+  /** The last epoch that some stage has folded. */
+  get reaches(): number {
+    return Math.max(...this.#epochs.values());
+  }
+
+  epochOf(stage: number): number {
+    return must(this.#epochs.get(stage), () => `stage ${stage} has no state`);
+  }
+
+  /** All stages stand at `epoch` from here on. */
+  setEpoch(epoch: number): void {
+    for (const stage of this.#epochs.keys()) this.#epochs.set(stage, epoch);
+    this.#kept.clear();
+  }
+
+  /** What was kept of a stage of an epoch, if it is all that the cohort's groups gave. */
+  kept(epoch: number, stage: number): readonly KeptPart[] | null {
+    const parts = this.#kept.get(epoch)?.get(stage) ?? [];
+    const covered = parts.reduce((sum, part) => sum + part.groups.size, 0);
+    return parts.every(({ groups }) => isSubset(groups, this.groups)) && covered === this.groups.size ? parts : null;
+  }
+
+  /** Lets go what was kept of epochs up to `epoch`. */
+  forget(epoch: number): void {
+    for (const kept of this.#kept.keys()) if (kept <= epoch) this.#kept.delete(kept);
+  }
+
+  /** Folds one stage of one epoch. `inputs` hold rows of this cohort's groups alone. */
+  async fold(
+    stage: number,
+    env: EpochEnv,
+    view: AssignmentView,
+    inputs: readonly InputFrame[],
+    logPartitions: readonly number[],
+  ): Promise<KeptPart> {
+    const results = await this.#reduce(stage, env, view.routing, inputs, logPartitions);
+    const { writeTimeUs } = env;
+    const part: KeptPart = { groups: new Set(this.groups), view, writeTimeUs, results, written: new Set() };
+    const stages = this.#kept.get(env.epoch) ?? new Map<number, KeptPart[]>();
+    stages.set(stage, [part]);
+    this.#kept.set(env.epoch, stages);
+    return part;
+  }
+
+  /** Folds one stage of an epoch that was committed before; the frames alone are of use. */
+  async replay(stage: number, env: EpochEnv, routing: Routing, inputs: readonly InputFrame[]): Promise<Frame[]> {
+    const logPartitions: number[] = [];
+    const results = await this.#reduce(stage, env, routing, inputs, logPartitions);
+    return results.flatMap(({ result }) => result.frames);
+  }
+
+  async #reduce(
+    stage: number,
+    env: EpochEnv,
+    routing: Routing,
+    inputs: readonly InputFrame[],
+    logPartitions: readonly number[],
+  ): Promise<KeptPart['results']> {
+    const byThread = new Map<number, { port: number; bytes: Uint8Array }[]>();
+    for (const thread of this.#threads()) byThread.set(thread, []);
+    for (const { thread, port, bytes } of inputs)
+      must(byThread.get(thread), () => `rows for thread ${thread}, which has no key groups`).push({ port, bytes });
+    try {
+      const results = await Promise.all(
+        [...byThread].map(async ([thread, own]) => ({
+          thread,
+          result: await this.#executor.reduce(this.key, thread, { stage, env, routing, inputs: own, logPartitions }),
+        })),
+      );
+      this.#epochs.set(stage, env.epoch);
+      return results;
+    } catch (error) {
+      this.broken = true;
+      throw error;
+    }
+  }
+
+  /** Threads that hold groups of the cohort. */
+  #threads(): ReadonlySet<number> {
+    const count = this.#executor.threadCount;
+    if (this.holdsAll) return new Set(Array.from({ length: count }, (_, thread) => thread));
+    return new Set([...this.groups].map((group) => threadOf(group, count)));
+  }
+
+  /** Gives groups up. */
+  async drop(groups: readonly number[]): Promise<void> {
+    if (groups.length === 0) return;
+    for (const group of groups) this.groups.delete(group);
+    await dropGroups(this.#executor, this.key, groups);
+  }
+
+  /** Takes another cohort's kept results over, with its groups: both stand at the same epoch. */
+  join(other: Cohort): void {
+    for (const [epoch, stages] of other.#kept) {
+      const own = this.#kept.get(epoch) ?? new Map<number, KeptPart[]>();
+      for (const [stage, parts] of stages) own.set(stage, [...(own.get(stage) ?? []), ...parts]);
+      this.#kept.set(epoch, own);
+    }
+    if (this.groups.size === 0) for (const [stage, epoch] of other.#epochs) this.#epochs.set(stage, epoch);
+    for (const group of other.groups) this.groups.add(group);
+  }
+}
+
+/** Forgets groups in the threads that they live in. */
+export async function dropGroups(executor: EpochExecutor, key: string, groups: readonly number[]): Promise<void> {
+  const byThread = Map.groupBy(groups, (group) => threadOf(group, executor.threadCount));
+  await Promise.all([...byThread].map(([thread, own]) => executor.drop(key, thread, own)));
+}
+
+function isSubset(small: ReadonlySet<number>, large: ReadonlySet<number>): boolean {
+  for (const item of small) if (!large.has(item)) return false;
+  return true;
+}

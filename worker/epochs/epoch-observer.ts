@@ -1,0 +1,46 @@
+/** What a runner of epochs tells about itself, once per task or epoch: feeds metrics and heartbeats. */
+import type { MapResult, ReduceResult, StateFigures, TaskResult } from '../../engine/epoch/contract.ts';
+
+/** map: from the order to MAPPED; fold: state stages, waiting for rows included; write: sinks; total: order to DONE. */
+export type EpochPhase = 'map' | 'fold' | 'write' | 'total';
+
+export interface EpochObserver {
+  /** Bytes fetched from a source. */
+  read(source: string, bytes: number): void;
+  /** A map task of this job's records ended. */
+  mapped(source: string, result: MapResult): void;
+  /** A state stage of an epoch was folded in one thread. */
+  folded(result: ReduceResult): void;
+  /** A task's rows were acknowledged by every sink; `sinks` are their names, in order. */
+  written(sinks: readonly string[], result: Pick<TaskResult, 'sinks'>): void;
+  /** All of an epoch was done here; `late` by operator. */
+  done(late: ReadonlyMap<string, number>): void;
+  phase(phase: EpochPhase, ms: number): void;
+  /** So many records were acknowledged `ms` after they were appended. */
+  latency(ms: number, records: number): void;
+  /** Bytes sent to other workers. */
+  sent(bytes: number): void;
+  /** State of a stage on this worker. */
+  state(stage: number, figures: StateFigures): void;
+  /** Key groups were brought to where the job stands. */
+  restored(groups: number, ms: number): void;
+  /** Offsets were gone before they were read. */
+  lost(offsets: number): void;
+  /** The job holds nothing here any more. */
+  left(): void;
+}
+
+export const silentEpochObserver: EpochObserver = {
+  read: () => undefined,
+  mapped: () => undefined,
+  folded: () => undefined,
+  written: () => undefined,
+  done: () => undefined,
+  phase: () => undefined,
+  latency: () => undefined,
+  sent: () => undefined,
+  state: () => undefined,
+  restored: () => undefined,
+  lost: () => undefined,
+  left: () => undefined,
+};

@@ -1,0 +1,873 @@
+/**
+ * One stateful job on one worker: follows the orders of the master. The life of an epoch here is `#begin` (its map side,
+ * as soon as it is ordered) and `#fold` (its state stages, one epoch after the other):
+ *
+ *   ranges → map tasks → frames to the workers of the assignment → whole inputs → fold, stage by stage → sinks → DONE
+ *
+ * Invariants: a stage of a key group folds every epoch exactly once, in order, from whole inputs of one attempt; what an
+ * epoch gave is kept until it is committed, so that another attempt sends the same again; orders of an older token are
+ * ignored; nothing is written for an attempt that was replaced.
+ */
+import { assert, must } from '../../core/assert.ts';
+import { backoffMs } from '../../core/clock.ts';
+import { WeirError, codeOf, isWeirError, messageOf } from '../../core/errors.ts';
+import { writeTimeUs } from '../../core/epoch/time.ts';
+import type { EpochAssignment, EpochHead, EpochPlan, OffsetRange } from '../../core/epoch/types.ts';
+import type { Fence, JobName, LaneId, Run, WorkerId } from '../../core/ids.ts';
+import type { ExchangeLink, ExchangeMessage } from '../../core/ports.ts';
+import type { MapResult } from '../../engine/epoch/contract.ts';
+import { splitFrame } from '../../engine/epoch/frame.ts';
+import type {
+  EpochDone,
+  EpochMapped,
+  EpochOrder,
+  EpochPrepare,
+  EpochReport,
+  EpochRun,
+} from '../../proto/gen/control.ts';
+import type { WorkerPorts } from '../job-runner.ts';
+import { AssignmentView, localRouting } from './assignment-view.ts';
+import type { KeptPart } from './cohort.ts';
+import { Cohort } from './cohort.ts';
+import { EpochAttempt } from './epoch-attempt.ts';
+import { envOf } from './epoch-env.ts';
+import type { InputFrame } from './epoch-inbox.ts';
+import { EpochInbox } from './epoch-inbox.ts';
+import type { EpochObserver } from './epoch-observer.ts';
+import { FrameSender } from './frame-sender.ts';
+import { Gate } from './gate.ts';
+import { GroupStore } from './group-store.ts';
+import { mapEpoch } from './map-phase.ts';
+import { OpenJob } from './open-job.ts';
+import { PartitionFeeds } from './partition-feeds.ts';
+import type { RestoreParts } from './restore.ts';
+import { finishReplay, replay, restoreSnapshot } from './restore.ts';
+import type { Written } from './rewrite.ts';
+import { atWriteTime } from './rewrite.ts';
+import { StaticTables } from './static-tables.ts';
+
+/** Stands for "no event time" in reports. */
+const NO_TIME = Number.MIN_SAFE_INTEGER;
+/**
+ * A stage whose input does not grow for so long gives the epoch up, ms. The last resort: a dead worker is noticed by the
+ * master, a broken connection by the sender.
+ */
+const INPUT_SILENCE_MS = 60_000;
+
+/** Groups that wait to come into force follow the job so often, ms. */
+const WARM_INTERVAL_MS = 100;
+
+type Body = Omit<EpochReport, 'job' | 'run' | 'token'>;
+
+export interface EpochRunnerParts extends WorkerPorts {
+  readonly worker: WorkerId;
+  readonly link: (address: string) => ExchangeLink;
+  readonly report: (report: EpochReport) => void;
+  readonly observer: EpochObserver;
+}
+
+export interface LanePositionView {
+  readonly lane: LaneId;
+  readonly topic: string;
+  /** Offset up to which epochs were committed, as far as this worker knows. */
+  readonly committed: number;
+  /** End of the log as last seen; -1 = not yet. */
+  readonly logEnd: number;
+}
+
+interface Preparation {
+  readonly view: AssignmentView;
+  readonly token: number;
+  ready: boolean;
+}
+
+/** What is open once the first preparation arrived. */
+interface Opened {
+  readonly job: OpenJob;
+  readonly feeds: PartitionFeeds;
+  readonly home: Cohort;
+  readonly groups: GroupStore;
+  readonly statics: StaticTables;
+}
+
+export class EpochRunner {
+  readonly job: JobName;
+  readonly run: Run;
+  readonly #parts: EpochRunnerParts;
+  readonly #stop = new AbortController();
+  readonly #views = new Map<string, AssignmentView>();
+  readonly #attempts = new Map<number, EpochAttempt>();
+  /** Messages for attempts whose order has not arrived yet, by token, epoch and attempt. */
+  readonly #early = new Map<string, EpochInbox>();
+  readonly #cohorts: Cohort[] = [];
+  /** Ends of the ranges of committed epochs. */
+  readonly #positions = new Map<LaneId, number>();
+  readonly #changed = new Gate();
+  #token = -1;
+  #head: EpochHead | null = null;
+  #prepared: Preparation | null = null;
+  #opening: Promise<Opened> | null = null;
+  #opened: Opened | null = null;
+  #folding: Promise<void> | null = null;
+  #committed = -1;
+  #orders = 0;
+  #hosts = 0;
+  #closing: Promise<void> | null = null;
+
+  constructor(job: JobName, run: Run, parts: EpochRunnerParts) {
+    this.job = job;
+    this.run = run;
+    this.#parts = parts;
+  }
+
+  /** Grows with every order: a runner that gets none may have been forgotten. */
+  get orders(): number {
+    return this.#orders;
+  }
+
+  get opened(): OpenJob | null {
+    return this.#opened?.job ?? null;
+  }
+
+  /** Resolves when everything of the job is gone from here; null before it is asked to go. */
+  get closing(): Promise<void> | null {
+    return this.#closing;
+  }
+
+  /** Where the partitions that are read here stand, for metrics and for display. */
+  positions(): LanePositionView[] {
+    const opened = this.#opened;
+    if (opened === null) return [];
+    return [...opened.feeds.positions()].map(({ lane, logEnd }) => ({
+      lane,
+      topic: opened.job.topicOf(lane),
+      committed: this.#positions.get(lane) ?? this.#head?.positions[lane] ?? 0,
+      logEnd,
+    }));
+  }
+
+  // ------------------------------------------------------------------------------------------------------- orders
+
+  handle(order: EpochOrder): void {
+    this.#orders += 1;
+    if (order.token < this.#token || this.#closing !== null) return;
+    if (order.token > this.#token) {
+      this.#token = order.token;
+      // A new leader has read nothing of what was told to the one before.
+      this.#opened?.feeds.tellAll();
+    }
+    if (order.prepare) this.#onPrepare(order.prepare, order.token);
+    else if (order.runEpoch) this.#onRun(order.runEpoch, order.token);
+    else if (order.stop)
+      void this.close(order.stop.reason).then(() => {
+        this.#parts.report({ job: this.job, run: this.run, token: order.token, stopped: {} });
+      });
+  }
+
+  /** Tells a master that this worker is connected to again what it may have missed. */
+  resend(): void {
+    this.#opened?.feeds.tellAll();
+    if (this.#prepared?.ready === true) this.#reportReady(this.#prepared.view, this.#prepared.token);
+    for (const attempt of this.#attempts.values()) {
+      if (attempt.mapped !== null) this.#report(attempt.key.token, { mapped: attempt.mapped });
+      if (attempt.isDone) void this.#reportDone(attempt);
+    }
+  }
+
+  /** Rows of another worker. They are dropped unless they are of the newest attempt of an epoch that is not committed. */
+  take(message: ExchangeMessage): void {
+    const { token, epoch, attempt } = message;
+    if (token < this.#token || epoch <= this.#committed) return;
+    const current = this.#attempts.get(epoch);
+    if (current !== undefined && isSame(current, message)) return current.inbox.take(message);
+    if (current !== undefined && current.key.token === token && current.key.attempt > attempt) return;
+    this.#inboxOf(token, epoch, attempt).take(message);
+  }
+
+  /** Ends everything of the job here. Idempotent. */
+  close(reason: string): Promise<void> {
+    this.#closing ??= this.#close(reason);
+    return this.#closing;
+  }
+
+  async #close(reason: string): Promise<void> {
+    const { log, executor } = this.#parts;
+    log.info({ run: this.run }, `the stateful job leaves this worker: ${reason}`);
+    for (const attempt of this.#attempts.values()) attempt.end(reason);
+    this.#stop.abort(new WeirError('FENCED', `job ${this.job} stopped here: ${reason}`));
+    this.#changed.open();
+    const opened = await this.#opening?.catch(() => null);
+    await this.#folding;
+    await Promise.all(this.#cohorts.map(({ restored }) => restored.catch(() => undefined)));
+    await opened?.feeds.close();
+    for (const { key } of this.#cohorts) if (key !== opened?.job.homeKey) await executor.closeEpochs(key);
+    await opened?.job.close();
+    this.#parts.observer.left();
+    this.#attempts.clear();
+    this.#early.clear();
+  }
+
+  // -------------------------------------------------------------------------------------------------- preparation
+
+  #onPrepare(prepare: EpochPrepare, token: number): void {
+    const head = JSON.parse(prepare.head) as EpochHead;
+    const view = new AssignmentView(JSON.parse(prepare.assignment) as EpochAssignment, this.#parts.worker);
+    if (this.#head === null || head.ver >= this.#head.ver) this.#head = head;
+    this.#views.set(viewKey(token, view.assignment.version), view);
+    const prepared: Preparation = { view, token, ready: false };
+    this.#prepared = prepared;
+    this.#prepare(prepare.definition, view, head)
+      .then(() => {
+        prepared.ready = true;
+        this.#reportReady(view, token);
+        return this.#keepWarm(prepared);
+      })
+      .catch((error: unknown) => this.#preparationFailed(view, token, error));
+  }
+
+  async #prepare(definition: string, view: AssignmentView, head: EpochHead): Promise<void> {
+    this.#opening ??= this.#open(definition);
+    const opened = await this.#opening;
+    for (const lane of view.partitions) {
+      const from = head.positions[lane] ?? head.starts[lane];
+      if (from !== undefined) opened.feeds.follow(lane, from);
+    }
+    if (view.self < 0) return;
+    for (const cohort of this.#cohorts.filter(({ active }) => !active)) {
+      // Brought here for an assignment that never came into force, or in vain.
+      const failed = cohort.broken;
+      const unwanted = [...cohort.groups].filter((group) => failed || !view.groups.has(group));
+      if (unwanted.length === 0) continue;
+      await cohort.restored.catch(() => undefined);
+      if (!cohort.active) await this.#giveUp(opened, cohort, unwanted);
+    }
+    const missing = this.#missing(view);
+    if (missing.length > 0) this.#bring(opened, missing);
+    this.#catchUpWaiting(opened, view, head.committed);
+    await Promise.all(this.#cohorts.filter((cohort) => overlaps(cohort, view)).map(({ restored }) => restored));
+  }
+
+  /** Brings groups that wait for their first epoch here to where the job has gone on to since. */
+  #catchUpWaiting(opened: Opened, view: AssignmentView, committed: number): void {
+    const waiting = this.#cohorts.filter((cohort) => !cohort.active && overlaps(cohort, view));
+    for (const cohort of waiting) {
+      cohort.restored = cohort.restored.then(() => this.#catchUp(opened, cohort, committed));
+      cohort.restored.catch(() => {
+        cohort.broken = true;
+      });
+    }
+  }
+
+  /** Until the assignment is in force or another is prepared: the switch is to find little left to replay. */
+  async #keepWarm({ view, token }: Preparation): Promise<void> {
+    const { clock, store } = this.#parts;
+    const { signal } = this.#stop;
+    const opened = must(this.#opened, () => 'ready before anything was open');
+    const isNewest = (): boolean => this.#prepared?.view === view && this.#prepared.token === token;
+    while (isNewest() && this.#cohorts.some((cohort) => !cohort.active && overlaps(cohort, view))) {
+      await clock.sleep(WARM_INTERVAL_MS, signal);
+      const head = await store.readEpochs(this.job, this.run).catch(() => undefined);
+      if (head === undefined || !isNewest() || signal.aborted) continue;
+      if (head.ver > (this.#head?.ver ?? 0)) this.#head = head;
+      this.#catchUpWaiting(opened, view, head.committed);
+      await Promise.all(this.#cohorts.map(({ restored }) => restored));
+    }
+  }
+
+  async #open(definition: string): Promise<Opened> {
+    const { store, connections, executor, clock, rng, log, limits, failpoints, observer } = this.#parts;
+    const { signal } = this.#stop;
+    const { fetchBytes } = limits;
+    const base = { job: this.job, run: this.run, store, connections, executor, clock, rng, log, signal, fetchBytes };
+    const job = await OpenJob.open(base, definition);
+    const { stateStages } = job.graph;
+    const home = new Cohort(job.homeKey, executor, stateStages, []);
+    this.#cohorts.push(home);
+    const feeds = new PartitionFeeds({
+      open: job,
+      clock,
+      signal,
+      report: (ends) => this.#report(this.#token, { ends: { ends } }),
+      onFetched: (source, bytes) => observer.read(source, bytes),
+    });
+    const blobs = () => connections.blobs();
+    const groups = new GroupStore(executor, blobs, failpoints, stateStages, signal);
+    const statics = new StaticTables(job.plan, executor, blobs, this.job, this.run);
+    this.#opened = { job, feeds, home, groups, statics };
+    this.#folding = this.#foldAll(this.#opened);
+    return this.#opened;
+  }
+
+  #reportReady(view: AssignmentView, token: number): void {
+    const standing = this.#cohorts.filter((cohort) => overlaps(cohort, view)).map(({ standsAt }) => standsAt);
+    const epoch = Math.min(...standing);
+    const committed = this.#head?.committed ?? -1;
+    this.#report(token, {
+      ready: { assignmentVersion: view.assignment.version, epoch: Number.isFinite(epoch) ? epoch : committed },
+    });
+  }
+
+  #preparationFailed(view: AssignmentView, token: number, error: unknown): void {
+    if (this.#stop.signal.aborted) return;
+    this.#parts.log.error({ code: codeOf(error), err: error }, messageOf(error));
+    this.#report(token, {
+      trouble: {
+        epoch: -1,
+        attempt: -1,
+        assignmentVersion: view.assignment.version,
+        retry: isWeirError(error) && error.retryable,
+        code: codeOf(error),
+        message: messageOf(error),
+        peer: '',
+      },
+    });
+  }
+
+  // ------------------------------------------------------------------------------------------------- an epoch's map
+
+  #onRun(order: EpochRun, token: number): void {
+    const plan = JSON.parse(order.plan) as EpochPlan;
+    this.#forget(order.committed);
+    if (plan.epoch <= this.#committed) return;
+    const former = this.#attempts.get(plan.epoch);
+    if (former !== undefined && former.key.token === token && former.key.attempt >= order.attempt) return;
+    former?.end('a newer attempt of it was ordered');
+    const view = this.#views.get(viewKey(token, order.assignmentVersion));
+    if (view === undefined || view.self < 0) {
+      this.#attempts.delete(plan.epoch);
+      this.#refuse(order, plan, token);
+      return;
+    }
+    const key = { job: this.job, run: this.run, token, epoch: plan.epoch, attempt: order.attempt };
+    const inbox = this.#inboxOf(token, plan.epoch, order.attempt);
+    this.#dropEarly((of) => of.epoch === plan.epoch && (of.token < token || of.attempt <= order.attempt));
+    const { link, observer, clock } = this.#parts;
+    const attempt = new EpochAttempt({
+      key,
+      plan,
+      env: envOf(plan, this.run, writeTimeUs(plan, token as Fence, order.attempt)),
+      view,
+      snapshot: order.snapshot ? (order.snapshotAll ? 'all' : 'changed') : 'none',
+      inbox,
+      sender: new FrameSender(key, view, inbox, link, (bytes) => observer.sent(bytes)),
+      orderedAt: clock.mono(),
+    });
+    this.#attempts.set(plan.epoch, attempt);
+    void this.#begin(attempt);
+    this.#changed.open();
+  }
+
+  /** Never rejects. */
+  async #begin(attempt: EpochAttempt): Promise<void> {
+    const { executor, clock, failpoints, observer } = this.#parts;
+    try {
+      const { job, feeds, statics } = await must(
+        this.#opening,
+        () => 'an epoch was ordered before its job was prepared',
+      );
+      attempt.check();
+      feeds.keep(new Set([...attempt.view.partitions, ...(this.#prepared?.view.partitions ?? [])]));
+      await statics.use(attempt.plan.statics, [job.mapKey], () => this.#mappedBefore(attempt));
+      const write = (of: EpochAttempt, result: MapResult): void => this.#write(of, result, () => undefined);
+      const end = (of: EpochAttempt, stage: number, receiver: number): void => this.#endFlow(of, stage, receiver);
+      const parts = { open: job, feeds, executor, clock, failpoints, observer, write, end };
+      const mapped = await mapEpoch(parts, attempt);
+      observer.phase('map', clock.mono() - attempt.orderedAt);
+      await failpoints.hit('epoch.afterMap');
+      attempt.check();
+      attempt.mapped = {
+        epoch: attempt.key.epoch,
+        attempt: attempt.key.attempt,
+        eventTimesUs: mapped.eventTimesUs.map((time) => (Number.isFinite(time) ? time : NO_TIME)),
+        sources: [...mapped.sources],
+      } satisfies EpochMapped;
+      this.#report(attempt.key.token, { mapped: attempt.mapped });
+      this.#changed.open();
+      this.#finishSoon(attempt);
+    } catch (error) {
+      this.#trouble(attempt, error);
+    }
+  }
+
+  /** Epochs before this one are mapped here: what their tasks see may change. */
+  async #mappedBefore(attempt: EpochAttempt): Promise<void> {
+    const earlier = (): boolean =>
+      [...this.#attempts.values()].some((other) => other.key.epoch < attempt.key.epoch && other.mapped === null);
+    while (earlier() && attempt.valid()) await this.#changed.wait(attempt.signal);
+  }
+
+  // -------------------------------------------------------------------------------------------------- folding
+
+  /** Epoch by epoch until the job stops. Never rejects. */
+  async #foldAll(opened: Opened): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      const next = this.#nextToFold();
+      if (next === null) await this.#changed.wait(signal);
+      else await this.#fold(opened, next).catch((error: unknown) => this.#trouble(next, error));
+    }
+  }
+
+  /** The first epoch that is not folded; nothing while it waits for another attempt. */
+  #nextToFold(): EpochAttempt | null {
+    let next: EpochAttempt | null = null;
+    for (const attempt of this.#attempts.values())
+      if (!attempt.isFolded && (next === null || attempt.key.epoch < next.key.epoch)) next = attempt;
+    return next?.valid() === true ? next : null;
+  }
+
+  async #fold(opened: Opened, attempt: EpochAttempt): Promise<void> {
+    const { clock, failpoints, observer } = this.#parts;
+    const { graph } = opened.job;
+    const startedAt = clock.mono();
+    const cohorts = await this.#align(opened, attempt);
+    for (const stage of graph.stateStages) {
+      const input = await this.#inputOf(opened, attempt, stage);
+      if (input === 'later') return;
+      const parts = await Promise.all(
+        cohorts.map((cohort) => this.#foldStage(opened, attempt, cohort, stage, input, cohorts.length)),
+      );
+      await failpoints.hit('epoch.afterFold');
+      attempt.check();
+      for (const part of parts.flat()) await this.#emit(attempt, stage, part);
+      for (const receiver of graph.receiversOf(stage)) this.#endFlow(attempt, stage, receiver);
+      attempt.inbox.forget(stage);
+    }
+    attempt.check();
+    for (const [stage, figures] of attempt.state) observer.state(stage, figures);
+    observer.phase('fold', clock.mono() - startedAt);
+    await this.#merge(opened);
+    await this.#snapshot(opened, attempt, cohorts);
+    attempt.isFolded = true;
+    this.#changed.open();
+    this.#finishSoon(attempt);
+  }
+
+  /** Whole input of a stage; 'later' when an earlier epoch has to be gone through again before. */
+  async #inputOf(opened: Opened, attempt: EpochAttempt, stage: number): Promise<InputFrame[] | 'later'> {
+    const { clock } = this.#parts;
+    const senders = opened.job.graph.sendersTo(stage);
+    const { inbox, view, signal } = attempt;
+    let seen = -1;
+    let seenAt = clock.mono();
+    for (;;) {
+      attempt.check();
+      if (this.#nextToFold() !== attempt) return 'later';
+      const input = inbox.inputOf(stage, senders, view.workerCount);
+      if (input !== null) return input;
+      if (inbox.messageCount !== seen) {
+        seen = inbox.messageCount;
+        seenAt = clock.mono();
+      } else if (clock.mono() - seenAt >= INPUT_SILENCE_MS)
+        throw silent(attempt, stage, inbox.missing(stage, senders, view.workerCount));
+      const wake = new AbortController();
+      const cancel = clock.timer(INPUT_SILENCE_MS, () => wake.abort());
+      await Promise.race([inbox.changed.wait(signal, wake.signal), this.#changed.wait(signal, wake.signal)]);
+      cancel();
+      wake.abort();
+    }
+  }
+
+  async #foldStage(
+    opened: Opened,
+    attempt: EpochAttempt,
+    cohort: Cohort,
+    stage: number,
+    input: readonly InputFrame[],
+    cohortCount: number,
+  ): Promise<readonly KeptPart[]> {
+    const { epoch } = attempt.env;
+    if (cohort.epochOf(stage) >= epoch)
+      return must(cohort.kept(epoch, stage), () => `epoch ${epoch} of stage ${stage} was not kept`);
+    assert(
+      cohort.epochOf(stage) === epoch - 1,
+      () => `stage ${stage} stands at epoch ${cohort.epochOf(stage)} and epoch ${epoch} is to be folded`,
+    );
+    if (cohort.groups.size === 0) return [];
+    const own = cohortCount === 1 ? input : input.flatMap((frame) => this.#ownRows(cohort, frame));
+    const part = await cohort.fold(stage, attempt.env, attempt.view, own, opened.job.sinks.logPartitions);
+    for (const { result } of part.results) this.#parts.observer.folded(result);
+    return [part];
+  }
+
+  /** The rows of a frame that are for groups of this cohort. */
+  #ownRows(cohort: Cohort, frame: InputFrame): InputFrame[] {
+    const routing = localRouting(cohort.groups, this.#parts.executor.threadCount);
+    return splitFrame(frame.bytes, routing).map(({ rowCount, bytes, destination }) => {
+      assert(destination === frame.thread, () => `rows for thread ${destination} came to thread ${frame.thread}`);
+      return { ...frame, rowCount, bytes };
+    });
+  }
+
+  /** Sends the results of a stage on and hands them to the sinks, once per attempt. */
+  async #emit(attempt: EpochAttempt, stage: number, part: KeptPart): Promise<void> {
+    if (attempt.emitted.has(part)) return;
+    attempt.emitted.add(part);
+    const { routing } = attempt.view;
+    for (const { thread, result } of part.results) {
+      const frames =
+        part.view === attempt.view ? result.frames : result.frames.flatMap(({ bytes }) => splitFrame(bytes, routing));
+      attempt.addResult(result);
+      attempt.addState(stage, result.state);
+      if (!part.written.has(result)) {
+        const { writeTimeUs: time } = attempt.env;
+        const rows = part.writeTimeUs === time ? result : atWriteTime(result, time);
+        this.#write(attempt, rows, () => part.written.add(result));
+      }
+      await attempt.sender.send(stage, thread, frames);
+    }
+  }
+
+  /** Closes a flow; the epoch is done when every receiver has all of it. */
+  #endFlow(attempt: EpochAttempt, stage: number, receiver: number): void {
+    const flow = `${stage}/${receiver}`;
+    if (attempt.ended.has(flow)) return;
+    attempt.ended.add(flow);
+    this.#awaitBeforeDone(attempt, attempt.sender.end(stage, receiver));
+  }
+
+  #awaitBeforeDone(attempt: EpochAttempt, work: Promise<void>): void {
+    work.catch((error: unknown) => this.#trouble(attempt, error));
+    attempt.writes.push(work);
+  }
+
+  /** Starts a write; the epoch is done when all its writes are. */
+  #write(attempt: EpochAttempt, rows: Written, onWritten: () => void): void {
+    if (rows.deadLetters.rowCount === 0 && rows.sinks.every(({ rowCount }) => rowCount === 0)) return onWritten();
+    const { failpoints, observer } = this.#parts;
+    const { sinks, plan } = must(this.#opened, () => 'rows before the job was opened').job;
+    const written = (async () => {
+      // A stage whose rows all go on to others may still have dead letters.
+      const writing = rows.sinks.length === 0 ? sinks.bury(rows.deadLetters, attempt) : sinks.write(rows, attempt);
+      writing.catch(() => undefined);
+      await failpoints.hit('epoch.midWrite');
+      await writing;
+      onWritten();
+      observer.written(
+        plan.sinkPlans.map(({ name }) => name),
+        rows,
+      );
+    })();
+    this.#awaitBeforeDone(attempt, written);
+  }
+
+  // --------------------------------------------------------------------------------------------------- key groups
+
+  /**
+   * Makes the cohorts those of the attempt's assignment, each standing right before the epoch, or beyond it with what
+   * the epoch gave at hand.
+   */
+  async #align(opened: Opened, attempt: EpochAttempt): Promise<Cohort[]> {
+    const { epoch } = attempt.env;
+    const { view } = attempt;
+    const { graph } = opened.job;
+    if (graph.stateStages.length === 0) return [];
+    for (const cohort of this.#cohorts.slice()) {
+      if (!cohort.active && !overlaps(cohort, view)) continue;
+      const restored = await this.#settled(cohort);
+      attempt.check();
+      if (!restored || !this.#canGoOn(cohort, epoch, view, graph)) await this.#discard(opened, cohort);
+      else
+        await this.#giveUp(
+          opened,
+          cohort,
+          [...cohort.groups].filter((group) => !view.groups.has(group)),
+        );
+    }
+    const missing = this.#missing(view);
+    if (missing.length > 0) {
+      const cohort = this.#bring(opened, missing);
+      await this.#settled(cohort);
+      await cohort.restored;
+    }
+    attempt.check();
+    for (const cohort of this.#cohorts.filter((each) => overlaps(each, view))) {
+      if (cohort.standsAt < epoch - 1 && cohort.reaches < epoch) await this.#catchUp(opened, cohort, epoch - 1);
+      await finishReplay(this.#restoring(opened), cohort);
+      attempt.check();
+    }
+    await this.#merge(opened);
+    const active = this.#cohorts.filter((cohort) => cohort.active && cohort.groups.size > 0);
+    const hosts = active.map(({ key }) => key);
+    await opened.statics.use(attempt.plan.statics, hosts, () => Promise.resolve());
+    return active;
+  }
+
+  /** Waits until nobody brings the cohort up any more, and takes it over; false when it could not be restored. */
+  async #settled(cohort: Cohort): Promise<boolean> {
+    for (;;) {
+      const { restored } = cohort;
+      const isRestored = await restored.then(
+        () => true,
+        () => false,
+      );
+      if (restored !== cohort.restored) continue;
+      cohort.active = true;
+      return isRestored;
+    }
+  }
+
+  #canGoOn(cohort: Cohort, epoch: number, view: AssignmentView, graph: OpenJob['graph']): boolean {
+    if (cohort.broken) return false;
+    const lost = [...cohort.groups].some((group) => !view.groups.has(group));
+    const folded = graph.stateStages.filter((stage) => cohort.epochOf(stage) >= epoch);
+    // What the epoch gave is not told apart by group: it cannot be sent again without the groups that are elsewhere now.
+    if (folded.length > 0 && (lost || folded.some((stage) => cohort.kept(epoch, stage) === null))) return false;
+    // Stages behind stages are replayed for all groups; here are only its own.
+    return cohort.holdsAll || !graph.deep || cohort.standsAt >= epoch - 1 || folded.length > 0;
+  }
+
+  #missing(view: AssignmentView): number[] {
+    const held = new Set(this.#cohorts.flatMap(({ groups }) => [...groups]));
+    return [...view.groups].filter((group) => !held.has(group));
+  }
+
+  /** Begins to restore groups: in the home host when it is empty, else in one of their own. */
+  #bring(opened: Opened, groups: readonly number[]): Cohort {
+    const { executor } = this.#parts;
+    const { home, job } = opened;
+    const isHome = home.groups.size === 0 && this.#cohorts.every(({ groups: held }) => held.size === 0);
+    const cohort = isHome
+      ? home
+      : new Cohort(`${job.homeKey}/replay-${this.#hosts++}`, executor, job.graph.stateStages, []);
+    for (const group of groups) cohort.groups.add(group);
+    cohort.active = false;
+    if (!isHome) this.#cohorts.push(cohort);
+    cohort.restored = this.#restore(opened, cohort);
+    cohort.restored.catch(() => {
+      cohort.broken = true;
+    });
+    return cohort;
+  }
+
+  async #restore(opened: Opened, cohort: Cohort): Promise<void> {
+    const { executor, store, clock, rng, log, observer } = this.#parts;
+    const { signal } = this.#stop;
+    const startedAt = clock.mono();
+    if (cohort !== opened.home) await executor.openEpochs(cohort.key, opened.job.plan);
+    const parts = this.#restoring(opened);
+    for (let attempt = 0; ; attempt++) {
+      signal.throwIfAborted();
+      try {
+        const head = (await store.readEpochs(this.job, this.run)) ?? must(this.#head, () => 'nothing was prepared');
+        await restoreSnapshot(parts, cohort, head);
+        await this.#catchUp(opened, cohort, head.committed);
+        break;
+      } catch (error) {
+        if (!isWeirError(error) || !error.retryable) throw error;
+        if (attempt === 0) log.warn({ code: error.code }, error.message);
+        await clock.sleep(backoffMs(rng, attempt), signal);
+      }
+    }
+    observer.restored(cohort.groups.size, clock.mono() - startedAt);
+  }
+
+  async #catchUp(opened: Opened, cohort: Cohort, to: number): Promise<void> {
+    const { clock, rng } = this.#parts;
+    for (let attempt = 0; cohort.standsAt < to; attempt++) {
+      try {
+        await replay(this.#restoring(opened), cohort, to);
+      } catch (error) {
+        if (!isWeirError(error) || !error.retryable) throw error;
+        await clock.sleep(backoffMs(rng, attempt), this.#stop.signal);
+      }
+    }
+  }
+
+  #restoring(opened: Opened): RestoreParts {
+    const { executor, store, connections, failpoints, log } = this.#parts;
+    const { job: open, statics } = opened;
+    const blobs = () => connections.blobs();
+    const { signal } = this.#stop;
+    return { job: this.job, run: this.run, open, statics, executor, store, blobs, failpoints, log, signal };
+  }
+
+  /** Forgets a cohort: its groups are brought here anew. */
+  async #discard(opened: Opened, cohort: Cohort): Promise<void> {
+    await this.#giveUp(opened, cohort, [...cohort.groups]);
+  }
+
+  async #giveUp(opened: Opened, cohort: Cohort, groups: readonly number[]): Promise<void> {
+    opened.groups.forget(groups);
+    await cohort.drop(groups);
+    if (cohort.groups.size > 0) return;
+    cohort.active = false;
+    cohort.broken = false;
+    if (cohort !== opened.home) await this.#remove(cohort);
+    else if (cohort.holdsAll) await finishReplay(this.#restoring(opened), cohort);
+  }
+
+  async #remove(cohort: Cohort): Promise<void> {
+    this.#cohorts.splice(this.#cohorts.indexOf(cohort), 1);
+    await this.#parts.executor.closeEpochs(cohort.key);
+  }
+
+  /** Cohorts that stand where the home cohort stands join it. */
+  async #merge(opened: Opened): Promise<void> {
+    const { home, groups } = opened;
+    for (const cohort of this.#cohorts.slice()) {
+      if (cohort === home || !cohort.active || cohort.holdsAll || cohort.standsAt !== cohort.reaches) continue;
+      const homeIsFree = home.groups.size === 0;
+      if (!homeIsFree && !(home.active && home.standsAt === home.reaches && home.standsAt === cohort.standsAt))
+        continue;
+      const { executor } = this.#parts;
+      const states = await groups.takeJoining(cohort);
+      const byThread = Map.groupBy(states, ({ group }) => group % executor.threadCount);
+      await Promise.all([...byThread].map(([thread, own]) => executor.restore(home.key, thread, own)));
+      home.join(cohort);
+      home.active = true;
+      await this.#remove(cohort);
+    }
+  }
+
+  async #snapshot(opened: Opened, attempt: EpochAttempt, folded: readonly Cohort[]): Promise<void> {
+    const { snapshot, env, key } = attempt;
+    if (snapshot === 'none') return;
+    const cohorts = this.#cohorts.filter((cohort) => cohort.active && cohort.groups.size > 0);
+    // After another attempt some may stand beyond this epoch already: the next snapshot is whole again.
+    if (folded.some(({ reaches }) => reaches !== env.epoch)) return;
+    const { stored } = await opened.groups.take(cohorts, snapshot === 'all', key);
+    stored.catch(() => undefined);
+    attempt.storing = stored;
+  }
+
+  // ------------------------------------------------------------------------------------------------------ reports
+
+  /** Once the epoch is mapped, folded, written and stored, it is done. */
+  #finishSoon(attempt: EpochAttempt): void {
+    if (!attempt.isFolded || attempt.mapped === null || attempt.isDone || !attempt.valid()) return;
+    this.#finish(attempt).catch((error: unknown) => this.#trouble(attempt, error));
+  }
+
+  async #finish(attempt: EpochAttempt): Promise<void> {
+    const { clock, failpoints, observer } = this.#parts;
+    const foldedAt = clock.mono();
+    await Promise.all([...attempt.writes, attempt.storing]);
+    observer.phase('write', clock.mono() - foldedAt);
+    await failpoints.hit('epoch.afterAck');
+    attempt.check();
+    attempt.isDone = true;
+    observer.phase('total', clock.mono() - attempt.orderedAt);
+    for (const [timestampMs, records] of attempt.appended) observer.latency(clock.now() - timestampMs, records);
+    observer.done(attempt.late);
+    await this.#reportDone(attempt);
+    await failpoints.hit('epoch.afterDone');
+  }
+
+  async #reportDone(attempt: EpochAttempt): Promise<void> {
+    const stored = await attempt.storing;
+    const done: EpochDone = {
+      epoch: attempt.key.epoch,
+      attempt: attempt.key.attempt,
+      counters: attempt.counters,
+      late: [...attempt.late].map(([operatorId, rows]) => ({ operatorId, rows })),
+      state: [...attempt.state].map(([stage, figures]) => ({ stage, ...figures })),
+      stored: stored ?? [],
+      snapshot: stored !== null,
+    };
+    this.#report(attempt.key.token, { done });
+  }
+
+  /** The attempt cannot be finished as ordered. */
+  #trouble(attempt: EpochAttempt, error: unknown): void {
+    if (!attempt.valid() || this.#stop.signal.aborted) return;
+    attempt.end(messageOf(error));
+    this.#changed.open();
+    const retry = isWeirError(error) && error.retryable;
+    const { log } = this.#parts;
+    const fields = { epoch: attempt.key.epoch, attempt: attempt.key.attempt, code: codeOf(error), err: error };
+    if (retry) log.warn(fields, messageOf(error));
+    else log.error(fields, messageOf(error));
+    const peer = isWeirError(error)
+      ? attempt.view.assignment.workers.find(({ address }) => address === error.facts['peer'])
+      : undefined;
+    this.#report(attempt.key.token, {
+      trouble: {
+        epoch: attempt.key.epoch,
+        attempt: attempt.key.attempt,
+        assignmentVersion: attempt.view.assignment.version,
+        retry,
+        code: codeOf(error),
+        message: messageOf(error),
+        peer: peer?.id ?? '',
+      },
+    });
+  }
+
+  /** An order under an assignment that this worker was not prepared for. */
+  #refuse(order: EpochRun, plan: EpochPlan, token: number): void {
+    this.#report(token, {
+      trouble: {
+        epoch: plan.epoch,
+        attempt: order.attempt,
+        assignmentVersion: order.assignmentVersion,
+        retry: true,
+        code: 'INTERNAL',
+        message: `job ${this.job}, epoch ${plan.epoch}: this worker was not prepared for assignment ${order.assignmentVersion}`,
+        peer: '',
+      },
+    });
+  }
+
+  #report(token: number, body: Body): void {
+    this.#parts.report({ job: this.job, run: this.run, token, ...body });
+  }
+
+  // ------------------------------------------------------------------------------------------------------ inboxes
+
+  #inboxOf(token: number, epoch: number, attempt: number): EpochInbox {
+    const name = `${token}/${epoch}/${attempt}`;
+    let inbox = this.#early.get(name);
+    if (inbox === undefined) {
+      inbox = new EpochInbox();
+      this.#early.set(name, inbox);
+    }
+    return inbox;
+  }
+
+  #dropEarly(unwanted: (of: { token: number; epoch: number; attempt: number }) => boolean): void {
+    for (const name of this.#early.keys()) {
+      const [token = 0, epoch = 0, attempt = 0] = name.split('/').map(Number);
+      if (unwanted({ token, epoch, attempt })) this.#early.delete(name);
+    }
+  }
+
+  /** Lets go of everything kept for committed epochs. */
+  #forget(committed: number): void {
+    if (committed <= this.#committed) return;
+    this.#committed = committed;
+    for (const [epoch, attempt] of this.#attempts) {
+      if (epoch > committed) continue;
+      attempt.end('it is committed');
+      for (const [lane, { to }] of Object.entries(attempt.plan.ranges) as [LaneId, OffsetRange][])
+        this.#positions.set(lane, to);
+      this.#attempts.delete(epoch);
+    }
+    this.#dropEarly(({ epoch }) => epoch <= committed);
+    for (const cohort of this.#cohorts) cohort.forget(committed);
+  }
+}
+
+function viewKey(token: number, version: number): string {
+  return `${token}/${version}`;
+}
+
+function overlaps(cohort: Cohort, view: AssignmentView): boolean {
+  for (const group of cohort.groups) if (view.groups.has(group)) return true;
+  return false;
+}
+
+function isSame(attempt: EpochAttempt, message: ExchangeMessage): boolean {
+  const { token, epoch, attempt: number } = attempt.key;
+  return token === message.token && epoch === message.epoch && number === message.attempt;
+}
+
+function silent(attempt: EpochAttempt, stage: number, missing: readonly number[]): WeirError {
+  const peer = missing[0] ?? 0;
+  return new WeirError(
+    'PEER_UNREACHABLE',
+    `job ${attempt.key.job}, epoch ${attempt.key.epoch}: nothing came for stage ${stage} for ${INPUT_SILENCE_MS / 1000} s; ` +
+      `workers ${missing.map((index) => attempt.view.idOf(index)).join(', ')} have not sent their rows, the epoch is tried again`,
+    { facts: { peer: attempt.view.addressOf(peer), stage } },
+  );
+}

@@ -1,0 +1,151 @@
+/** The map side of an epoch on one worker: reads the ranges of its partitions, runs the map stages, sends frames on. */
+import { WeirError } from '../../core/errors.ts';
+import type { ErrorCode } from '../../core/errors.ts';
+import type { LaneId, Offset } from '../../core/ids.ts';
+import { parseLaneId, timestampUs } from '../../core/ids.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { Failpoints } from '../../core/ports.ts';
+import type { EpochExecutor, MapResult } from '../../engine/epoch/contract.ts';
+import { encodeGapLetter } from '../../engine/gap-letter.ts';
+import type { EpochAttempt } from './epoch-attempt.ts';
+import type { EpochObserver } from './epoch-observer.ts';
+import type { OpenJob } from './open-job.ts';
+import type { PartitionFeeds } from './partition-feeds.ts';
+import type { RangeData } from './read-range.ts';
+import { cutIntoTasks } from './read-range.ts';
+
+export interface MapParts {
+  readonly open: OpenJob;
+  readonly feeds: PartitionFeeds;
+  readonly executor: EpochExecutor;
+  readonly clock: Clock;
+  readonly failpoints: Failpoints;
+  readonly observer: EpochObserver;
+  /** Writes a result to the sinks under the attempt's permit; failures are told elsewhere. */
+  readonly write: (attempt: EpochAttempt, result: MapResult) => void;
+  /** Closes the flow from a stage to another. */
+  readonly end: (attempt: EpochAttempt, stage: number, receiver: number) => void;
+}
+
+/** What the master needs of the map side before it plans the next epoch. */
+export interface Mapped {
+  /** Greatest event time per watermark of the plan, µs; -Infinity = none. */
+  readonly eventTimesUs: readonly number[];
+  /** Sources that brought records. */
+  readonly sources: ReadonlySet<string>;
+}
+
+/** Tasks of one epoch at once, per thread. */
+const TASKS_PER_THREAD = 2;
+
+/**
+ * Maps this worker's share of the epoch. When it resolves, all frames are on their way and every flow out of a map stage
+ * is closed.
+ *
+ * Throws: what reading throws; the code of a bad record under onBadRecord: fail; PEER_UNREACHABLE.
+ */
+export async function mapEpoch(parts: MapParts, attempt: EpochAttempt): Promise<Mapped> {
+  const { open, failpoints } = parts;
+  const { plan, view } = attempt;
+  const lanes = (Object.keys(plan.ranges).sort() as LaneId[]).filter((lane) => view.partitions.has(lane));
+  const mapped = new MapRun(parts, attempt);
+  await Promise.all(lanes.map((lane, index) => mapped.runLane(lane, index)));
+  await failpoints.hit('epoch.midExchange');
+  for (const stage of open.graph.mapStages)
+    for (const receiver of open.graph.receiversOf(stage)) parts.end(attempt, stage, receiver);
+  return mapped;
+}
+
+class MapRun implements Mapped {
+  readonly eventTimesUs: number[];
+  readonly sources = new Set<string>();
+  readonly #parts: MapParts;
+  readonly #attempt: EpochAttempt;
+  readonly #slots: number;
+  readonly #running = new Set<Promise<void>>();
+
+  constructor(parts: MapParts, attempt: EpochAttempt) {
+    this.#parts = parts;
+    this.#attempt = attempt;
+    this.#slots = TASKS_PER_THREAD * Math.max(1, parts.executor.threadCount);
+    this.eventTimesUs = parts.open.plan.watermarks.map(() => Number.NEGATIVE_INFINITY);
+  }
+
+  async runLane(lane: LaneId, index: number): Promise<void> {
+    const { open, feeds, failpoints } = this.#parts;
+    const attempt = this.#attempt;
+    const range = attempt.plan.ranges[lane];
+    if (range === undefined) return;
+    const data = await feeds.take(lane, range.from, range.to, attempt.signal);
+    await failpoints.hit('epoch.afterFetch');
+    this.#recordGaps(lane, data);
+    for (const stage of open.mapStagesOf(lane)) {
+      for (const task of cutIntoTasks(data.batches)) {
+        while (this.#running.size >= this.#slots) await Promise.race(this.#running);
+        attempt.check();
+        const run = this.#runTask(lane, index, stage, task, range).finally(() => this.#running.delete(run));
+        this.#running.add(run);
+        // Its failure is seen by whoever waits for a place or for the end.
+        run.catch(() => undefined);
+      }
+    }
+    await Promise.all(this.#running);
+  }
+
+  async #runTask(
+    lane: LaneId,
+    index: number,
+    stage: number,
+    { bytes, batches }: { readonly bytes: Uint8Array; readonly batches: Float64Array },
+    { from, to }: { readonly from: Offset; readonly to: Offset },
+  ): Promise<void> {
+    const { open, executor, observer, write } = this.#parts;
+    const attempt = this.#attempt;
+    const { source, partition } = parseLaneId(lane);
+    const result = await executor.map(open.mapKey, {
+      stage,
+      env: attempt.env,
+      routing: attempt.view.routing,
+      partition,
+      bytes,
+      batches,
+      fromOffset: from,
+      toOffset: to,
+      logPartitions: open.sinks.logPartitions,
+    });
+    attempt.check();
+    if (result.failure !== null) throw badRecord(open, lane, result.failure);
+    attempt.addMapped(result);
+    observer.mapped(source, result);
+    if (result.counters.read > 0) this.sources.add(source);
+    result.eventTimes.forEach((time, watermark) => {
+      if (time > (this.eventTimesUs[watermark] ?? Number.NEGATIVE_INFINITY)) this.eventTimesUs[watermark] = time;
+    });
+    write(attempt, result);
+    await attempt.sender.send(stage, index, result.frames);
+  }
+
+  /** Offsets that are gone become a dead letter of the epoch that was planned over them. */
+  #recordGaps(lane: LaneId, { gaps }: RangeData): void {
+    const { open, observer } = this.#parts;
+    const attempt = this.#attempt;
+    const { partition } = parseLaneId(lane);
+    for (const { from, to } of gaps) {
+      const gap = { job: attempt.key.job, run: attempt.key.run, topic: open.topicOf(lane), partition, from, to };
+      const letter = encodeGapLetter({ ...gap, timeUs: timestampUs(attempt.env.writeTimeUs) });
+      attempt.writes.push(open.sinks.bury(letter, attempt));
+      observer.lost(to - from);
+    }
+  }
+}
+
+function badRecord(open: OpenJob, lane: LaneId, failure: { offset: number; code: string; place: string }): WeirError {
+  const { offset, code, place } = failure;
+  const where = `job ${open.plan.job}, topic ${open.topicOf(lane)}, partition ${parseLaneId(lane).partition}`;
+  return new WeirError(
+    code as ErrorCode,
+    `${where}: the record at offset ${offset} is bad (${code}${place === '' ? '' : ` at ${place}`}) and onBadRecord is ` +
+      `fail; correct the producer, or set onBadRecord: deadLetter`,
+    { facts: { offset } },
+  );
+}

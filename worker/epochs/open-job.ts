@@ -1,0 +1,145 @@
+/** What is open on a worker for one run of a stateful job: plan, sinks, readers, and the host that map stages run in. */
+import { assert, must } from '../../core/assert.ts';
+import type { Clock, Rng } from '../../core/clock.ts';
+import { backoffMs } from '../../core/clock.ts';
+import { WeirError, isWeirError } from '../../core/errors.ts';
+import type { JobName, LaneId, Run } from '../../core/ids.ts';
+import { parseLaneId } from '../../core/ids.ts';
+import type { MetaStore } from '../../core/meta.ts';
+import type { Connections, Log, SourceReader, TopicDescription } from '../../core/ports.ts';
+import type { EpochExecutor } from '../../engine/epoch/contract.ts';
+import type { EpochSource, EpochsPlan } from '../../engine/plan/epoch-plan.ts';
+import type { JobPlan } from '../../engine/plan/job-plan.ts';
+import { openEpochSinks } from '../open-sinks.ts';
+import type { SinkSet } from '../sink-set.ts';
+import type { ReadParts } from './read-range.ts';
+import { StageGraph } from './stage-graph.ts';
+
+export interface OpenParts {
+  readonly job: JobName;
+  readonly run: Run;
+  readonly store: MetaStore;
+  readonly connections: Connections;
+  readonly executor: EpochExecutor;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** Bytes asked of one fetch. */
+  readonly fetchBytes: number;
+}
+
+interface OpenSource {
+  readonly source: EpochSource;
+  readonly topic: TopicDescription;
+  /** For reading ahead: its fetches wait for data to come. */
+  readonly ahead: SourceReader;
+  /** For ranges that are known to be there: it must not wait behind the other. */
+  readonly known: SourceReader;
+}
+
+export class OpenJob {
+  readonly plan: EpochsPlan;
+  readonly graph: StageGraph;
+  readonly sinks: SinkSet;
+  /** Host of the groups that have been here for a while. */
+  readonly homeKey: string;
+  /** Host of map tasks: another one when static tables change, which fold and map see at different times. */
+  readonly mapKey: string;
+  readonly #parts: OpenParts;
+  readonly #sources: ReadonlyMap<string, OpenSource>;
+
+  private constructor(parts: OpenParts, plan: EpochsPlan, sinks: SinkSet, sources: ReadonlyMap<string, OpenSource>) {
+    this.#parts = parts;
+    this.plan = plan;
+    this.graph = new StageGraph(plan);
+    this.sinks = sinks;
+    this.homeKey = `${parts.job}/${parts.run}`;
+    this.mapKey = plan.statics.some(({ rows }) => rows.kind === 'table') ? `${this.homeKey}/map` : this.homeKey;
+    this.#sources = sources;
+  }
+
+  /** Waits for what does not answer at the moment. Throws: what will not come right by waiting; the signal's reason. */
+  static async open(parts: OpenParts, definition: string): Promise<OpenJob> {
+    for (let attempt = 0; ; attempt++) {
+      parts.signal.throwIfAborted();
+      try {
+        return await OpenJob.#open(parts, definition);
+      } catch (error) {
+        if (!isWeirError(error) || !error.retryable) throw error;
+        if (attempt === 0) parts.log.warn({ code: error.code }, error.message);
+        await parts.clock.sleep(backoffMs(parts.rng, attempt), parts.signal);
+      }
+    }
+  }
+
+  static async #open(parts: OpenParts, definition: string): Promise<OpenJob> {
+    const { job, store, connections, executor, log } = parts;
+    const text = await store.getDefinition(definition);
+    if (text === undefined)
+      throw new WeirError('STORE_UNAVAILABLE', `job ${job}: its definition ${definition} is not readable yet`);
+    const plan = (JSON.parse(text) as { readonly plan: JobPlan }).plan;
+    assert(plan.protocol === 'epochs', () => `job ${job} runs as lanes and has no epochs`);
+    const described: [EpochSource, TopicDescription][] = [];
+    for (const source of plan.sources)
+      described.push([source, await connections.source(source.connector, source.options).describe(source.topic)]);
+    const sinks = await openEpochSinks(plan, connections, (line) => log.info({ job }, line));
+    const sources = new Map<string, OpenSource>();
+    for (const [source, topic] of described) {
+      const place = connections.source(source.connector, source.options);
+      sources.set(source.name, { source, topic, ahead: place.open(topic), known: place.open(topic) });
+    }
+    const open = new OpenJob(parts, plan, sinks, sources);
+    await executor.openEpochs(open.homeKey, plan);
+    if (open.mapKey !== open.homeKey) await executor.openEpochs(open.mapKey, plan);
+    return open;
+  }
+
+  /** How to read a partition. Throws: TOPIC_RECREATED when the lane is of a former life of the topic. */
+  reading(lane: LaneId, which: 'ahead' | 'known', signal: AbortSignal): ReadParts {
+    const { job, clock, rng, fetchBytes } = this.#parts;
+    const { source: name, topicId, partition } = parseLaneId(lane);
+    const open = must(this.#sources.get(name), () => `job ${job} has no source ${name}`);
+    if (open.topic.topicId !== topicId) {
+      throw new WeirError(
+        'TOPIC_RECREATED',
+        `job ${job}: topic ${open.source.topic} was deleted and created again since the job read it; submit the job with ` +
+          `--from earliest or --from latest to begin a new run`,
+        { facts: { topic: open.source.topic } },
+      );
+    }
+    const { onDataLoss, topic } = open.source;
+    return {
+      reader: which === 'ahead' ? open.ahead : open.known,
+      partition,
+      onDataLoss,
+      name: `job ${job}, topic ${topic}, partition ${partition}`,
+      clock,
+      rng,
+      signal,
+      fetchBytes,
+    };
+  }
+
+  topicOf(lane: LaneId): string {
+    return must(this.#sources.get(parseLaneId(lane).source), () => `no source of lane ${lane}`).source.topic;
+  }
+
+  /** The map stages that read a lane's source. */
+  mapStagesOf(lane: LaneId): number[] {
+    const { source } = parseLaneId(lane);
+    return this.graph.mapStages.filter((index) => {
+      const stage = this.plan.stages[index];
+      return stage?.kind === 'map' && stage.source === source;
+    });
+  }
+
+  async close(): Promise<void> {
+    const readers = [...this.#sources.values()].flatMap(({ ahead, known }) => [ahead, known]);
+    await Promise.allSettled(readers.map((reader) => reader.close()));
+    await this.sinks.close();
+    const { executor } = this.#parts;
+    await executor.closeEpochs(this.homeKey);
+    if (this.mapKey !== this.homeKey) await executor.closeEpochs(this.mapKey);
+  }
+}

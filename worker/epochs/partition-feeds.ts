@@ -1,0 +1,154 @@
+/** All partitions that a worker reads for one stateful job, and what it tells the master of them. */
+import type { Clock } from '../../core/clock.ts';
+import { isWeirError } from '../../core/errors.ts';
+import type { LaneId, Offset } from '../../core/ids.ts';
+import { parseLaneId } from '../../core/ids.ts';
+import type { PartitionEnd } from '../../proto/gen/control.ts';
+import type { OpenJob } from './open-job.ts';
+import type { Mark } from './partition-feed.ts';
+import { PartitionFeed } from './partition-feed.ts';
+import type { RangeData } from './read-range.ts';
+import { readRange } from './read-range.ts';
+
+/** Reports follow each other no closer, ms. */
+const REPORT_INTERVAL_MS = 5;
+/** Marks of one partition in one report. */
+const MARKS_MAX = 64;
+/** Bytes read ahead, over all partitions and per partition. */
+const AHEAD_BYTES_MAX = 48 << 20;
+const FEED_BYTES_MIN = 1 << 20;
+const FEED_BYTES_MAX = 8 << 20;
+
+export interface FeedsParts {
+  readonly open: OpenJob;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly report: (ends: PartitionEnd[]) => void;
+  readonly onFetched: (source: string, bytes: number) => void;
+}
+
+interface Followed {
+  readonly feed: PartitionFeed;
+  readonly leave: AbortController;
+  readonly done: Promise<void>;
+  /** Up to here marks were told. */
+  told: number;
+}
+
+export class PartitionFeeds {
+  readonly #parts: FeedsParts;
+  readonly #feeds = new Map<LaneId, Followed>();
+  /** Partitions that cannot even be begun. */
+  readonly #refused = new Map<LaneId, PartitionEnd>();
+  readonly #news = new Set<LaneId>();
+  #reportedAt = Number.NEGATIVE_INFINITY;
+  #cancelReport: (() => void) | null = null;
+
+  constructor(parts: FeedsParts) {
+    this.#parts = parts;
+  }
+
+  /** What is read, for metrics: offsets read and ends of logs. */
+  *positions(): Generator<{ readonly lane: LaneId; readonly readOffset: Offset; readonly logEnd: number }> {
+    for (const [lane, { feed }] of this.#feeds) yield { lane, readOffset: feed.readOffset, logEnd: feed.logEnd };
+  }
+
+  /** Begins to read ahead of a partition, unless it is read already. */
+  follow(lane: LaneId, from: Offset): void {
+    if (this.#feeds.has(lane)) return;
+    const { open, signal, onFetched } = this.#parts;
+    const leave = new AbortController();
+    const { source } = parseLaneId(lane);
+    try {
+      const feed = new PartitionFeed({
+        ...open.reading(lane, 'ahead', AbortSignal.any([signal, leave.signal])),
+        lane,
+        from,
+        bytesMax: () =>
+          Math.min(FEED_BYTES_MAX, Math.max(FEED_BYTES_MIN, Math.floor(AHEAD_BYTES_MAX / this.#feeds.size))),
+        onNews: () => this.#tell(lane),
+        onFetched: (bytes) => onFetched(source, bytes),
+      });
+      this.#feeds.set(lane, { feed, leave, done: feed.run(), told: -1 });
+    } catch (error) {
+      if (!isWeirError(error)) throw error;
+      const { code, message } = error;
+      this.#refused.set(lane, { lane, offsets: [], timestampsMs: [], logEnd: -1, code, message });
+      this.#tell(lane);
+    }
+  }
+
+  /** Reads none but these any more. */
+  keep(lanes: ReadonlySet<LaneId>): void {
+    for (const [lane, { leave }] of this.#feeds) {
+      if (lanes.has(lane)) continue;
+      leave.abort();
+      this.#feeds.delete(lane);
+    }
+    for (const lane of this.#refused.keys()) if (!lanes.has(lane)) this.#refused.delete(lane);
+  }
+
+  /** The batches of a range, from what was read ahead or from the source. Later ranges come after it. */
+  async take(lane: LaneId, from: Offset, to: Offset, signal: AbortSignal): Promise<RangeData> {
+    const followed = this.#feeds.get(lane);
+    const ahead = followed === undefined ? null : await followed.feed.take(from, to, signal);
+    followed?.feed.release(to);
+    return ahead ?? readRange(this.#parts.open.reading(lane, 'known', signal), from, to);
+  }
+
+  /** Tells everything once more: to a master that knows nothing yet. */
+  tellAll(): void {
+    for (const followed of this.#feeds.values()) followed.told = -1;
+    for (const lane of [...this.#feeds.keys(), ...this.#refused.keys()]) this.#tell(lane);
+  }
+
+  async close(): Promise<void> {
+    this.#cancelReport?.();
+    for (const { leave } of this.#feeds.values()) leave.abort();
+    await Promise.all([...this.#feeds.values()].map(({ done }) => done));
+  }
+
+  #tell(lane: LaneId): void {
+    this.#news.add(lane);
+    if (this.#cancelReport !== null) return;
+    const { clock } = this.#parts;
+    const wait = this.#reportedAt + REPORT_INTERVAL_MS - clock.mono();
+    // Not within the call: a feed that is being made is not among the feeds yet.
+    this.#cancelReport = clock.timer(Math.max(0, wait), () => this.#report());
+  }
+
+  #report(): void {
+    this.#cancelReport = null;
+    this.#reportedAt = this.#parts.clock.mono();
+    const ends = [...this.#news].flatMap((lane) => this.#endOf(lane));
+    this.#news.clear();
+    if (ends.length > 0) this.#parts.report(ends);
+  }
+
+  #endOf(lane: LaneId): PartitionEnd[] {
+    const followed = this.#feeds.get(lane);
+    if (followed === undefined) {
+      const refused = this.#refused.get(lane);
+      return refused === undefined ? [] : [refused];
+    }
+    const { feed, told } = followed;
+    const marks = thinned(feed.marks.filter(({ offset }) => offset > told));
+    followed.told = marks.at(-1)?.offset ?? told;
+    return [
+      {
+        lane,
+        offsets: marks.map(({ offset }) => offset),
+        timestampsMs: marks.map(({ timestampMs }) => timestampMs),
+        logEnd: feed.logEnd,
+        code: feed.wall?.code ?? '',
+        message: feed.wall?.message ?? '',
+      },
+    ];
+  }
+}
+
+/** Evenly spread, the last one always: record times up to a mark stay true when marks between are left out. */
+function thinned(marks: readonly Mark[]): Mark[] {
+  const step = Math.ceil(marks.length / MARKS_MAX);
+  return step <= 1 ? [...marks] : marks.filter((_, index) => (marks.length - 1 - index) % step === 0);
+}

@@ -1,0 +1,167 @@
+/** The record batches of a range of offsets, as they come from fetches, and the pieces that map tasks get of them. */
+import { must } from '../../core/assert.ts';
+import type { Clock, Rng } from '../../core/clock.ts';
+import { backoffMs } from '../../core/clock.ts';
+import { WeirError, isWeirError } from '../../core/errors.ts';
+import { offset } from '../../core/ids.ts';
+import type { Offset, Partition } from '../../core/ids.ts';
+import type { Fetched, SourceReader } from '../../core/ports.ts';
+import { isAbortMarker, readBatchHeaders, visibleBatches } from '../../core/record-batch.ts';
+import { BATCH_STRIDE } from '../../engine/stage.ts';
+
+/** A data batch that a read_committed reader sees; `start` and `end` are positions in `bytes`. */
+export interface HeldBatch {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+  readonly baseOffset: Offset;
+  readonly nextOffset: Offset;
+  /** ms; -1 = none. */
+  readonly maxTimestampMs: number;
+}
+
+/** Offsets [from, to) that were gone before they were read. */
+export interface Gap {
+  readonly from: Offset;
+  readonly to: Offset;
+}
+
+export interface RangeData {
+  readonly batches: readonly HeldBatch[];
+  readonly gaps: readonly Gap[];
+}
+
+/** What a fetch at `from` brought: its data batches, and the offset after all that came. */
+export function batchesIn(fetched: Fetched, from: Offset): { readonly batches: HeldBatch[]; readonly next: Offset } {
+  const { bytes } = fetched;
+  const headers = readBatchHeaders(bytes);
+  const visible = visibleBatches(headers, fetched.aborted, (header) => isAbortMarker(bytes, header));
+  const batches: HeldBatch[] = [];
+  let next = from;
+  headers.forEach((header, index) => {
+    if (header.nextOffset <= from) return;
+    next = header.nextOffset;
+    if (visible[index] !== true || header.recordCount === 0) return;
+    const { start, end, baseOffset, nextOffset, maxTimestampMs } = header;
+    batches.push({ bytes, start, end, baseOffset, nextOffset, maxTimestampMs });
+  });
+  return { batches, next };
+}
+
+/** Bytes and batch table of one map task. */
+export interface TaskBytes {
+  readonly bytes: Uint8Array;
+  readonly batches: Float64Array;
+}
+
+/** Batches are put together up to so many bytes for one task. */
+const TASK_BYTES_MAX = 1 << 20;
+
+/**
+ * Cuts a range into tasks at places that depend on the batches alone and not on how they were fetched: every attempt
+ * and every replay of an epoch runs the same tasks, so that sums of floating-point numbers come out the same.
+ */
+export function cutIntoTasks(batches: readonly HeldBatch[]): TaskBytes[] {
+  const tasks: TaskBytes[] = [];
+  for (let first = 0; first < batches.length;) {
+    let size = 0;
+    let last = first;
+    while (last < batches.length && (last === first || size + sizeOf(batches, last) <= TASK_BYTES_MAX))
+      size += sizeOf(batches, last++);
+    tasks.push(taskBytes(batches.slice(first, last), size));
+    first = last;
+  }
+  return tasks;
+}
+
+function sizeOf(batches: readonly HeldBatch[], index: number): number {
+  const { start, end } = must(batches[index], () => `no batch ${index}`);
+  return end - start;
+}
+
+function taskBytes(batches: readonly HeldBatch[], size: number): TaskBytes {
+  const bytes = new Uint8Array(size);
+  const table = new Float64Array(batches.length * BATCH_STRIDE);
+  let at = 0;
+  batches.forEach((batch, index) => {
+    const length = batch.end - batch.start;
+    bytes.set(batch.bytes.subarray(batch.start, batch.end), at);
+    table.set([at, at + length, batch.baseOffset, 0, batch.maxTimestampMs], index * BATCH_STRIDE);
+    at += length;
+  });
+  return { bytes, batches: table };
+}
+
+export interface ReadParts {
+  readonly reader: SourceReader;
+  readonly partition: Partition;
+  readonly onDataLoss: 'fail' | 'skip';
+  /** For errors: `job counts, topic events, partition 3`. */
+  readonly name: string;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly signal: AbortSignal;
+  readonly fetchBytes: number;
+}
+
+const FETCH_WAIT_MS = 250;
+
+/**
+ * Reads [from, to), which the log is known to have had: waits and tries again while the source does not answer.
+ *
+ * Throws: OFFSET_OUT_OF_RANGE when offsets are gone and `onDataLoss` is fail, LOG_TRUNCATED, TOPIC_RECREATED, the
+ * signal's reason.
+ */
+export async function readRange(parts: ReadParts, from: Offset, to: Offset): Promise<RangeData> {
+  const batches: HeldBatch[] = [];
+  const gaps: Gap[] = [];
+  let at = from;
+  for (let attempt = 0; at < to;) {
+    parts.signal.throwIfAborted();
+    try {
+      const fetched = await parts.reader.fetch({
+        partition: parts.partition,
+        offset: at,
+        maxBytes: parts.fetchBytes,
+        maxWaitMs: FETCH_WAIT_MS,
+        signal: parts.signal,
+      });
+      const came = batchesIn(fetched, at);
+      batches.push(...came.batches.filter(({ baseOffset }) => baseOffset < to));
+      at = came.next;
+      attempt = 0;
+    } catch (error) {
+      if (isWeirError(error, 'OFFSET_OUT_OF_RANGE')) {
+        const low = afterLoss(error, at, parts);
+        gaps.push({ from: at, to: offset(Math.min(low, to)) });
+        at = low;
+      } else if (isWeirError(error) && error.retryable)
+        await parts.clock.sleep(backoffMs(parts.rng, attempt++), parts.signal);
+      else throw error;
+    }
+  }
+  return { batches, gaps };
+}
+
+/** Where to go on after offsets that are gone. Throws: OFFSET_OUT_OF_RANGE, LOG_TRUNCATED. */
+export function afterLoss(error: WeirError, at: Offset, parts: Pick<ReadParts, 'onDataLoss' | 'name'>): Offset {
+  const low = Number(error.facts['low']);
+  const high = Number(error.facts['high']);
+  if (high < at) {
+    throw new WeirError(
+      'LOG_TRUNCATED',
+      `${parts.name}: the log ends at offset ${high}, below the position ${at} that was processed; records were lost by ` +
+        `the broker. Check the topic, then submit the job with --from earliest or --from latest`,
+      { facts: { high, position: at } },
+    );
+  }
+  if (parts.onDataLoss === 'fail') {
+    throw new WeirError(
+      'OFFSET_OUT_OF_RANGE',
+      `${parts.name}: offsets ${at} to ${low - 1} were deleted before they were read (the log now begins at ${low}); ` +
+        `set onDataLoss: skip to go on at ${low} and record the gap, or submit the job with --from earliest`,
+      { cause: error, facts: { from: at, to: low } },
+    );
+  }
+  return offset(low);
+}
