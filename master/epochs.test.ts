@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { OffsetRange } from '../core/epoch/types.ts';
 import type { LaneId } from '../core/ids.ts';
 import { healthy } from '../test/sim/network.ts';
+import { SimTableServer, SimTableStore } from '../test/sim/sim-tables.ts';
 import { EpochWorld, JOB, countsPlan, countsSource, failpoints } from '../test/sim/epoch-world.ts';
 
 const HOUR = 3_600_000;
@@ -497,6 +498,38 @@ test('an idle source stops holding the watermark back', async () => {
   await world.pass(1500);
   assert.equal(world.head.watermarkUs, 5_000_000);
   assert.deepEqual([...world.plans.values()].at(-1)?.idle, ['other']);
+});
+
+test('plans pin the version of a table that is read anew, and its rows stand in a blob before', async () => {
+  const schema = [{ name: 'id', type: { kind: 'int' }, nullable: false }] as const;
+  const rows = { kind: 'table', connector: 'cassandra', keyspace: 'k', table: 't', refreshMs: 1000 } as const;
+  const world = new EpochWorld(35, 1, countsPlan({ statics: [{ name: 'names', schema, rows }], watermarks: [] }));
+  const shop = new SimTableServer({ arrivalWins: false });
+  let reads = 0;
+  const tables = new SimTableStore(world.sim, world.network, shop, world.sim.node('reader'), {
+    ackWithoutWaiting: false,
+    ignorePermit: false,
+  });
+  // The pretend tables answer no queries: this is what one would.
+  tables.query = () => {
+    reads += 1;
+    return Promise.resolve({ columns: [{ name: 'id', type: 'int' }], rows: [[reads]] });
+  };
+  world.lead({ tables: () => tables });
+  world.addWorker('a');
+  await feed(world, 3500);
+  await drained(world);
+  const versions = [...new Set([...world.plans.values()].map(({ statics }) => statics['names']))];
+  assert.ok(versions.length >= 3, `${versions.length} versions`);
+  for (const [index, version] of versions.entries()) {
+    const bytes = world.blobs.blobs.get(`counts/1/static/names/${version}`);
+    assert.deepEqual(JSON.parse(new TextDecoder().decode(bytes)), [[index + 1]]);
+  }
+  // The next leader goes on with the version of the last plan.
+  world.lead({ tables: () => tables });
+  world.append(0, [1]);
+  await drained(world);
+  assert.equal([...world.plans.values()].at(-1)?.statics['names'], versions.at(-1));
 });
 
 test('a clock an hour from the store’s plans nothing until it is set right', async () => {

@@ -172,6 +172,8 @@ export class EpochCoordinator {
   #goodbyes: { readonly missing: Set<WorkerId>; readonly until: number } | null = null;
   #failure: WeirError | null = null;
   #discoveryFailure: WeirError | null = null;
+  /** Why the sources were not seen the last time. */
+  #discoveryCode: ErrorCode | null = null;
   #running = false;
   #retries = 0;
   #waiting: { readonly code: string; readonly message: string } | null = null;
@@ -468,11 +470,15 @@ export class EpochCoordinator {
       .then(
         () => {
           this.#discoverAt = clock.mono() + DISCOVERY_INTERVAL_MS;
+          if (this.#waiting?.code === this.#discoveryCode) this.#waiting = null;
+          this.#discoveryCode = null;
         },
         (error: unknown) => {
           this.#discoverAt = clock.mono() + DISCOVERY_RETRY_MS;
-          if (isWeirError(error) && error.retryable) this.#waiting = { code: error.code, message: error.message };
-          else this.#discoveryFailure = asWeirError(error);
+          if (isWeirError(error) && error.retryable) {
+            this.#waiting = { code: error.code, message: error.message };
+            this.#discoveryCode = error.code;
+          } else this.#discoveryFailure = asWeirError(error);
         },
       )
       .finally(() => {

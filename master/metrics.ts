@@ -2,7 +2,7 @@
 import { Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import type { JobState } from '../core/states.ts';
 import { jobTransitions } from '../core/states.ts';
-import type { EpochsView, StateOperatorView } from './epochs-progress.ts';
+import type { EpochsView } from './epochs-progress.ts';
 import type { JobView, WorkerView } from './views.ts';
 
 export interface ClusterFigures {
@@ -34,7 +34,51 @@ export function masterRegistry(cluster: ClusterFigures, version: string): Regist
       set({ job_name: job.row.name, owned: 'false' }, job.lanes.length - owned);
     }
   });
+  epochMetrics(registry, cluster);
   return registry;
+}
+
+/** Of stateful jobs. What the workers count (state, late rows) is theirs to show. */
+function epochMetrics(registry: Registry, cluster: ClusterFigures): void {
+  const perJob = (name: string, help: string, value: (view: EpochsView) => number | null): void =>
+    gauge(registry, name, help, ['job_name'], (set) => {
+      for (const { row, epochs } of cluster.jobs()) {
+        const figure = epochs === null ? null : value(epochs);
+        if (figure !== null) set({ job_name: row.name }, figure);
+      }
+    });
+  const seconds = (ms: number | null): number | null => (ms === null ? null : ms / 1000);
+  perJob('weir_epoch_planned', 'Last epoch planned; -1 = none', ({ planned }) => planned);
+  perJob('weir_epoch_committed', 'Last epoch committed; -1 = none', ({ committed }) => committed);
+  perJob('weir_epoch_watermark_seconds', 'Watermark in force in the next epoch, since 1970', ({ watermarkMs }) =>
+    seconds(watermarkMs),
+  );
+  perJob('weir_epoch_lag_records', 'Records known to wait above the planned positions', ({ lag }) => lag);
+  perJob('weir_epoch_commit_gap_p99_seconds', 'Gap between commits over the last epochs', ({ commitGapMsP99 }) =>
+    seconds(commitGapMsP99),
+  );
+  perJob('weir_snapshot_age_seconds', 'Time since the last snapshot was named', ({ snapshotAgeMs }) =>
+    seconds(snapshotAgeMs),
+  );
+  perJob('weir_snapshot_bytes', 'Bytes of state in the last snapshot', ({ snapshotBytes }) => snapshotBytes);
+  gauge(
+    registry,
+    'weir_epoch_seconds',
+    'From plan to commit, over the last epochs',
+    ['job_name', 'quantile'],
+    (set) => {
+      for (const { row, epochs } of cluster.jobs()) {
+        if (epochs === null || epochs.epochMsP50 === null || epochs.epochMsP99 === null) continue;
+        set({ job_name: row.name, quantile: '0.5' }, epochs.epochMsP50 / 1000);
+        set({ job_name: row.name, quantile: '0.99' }, epochs.epochMsP99 / 1000);
+      }
+    },
+  );
+  gauge(registry, 'weir_epoch_phase_seconds', 'Phases of the last epoch', ['job_name', 'phase'], (set) => {
+    for (const { row, epochs } of cluster.jobs())
+      for (const [phase, ms] of Object.entries(epochs?.lastProgress?.durationMs ?? {}))
+        set({ job_name: row.name, phase }, ms / 1000);
+  });
 }
 
 /** 1 while this master leads: summed over all masters it should be 1. */

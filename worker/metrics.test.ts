@@ -46,3 +46,42 @@ test('the hash of a blackhole sink does not depend on how rows were batched', as
 test('a job without a blackhole sink has no hash', async () => {
   assert.deepEqual(await hashesOf(userPlan([userTableSink]), [10]), []);
 });
+
+test('epochs are counted by job, stage and operator, and gauges go when the job leaves', async () => {
+  const metrics = new WorkerMetrics('1.2.3');
+  const observer = metrics.epochObserver(jobName('counts'));
+  observer.state(1, { rows: 7, bytes: 900, evicted: 2 });
+  observer.state(1, { rows: 5, bytes: 700, evicted: 3 });
+  observer.done(
+    new Map([
+      ['aggregate-1', 4],
+      ['dedup-2', 0],
+    ]),
+  );
+  observer.written(['none'], { sinks: [{ kind: 'blackhole', rowCount: 11, hash: 3 }] });
+  observer.latency(12, 100);
+  const figuresOf = async (): Promise<string[]> =>
+    (await metrics.registry.metrics())
+      .split('\n')
+      .filter((line) => /^weir_(state|late|epochs|rows|blackhole)\w*\{/.test(line))
+      .sort();
+  const counters = [
+    'weir_blackhole_hash{job_name="counts",sink="none"} 3',
+    'weir_epochs_total{job_name="counts"} 1',
+    'weir_late_rows_total{job_name="counts",operator="aggregate-1"} 4',
+    'weir_rows_written_total{job_name="counts",sink="none"} 11',
+    'weir_state_evicted_total{job_name="counts",stage="1"} 5',
+  ];
+  const gauges = [
+    'weir_state_bytes{job_name="counts",stage="1"} 700',
+    'weir_state_rows{job_name="counts",stage="1"} 5',
+  ];
+  assert.deepEqual(await figuresOf(), [...counters, ...gauges].sort());
+  observer.left();
+  assert.deepEqual(await figuresOf(), counters);
+  const [figures] = metrics.takeFigures();
+  assert.deepEqual(
+    [figures?.job, figures?.rows, figures?.latencyBuckets.reduce((sum, count) => sum + count, 0)],
+    ['counts', 11, 100],
+  );
+});

@@ -47,6 +47,9 @@ const SHOW_OFFSETS_INTERVAL_MS = 5000;
 /** Stateful jobs that got no order for so long are looked at, ms. */
 const FORGOTTEN_INTERVAL_MS = 10_000;
 
+/** Less than what containers are given to stop, ms. */
+const STATE_HANDOVER_MS = 8000;
+
 const over: ReadonlySet<JobState> = new Set(['stopped', 'finished', 'failed', 'deleted']);
 
 export class Worker {
@@ -111,10 +114,14 @@ export class Worker {
     return [...this.#epochs.values()];
   }
 
-  /** The master says when all lanes have a new owner; without a master the lanes just finish and commit. */
+  /**
+   * The master says when everything has a new owner. Without a master lanes just finish and commit, and the state of
+   * key groups is restored elsewhere; while there is one, it takes them a moment to come up there.
+   */
   async #handedOver(): Promise<void> {
     const { clock } = this.#parts;
-    await Promise.race([this.#drained.promise, clock.sleep(OWNERSHIP_READ_INTERVAL_MS * 3)]);
+    const ms = this.#epochs.size > 0 ? STATE_HANDOVER_MS : OWNERSHIP_READ_INTERVAL_MS * 3;
+    await Promise.race([this.#drained.promise, clock.sleep(ms)]);
   }
 
   // ------------------------------------------------------------------------------------------------- the master

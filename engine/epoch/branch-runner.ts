@@ -136,21 +136,26 @@ class KeyGroups {
   }
 }
 
-/** Rows of each group in their order, groups ascending. */
-export function rowsByGroup(groups: Uint8Array): Map<number, Int32Array> {
-  const counts = new Int32Array(KEY_GROUPS);
-  for (let row = 0; row < groups.length; row++) counts[groups[row]!]!++;
-  const byGroup = new Map<number, Int32Array>();
+/** All rows by their group, ascending; those of a group in their order. */
+export function rowsInGroupOrder(groups: Uint8Array): Int32Array {
+  const next = new Int32Array(KEY_GROUPS + 1);
+  for (let row = 0; row < groups.length; row++) next[groups[row]! + 1]!++;
+  for (let group = 1; group < KEY_GROUPS; group++) next[group]! += next[group - 1]!;
   const order = new Int32Array(groups.length);
-  const next = new Int32Array(KEY_GROUPS);
-  for (let group = 0, at = 0; group < KEY_GROUPS; group++) {
-    const count = counts[group]!;
-    next[group] = at;
-    if (count > 0) byGroup.set(group, order.subarray(at, at + count));
-    at += count;
-  }
   for (let row = 0; row < groups.length; row++) order[next[groups[row]!]!++] = row;
-  return byGroup;
+  return order;
+}
+
+/** Rows of each group that has any. */
+function* rowsByGroup(groups: Uint8Array): Generator<readonly [group: number, rows: Int32Array]> {
+  const order = rowsInGroupOrder(groups);
+  for (let from = 0; from < order.length;) {
+    const group = groups[order[from]!]!;
+    let to = from + 1;
+    while (to < order.length && groups[order[to]!] === group) to++;
+    yield [group, order.subarray(from, to)];
+    from = to;
+  }
 }
 
 /** The rows `index` of a batch. */

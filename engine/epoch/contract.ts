@@ -39,7 +39,11 @@ export interface Frame {
   readonly bytes: Uint8Array;
 }
 
-/** Record batches of one partition, within the epoch's range. */
+/**
+ * Record batches of one partition, within the epoch's range. A range must be cut into tasks by its batches alone, the
+ * same way for every attempt and replay: rows are aggregated within a task before they are sent, and sums of doubles
+ * depend on what is added up first.
+ */
 export interface MapTask {
   readonly stage: number;
   readonly env: EpochEnv;
@@ -82,7 +86,7 @@ export interface ReduceTask {
   readonly stage: number;
   readonly env: EpochEnv;
   readonly routing: Routing;
-  /** In an order that is the same for every attempt: by sending stage, then partition or sending key group range. */
+  /** In any order: frames name their senders, and are folded in the order of those. */
   readonly inputs: readonly { readonly port: number; readonly bytes: Uint8Array }[];
   readonly logPartitions: readonly number[];
 }
@@ -109,8 +113,9 @@ export interface GroupState {
 }
 
 /**
- * The stages and state of one job in one thread. Synchronous and without I/O. Throws: STATE_LIMIT when the state would
- * outgrow its bound (the state is then to be dropped), BATCH_CORRUPT, UNSUPPORTED.
+ * The stages and state of one job in one thread. Synchronous and without I/O. Throws: STATE_LIMIT when the state
+ * outgrew its bound and, under onBadRecord: fail, the code of a row that failed behind a state operator (the state is
+ * then to be dropped), BATCH_CORRUPT, UNSUPPORTED.
  */
 export interface EpochHost {
   map(task: MapTask): MapResult;

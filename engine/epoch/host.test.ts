@@ -284,7 +284,9 @@ test('records with late rows become dead letters where the job wants it, and cou
   for (const onLate of ['drop', 'deadLetter']) {
     const run = runSql(query, sources, { onLate });
     run.step({ events: [{ ts: at(42) }] });
-    const { late, deadLetters, epochs } = run.step({ events: [{ ts: at(35) }, { ts: at(21) }, { ts: at(2) }, { ts: at(29) }] });
+    const { late, deadLetters, epochs } = run.step({
+      events: [{ ts: at(35) }, { ts: at(21) }, { ts: at(2) }, { ts: at(29) }],
+    });
     // The watermark is 32: windows that end at 30 are gone, those that end at 40 are not.
     assert.deepEqual(late, { 'aggregate-1': 4 });
     assert.deepEqual(
@@ -432,6 +434,28 @@ test('logs: a row has the same id and partition whatever thread it comes out of,
   assert.equal(new Set(records.map(([, partition]) => partition)).size, 4);
 });
 
+test('a job without state writes from its map stage: rows of every branch and partition have ids of their own', () => {
+  const names = { connector: 'cassandra', keyspace: 'k', table: 'names', refresh: '10s', schema: 'word STRING' };
+  const branch = 'SELECT e.word, explode(array(1, 2)) AS k FROM events AS e JOIN names AS n ON e.word = n.word';
+  const options = { ownSinks: true, logPartitions: [5] };
+  const sinks = [{ connector: 'kafka', topic: 'out' }];
+  const run = runSql(`${branch} UNION ALL ${branch}`, sources, { tables: { names }, sinks }, options);
+  assert.deepEqual(
+    run.plan.stages.map(({ kind }) => kind),
+    ['map'],
+  );
+  run.run.setStatic('names', [['a']]);
+  const { result } = run.epoch({ events: [[{ word: 'a' }, { word: 'b' }, { word: 'a' }], [{ word: 'a' }]] });
+  const records = logRecords(result.outputs[0] ?? []).map(
+    (each) => JSON.parse(each) as [string, number, number, string],
+  );
+  assert.equal(records.length, 12);
+  assert.equal(new Set(records.map(([id]) => id)).size, 12);
+  // Without a key a row goes to the partition of its record.
+  for (const [id, partition] of records) assert.equal(Number(id.split('/')[4]), partition);
+  assert.deepEqual(result.counters, { read: 4, passed: 3, filtered: 1, skipped: 0, dead: 0, rowsOut: 12 });
+});
+
 // ---- static tables ------------------------------------------------------------------------------------------------
 
 const tables = {
@@ -521,4 +545,50 @@ test('the order in which frames of different senders arrive does not matter', ()
     run((frames) => [...frames.slice(3), ...frames.slice(0, 3)]),
     expected,
   );
+});
+
+test('a task of several chunks gives what its batches give as tasks of their own', () => {
+  const { plan } = runSql('SELECT word, collect_list(id) AS l, sum(x) AS s FROM events GROUP BY word', sources, {
+    outputMode: 'update',
+  });
+  const epochTsUs = 1_700_000_000_000_000;
+  const env = { run: 1, epoch: 0, epochTsUs, lateUs: -Infinity, evictUs: -Infinity, writeTimeUs: epochTsUs };
+  const common = { env, routing: { destinationOf: new Uint8Array(256), destinationCount: 1 }, logPartitions: [] };
+  // Two of these are more than a chunk.
+  const filler = 'x'.repeat(700);
+  const batches = [0, 1, 2, 3].map((batch) => {
+    const rows = Array.from({ length: 1000 }, (_, row) => ({
+      word: `w${row % 7}`,
+      id: row,
+      x: (batch + row) / 3,
+      filler,
+    }));
+    return recordInput(rows, batch * 1000);
+  });
+  const joined = new Uint8Array(Buffer.concat(batches.map(({ bytes }) => bytes)));
+  const table = Float64Array.from(
+    batches.flatMap(({ bytes, batches: [start = 0, end = 0, ...rest] }, index) => {
+      const shift =
+        bytes.byteLength === end ? batches.slice(0, index).reduce((sum, each) => sum + each.bytes.byteLength, 0) : 0;
+      return [start + shift, end + shift, ...rest];
+    }),
+  );
+  const run = (inputs: readonly { readonly bytes: Uint8Array; readonly batches: Float64Array }[]) => {
+    const host = compileHost(plan, { stateBytesMax: 2 ** 30 });
+    const mapped = inputs.map((input) =>
+      host.map({ ...common, stage: 0, partition: 3, ...input, fromOffset: 2, toOffset: 3990 }),
+    );
+    const frames = mapped.flatMap((result) => result.frames);
+    host.reduce({ ...common, stage: 1, inputs: frames.map(({ port, bytes }) => ({ port, bytes })) });
+    return {
+      read: mapped.reduce((sum, { counters }) => sum + counters.read, 0),
+      frames: frames.length,
+      states: bytesOf(host.takeChanged(true)),
+    };
+  };
+  const whole = run([{ bytes: joined, batches: table }]);
+  assert.equal(whole.read, 3988);
+  assert.equal(whole.frames, 4);
+  assert.deepEqual(run(batches), whole);
+  assert.deepEqual(run(batches.toReversed()), whole);
 });

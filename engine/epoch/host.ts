@@ -48,7 +48,7 @@ class Host implements EpochHost {
     plan.stages.forEach((stage, index) => {
       if (stage.kind === 'map') this.#maps.set(index, new MapRunner(plan, index, stage, timeZone, this.#statics));
       else {
-        const operator = stateOperatorOf(stage);
+        const operator = stateOperatorOf(stage, plan.timeZone);
         this.#reduces.set(index, new ReduceRunner(plan, index, stage, operator, timeZone, this.#statics));
       }
     });

@@ -18,7 +18,7 @@ import { KEY_GROUPS } from '../plan/epoch-plan.ts';
 import type { EpochsPlan, StateStage } from '../plan/epoch-plan.ts';
 import type { BadRecordPolicy } from '../plan/stage-plan.ts';
 import type { TimeZone } from '../scan/time-zone.ts';
-import { BranchRunner, rowsAt, rowsByGroup } from './branch-runner.ts';
+import { BranchRunner, rowsAt, rowsInGroupOrder } from './branch-runner.ts';
 import type { BranchRows } from './branch-runner.ts';
 import type { EpochEnv, Frame, ReduceResult, ReduceTask } from './contract.ts';
 import { EpochReport, lastRows, timesOfEpoch } from './epoch-report.ts';
@@ -197,9 +197,7 @@ function byFromGroup(frames: readonly DecodedFrame[]): { port: number; batch: Co
   const join = (pick: (frame: DecodedFrame) => Uint8Array | null): Uint8Array =>
     Buffer.concat(frames.map((frame) => must(pick(frame), () => 'frames of two kinds of stages meet')));
   const groups = join((frame) => frame.groups);
-  const index = Int32Array.from(
-    [...rowsByGroup(join((frame) => frame.fromGroups)).values()].flatMap((rows) => [...rows]),
-  );
+  const index = rowsInGroupOrder(join((frame) => frame.fromGroups));
   return { port: frames[0]!.port, batch: rowsAt(all, index), groups: Uint8Array.from(index, (row) => groups[row]!) };
 }
 

@@ -33,8 +33,9 @@ const input: Schema = [
     type: { kind: 'struct', fields: [{ name: 'x', type: { kind: 'int' }, nullable: true }] },
     nullable: true,
   },
+  { name: 'e', type: { kind: 'double' }, nullable: true },
 ];
-const [I, L, D, M, M38, S, B, F, HALF, YES, N] = [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+const [I, L, D, M, M38, S, B, F, HALF, YES, N, E] = [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13];
 
 const wanted: readonly Wanted[] = [
   { name: 'count', inputs: [] },
@@ -80,9 +81,9 @@ const wanted: readonly Wanted[] = [
   { name: 'var_pop', inputs: [D] },
   { name: 'skewness', inputs: [D] },
   { name: 'kurtosis', inputs: [D] },
-  { name: 'covar_pop', inputs: [D, HALF] },
-  { name: 'covar_samp', inputs: [D, HALF] },
-  { name: 'corr', inputs: [D, HALF] },
+  { name: 'covar_pop', inputs: [D, E] },
+  { name: 'covar_samp', inputs: [D, E] },
+  { name: 'corr', inputs: [D, E] },
   { name: 'approx_count_distinct', inputs: [S] },
   { name: 'percentile', inputs: [D, HALF] },
   { name: 'median', inputs: [D] },
@@ -110,6 +111,7 @@ const row = fc.tuple(
   fc.constant(0.5),
   fc.constant(true),
   nullable(fc.integer({ min: 0, max: 3 }).map((x) => [x] as BoxedValue)),
+  nullable(double),
 ) as fc.Arbitrary<BoxedValue[]>;
 
 const epoch = fc.record({
@@ -231,6 +233,19 @@ test('changed groups are those that rows came for or that lost some', () => {
   assert.deepEqual(rows, [['a', [0, 1e6], 1n]]);
   assert.deepEqual(operator.changedGroups(), groups);
   assert.equal(operator.encodeGroup(groups[0]!), null);
+});
+
+test('a dropped group is gone, whatever comes under its place afterwards', () => {
+  const plans = planOf(input, [{ name: 'count', inputs: [] }]);
+  const schema = partialSchema(keys, plans);
+  const runner = new Epochs(() => new Aggregate(statePlan(plans, 'append'), [schema]), [{ schema, keys: [0, 1] }]);
+  const frame = (second: number): BoxedValue[][] => partial(plans, [['a', [second * 1e6, (second + 1) * 1e6]]]);
+  const [group] = (runner.run([frame(0)], {}), runner.operator.groups());
+  runner.operator.dropGroup(group!);
+  assert.deepEqual(runner.operator.groups(), []);
+  assert.equal(runner.operator.encodeGroup(group!), null);
+  assert.deepEqual(runner.run([frame(7)], { evictUs: 2e6 }).rows, []);
+  assert.deepEqual(runner.run([[]], { evictUs: 8e6 }).rows, [['a', [7e6, 8e6], 1n]]);
 });
 
 test('in update mode a group that is final already comes out once more and is forgotten', () => {

@@ -352,6 +352,19 @@ test('a row whose condition fails is a failure, brings nothing out and is not ke
   assert.equal(epochs.operator.figures().rows, 2);
 });
 
+test('more pairs than are tried at once come out as they would one by one', () => {
+  const residual = call('<', BOOLEAN, column(both, 2), column(both, 5));
+  const epochs = join('inner', { residual });
+  const rows = (count: number): Row[] => Array.from({ length: count }, (_, v) => [1, null, v]);
+  run(epochs, [0], rows(250), []);
+  const { rows: pairs } = run(epochs, [0], [], rows(200));
+  const expected = Array.from({ length: 200 }, (_, r) => Array.from({ length: r }, (__, l) => [l, r])).flat();
+  assert.deepEqual(
+    pairs.map((pair) => [pair[2], pair[5]]),
+    expected,
+  );
+});
+
 test('a condition is split into what each side decides and the rest', () => {
   const and = (a: Expr, b: Expr) => call('and', BOOLEAN, a, b);
   const ofLeft = call('>', BOOLEAN, column(both, 2), literal(1));
@@ -447,7 +460,7 @@ test('property: as a nested loop over all rows ever, with rows final by time, ov
         if (restart) restarted.restart((groups) => groups.toReversed());
       }
     }),
-    { numRuns: 400 },
+    { numRuns: 250 },
   );
 });
 

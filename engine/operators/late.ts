@@ -44,7 +44,8 @@ export class Late implements Operator {
         continue;
       }
       late++;
-      if (epoch.lateRecords !== null) note(epoch.lateRecords, rows.batch.origins.record[row] as number, plan.operatorId);
+      if (epoch.lateRecords !== null)
+        note(epoch.lateRecords, rows.batch.origins.record[row] as number, plan.operatorId);
     }
     if (late > 0) count(epoch, plan.operatorId, late);
     return kept === rows.count ? rows : { batch: rows.batch, selection, count: kept };
@@ -70,8 +71,7 @@ function timesOf(
 
 /** Reads a gap, µs; NaN = NULL. */
 function gapsOf(column: Column | undefined): (row: number) => number {
-  if (column?.kind === 'i64')
-    return (row) => (column.valid[row] === 0 ? Number.NaN : Number(column.values[row]));
+  if (column?.kind === 'i64') return (row) => (column.valid[row] === 0 ? Number.NaN : Number(column.values[row]));
   if (column?.kind === 'f64') return (row) => (column.valid[row] === 0 ? Number.NaN : (column.values[row] as number));
   throw new TypeError(`the gap of a session is a ${column?.kind} column`);
 }

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import type { DataType, Schema } from '../../core/types.ts';
+import type { ColumnBatch } from '../column-batch.ts';
 import type { BoxedValue } from '../sql/runtime/boxed.ts';
 import { Rank } from './rank.ts';
 import { Epochs, type Folded } from './test-state.ts';
@@ -129,6 +130,36 @@ test('complete: all rows of all keys', () => {
   assert.deepEqual(shown(epochs.run([], {})).toSorted(), shown(result).toSorted());
 });
 
+test('a row that a condition behind lets through no more is withdrawn, with the values that it had', () => {
+  const plan: Plan = {
+    kind: 'rank',
+    keyCount: KEYS,
+    by: [{ column: 3, descending: true, nullsFirst: false }],
+    calls: [call('rank'), call('lag', 2)],
+    limit: null,
+    eventTime: null,
+    mode: 'update',
+    watermarkLagUs: 0,
+  };
+  // rank <= 2
+  const passes = ({ rowCount, columns: [, , , ranks] }: ColumnBatch) =>
+    Uint8Array.from({ length: rowCount }, (_, at) => (ranks?.kind === 'i32' && ranks.values[at]! <= 2 ? 1 : 0));
+  const epochs = new Epochs(() => new Rank(plan, [schema], passes), [{ schema, keys: [0, 1] }]);
+  assert.deepEqual(shown(epochs.run([[row(1, 10), row(2, 20)]], {})), [
+    [2, 1, null, false],
+    [1, 2, 2, false],
+  ]);
+  epochs.restart();
+  assert.deepEqual(shown(epochs.run([[row(3, 20)]], {})), [
+    [1, 2, 2, true],
+    [3, 1, 2, false],
+  ]);
+  assert.deepEqual(shown(epochs.run([[row(4, 15)]], {})), [
+    [4, 3, 3, false],
+    [1, 4, 4, false],
+  ]);
+});
+
 interface Shape {
   readonly limit: number | null;
   readonly calls: readonly Call[];
@@ -196,7 +227,7 @@ test('property: what changed comes out, and only that, over restarts', () => {
       const steady = rank({ limit: shape.limit, calls: shape.calls, by });
       const restarted = rank({ limit: shape.limit, calls: shape.calls, by });
       const all = new Map<string, BoxedValue[][]>();
-      let u = 0;
+      let u = 100;
       for (const { rows, restart } of steps) {
         const arrived = rows.map(([k, score]) => row(u++, score, k));
         const expected: unknown[] = [];

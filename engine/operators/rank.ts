@@ -1,7 +1,7 @@
 import { must } from '../../core/assert.ts';
 import type { DataType, Schema } from '../../core/types.ts';
 import { ByteBuffer } from '../byte-buffer.ts';
-import type { Column } from '../column-batch.ts';
+import type { Column, ColumnBatch } from '../column-batch.ts';
 import type { EpochEnv, StateFigures } from '../epoch/contract.ts';
 import type { StatePlan } from '../plan/epoch-plan.ts';
 import { buildColumn, readValue } from '../sql/runtime/boxed.ts';
@@ -27,13 +27,17 @@ type RankCall = RankPlan['calls'][number];
 
 const FORMAT = 1;
 
+/** Tells which rows of an operator's output the conditions behind it let through: 1 = they do. A new array each time. */
+export type PassesBehind = (batch: ColumnBatch) => Uint8Array;
+
 /**
  * Rows numbered per key: row_number, rank, dense_rank, lag and lead over the rows of a key in order; rows that are equal
  * in it stand as they came. State: the rows of each key, or with a limit the first ones alone (and those behind them
  * that lead reaches), for a row that was pushed out never comes back.
  *
- * - update: rows whose values are new come out; rows that a better one pushed beyond the limit are withdrawn, before
- *   the others of their key.
+ * - update: rows whose values are new come out. Those that a better one pushed beyond the limit are withdrawn, and so are
+ *   those that a condition behind the operator let through with their former values and does not with the new ones.
+ *   What is withdrawn comes before the rest.
  * - append: the rows of a key come out once, when its event time is at or below the watermark, and are forgotten.
  * - complete: all rows of all keys.
  */
@@ -58,10 +62,13 @@ export class Rank implements StateOperator {
   readonly #key = new ByteBuffer();
   readonly #sortKey = new ByteBuffer();
   readonly #runtime = new Runtime(utc);
+  readonly #passes: PassesBehind | null;
   #evicted = 0;
 
-  constructor(plan: RankPlan, inputs: readonly Schema[]) {
+  /** `passes`: in update mode, where conditions stand between the operator and the sinks; null = there are none. */
+  constructor(plan: RankPlan, inputs: readonly Schema[], passes: PassesBehind | null = null) {
     this.#plan = plan;
+    this.#passes = plan.mode === 'update' ? passes : null;
     this.#input = must(inputs[0], () => 'a rank has no input');
     const calls = plan.calls.map(({ name, type }) => ({ name, type, nullable: true }));
     this.output = [...this.#input.slice(plan.keyCount), ...calls];
@@ -84,7 +91,7 @@ export class Rank implements StateOperator {
     this.#evict(env.evictUs - this.#plan.watermarkLagUs, out);
     if (mode === 'complete')
       for (const group of this.#byGroup.groups()) for (const key of this.#byGroup.idsOf(group)) this.#showAll(key, out);
-    return this.#finish(out);
+    return this.#finish(out, env);
   }
 
   #add(input: StateInput, out: Output): void {
@@ -151,18 +158,17 @@ export class Rank implements StateOperator {
       if (before < 0) break;
       from = before;
     }
-    const shown: number[] = [];
     for (let row = from; row >= 0; row = this.#lists.at(row, 1)) {
-      const former = this.#lists.placeOf(row);
+      const place = this.#lists.placeOf(row);
+      const wasShown = place > 0 && this.#isShown(place);
       this.#lists.number(row);
-      const wasShown = former > 0 && this.#isShown(former);
       if (this.#isShown(this.#lists.placeOf(row))) {
-        if (this.#give(row) || !wasShown) shown.push(row);
+        const former = wasShown && this.#passes !== null ? this.#givenTo(row) : null;
+        if (this.#give(row) || !wasShown) this.#emit(row, group, false, out, former);
       } else if (wasShown) {
         this.#emit(row, group, true, out);
       }
     }
-    for (const row of shown) this.#emit(row, group, false, out);
   }
 
   #showAll(key: number, out: Output): void {
@@ -202,11 +208,12 @@ export class Rank implements StateOperator {
     }
   }
 
-  #emit(row: number, group: number, isDelete: boolean, out: Output): void {
-    out.rows.push(row);
-    out.groups.push(group);
-    out.deletes.push(isDelete ? 1 : 0);
-    out.values.push(this.#given.map((given) => given[row] as number));
+  #givenTo(row: number): number[] {
+    return this.#given.map((given) => given[row] as number);
+  }
+
+  #emit(row: number, group: number, isDelete: boolean, out: Output, former: readonly number[] | null = null): void {
+    out.shown.push({ row, group, isDelete, values: this.#givenTo(row), former });
   }
 
   #evict(watermark: number, out: Output): void {
@@ -234,22 +241,45 @@ export class Rank implements StateOperator {
     }
   }
 
-  #finish(out: Output): StateOutput {
-    const count = out.rows.length;
-    const all = this.#rows.gather(out.rows, count);
+  #finish(out: Output, env: EpochEnv): StateOutput {
+    const all = this.#passes === null ? out.shown : this.#withdrawn(out.shown, this.#passes, env);
+    const deleted = all.filter(({ isDelete }) => isDelete);
+    const shown = deleted.length === 0 ? all : [...deleted, ...all.filter(({ isDelete }) => !isDelete)];
+    const batch = this.#batchOf(shown, env);
+    this.#forget(out.dropped);
+    const groups = Uint8Array.from(shown, ({ group }) => group);
+    const deletes = deleted.length === 0 ? null : Uint8Array.from(shown, ({ isDelete }) => (isDelete ? 1 : 0));
+    return { batch, groups, deletes };
+  }
+
+  /** Turns rows round that pass the conditions behind with their former values alone: those values are withdrawn. */
+  #withdrawn(shown: readonly Shown[], passes: PassesBehind, env: EpochEnv): readonly Shown[] {
+    const changed = shown.filter(({ former }) => former !== null);
+    if (changed.length === 0) return shown;
+    const before = changed.map((entry): Shown => ({ ...entry, isDelete: true, values: entry.former ?? [] }));
+    const passedBefore = passes(this.#batchOf(before, env));
+    const passesNow = passes(this.#batchOf(changed, env));
+    let at = 0;
+    return shown.map((entry) => {
+      if (entry.former === null) return entry;
+      const index = at++;
+      return passedBefore[index] === 1 && passesNow[index] === 0 ? (before[index] as Shown) : entry;
+    });
+  }
+
+  #batchOf(shown: readonly Shown[], { epochTsUs }: EpochEnv): ColumnBatch {
+    const count = shown.length;
+    const rows = Int32Array.from(shown, ({ row }) => row);
+    const all = this.#rows.gather(rows, count);
     const columns = all.slice(this.#plan.keyCount);
     for (const [index, call] of this.#plan.calls.entries()) {
-      const values = Int32Array.from(out.values, (row) => row[index] as number);
-      columns.push(
-        call.function === 'lag' || call.function === 'lead'
-          ? this.#valuesAt(call, values, all)
-          : numbersOf(call, values),
-      );
+      const values = Int32Array.from(shown, (entry) => entry.values[index] as number);
+      const isOther = call.function === 'lag' || call.function === 'lead';
+      columns.push(isOther ? this.#valuesAt(call, values, all) : numbersOf(call, values));
     }
-    this.#forget(out.dropped);
-    const deletes = out.deletes.includes(1) ? Uint8Array.from(out.deletes) : null;
-    const batch = { rowCount: count, columns, origins: noOrigins(count) };
-    return { batch, groups: Uint8Array.from(out.groups), deletes };
+    const origins = noOrigins(count);
+    origins.timestampMs.fill(epochTsUs / 1000);
+    return { rowCount: count, columns, origins };
   }
 
   /** The values of lag or lead: of another row's column (id plus one), of the row's own where there is no other. */
@@ -367,14 +397,21 @@ function numbersOf({ type }: { readonly type: DataType }, values: Int32Array): C
   return { kind: 'i64', values: longs, words: new Int32Array(longs.buffer), valid };
 }
 
+interface Shown {
+  readonly row: number;
+  readonly group: number;
+  readonly isDelete: boolean;
+  /** One per call. */
+  readonly values: readonly number[];
+  /** What a row that is given anew had before, where that matters. */
+  readonly former: readonly number[] | null;
+}
+
 /** What an epoch brings out, by rows of the store. */
 class Output {
   /** Keys with new rows, in the order in which they came, and the first of the new rows of each. */
   readonly touched = new Map<number, number>();
-  readonly rows: number[] = [];
-  readonly groups: number[] = [];
-  readonly deletes: number[] = [];
-  readonly values: number[][] = [];
+  readonly shown: Shown[] = [];
   /** Rows to forget once they are out. */
   readonly dropped: number[] = [];
 }

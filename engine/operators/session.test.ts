@@ -97,7 +97,7 @@ function assertSame(
   assert.deepEqual(names.toSorted(), [...groups.keys()].sort());
   for (const [index, values] of actual.entries()) {
     for (const [at, plan] of plans.entries()) {
-      const reference = referenceOf(plan, groups.get(names[index]!)!.rows as readonly (readonly BoxedValue[])[]);
+      const reference = referenceOf(plan, groups.get(names[index]!)!.rows);
       assert.ok(
         isClose(values[2 + at]!, reference),
         `${plan.name}: ${String(values[2 + at])} instead of ${String(reference)}`,

@@ -128,6 +128,18 @@ test('the residual condition decides about pairs, and only then whether a row ha
   ]);
 });
 
+test('without equalities the condition alone decides, also over more pairs than are tried at once', () => {
+  const residual = call('<', { kind: 'boolean' }, column(both, 3), column(both, 0));
+  const many = Array.from({ length: 300 }, (_, id): [number, string] => [id, 'x']);
+  const limits = Array.from({ length: 300 }, (_, limit): [string, number] => ['y', limit]);
+  const ran = join(planOf('inner', { equi: [], residual }), many, limits);
+  const expected = many.flatMap(([id]) => limits.flatMap(([, limit]) => (limit < id ? [[id, limit]] : [])));
+  assert.deepEqual(
+    ran.rows.map(([id, , , limit]) => [id, limit]),
+    expected,
+  );
+});
+
 test('a table that was read anew is joined as it is now', () => {
   let statics = new Map([['codes', tableRow([['a', 1]])]]);
   const epoch = {

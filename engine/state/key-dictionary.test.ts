@@ -12,7 +12,7 @@ function bytesOf(text: string): Uint8Array {
 
 function textOf(keys: KeyDictionary, id: number): string {
   const { data, start, length } = keys;
-  return Buffer.from(data.subarray(start[id]!, start[id]! + length[id]!)).toString('latin1');
+  return Buffer.from(data.subarray(start[id], start[id]! + length[id]!)).toString('latin1');
 }
 
 // Few letters, so that keys meet often.

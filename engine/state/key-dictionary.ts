@@ -7,7 +7,8 @@ const MIN_SLOTS = 64;
 const KEPT_SLOTS_MAX = 1 << 20;
 
 /**
- * Keys to dense ids, both ways: open addressing (linear probing, at most three quarters full, deletion by shifting back) over the
+ * Keys to dense ids, both ways: open addressing (linear probing, at most three quarters full, deletion by shifting
+ * back) over the
  * hashes of keys whose bytes stand in one arena. Ids of removed keys are used again, so columns indexed by id stay as
  * small as the dictionary ever was. Which id a key gets depends on the history; order that must survive snapshots
  * belongs in {@link GroupLists}. No key may be the beginning of another one: those of {@link KeyEncoder} tell their own

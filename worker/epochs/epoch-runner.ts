@@ -327,6 +327,15 @@ export class EpochRunner {
 
   #onRun(order: EpochRun, token: number): void {
     const plan = JSON.parse(order.plan) as EpochPlan;
+    try {
+      this.#start(order, plan, token);
+    } catch (error) {
+      this.#parts.log.error({ epoch: plan.epoch, err: error }, messageOf(error));
+      this.#refuse(order, plan, token, { retry: false, code: codeOf(error), message: messageOf(error) });
+    }
+  }
+
+  #start(order: EpochRun, plan: EpochPlan, token: number): void {
     this.#forget(order.committed);
     if (plan.epoch <= this.#committed) return;
     const former = this.#attempts.get(plan.epoch);
@@ -335,7 +344,9 @@ export class EpochRunner {
     const view = this.#views.get(viewKey(token, order.assignmentVersion));
     if (view === undefined || view.self < 0) {
       this.#attempts.delete(plan.epoch);
-      this.#refuse(order, plan, token);
+      // The preparation may have been lost with a connection.
+      const message = `job ${this.job}, epoch ${plan.epoch}: this worker was not prepared for assignment ${order.assignmentVersion}`;
+      this.#refuse(order, plan, token, { retry: true, code: 'INTERNAL', message });
       return;
     }
     const key = { job: this.job, run: this.run, token, epoch: plan.epoch, attempt: order.attempt };
@@ -794,19 +805,14 @@ export class EpochRunner {
     });
   }
 
-  /** An order under an assignment that this worker was not prepared for. */
-  #refuse(order: EpochRun, plan: EpochPlan, token: number): void {
-    this.#report(token, {
-      trouble: {
-        epoch: plan.epoch,
-        attempt: order.attempt,
-        assignmentVersion: order.assignmentVersion,
-        retry: true,
-        code: 'INTERNAL',
-        message: `job ${this.job}, epoch ${plan.epoch}: this worker was not prepared for assignment ${order.assignmentVersion}`,
-        peer: '',
-      },
-    });
+  #refuse(
+    order: EpochRun,
+    plan: EpochPlan,
+    token: number,
+    why: { readonly retry: boolean; readonly code: string; readonly message: string },
+  ): void {
+    const { attempt, assignmentVersion } = order;
+    this.#report(token, { trouble: { epoch: plan.epoch, attempt, assignmentVersion, ...why, peer: '' } });
   }
 
   #report(token: number, body: Body): void {

@@ -81,7 +81,7 @@ suite('exchange over gRPC', () => {
       });
       const link = from.transport.open(to.address);
       let sent = 0;
-      const all = Array.from({ length: 32 }, (_, part) =>
+      const all = Array.from({ length: 12 }, (_, part) =>
         link.send(messageOf(part, filled(1 << 20, part))).then(() => {
           sent += 1;
         }),
@@ -90,7 +90,7 @@ suite('exchange over gRPC', () => {
       assert.ok(sent <= 9, `${sent} MiB were sent`);
       open();
       await Promise.all(all);
-      await waitFor('the rest', () => taken === 32);
+      await waitFor('the rest', () => taken === 12);
     }));
 
   test('an END is answered when everything before it was taken', () =>

@@ -14,7 +14,7 @@ const CREDIT_BYTES = 8 << 20;
 const PIECE_BYTES_MAX = 1 << 20;
 /** A message without rows still takes room. */
 const MESSAGE_OVERHEAD_BYTES = 64;
-const CONNECT_LIMIT_MS = 3000;
+const CONNECT_LIMIT_MS = 2000;
 const SHUTDOWN_LIMIT_MS = 300;
 
 export interface ExchangeOptions {

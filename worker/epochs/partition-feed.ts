@@ -118,9 +118,25 @@ export class PartitionFeed {
     }
     if (from < this.#start) return null;
     return {
-      batches: this.#batches.filter(({ baseOffset, nextOffset }) => nextOffset > from && baseOffset < to),
+      batches: this.#between(from, to),
       gaps: this.#gaps.flatMap((gap) => cut(gap, from, to)),
     };
+  }
+
+  #between(from: Offset, to: Offset): HeldBatch[] {
+    const batches: HeldBatch[] = [];
+    for (const batch of this.#batches) {
+      if (batch.baseOffset >= to) break;
+      if (batch.nextOffset > from) batches.push(batch);
+    }
+    return batches;
+  }
+
+  /** Marks behind `told`, in order. */
+  marksBehind(told: number): Mark[] {
+    let first = this.#marks.length;
+    while (first > 0 && (this.#marks[first - 1]?.offset ?? 0) > told) first -= 1;
+    return this.#marks.slice(first);
   }
 
   /** Offsets below are not asked for again. */

@@ -15,9 +15,9 @@ const REPORT_INTERVAL_MS = 5;
 /** Marks of one partition in one report. */
 const MARKS_MAX = 64;
 /** Bytes read ahead, over all partitions and per partition. */
-const AHEAD_BYTES_MAX = 48 << 20;
+const AHEAD_BYTES_MAX = 24 << 20;
 const FEED_BYTES_MIN = 1 << 20;
-const FEED_BYTES_MAX = 8 << 20;
+const FEED_BYTES_MAX = 4 << 20;
 
 export interface FeedsParts {
   readonly open: OpenJob;
@@ -132,7 +132,7 @@ export class PartitionFeeds {
       return refused === undefined ? [] : [refused];
     }
     const { feed, told } = followed;
-    const marks = thinned(feed.marks.filter(({ offset }) => offset > told));
+    const marks = thinned(feed.marksBehind(told));
     followed.told = marks.at(-1)?.offset ?? told;
     return [
       {

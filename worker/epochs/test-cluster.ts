@@ -65,6 +65,8 @@ export class TestCluster {
   readonly store: MetaStore;
   head: EpochHead;
   token = 1;
+  /** Versions of static tables that the next plans pin. */
+  statics: Record<string, number> = {};
   assignment: EpochAssignment | null = null;
   manifest: Manifest | null = null;
   #eventTimes: readonly (number | null)[] = [];
@@ -260,7 +262,7 @@ export class TestCluster {
       lateUs: this.#lateUs,
       evictUs: this.#evictUs,
       idle: [],
-      statics: {},
+      statics: { ...this.statics },
     };
     await this.#change({ planned: plan.epoch, positions, epochTsUs: plan.epochTsUs }, [plan]);
     return plan;

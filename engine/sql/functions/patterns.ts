@@ -13,12 +13,10 @@ import {
   type Typing,
 } from '../function-table.ts';
 import { intLiteral, stringLiteral } from '../literal.ts';
+import { compileLike, ilikeText, likeDynamic, likeMatches, simpleLikeKernel } from '../runtime/patterns.ts';
 import {
-  compileLike,
   compileRegexp,
-  ilikeText,
-  likeDynamic,
-  likeMatches,
+  Regexp,
   regexpCount,
   regexpExtract,
   regexpExtractAll,
@@ -27,9 +25,8 @@ import {
   regexpOf,
   regexpReplace,
   regexpSubstr,
-  simpleLikeKernel,
   splitText,
-} from '../runtime/patterns.ts';
+} from '../runtime/regexp.ts';
 
 function textLiteral(expr: Expr | undefined): string | undefined {
   return expr?.kind === 'literal' && expr.type.kind === 'string' && typeof expr.value === 'string'
@@ -111,7 +108,7 @@ interface RegexpSpec {
   readonly defaults: readonly Expr[];
   readonly returns: DataType;
   readonly mayBeNull?: boolean;
-  readonly call: (text: string, regexp: RegExp, ...rest: never[]) => unknown;
+  readonly call: (text: string, regexp: Regexp, ...rest: never[]) => unknown;
 }
 
 function regexpFunction(spec: RegexpSpec): FunctionDef {
@@ -128,8 +125,8 @@ function regexpFunction(spec: RegexpSpec): FunctionDef {
       const compiled = pattern === undefined ? null : compileRegexp(pattern);
       if (typeof compiled === 'string') return { complaint: `cannot use this pattern: ${compiled}`, arg: 1 };
       const group = spec.call === regexpExtract || spec.call === regexpExtractAll ? fitted[2] : undefined;
-      if (compiled !== null && group?.kind === 'literal' && Number(group.value) > groupCount(compiled)) {
-        return { complaint: `asks for group ${group.value} of a pattern that has ${groupCount(compiled)}`, arg: 2 };
+      if (compiled !== null && group?.kind === 'literal' && Number(group.value) > compiled.groupCount) {
+        return { complaint: `asks for group ${group.value} of a pattern that has ${compiled.groupCount}`, arg: 2 };
       }
       const missing = spec.params.length + 2 - fitted.length;
       const complete = missing === 0 ? fitted : [...fitted, ...spec.defaults.slice(-missing)];
@@ -139,7 +136,7 @@ function regexpFunction(spec: RegexpSpec): FunctionDef {
       g.fails();
       const literal = textLiteral(call.args[1]);
       const compiled = literal === undefined ? null : compileRegexp(literal);
-      const fixed = compiled instanceof RegExp ? g.constant(compiled) : null;
+      const fixed = compiled instanceof Regexp ? g.constant(compiled) : null;
       const evaluated = fixed === null ? call.args : call.args.filter((_, index) => index !== 1);
       return g.strict(
         evaluated,
@@ -160,10 +157,6 @@ function regexpFunction(spec: RegexpSpec): FunctionDef {
 
 function dynamicRegexp(g: Gen, pattern: Val): string {
   return `${g.fn(regexpOf)}(${g.boxed(pattern)})`;
-}
-
-function groupCount(regexp: RegExp): number {
-  return (new RegExp(`${regexp.source}|`, regexp.flags).exec('')?.length ?? 1) - 1;
 }
 
 const TEXTS: DataType = { kind: 'array', element: STRING, containsNull: false };
