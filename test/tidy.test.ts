@@ -156,6 +156,7 @@ suite('tidy', () => {
       /^jobs\//,
       /\.test\.ts$/,
       /\.bench\.ts$/,
+      /\.fixture\.ts$/,
       /\/test-[\w-]+\.ts$/,
     ];
     const used = new Set(

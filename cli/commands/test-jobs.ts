@@ -1,10 +1,9 @@
 /** `weir test`: runs the tests that lie beside job files, on a cluster of their own. */
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { LineCounter, parseDocument } from 'yaml';
 import { WeirError } from '../../core/errors.ts';
 import type { JobTestFile } from '../../core/job/job-test.ts';
-import { jobTestSchema } from '../../core/job/job-test.ts';
+import { loadJobTest } from '../../core/job/job-test.ts';
 import { exitCodes } from '../exit.ts';
 import { print, printJson, tell } from '../output.ts';
 import type { GlobalOptions } from '../settings.ts';
@@ -66,23 +65,10 @@ function testFiles(paths: readonly string[]): string[] {
 }
 
 function load(path: string): LoadedTest {
-  const lines = new LineCounter();
-  const document = parseDocument(readFileSync(path, 'utf8'), { lineCounter: lines, prettyErrors: false });
-  const [broken] = document.errors;
-  if (broken !== undefined) {
-    const { line, col } = lines.linePos(broken.pos[0]);
-    throw new WeirError('JOB_INVALID', `${path}:${line}:${col}: ${broken.message}`);
-  }
-  const checked = jobTestSchema.safeParse(document.toJS());
-  if (!checked.success) {
-    const [issue] = checked.error.issues;
-    throw new WeirError(
-      'JOB_INVALID',
-      `${path}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not a job test'}`,
-    );
-  }
-  const job = join(dirname(path), checked.data.job ?? basename(path).replace(/\.test\.ya?ml$/, '.yaml'));
+  const { file, problem } = loadJobTest(readFileSync(path, 'utf8'));
+  if (file === null) throw new WeirError('JOB_INVALID', `${path}:${problem}`);
+  const job = join(dirname(path), file.job ?? basename(path).replace(/\.test\.ya?ml$/, '.yaml'));
   if (!existsSync(job))
     throw new WeirError('NOT_FOUND', `${path} tests ${job}, which is not there; name it with "job:"`);
-  return { path, file: checked.data, jobText: readFileSync(job, 'utf8') };
+  return { path, file, jobText: readFileSync(job, 'utf8') };
 }

@@ -4,9 +4,10 @@
  * cases use it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parse, stringify } from 'yaml';
 import { WeirError } from '../../core/errors.ts';
 import { partition } from '../../core/ids.ts';
+import type { JobDocument } from '../../core/job/document.ts';
+import { formatJobDocument, parseJobDocument } from '../../core/job/document.ts';
 import type { JobProblem } from '../../core/job/problem.ts';
 import type { Source } from '../../core/ports.ts';
 import { encodeRecordBatch } from '../../core/record-batch-encoder.ts';
@@ -56,15 +57,6 @@ const POLL_MS = 10;
 /** Record times count up from here, a ms a record: reproducible, and never from the future. */
 const RECORD_TIME_MS = Date.UTC(2024, 0, 1);
 
-interface JobDocument {
-  name: string;
-  sources: Record<string, Record<string, unknown>>;
-  sinks: unknown;
-  trigger: unknown;
-  outputMode?: 'append' | 'update' | 'complete';
-  [other: string]: unknown;
-}
-
 export class SteppedJob {
   readonly name: string;
   readonly outputMode: 'append' | 'update' | 'complete';
@@ -82,7 +74,7 @@ export class SteppedJob {
    * Throws: JobRefused; what the master answers.
    */
   static async submit(cluster: SteppedCluster, text: string, tag: string): Promise<SteppedJob> {
-    const document = parse(text) as JobDocument;
+    const document = parseJobDocument(text);
     const job = new SteppedJob(cluster, document, tag);
     await job.#submit(document, tag);
     return job;
@@ -107,11 +99,11 @@ export class SteppedJob {
     const changed = {
       ...document,
       name: this.name,
-      sources: Object.fromEntries(sources) as unknown,
+      sources: Object.fromEntries(sources) as JobDocument['sources'],
       sinks: [{ connector: 'kafka', topic: `${tag}.output`, compression: 'none' }],
       trigger: 'manual',
     };
-    const outcome = await this.#cluster.client.apply(this.name, stringify(changed), { dryRun: false });
+    const outcome = await this.#cluster.client.apply(this.name, formatJobDocument(changed), { dryRun: false });
     if (outcome.kind === 'refused') throw new JobRefused(outcome.problems);
     await this.#until('running');
   }

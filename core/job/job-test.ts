@@ -2,7 +2,9 @@
  * Tests of jobs, as people write them beside the job file: rows in, rows out, step by step. One zod schema is the source
  * of the check and of the JSON Schema for editors.
  */
+import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
+import { formatPath } from './positions.ts';
 
 const row = z.record(z.string(), z.unknown());
 
@@ -59,3 +61,35 @@ export const jobTestSchema = z.strictObject({
 export type JobTestFile = z.output<typeof jobTestSchema>;
 export type JobTest = JobTestFile['tests'][number];
 export type JobTestStep = JobTest['steps'][number];
+
+export type LoadedJobTest =
+  | { readonly file: JobTestFile; readonly problem: null }
+  /** One sentence with line and column where they are known. */
+  | { readonly file: null; readonly problem: string };
+
+/** Parses and checks a file of job tests. */
+export function loadJobTest(text: string): LoadedJobTest {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const [broken] = document.errors;
+  if (broken !== undefined) {
+    const { line, col } = lines.linePos(broken.pos[0]);
+    return { file: null, problem: `${line}:${col}: ${broken.message}` };
+  }
+  const checked = jobTestSchema.safeParse(document.toJS());
+  if (checked.success) return { file: checked.data, problem: null };
+  const [issue] = checked.error.issues;
+  const path = (issue?.path ?? []).map((step) => (typeof step === 'symbol' ? String(step) : step));
+  const { line, col } = lines.linePos(nodeStart(document, path));
+  return { file: null, problem: `${line}:${col}: ${formatPath(path)}: ${issue?.message ?? 'not a job test'}` };
+}
+
+/** Where the innermost node along the path begins. */
+function nodeStart(document: ReturnType<typeof parseDocument>, path: readonly (string | number)[]): number {
+  for (let length = path.length; length > 0; length--) {
+    const node: unknown = document.getIn(path.slice(0, length), true);
+    const range = (node as { readonly range?: readonly number[] | null } | undefined)?.range;
+    if (range?.[0] !== undefined) return range[0];
+  }
+  return 0;
+}

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { jobSpecSchema, type JobSpecInput } from '../../core/job/spec.ts';
-import { checkStages } from './check-stages.ts';
+import { checkStages } from './test-stages.ts';
 import { columnOrigins } from './column-origins.ts';
 import type { EpochsPlan } from './epoch-plan.ts';
 import { explainJob, explainMermaid } from './explain.ts';

@@ -1,8 +1,4 @@
-/**
- * LIKE and regular expressions. Regular expressions are Java's in Spark; here they run on the platform's own engine,
- * with what is written differently translated. That engine backtracks: patterns whose time may explode are refused by
- * {@link patternDanger}. A linear-time engine would take the place of {@link compileRegexp}.
- */
+/** LIKE. Regular expressions are in regexp.ts. */
 import { bytesContains, bytesEndsWith, bytesEqual, bytesStartsWith } from './bytes.ts';
 import { raiseExpressionFailed } from './runtime.ts';
 

@@ -143,12 +143,29 @@ function costOfRepeat({ item, min, max }: Extract<RegexpNode, { kind: 'repeat' }
   return { steps, ways };
 }
 
+/** Leaves no way to fail: a repetition that may be empty. */
+function cannotFail(node: RegexpNode): boolean {
+  return node.kind === 'repeat' ? node.min === 0 : node.kind === 'group' && cannotFail(node.item);
+}
+
+/** Steps of a search over all of a text. */
+function costOfSearch(root: RegexpNode): Polynomial {
+  const items = root.kind === 'sequence' ? root.items : [root];
+  const [first] = items;
+  // The engine looks at the beginning of the text only where nothing else can match.
+  const starts = first?.kind === 'assert' && first.what === 'start' ? ONE : LENGTH;
+  // What cannot fail and stands at the end is run once: then the match is complete.
+  const needed = items.findLastIndex((item) => !cannotFail(item)) + 1;
+  const once = costOfSequence(items.slice(needed)).steps;
+  return plus(plus(times(starts, costOfSequence(items.slice(0, needed)).steps), once), LENGTH);
+}
+
 /**
- * The longest text (in code units) on which a search over all of it takes at most `steps` steps; Infinity when steps
- * grow no faster than the text.
+ * The longest text (in code units) on which a search over all of it, from match to match, takes at most `steps` steps;
+ * Infinity when steps grow no faster than the text.
  */
 export function longestWithin(root: RegexpNode, steps: number): number {
-  const total = times(LENGTH, costOf(root).steps);
+  const total = costOfSearch(root);
   if (total === null) return 0;
   if (total.length <= 2) return Infinity;
   const at = (length: number): number => total.reduceRight((sum, coefficient) => sum * length + coefficient, 0);

@@ -7,7 +7,7 @@ import { raiseExpressionFailed } from './runtime.ts';
 
 /** Instructions of one pattern: repetitions with bounds are written out. */
 const PROGRAM_MAX = 4096;
-/** Steps that one call may take beyond a single pass over the text. */
+/** Some tenths of a second. */
 const STEPS_MAX = 2 ** 26;
 
 const SET = 0;
@@ -20,6 +20,12 @@ const MATCH = 5;
 /** Counts what a call does, over all its searches. Deterministic: whether a record fails depends on it alone. */
 export class StepCount {
   steps = 0;
+  /** Steps that the call may take beyond a single pass over the text. */
+  readonly max: number;
+
+  constructor(max = STEPS_MAX) {
+    this.max = max;
+  }
 }
 
 export class RegexpMachine {
@@ -60,17 +66,18 @@ export class RegexpMachine {
 
   /**
    * Starts and ends of the groups of the first match at or behind `from`, -1 where a group took no part; null when
-   * there is none. The array is the caller's. `groups` false: only whether there is a match (its content means nothing).
+   * there is none. The array is the caller's. `groups` false: only whether there is a match (its content means nothing). Raises when the call has
+   * taken too many steps.
    */
   search(text: string, from: number, count: StepCount, groups = true): Int32Array | null {
     const slots = groups ? this.#slots : 0;
-    const limit = STEPS_MAX + (text.length + 1) * this.#op.length;
+    const limit = count.max + (text.length + 1) * this.#op.length;
     let now = this.#now;
     let next = this.#next;
     now.clear();
     let found: Int32Array | null = null;
     const values = this.#values;
-    for (let at = from; ; ) {
+    for (let at = from; ;) {
       if (found === null) {
         values.fill(-1);
         this.#add(now, 0, text, at, values, count, slots);

@@ -136,7 +136,10 @@ class Translator {
     this.#at++;
     if (char === '-') {
       const before = this.#pattern.slice(0, this.#at - 1);
-      const isRange = !isFirst && !/\\[dDwWsShHvVpP](?:\{\w+\})?$/.test(before) && !/^(?:\]|\\[dDwWsShHvVpP]|\[)/.test(this.#pattern.slice(this.#at));
+      const isRange =
+        !isFirst &&
+        !/\\[dDwWsShHvVpP](?:\{\w+\})?$/.test(before) &&
+        !/^(?:\]|\\[dDwWsShHvVpP]|\[)/.test(this.#pattern.slice(this.#at));
       return isRange ? '-' : '\\-';
     }
     return char === ']' ? '\\]' : char;
@@ -152,7 +155,9 @@ class Translator {
     const octal = /^\\0([0-3]?[0-7]{1,2})/.exec(rest);
     if (octal !== null) {
       this.#at += octal[0].length;
-      return `\\x${Number.parseInt(octal[1] ?? '0', 8).toString(16).padStart(2, '0')}`;
+      return `\\x${Number.parseInt(octal[1] ?? '0', 8)
+        .toString(16)
+        .padStart(2, '0')}`;
     }
     const wide = /^\\x\{([0-9A-Fa-f]+)\}/.exec(rest);
     if (wide !== null) {
@@ -170,7 +175,8 @@ class Translator {
     }
     const plain = inClass ? undefined : plainEscapes.get(next);
     if (plain !== undefined) return plain;
-    if (/[A-Za-z]/.test(next) && !'dDwWbBnrtfxucke'.includes(next)) return this.#refuse(`\\${next} means nothing in it`);
+    if (/[A-Za-z]/.test(next) && !'dDwWbBnrtfxucke'.includes(next))
+      return this.#refuse(`\\${next} means nothing in it`);
     if (next === 'e') return '\\x1b';
     // Escaping what needs no escape is allowed in Java and not with the flag u.
     if (/[^A-Za-z0-9^$\\.*+?()[\]{}|/-]/.test(next)) return next;

@@ -21,52 +21,32 @@ export interface Match {
   readonly groups: readonly (string | undefined)[];
 }
 
-/** A compiled pattern. Keeps no state between calls that a caller could see. */
-export class Regexp {
-  readonly groupCount: number;
-  readonly groupNames: ReadonlyMap<string, number>;
-  readonly #native: RegExp;
-  readonly #tree: RegexpTree;
+/** A pattern on both engines. */
+class Search {
+  readonly tree: RegexpTree;
   /** Longest text for the platform's engine, in code units. */
-  readonly #nativeMax: number;
+  readonly nativeMax: number;
+  readonly #native: RegExp;
   readonly #machineRuns: boolean;
   #machine: RegexpMachine | null = null;
 
-  constructor(native: RegExp, tree: RegexpTree, nativeMax: number, machineRuns: boolean) {
-    this.groupCount = tree.groupCount;
-    this.groupNames = tree.groupNames;
+  constructor(native: RegExp) {
     this.#native = native;
-    this.#tree = tree;
-    this.#nativeMax = nativeMax;
-    this.#machineRuns = machineRuns;
+    this.tree = parseRegexp(native.source, native.flags);
+    const { root } = this.tree;
+    this.#machineRuns = RegexpMachine.canRun(root);
+    if (!this.#machineRuns) this.nativeMax = longestWithin(root, NATIVE_ONLY_STEPS);
+    else this.nativeMax = skipsGroups(root, false) ? -1 : longestWithin(root, NATIVE_STEPS);
   }
 
-  /** Whether a part of the text matches. Raises for a text too long for a pattern that only backtracking can run. */
   test(text: string): boolean {
-    if (text.length > this.#nativeMax) return this.#running().search(text, 0, new StepCount(), false) !== null;
+    if (text.length > this.nativeMax) return this.#running().search(text, 0, new StepCount(), false) !== null;
     this.#native.lastIndex = 0;
     return this.#native.test(text);
   }
 
-  /** The first match. Raises as {@link test}. */
-  first(text: string): Match | null {
-    return this.#search(text, 0, new StepCount());
-  }
-
-  /** All matches from left to right; they do not overlap. Raises as {@link test}. */
-  *matches(text: string): Generator<Match, void> {
-    const count = new StepCount();
-    for (let from = 0; from <= text.length;) {
-      const match = this.#search(text, from, count);
-      if (match === null) return;
-      yield match;
-      from = match.end;
-      if (match.end === match.index) from += (text.codePointAt(from) ?? 0) > 0xffff ? 2 : 1;
-    }
-  }
-
-  #search(text: string, from: number, count: StepCount): Match | null {
-    if (text.length > this.#nativeMax) return matchOf(text, this.#running().search(text, from, count));
+  next(text: string, from: number, count: StepCount): Match | null {
+    if (text.length > this.nativeMax) return matchOf(text, this.#running().search(text, from, count));
     this.#native.lastIndex = from;
     const match = this.#native.exec(text);
     return match && { index: match.index, end: match.index + match[0].length, groups: match };
@@ -74,8 +54,46 @@ export class Regexp {
 
   #running(): RegexpMachine {
     if (!this.#machineRuns) return raiseExpressionFailed();
-    this.#machine ??= new RegexpMachine(this.#tree, this.#native.unicode);
+    this.#machine ??= new RegexpMachine(this.tree, this.#native.unicode);
     return this.#machine;
+  }
+}
+
+/** A compiled pattern. Keeps no state between calls that a caller could see. */
+export class Regexp {
+  readonly groupCount: number;
+  readonly groupNames: ReadonlyMap<string, number>;
+  readonly #search: Search;
+  /** Tells only whether there is a match. */
+  readonly #tester: Search;
+
+  constructor(search: Search, tester: Search) {
+    this.groupCount = search.tree.groupCount;
+    this.groupNames = search.tree.groupNames;
+    this.#search = search;
+    this.#tester = tester;
+  }
+
+  /** Whether a part of the text matches. Raises for a text too long for a pattern that only backtracking can run. */
+  test(text: string): boolean {
+    return this.#tester.test(text);
+  }
+
+  /** The first match. Raises as {@link test}. */
+  first(text: string): Match | null {
+    return this.#search.next(text, 0, new StepCount());
+  }
+
+  /** All matches from left to right; they do not overlap. Raises as {@link test}. */
+  *matches(text: string): Generator<Match, void> {
+    const count = new StepCount();
+    for (let from = 0; from <= text.length;) {
+      const match = this.#search.next(text, from, count);
+      if (match === null) return;
+      yield match;
+      from = match.end;
+      if (match.end === match.index) from += (text.codePointAt(from) ?? 0) > 0xffff ? 2 : 1;
+    }
   }
 }
 
@@ -95,14 +113,18 @@ export function compileRegexp(pattern: string): Regexp | string {
   if (typeof translated === 'string') return translated;
   const native = nativeOf(translated.source, translated.flags);
   if (typeof native === 'string') return native;
-  const tree = parseRegexp(native.source, native.flags);
-  if (RegexpMachine.canRun(tree.root)) {
-    const nativeMax = skipsGroups(tree.root, false) ? -1 : longestWithin(tree.root, NATIVE_STEPS);
-    return new Regexp(native, tree, nativeMax, true);
-  }
-  const nativeMax = longestWithin(tree.root, NATIVE_ONLY_STEPS);
-  if (nativeMax > 0) return new Regexp(native, tree, nativeMax, false);
+  const search = new Search(native);
+  if (search.nativeMax !== 0 || RegexpMachine.canRun(search.tree.root))
+    return new Regexp(search, testerOf(native, search));
   return 'it repeats what repeats already and can take for ever on some texts; write it with one repetition, or without (?=…), (?<=…) and \\1, or with smaller numbers in {…}';
+}
+
+/** Whether anything matches does not depend on any text around it: `.*` at either end is left out. */
+function testerOf(native: RegExp, search: Search): Search {
+  const { source, flags } = native;
+  if (search.tree.root.kind !== 'sequence' || !/^\.\*|\.\*$/.test(source)) return search;
+  const needed = source.replace(/^(?:\.\*\??)+/, '').replace(/(?<!\\)(?:\.\*\??)+$/, '');
+  return new Search(new RegExp(needed, flags));
 }
 
 function nativeOf(source: string, flags: string): RegExp | string {
