@@ -57,14 +57,13 @@ function describe(error: unknown): string {
 
 class TestRun {
   readonly #job: SteppedJob;
-  readonly #columns: readonly string[];
+  readonly #test: JobTest;
   #deadLetters = new Map<string, number>();
   #late = 0;
 
   constructor(job: SteppedJob, test: JobTest) {
     this.#job = job;
-    const named = test.steps.flatMap((step) => (step.expect ?? []).flatMap((row) => Object.keys(row)));
-    this.#columns = test.columns ?? [...new Set(named)];
+    this.#test = test;
   }
 
   /** null when everything is as the step says. */
@@ -73,37 +72,11 @@ class TestRun {
     const { rows } = await this.#job.step(new Map(Object.entries(step.input ?? {})));
     const view = await this.#job.view();
     return (
-      (step.expect === undefined ? null : this.#compareRows(step.expect, rows)) ??
+      (step.expect === undefined ? null : differenceOfRows(this.#test, step.expect, rows, this.#job.outputMode)) ??
       (step.deadLetters === undefined ? null : await this.#compareDeadLetters(step.deadLetters)) ??
       (step.watermark === undefined ? null : compareWatermark(step.watermark, view)) ??
       (step.late === undefined ? null : this.#compareLate(step.late, view))
     );
-  }
-
-  #compareRows(expected: readonly JsonRow[], emitted: readonly EmittedRow[]): string | null {
-    const actual = this.#newestResult(emitted).map(({ row }) => row);
-    const text = (row: JsonRow): string =>
-      JSON.stringify(Object.fromEntries(this.#columns.map((column) => [column, canonical(row[column])])));
-    const missing = expected.map(text);
-    const unexpected: string[] = [];
-    for (const row of actual.map(text)) {
-      const at = missing.indexOf(row);
-      if (at < 0) unexpected.push(row);
-      else missing.splice(at, 1);
-    }
-    if (missing.length === 0 && unexpected.length === 0) return null;
-    return [
-      `${expected.length} rows expected, ${actual.length} came`,
-      ...missing.map((row) => `  - missing     ${row}`),
-      ...unexpected.map((row) => `  + unexpected  ${row}`),
-    ].join('\n');
-  }
-
-  /** In complete mode every epoch gives the whole result: the newest counts. */
-  #newestResult(rows: readonly EmittedRow[]): readonly EmittedRow[] {
-    if (this.#job.outputMode !== 'complete') return rows;
-    const newest = rows.reduce((last, { epoch }) => Math.max(last, epoch), -1);
-    return rows.filter(({ epoch }) => epoch === newest);
   }
 
   async #compareDeadLetters(expected: NonNullable<JobTestStep['deadLetters']>): Promise<string | null> {
@@ -130,6 +103,35 @@ class TestRun {
     this.#late = total;
     return late === expected ? null : `${expected} late rows expected, ${late} came`;
   }
+}
+
+/** What differs between the rows a step should emit and those that came, for people; null = nothing. */
+export function differenceOfRows(
+  test: JobTest,
+  expected: readonly JsonRow[],
+  emitted: readonly EmittedRow[],
+  outputMode: string,
+): string | null {
+  const named = test.steps.flatMap((step) => (step.expect ?? []).flatMap((row) => Object.keys(row)));
+  const columns = test.columns ?? [...new Set(named)];
+  // In complete mode every epoch gives the whole result: the newest counts.
+  const newest = emitted.reduce((last, { epoch }) => Math.max(last, epoch), -1);
+  const actual = outputMode === 'complete' ? emitted.filter(({ epoch }) => epoch === newest) : emitted;
+  const text = (row: JsonRow): string =>
+    JSON.stringify(Object.fromEntries(columns.map((column) => [column, canonical(row[column])])));
+  const missing = expected.map(text);
+  const unexpected: string[] = [];
+  for (const row of actual.map(({ row: values }) => text(values))) {
+    const at = missing.indexOf(row);
+    if (at < 0) unexpected.push(row);
+    else missing.splice(at, 1);
+  }
+  if (missing.length === 0 && unexpected.length === 0) return null;
+  return [
+    `${expected.length} rows expected, ${actual.length} came`,
+    ...missing.map((row) => `  - missing     ${row}`),
+    ...unexpected.map((row) => `  + unexpected  ${row}`),
+  ].join('\n');
 }
 
 function compareWatermark(expected: string | null, view: JobView): string | null {

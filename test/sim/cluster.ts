@@ -31,6 +31,7 @@ import { SimBlobServer, SimBlobStore } from './sim-blobs.ts';
 import { SimExchangeNetwork } from './sim-exchange.ts';
 import { SmallExecutor, delayed } from './sim-executor.ts';
 import { SimLogServer, SimSource } from './sim-log.ts';
+import { SimLogWriter } from './sim-log-writer.ts';
 import { SimMetaServer, SimMetaStore } from './sim-meta-store.ts';
 import { SimTableServer, SimTableStore } from './sim-tables.ts';
 
@@ -44,6 +45,8 @@ export interface ClusterOptions {
   readonly log: Log;
   /** Chance per hit that a worker ends or stands still at a failpoint. */
   readonly failpointChance: () => number;
+  /** Topics that jobs write to turn every other call away. */
+  readonly fullEverySecondCall?: boolean;
 }
 
 /** One life of a worker process. */
@@ -255,6 +258,9 @@ export class SimCluster {
       ackWithoutWaiting: mutations.commitBeforeAck === true,
       ignorePermit: mutations.ignorePermit === true,
     });
+    const writer = new SimLogWriter(this.#sim, this.network, this.logServer, node, this.#rng.fork(`log ${node.name}`), {
+      fullEverySecondCall: this.#options.fullEverySecondCall === true,
+    });
     const blobs = new SimBlobStore(
       this.#sim,
       this.network,
@@ -265,9 +271,7 @@ export class SimCluster {
     return {
       source: () => source,
       blobs: () => blobs,
-      logWriter: () => {
-        throw new WeirError('UNSUPPORTED', 'the simulated log takes no writes of jobs');
-      },
+      logWriter: () => writer,
       tables: () => tables,
       describe: () => ({ log: 'simulated', tables: 'simulated' }),
       close: () => Promise.resolve(),

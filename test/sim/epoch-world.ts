@@ -466,6 +466,8 @@ interface GroupState {
   epoch: number;
   count: number;
   dirty: boolean;
+  /** What the group held after each epoch folded here: later attempts send it again. */
+  readonly kept: Map<number, number>;
 }
 
 export class ScriptedWorker {
@@ -545,6 +547,10 @@ export class ScriptedWorker {
     }
     if (order.stop) {
       this.stops.push(order.stop.reason);
+      this.#then(() => {
+        this.groups.clear();
+        return Promise.resolve();
+      });
       this.#newest = null;
       this.#send(order.token, { stopped: {} });
       return;
@@ -618,7 +624,7 @@ export class ScriptedWorker {
     for (const group of groups) {
       let state = this.groups.get(group);
       if (state === undefined) {
-        state = { epoch: -1, count: 0, dirty: false };
+        state = { epoch: -1, count: 0, dirty: false, kept: new Map() };
         if (head.snapshot !== null) {
           const bytes = this.world.blobs.blobs.get(head.snapshot.manifest);
           if (bytes === undefined) return this.#gone(head.snapshot.manifest);
@@ -656,6 +662,8 @@ export class ScriptedWorker {
     const more = counts.get(group) ?? 0;
     state.epoch = plan.epoch;
     state.count += more;
+    state.kept.set(plan.epoch, state.count);
+    state.kept.delete(plan.epoch - 8);
     if (more > 0) state.dirty = true;
     return more > 0;
   }
@@ -727,7 +735,7 @@ export class ScriptedWorker {
     for (const group of groups) {
       if (!touched.has(group)) continue;
       // The row as of this epoch: what was folded ahead is taken off again.
-      const count = this.world.counts(plan.epoch).get(group) ?? 0;
+      const count = must(this.groups.get(group)?.kept.get(plan.epoch), () => `group ${group} lost epoch ${plan.epoch}`);
       const row = { ts, count };
       this.world.sim.at(this.script.writeMs * this.world.sim.rng.unit(), null, () =>
         this.world.write(group, row, writer, plan.epoch),

@@ -81,6 +81,16 @@ export class SimLogServer {
     return base;
   }
 
+  has(name: string): boolean {
+    return this.#topics.has(name);
+  }
+
+  /** Appends one batch as a producer encoded it; its offsets become those of the log. */
+  appendBatch(name: string, index: number, bytes: Uint8Array): void {
+    const count = new DataView(bytes.buffer, bytes.byteOffset).getInt32(57);
+    this.#store(this.partition(name, index), bytes, count);
+  }
+
   /**
    * Appends batches of one transaction and its end marker, with batches of others in between when `between` appends
    * some. Readers see nothing after its first offset until the marker. Offsets of the batches' first records.

@@ -97,8 +97,13 @@ export class Cohort {
   }
 
   /** Folds one stage of an epoch that was committed before; the frames alone are of use. */
-  async replay(stage: number, env: EpochEnv, routing: Routing, inputs: readonly InputFrame[]): Promise<Frame[]> {
-    const logPartitions: number[] = [];
+  async replay(
+    stage: number,
+    env: EpochEnv,
+    routing: Routing,
+    inputs: readonly InputFrame[],
+    logPartitions: readonly number[],
+  ): Promise<Frame[]> {
     const results = await this.#reduce(stage, env, routing, inputs, logPartitions);
     return results.flatMap(({ result }) => result.frames);
   }

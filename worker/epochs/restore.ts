@@ -212,7 +212,7 @@ async function foldAgain(
   for (const stage of open.graph.stateStages) {
     // A stage that stands further already folded this epoch before it was interrupted.
     if (cohort.epochOf(stage) >= plan.epoch) continue;
-    route(stage, await cohort.replay(stage, env, routing, inputs.get(stage) ?? []));
+    route(stage, await cohort.replay(stage, env, routing, inputs.get(stage) ?? [], open.sinks.logPartitions));
   }
 }
 

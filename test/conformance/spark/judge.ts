@@ -63,10 +63,7 @@ async function judgeStep(
   }
   const { rows, epochs } = await job.step(input.size > 0 ? input : inputOf(one, step.input ?? {}));
   if (step.expectedOutput !== undefined) {
-    const actual = resultOf(one, rows, epochs).map((row) =>
-      Array.from({ length: columnCount }, (_, at) => row[`c${at}`]),
-    );
-    const problem = compare(step.expectedOutput, actual, one);
+    const problem = compareOutput(step.expectedOutput, epochs === 0 ? [] : rows, one, columnCount);
     if (problem !== null) return problem;
   }
   if (step.watermarkAfterMs === undefined) return null;
@@ -79,7 +76,8 @@ async function judgeStep(
     : `the watermark is ${watermark}, it should be ${step.watermarkAfterMs}`;
 }
 
-function inputOf(one: StreamCase, input: NonNullable<CaseStep['input']>): StepInput {
+/** Rows of a case as records, by stream. */
+export function inputOf(one: StreamCase, input: NonNullable<CaseStep['input']>): StepInput {
   return new Map(
     Object.entries(input).map(([stream, rows]): [string, InputRecord[]] => {
       const columns = one.streams[stream] ?? [];
@@ -93,11 +91,17 @@ function inputOf(one: StreamCase, input: NonNullable<CaseStep['input']>): StepIn
   );
 }
 
-/** append and update: everything emitted; complete: the table as the newest epoch left it. */
-function resultOf(one: StreamCase, rows: readonly EmittedRow[], epochs: number): EmittedRow['row'][] {
-  if (one.outputMode !== 'complete' || epochs === 0) return rows.map(({ row }) => row);
+/** What differs, or null. append and update: everything emitted counts; complete: the result of the newest epoch. */
+export function compareOutput(
+  expected: readonly (readonly unknown[])[],
+  rows: readonly EmittedRow[],
+  one: StreamCase,
+  columnCount: number,
+): string | null {
   const newest = Math.max(...rows.map(({ epoch }) => epoch));
-  return rows.filter(({ epoch }) => epoch === newest).map(({ row }) => row);
+  const result = one.outputMode === 'complete' ? rows.filter(({ epoch }) => epoch === newest) : rows;
+  const actual = result.map(({ row }) => Array.from({ length: columnCount }, (_, at) => row[`c${at}`]));
+  return compare(expected, actual, one);
 }
 
 function compare(
