@@ -83,10 +83,11 @@ export class MasterClient {
     return await this.#ask('POST', `/v1/jobs/${encodeURIComponent(name)}/step`, '{}');
   }
 
-  /** `to`: default the revision before. */
-  async rollback(name: string, to?: number): Promise<void> {
+  /** `to`: default the revision before. What people should know of the change. */
+  async rollback(name: string, to?: number): Promise<readonly string[]> {
     const query = to === undefined ? '' : `?to=${to}`;
-    await this.#ask('POST', `/v1/jobs/${encodeURIComponent(name)}/rollback${query}`);
+    const path = `/v1/jobs/${encodeURIComponent(name)}/rollback${query}`;
+    return (await this.#ask<{ warnings?: readonly string[] } | undefined>('POST', path))?.warnings ?? [];
   }
 
   async savepoints(job: string): Promise<readonly SavepointView[]> {

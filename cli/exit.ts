@@ -30,6 +30,7 @@ const byCode: Partial<Record<ErrorCode, number>> = {
   NOT_FOUND: exitCodes.notFound,
   TOPIC_NOT_FOUND: exitCodes.notFound,
   CONFLICT: exitCodes.conflict,
+  STATE_INCOMPATIBLE: exitCodes.conflict,
   PORT_IN_USE: exitCodes.conflict,
   DATA_DIR_IN_USE: exitCodes.conflict,
   UNAUTHORIZED: exitCodes.notAllowed,

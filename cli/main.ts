@@ -88,6 +88,9 @@ function addJobCommands(add: Add): void {
   )
     .option('-t, --test-name-pattern <text>', 'only tests whose name contains it')
     .option('--workers <count>', 'workers of the cluster', '1');
+  add('functions [name]', 'list the functions of SQL, or show one with its examples', async ([name], options) =>
+    (await import('./commands/functions.ts')).functions(name, options),
+  );
   add('schema', 'print the JSON Schema of job files, for editors', async () =>
     (await import('./commands/check-jobs.ts')).schema(),
   );

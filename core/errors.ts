@@ -45,6 +45,8 @@ export const errorTable = {
   STATE_LIMIT: { domain: 'user', retry: 'no', text: 'the state of a job outgrew its bound' },
   STATE_DAMAGED: { domain: 'external', retry: 'no', text: 'a stored state fails its checksum or is incomplete' },
   STATE_INCOMPATIBLE: { domain: 'user', retry: 'no', text: 'the changed job cannot go on with the state it has' },
+  USER_CODE_TIMEOUT: { domain: 'user', retry: 'no', text: 'functions of the job took longer than their deadline' },
+  USER_CODE_FAILED: { domain: 'user', retry: 'no', text: 'the code of the job cannot be loaded or ended its thread' },
   CLOCK_SKEW: { domain: 'external', retry: 'backoff', text: 'the clock is more than an hour from the store’s' },
   // Cluster
   PEER_UNREACHABLE: { domain: 'cluster', retry: 'backoff', text: 'another worker does not answer' },

@@ -108,8 +108,11 @@ export interface QueryResult {
 export interface TableStore {
   /** undefined when there is no such table. */
   describe(keyspace: string, table: string): Promise<TableSchema | undefined>;
-  /** Creates keyspace and table if missing. An existing table must fit: SINK_SCHEMA otherwise. */
-  create(schema: TableSchema): Promise<void>;
+  /**
+   * Creates keyspace and table if missing. An existing table must fit: SINK_SCHEMA otherwise; with `addColumns` it is
+   * given the columns that it lacks.
+   */
+  create(schema: TableSchema, options?: { readonly addColumns?: boolean }): Promise<void>;
   open(shape: RowShape): Promise<TableWriter>;
   /** What people type into cqlsh. Throws: SQL_SYNTAX, NOT_FOUND, UNSUPPORTED (embedded names what it does not do). */
   query(cql: string): Promise<QueryResult>;

@@ -1,6 +1,7 @@
 /** Runs stages and epochs on the calling thread, at once: for small tasks, for the simulator and for tests. */
 import { must } from '../core/assert.ts';
 import { WeirError } from '../core/errors.ts';
+import type { ModuleSource, UserFunctions } from '../core/job/user-functions.ts';
 import type {
   EpochExecutor,
   EpochHost,
@@ -23,9 +24,15 @@ export class InlineExecutor implements Executor, EpochExecutor {
   /** One host per thread that there would be. */
   readonly #hosts = new Map<string, readonly EpochHost[]>();
 
-  /** `threadCount`: how many parts the state of a job has. Default 1. */
-  constructor(options: { readonly threadCount?: number } = {}) {
+  readonly #loadModule: LoadModule;
+
+  /**
+   * `threadCount`: how many parts the state of a job has. Default 1. `loadModule`: gives the functions of jobs that have
+   * code; without it there are none.
+   */
+  constructor(options: { readonly threadCount?: number; readonly loadModule?: LoadModule } = {}) {
     this.threadCount = options.threadCount ?? 1;
+    this.#loadModule = options.loadModule ?? noModules;
   }
 
   /** Throws: UNSUPPORTED, SINK_SCHEMA or CONFIG_INVALID for a plan that cannot run. */
@@ -49,17 +56,19 @@ export class InlineExecutor implements Executor, EpochExecutor {
     });
   }
 
-  /** Throws: CONFLICT when the key is open; UNSUPPORTED, SINK_SCHEMA or CONFIG_INVALID for a plan that cannot run. */
-  openEpochs(key: string, plan: EpochsPlan): Promise<void> {
-    return settled(() => {
-      if (this.#hosts.has(key))
-        throw new WeirError('CONFLICT', `the epochs of ${key} are open in this process already`);
-      const options = hostOptionsOf(plan, this.threadCount);
-      this.#hosts.set(
-        key,
-        Array.from({ length: this.threadCount }, () => compileHost(plan, options)),
-      );
-    });
+  /**
+   * `mapOnly`: its state lives elsewhere. Throws: CONFLICT when the key is open; UNSUPPORTED, SINK_SCHEMA,
+   * CONFIG_INVALID or USER_CODE_FAILED for a plan that cannot run.
+   */
+  async openEpochs(key: string, plan: EpochsPlan, mapOnly = false): Promise<void> {
+    if (this.#hosts.has(key)) throw new WeirError('CONFLICT', `the epochs of ${key} are open in this process already`);
+    const loads = plan.module !== undefined && !mapOnly;
+    const functions = loads ? { functions: await this.#loadModule(plan.module) } : {};
+    const options = { ...hostOptionsOf(plan, this.threadCount), mapOnly, ...functions };
+    this.#hosts.set(
+      key,
+      Array.from({ length: this.threadCount }, () => compileHost(plan, options)),
+    );
   }
 
   closeEpochs(key: string): Promise<void> {
@@ -107,6 +116,13 @@ export class InlineExecutor implements Executor, EpochExecutor {
     if (hosts === undefined) throw new WeirError('NOT_FOUND', `the epochs of ${key} are not open in this process`);
     return must(hosts[thread], () => `there is no thread ${thread}`);
   }
+}
+
+/** Gives the functions of a job's module. Throws: USER_CODE_FAILED. */
+export type LoadModule = (module: ModuleSource) => Promise<UserFunctions>;
+
+function noModules({ entry }: ModuleSource): Promise<UserFunctions> {
+  throw new WeirError('UNSUPPORTED', `The code of ${entry} cannot run here: this process runs no code of jobs.`);
 }
 
 /** What is thrown becomes a rejection. */

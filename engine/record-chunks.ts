@@ -19,7 +19,7 @@ export type ChunkTask = Pick<StageTask, 'bytes' | 'batches' | 'fromOffset' | 'to
 /** One per stage and thread: records and bytes are those of the chunk decoded last. */
 export class RecordChunks {
   readonly records = new RecordIndex();
-  readonly arena = new ByteBuffer(CHUNK_BYTES);
+  readonly arena = new ByteBuffer();
   readonly #job: string;
   readonly #topic: string;
 

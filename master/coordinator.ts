@@ -176,11 +176,23 @@ export class Coordinator {
         if (active) return row;
         return this.#replace(job, await this.#restarted(job));
       }
-      const begin = options.start ?? (row.state === 'deleted' ? 'initial' : 'continue');
-      await this.#mayBegin(job, definition, begin);
+      const begin = beginOf(row, options);
+      await this.#notesOf(job, definition, begin);
+      // One that goes on is brought to a boundary: epochs under way come through and a snapshot is taken.
+      if (begin === 'continue' && definition.plan.protocol === 'epochs') await job.epochs.stop();
       const next = await this.#newRun(job, definition, begin);
       return this.#replace(job, next, definition.plan);
     });
+  }
+
+  /**
+   * What a changed definition would do to the state and the sinks that the job has, for people; none for a job that is
+   * not there. Changes nothing. Throws as {@link apply} would refuse it.
+   */
+  async changes(definition: JobDefinition, options: ApplyOptions = {}): Promise<readonly string[]> {
+    const job = this.#jobs.get(definition.name);
+    if (job !== undefined) return await this.#notesOf(job, definition, beginOf(job.row, options));
+    return typeof options.start === 'object' ? await this.#fitsSavepoint(definition, options.start.savepoint) : [];
   }
 
   /** Lets the lanes finish and commit, then stops. Throws: NOT_FOUND, CONFLICT. */
@@ -269,7 +281,7 @@ export class Coordinator {
     const { head } = await this.#savepoint(name, savepoint);
     await store.deleteSavepoint(name, savepoint);
     const row = this.#jobs.get(name)?.row;
-    const now = row === undefined ? undefined : await store.readEpochs(name, row.run);
+    const now = row === undefined || row.state === 'deleted' ? undefined : await store.readEpochs(name, row.run);
     const kept = [now?.snapshot ?? null, now?.formerSnapshot ?? null];
     if (head.snapshot === null || kept.some((ref) => ref?.manifest === head.snapshot?.manifest)) return;
     await deleteSnapshots({ store, blobs: connections.blobs(), job: name }, [head.snapshot.manifest], kept).catch(
@@ -288,7 +300,7 @@ export class Coordinator {
   }
 
   /** Makes an earlier definition (default: the one before) the job's next revision. Throws: NOT_FOUND, as {@link apply}. */
-  async rollback(name: JobName, to?: Revision): Promise<JobRow> {
+  async rollback(name: JobName, to?: Revision): Promise<{ readonly row: JobRow; readonly notes: readonly string[] }> {
     const { row } = this.#known(name);
     const target = to === undefined ? row.former?.[0] : row.former?.find((former) => former.revision === to);
     if (target === undefined) {
@@ -300,12 +312,24 @@ export class Coordinator {
     }
     const text = await this.#definition(name, target.definition);
     const plan = await this.#planNamed(name, target.definition);
-    return this.apply({ name, hash: target.definition, text, plan });
+    const definition = { name, hash: target.definition, text, plan };
+    const notes = row.definition === target.definition ? [] : await this.changes(definition);
+    return { row: await this.apply(definition), notes };
   }
 
-  /** Takes a job at rest out of sight; its tables stay. Throws: NOT_FOUND, CONFLICT when it still runs. */
+  /**
+   * Takes a job at rest out of sight; its tables and savepoints stay, its state goes. Throws: NOT_FOUND, CONFLICT when it
+   * still runs.
+   */
   async remove(name: JobName): Promise<void> {
-    await this.#moveTo(name, 'deleted');
+    const { plan, epochs } = this.#known(name);
+    const row = await this.#moveTo(name, 'deleted');
+    if (plan.protocol !== 'epochs') return;
+    void epochs
+      .deleteState(row)
+      .catch((error: unknown) =>
+        this.#parts.log.warn({ job: name, err: error }, `the state of the deleted job stays: ${messageOf(error)}`),
+      );
   }
 
   jobs(): JobView[] {
@@ -712,11 +736,7 @@ export class Coordinator {
     };
   }
 
-  async #newRun(
-    job: ManagedJob,
-    definition: JobDefinition,
-    start: NonNullable<ApplyOptions['start']> | 'initial',
-  ): Promise<JobRow> {
+  async #newRun(job: ManagedJob, definition: JobDefinition, start: Begin): Promise<JobRow> {
     const { row } = job;
     const point = start === 'continue' ? continued(row) : startPoint(start);
     const before = { revision: row.revision, definition: row.definition };
@@ -729,36 +749,33 @@ export class Coordinator {
     );
   }
 
-  /**
-   * Whether a changed job may begin its next run this way; a stateful one that goes on is brought to a boundary: epochs
-   * under way come through and a snapshot is taken. Throws: CONFLICT, STATE_INCOMPATIBLE, NOT_FOUND.
-   */
-  async #mayBegin(
-    job: ManagedJob,
-    definition: JobDefinition,
-    begin: NonNullable<ApplyOptions['start']> | 'initial',
-  ): Promise<void> {
+  /** Whether a changed job may begin its next run this way. Throws: CONFLICT, STATE_INCOMPATIBLE, NOT_FOUND. */
+  async #notesOf(job: ManagedJob, definition: JobDefinition, begin: Begin): Promise<readonly string[]> {
     const { plan } = definition;
-    if (typeof begin === 'object') return this.#fitsSavepoint(definition, begin.savepoint);
-    if (begin !== 'continue') return;
+    if (typeof begin === 'object') return await this.#fitsSavepoint(definition, begin.savepoint);
+    if (begin !== 'continue') return [];
     if (job.plan.protocol !== plan.protocol)
       throw new WeirError(
         'CONFLICT',
         `job ${definition.name} would run as ${plan.protocol} and runs as ${job.plan.protocol}: neither can go on where ` +
           `the other stands; submit it with --from earliest or --from latest, or under another name`,
       );
-    if (plan.protocol !== 'epochs' || job.plan.protocol !== 'epochs') return;
-    requireCompatible(job.plan, plan);
-    await job.epochs.stop();
+    if (plan.protocol !== 'epochs' || job.plan.protocol !== 'epochs') return notesOfSinks(job.plan, plan);
+    if (job.row.state === 'deleted')
+      throw new WeirError(
+        'CONFLICT',
+        `job ${definition.name} was deleted, and its state with it; submit it without --from continue, or from a savepoint`,
+      );
+    return [...requireCompatible(job.plan, plan), ...notesOfSinks(job.plan, plan)];
   }
 
-  async #fitsSavepoint(definition: JobDefinition, name: string): Promise<void> {
+  async #fitsSavepoint(definition: JobDefinition, name: string): Promise<readonly string[]> {
     const { plan } = definition;
     const savepoint = await this.#savepoint(definition.name, name);
     const before = await this.#planNamed(definition.name, savepoint.definition);
     if (plan.protocol !== 'epochs' || before.protocol !== 'epochs')
       throw new WeirError('CONFLICT', `job ${definition.name} keeps no state: it cannot start from a savepoint`);
-    requireCompatible(before, plan);
+    return [...requireCompatible(before, plan), ...notesOfSinks(before, plan)];
   }
 
   /** A new life of the job above everything its lanes have committed. Lanes keep their places; former owners are waited for. */
@@ -985,6 +1002,22 @@ function continued(row: JobRow): StartPoint {
   if (start.kind === 'continue') return { ...start, run: row.run };
   const otherwise = start.kind === 'savepoint' ? 'initial' : start.kind;
   return { kind: 'continue', run: row.run, since: row.run, otherwise };
+}
+
+type Begin = NonNullable<ApplyOptions['start']> | 'initial';
+
+/** Where the next run of a changed job begins. */
+function beginOf(row: JobRow, { start }: ApplyOptions): Begin {
+  return start ?? (row.state === 'deleted' ? 'initial' : 'continue');
+}
+
+/** A sink that comes holds nothing of what went to the others before. In complete mode every epoch gives the whole result. */
+function notesOfSinks(before: JobPlan, after: JobPlan): string[] {
+  if (after.protocol === 'epochs' && after.outputMode === 'complete') return [];
+  const had = new Set(before.sinks.map(({ description }) => description));
+  return after.sinks
+    .filter(({ description, connector }) => !had.has(description) && connector !== 'blackhole')
+    .map(({ description }) => `${description} gets what comes out from now on, nothing of what came out before`);
 }
 
 function startPoint(start: Exclude<NonNullable<ApplyOptions['start']>, 'continue'> | 'initial'): StartPoint {

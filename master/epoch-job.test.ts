@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JobSpecInput } from '../core/job/spec.ts';
 import { jobSpecSchema } from '../core/job/spec.ts';
+import type { Manifest } from '../core/epoch/manifest.ts';
+import { blobsOf, decodeManifest } from '../core/epoch/manifest.ts';
 import type { Fence } from '../core/ids.ts';
 import { revision } from '../core/ids.ts';
 import type { Connections, ControlStream } from '../core/ports.ts';
@@ -169,6 +171,18 @@ test('a stateful job runs, stops, starts again and goes on', async () => {
   assertExact(world);
 });
 
+test('a job that is started again while it stops goes on once it has stopped', async () => {
+  const { world, office } = await started(define(counts, { trigger: 'asap' }));
+  world.append(0, [1, 2, 3]);
+  await world.until(() => world.head.planned > world.head.committed);
+  await world.settle(office.coordinator.stop(JOB));
+  await world.settle(office.coordinator.start(JOB));
+  assert.equal(office.view.row.state, 'starting', 'it does not run before it has stopped');
+  world.append(1, [4, 5]);
+  await world.until(() => office.view.row.state === 'running' && world.allRead());
+  assertExact(world);
+});
+
 test('a cancelled job leaves what is under way to its next start', async () => {
   const { world, office } = await started(define(counts, { trigger: 'asap' }));
   world.append(0, [1, 2, 3]);
@@ -209,6 +223,57 @@ test('a change that keeps the meaning of the state goes on with it in a new run'
   assertExact(world);
   assert.equal(world.head.run, 2);
   assert.ok(world.head.base !== null);
+});
+
+test('what is stored is read through what a change made of the aggregates', async () => {
+  const { world, office } = await started();
+  await stepped(world, office, 3, 3);
+  const wanted = 'SELECT word, max(n) AS most, count(*) AS total FROM events GROUP BY word';
+  const notes = await world.settle(office.coordinator.changes(define(wanted)));
+  assert.deepEqual(notes, ['aggregate-1 begins max(n) empty, with what comes from now on']);
+  assert.equal(office.view.row.run, 1);
+  const base = async (definition: JobDefinition): Promise<Manifest> => {
+    await world.settle(office.coordinator.apply(definition));
+    await world.until(() => office.view.row.state === 'running');
+    assert.ok(world.head.base);
+    return decodeManifest(world.blobs.get(world.head.base.manifest) ?? assert.fail('no manifest'));
+  };
+  const first = await base(define(wanted));
+  const groups = Object.keys(first.groups);
+  assert.ok(groups.length > 0);
+  assert.equal(first.definition, define(wanted).hash);
+  assert.deepEqual(first.sections, Object.fromEntries(groups.map((group) => [group, [-1, 0]])));
+  await stepped(world, office, 1);
+  const next: Partial<JobSpecInput> = { sinks: [{ connector: 'blackhole' }, { connector: 'console' }] };
+  assert.deepEqual(await world.settle(office.coordinator.changes(define(counts, next))), [
+    'aggregate-1 drops max(n)',
+    'console gets what comes out from now on, nothing of what came out before',
+  ]);
+  const { row, notes: told } = await world.settle(office.coordinator.rollback(JOB));
+  assert.deepEqual([row.revision, told], [3, ['aggregate-1 drops max(n)']]);
+  await world.until(() => office.view.row.state === 'running');
+  await stepped(world, office, 2);
+  assertExact(world);
+});
+
+test('the state of a deleted job goes, but for its savepoints', async () => {
+  const { world, office } = await started();
+  await stepped(world, office, 3, 3);
+  await world.settle(office.coordinator.createSavepoint(JOB, 'kept'));
+  await stepped(world, office, 2, 2);
+  await world.settle(office.coordinator.stop(JOB));
+  await world.until(() => office.view.row.state === 'stopped');
+  await world.settle(office.coordinator.remove(JOB));
+  await world.pass(3000);
+  const savepoint = (await world.settle(office.coordinator.savepoints(JOB)))[0];
+  const manifest = savepoint?.head.snapshot?.manifest ?? assert.fail('no savepoint');
+  const left = decodeManifest(world.blobs.get(manifest) ?? assert.fail('the savepoint lost its manifest'));
+  assert.deepEqual([...world.blobs.blobs.keys()].toSorted(), [...blobsOf(manifest, left)].toSorted());
+  await assert.rejects(world.settle(office.coordinator.changes(define(counts), { start: 'continue' })), {
+    code: 'CONFLICT',
+  });
+  await world.settle(office.coordinator.deleteSavepoint(JOB, 'kept'));
+  assert.deepEqual([...world.blobs.blobs.keys()], []);
 });
 
 test('a change that breaks the state is refused with its reasons, and the job goes on', async () => {
@@ -266,7 +331,7 @@ test('a rollback makes the former definition the next revision', async () => {
   await world.settle(office.coordinator.apply(define(`${counts} HAVING count(*) > 1`)));
   await world.until(() => office.view.row.state === 'running');
   await stepped(world, office, 1);
-  const row = await world.settle(office.coordinator.rollback(JOB));
+  const { row } = await world.settle(office.coordinator.rollback(JOB));
   assert.deepEqual([row.revision, row.definition], [3, first]);
   await world.until(() => office.view.row.state === 'running');
   await stepped(world, office, 1);

@@ -3,20 +3,21 @@ import { must } from '../core/assert.ts';
 import type { Clock, Rng } from '../core/clock.ts';
 import { WeirError } from '../core/errors.ts';
 import { changeHead } from '../core/epoch/change-head.ts';
-import { encodeManifest, withStages } from '../core/epoch/manifest.ts';
+import type { StageChange } from '../core/epoch/manifest.ts';
+import { changedManifest, encodeManifest } from '../core/epoch/manifest.ts';
 import type { EpochHead, SnapshotRef } from '../core/epoch/types.ts';
 import type { Epoch, Fence, JobName, Run, WorkerId } from '../core/ids.ts';
 import type { JobRow, MetaStore } from '../core/meta.ts';
 import type { Connections, Failpoints, Log } from '../core/ports.ts';
 import type { EpochsPlan } from '../engine/plan/epoch-plan.ts';
 import type { JobPlan } from '../engine/plan/job-plan.ts';
-import type { StateMigration } from '../engine/plan/state-compat.ts';
 import { compareState } from '../engine/plan/state-compat.ts';
 import type { EpochOrder, EpochReport } from '../proto/gen/control.ts';
 import type { EpochWorker } from './epochs-placement.ts';
 import type { EpochsView } from './epochs-progress.ts';
 import { viewAtRest } from './epochs-progress.ts';
-import { readManifest } from './epochs-snapshots.ts';
+import { deleteSnapshots, readManifest } from './epochs-snapshots.ts';
+import { staticBlobName } from './epochs-statics.ts';
 import type { Checkpoint, EpochChange, RunBegin } from './epochs.ts';
 import { EpochCoordinator } from './epochs.ts';
 
@@ -58,11 +59,11 @@ export class EpochJob {
 
   /** Epochs have been ordered since the coordinator began. */
   get running(): boolean {
-    return this.#running;
+    return this.#running && this.#current?.stopping !== true;
   }
 
   get waiting(): { readonly code: string; readonly message: string } | null {
-    return this.#current?.coordinator.view().waiting ?? null;
+    return this.#current?.coordinator.waiting ?? null;
   }
 
   /** Of a job that does not run: as it was left. */
@@ -82,11 +83,16 @@ export class EpochJob {
     this.#left ??= viewAtRest(plan, head ?? null);
   }
 
-  /** The coordinator of the row's run; made when there is none or another run's. */
+  /**
+   * The coordinator of the row's run; made when there is none or another run's. One that was stopping when its job was
+   * started again comes to its end first.
+   */
   follow(row: JobRow, plan: EpochsPlan, workers: readonly EpochWorker[]): void {
     const current = this.#current;
-    if (current !== null && current.run === row.run && current.definition === row.definition) return;
-    if (current !== null) void current.coordinator.close(`run ${current.run} is over`);
+    if (current !== null && current.run === row.run && current.definition === row.definition) {
+      if (!current.stopped || row.state === 'stopping') return;
+      this.#leave(current);
+    } else if (current !== null) void current.coordinator.close(`run ${current.run} is over`);
     const { connections, store, clock, rng, log, failpoints, name, fence, send, onChange } = this.#parts;
     const attempts = this.#attempts.get(row.run) ?? new Map<Epoch, number>();
     this.#attempts.set(row.run, attempts);
@@ -227,7 +233,7 @@ export class EpochJob {
     return this.#beginWith(row, plan, former.snapshot, aboveUs, garbage);
   }
 
-  /** With a snapshot's state. Its groups are named by stage: under other numbers in a changed job. */
+  /** With a snapshot's state. A changed job reads its blobs by a manifest of its own. */
   async #beginWith(
     row: JobRow,
     plan: EpochsPlan,
@@ -237,17 +243,41 @@ export class EpochJob {
   ): Promise<RunBegin> {
     const blobs = this.#parts.connections.blobs();
     const manifest = await readManifest(blobs, ref.manifest);
-    const before = await this.#parts.planOf(manifest.definition);
-    const stages = before.protocol === 'epochs' ? stagesAfter(before, plan) : null;
     let snapshot = ref;
-    if (stages !== null) {
-      const bytes = encodeManifest(withStages(manifest, stages));
+    if (manifest.definition !== row.definition) {
+      const before = await this.#parts.planOf(manifest.definition);
+      const changes = before.protocol === 'epochs' ? changesAfter(before, plan) : new Map<number, StageChange>();
+      const bytes = encodeManifest(changedManifest(manifest, row.definition, changes));
       const id = `${row.name}/${row.run}/manifest/base-${this.#parts.rng.uuid().slice(0, 8)}`;
       await blobs.put(id, bytes);
       snapshot = { epoch: ref.epoch, manifest: id };
     }
     const garbage = snapshots.filter((id) => id !== snapshot.manifest);
     return { kind: 'state', epoch: ref.epoch, at: manifest.at, snapshot, aboveUs, garbage };
+  }
+
+  /**
+   * Deletes what the runs of a deleted job keep, but for its savepoints; best effort: what cannot be deleted now stays.
+   * Throws: STATE_DAMAGED, STORE_UNAVAILABLE.
+   */
+  async deleteState(row: JobRow): Promise<void> {
+    const { store, connections, name } = this.#parts;
+    await this.close(`job ${name} was deleted`);
+    const blobs = connections.blobs();
+    const manifests = new Set<string>();
+    const others: string[] = [];
+    for (let run = 1; run <= row.run; run++) {
+      const head = await store.readEpochs(name, run as Run);
+      if (head === undefined) continue;
+      for (const ref of [head.snapshot, head.formerSnapshot, head.base]) if (ref !== null) manifests.add(ref.manifest);
+      if (head.placement !== null) others.push(head.placement);
+      if (head.planned <= (head.base?.epoch ?? -1)) continue;
+      const plans = await store.readPlans(name, head.run, head.planned, head.planned).catch(() => []);
+      for (const [table, version] of Object.entries(plans[0]?.statics ?? {}))
+        others.push(staticBlobName(name, head.run, table, version));
+    }
+    await blobs.delete(others);
+    await deleteSnapshots({ store, blobs, job: name }, [...manifests], []);
   }
 
   async #fenced(run: Run): Promise<EpochHead | undefined> {
@@ -271,33 +301,29 @@ function snapshotsOf(head: EpochHead | undefined): string[] {
   );
 }
 
-/** Throws: STATE_INCOMPATIBLE with the reasons. */
-export function requireCompatible(before: EpochsPlan, after: EpochsPlan): void {
+/** What a change does to the state that the job has, for people. Throws: STATE_INCOMPATIBLE with the reasons. */
+export function requireCompatible(before: EpochsPlan, after: EpochsPlan): readonly string[] {
   const outcome = compareState(before, after);
-  const reasons =
-    outcome.kind === 'incompatible'
-      ? outcome.reasons
-      : outcome.kind === 'compatible'
-        ? rewrites(outcome.migrations)
-        : [];
-  if (reasons.length === 0) return;
-  throw new WeirError(
-    'STATE_INCOMPATIBLE',
-    `job ${after.job} cannot go on with the state it has: ${reasons.join('; ')}. Submit it with --from earliest or ` +
-      '--from latest to begin with empty state, or under another name.',
+  if (outcome.kind === 'incompatible') throw incompatible(after.job, outcome.reasons);
+  return outcome.kind === 'same' ? [] : outcome.notes;
+}
+
+/** By stage of `before`. Throws: STATE_INCOMPATIBLE. */
+function changesAfter(before: EpochsPlan, after: EpochsPlan): ReadonlyMap<number, StageChange> {
+  const outcome = compareState(before, after);
+  if (outcome.kind === 'incompatible') throw incompatible(after.job, outcome.reasons);
+  if (outcome.kind === 'same') return new Map();
+  return new Map(
+    outcome.migrations
+      .filter(({ from }) => from >= 0)
+      .map(({ from, to, aggregates }): [number, StageChange] => [from, { to, aggregates }]),
   );
 }
 
-function rewrites(migrations: readonly StateMigration[]): string[] {
-  return migrations
-    .filter(({ aggregates }) => aggregates !== null)
-    .map(({ operatorId }) => `the stored aggregates of ${operatorId} would have to be rewritten`);
-}
-
-/** Number of each stage of `before` in `after`, -1 = gone; null when they are the same. */
-function stagesAfter(before: EpochsPlan, after: EpochsPlan): ReadonlyMap<number, number> | null {
-  const outcome = compareState(before, after);
-  if (outcome.kind !== 'compatible') return null;
-  const moved = outcome.migrations.filter(({ from, to }) => from >= 0 && from !== to);
-  return moved.length === 0 ? null : new Map(moved.map(({ from, to }) => [from, to]));
+function incompatible(job: JobName, reasons: readonly string[]): WeirError {
+  return new WeirError(
+    'STATE_INCOMPATIBLE',
+    `job ${job} cannot go on with the state it has: ${reasons.join('; ')}. Submit it with --from earliest or ` +
+      '--from latest to begin with empty state, or under another name.',
+  );
 }

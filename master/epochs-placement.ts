@@ -68,6 +68,12 @@ export class EpochPlacement {
   #retryAt = 0;
   readonly #strikes = new Map<WorkerId, number>();
   readonly #suspendedUntil = new Map<WorkerId, number>();
+  /** What was decided last, and from what. */
+  #asked: { facts: string; before: EpochAssignment | null; wanted: EpochAssignment | null } = {
+    facts: '',
+    before: null,
+    wanted: null,
+  };
 
   /** Workers of `former` get until `settledAt` (monotonic ms) to come back. */
   constructor(clock: Clock, rng: Rng, former: EpochAssignment | null, settledAt: number) {
@@ -156,7 +162,7 @@ export class EpochPlacement {
     if (this.#next !== null && this.#broken)
       return allReady(this.#next) ? { kind: 'recover', assignment: this.#next.assignment } : { kind: 'none' };
     const before = this.#current?.assignment ?? this.#former;
-    const wanted = assignGroups(usable, lanes, before, this.#version + 1);
+    const wanted = this.#wanted(usable, lanes, before);
     if (!this.#broken && before !== null && sameAssignment(wanted, before)) {
       this.#next = null;
       return { kind: 'none' };
@@ -164,13 +170,14 @@ export class EpochPlacement {
     if (this.#next === null || !sameAssignment(wanted, this.#next.assignment)) {
       if (now < this.#retryAt) return { kind: 'none' };
       this.#version += 1;
+      const assignment = { ...wanted, version: this.#version };
       this.#next = {
-        assignment: wanted,
+        assignment,
         sessions: new Map(wanted.workers.map(({ id }) => [id, must(this.#workers.get(id), () => id).session])),
         ready: new Map(),
         again: 0,
       };
-      return { kind: 'prepare', assignment: wanted };
+      return { kind: 'prepare', assignment };
     }
     if (!allReady(this.#next)) return { kind: 'none' };
     const behind = committed - Math.min(...this.#next.ready.values());
@@ -180,6 +187,15 @@ export class EpochPlacement {
       return { kind: 'prepareAgain', assignment: this.#next.assignment };
     }
     return { kind: 'switch', assignment: this.#next.assignment };
+  }
+
+  /** Asked in every turn of the coordinator, and nearly always the same. */
+  #wanted(usable: readonly EpochWorker[], lanes: readonly LaneId[], before: EpochAssignment | null): EpochAssignment {
+    const facts = JSON.stringify([usable.map(({ id, address, threads }) => [id, address, threads]), lanes]);
+    const { wanted } = this.#asked;
+    if (wanted !== null && this.#asked.before === before && this.#asked.facts === facts) return wanted;
+    this.#asked = { facts, before, wanted: assignGroups(usable, lanes, before, 0) };
+    return this.#wanted(usable, lanes, before);
   }
 
   /** The prepared assignment is in force from here on. */

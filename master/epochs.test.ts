@@ -213,6 +213,47 @@ test('R7: reports that come twice or belong to an older attempt count once or no
   assert.equal(world.head.counters.read, world.records());
 });
 
+test('R7: an epoch is not committed by the report of an attempt that was replaced', async () => {
+  const world = new EpochWorld(36, 1);
+  const master = world.lead();
+  const a = world.addWorker('a');
+  await feed(world, 200);
+  a.script.writeMs = 5000;
+  await world.until(() => world.head.planned > world.head.committed);
+  a.reconnect(master);
+  await world.until(() => (world.orders.at(-1)?.attempt ?? 0) > 0);
+  const [first] = world.orders.filter(({ attempt }) => attempt > 0);
+  assert.ok(first);
+  const { epoch, token } = first;
+  const done = { epoch, counters: null, late: [], state: [], stored: [], snapshot: false };
+  const report = (attempt: number): void =>
+    master.coordinator.hear(a.id, { job: JOB, run: world.run, token, done: { ...done, attempt } });
+  report(0);
+  await world.pass(100);
+  assert.equal(world.head.committed, epoch - 1);
+  a.script.writeMs = 3;
+  await drained(world);
+});
+
+test('after a fail-over the first snapshot is whole: what a lost one held may be missing from the next', async () => {
+  const world = new EpochWorld(37, 1);
+  const first = world.lead();
+  const a = world.addWorker('a');
+  // The manifest of what the worker stores is never written.
+  world.network.cut(first.node.name, 'blobs');
+  await feed(world, 6000, 40);
+  assert.equal(world.head.snapshot, null);
+  assert.ok([...world.blobs.blobs.keys()].some((id) => id.startsWith(`${JOB}/1/0/`)));
+  first.node.dead = true;
+  world.lead();
+  await feed(world, 1000, 100);
+  while (world.head.snapshot === null) await feed(world, 100, 50);
+  world.kill(a);
+  world.addWorker('b');
+  await feed(world, 500);
+  await drained(world);
+});
+
 test('R8, R13: workers die while they restore and others take their place', async () => {
   const world = new EpochWorld(14, 2);
   world.lead();
@@ -424,6 +465,33 @@ test('availableNow reads what was there at the start, then finishes with a snaps
   await world.until(() => world.master?.changes.at(-1)?.kind === 'finished');
   assert.equal(world.head.counters.read, 4);
   assertExact(world);
+});
+
+test('timers by the clock get an epoch a second without data, and one in every step', async () => {
+  const [map, counted] = countsPlan().stages;
+  assert.ok(map && counted?.kind === 'state');
+  const user = {
+    kind: 'user',
+    keys: [0],
+    variables: [],
+    single: true,
+    output: [],
+    timers: 'processingTime',
+    functions: ['onTimer'],
+    deadlineMs: 1000,
+    eventTime: null,
+    watermarkLagUs: 0,
+  } as const;
+  const stages = [map, { ...counted, state: user }];
+  const world = new EpochWorld(38, 1, countsPlan({ stages }));
+  world.lead();
+  world.addWorker('a');
+  await world.pass(5500);
+  assert.ok(world.head.planned >= 3 && world.head.planned <= 6, `${world.head.planned}`);
+  const stepping = new EpochWorld(39, 1, countsPlan({ stages, trigger: { kind: 'manual' } }));
+  const master = stepping.lead();
+  stepping.addWorker('a');
+  assert.deepEqual(await stepping.settle(master.coordinator.step()), { epochs: 1 });
 });
 
 test('an interval trigger runs at most one epoch with data per interval', async () => {

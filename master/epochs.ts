@@ -34,7 +34,7 @@ import { EpochProgress } from './epochs-progress.ts';
 import type { EpochsView } from './epochs-progress.ts';
 import { EpochSnapshots } from './epochs-snapshots.ts';
 import { EpochStatics } from './epochs-statics.ts';
-import { evictsByWatermark } from './evicts.ts';
+import { evictsByWatermark, runsByTheClock } from './evicts.ts';
 
 /** Where a run without a head begins. */
 export type RunBegin = {
@@ -100,7 +100,11 @@ const SETTLE_MS = 1500;
 /** A commit with other epochs under way waits so long for a plan to travel with. */
 const COMMIT_DELAY_MS = 5;
 const PACE_MS_MIN = 2;
+/** Without data, an epoch that looks at timers by the clock comes so often. */
+const TIMERS_INTERVAL_MS = 1000;
 const STOP_LIMIT_MS = 10_000;
+/** A snapshot that a worker could not give, or that was not stored, is asked for again so often before a stop. */
+const STOP_SNAPSHOTS_MAX = 3;
 const STOPPED_LIMIT_MS = 3000;
 
 interface InFlight {
@@ -144,6 +148,8 @@ export class EpochCoordinator {
   readonly #progress: EpochProgress;
   readonly #statics: EpochStatics;
   readonly #evicts: boolean;
+  readonly #byTheClock: boolean;
+  #plannedAt = Number.NEGATIVE_INFINITY;
   readonly #ending = new AbortController();
   #placement: EpochPlacement;
   #workers: readonly EpochWorker[] = [];
@@ -165,7 +171,7 @@ export class EpochCoordinator {
   #placementBlob: string | null = null;
   readonly #steps: StepRequest[] = [];
   readonly #checkpoints: CheckpointRequest[] = [];
-  #stopping: { readonly done: PromiseWithResolvers<void>; readonly until: number; asked: boolean } | null = null;
+  #stopping: { readonly done: PromiseWithResolvers<void>; readonly until: number; asks: number } | null = null;
   /** Ends of an availableNow execution on their way into the head. */
   #fixedEnds: Offsets | null = null;
   #finishing = false;
@@ -190,6 +196,7 @@ export class EpochCoordinator {
     this.#statics = new EpochStatics({ ...parts, onRead: () => this.#wakeUp(), signal: this.#ending.signal });
     this.#placement = new EpochPlacement(parts.clock, parts.rng, null, 0);
     this.#evicts = evictsByWatermark(parts.plan);
+    this.#byTheClock = runsByTheClock(parts.plan);
   }
 
   /** Begins. Everything that happens is told through `onChange`. */
@@ -221,7 +228,7 @@ export class EpochCoordinator {
     this.#stopping ??= {
       done: Promise.withResolvers<void>(),
       until: this.#parts.clock.mono() + STOP_LIMIT_MS,
-      asked: false,
+      asks: 0,
     };
     if (this.#ending.signal.aborted) this.#stopping.done.resolve();
     this.#wakeUp();
@@ -247,6 +254,11 @@ export class EpochCoordinator {
     else this.#checkpoints.push({ from: null, resolve, reject });
     this.#wakeUp();
     return promise;
+  }
+
+  /** Why nothing is planned or committed at the moment; null = all goes well. */
+  get waiting(): EpochsView['waiting'] {
+    return this.#waiting;
   }
 
   view(): EpochsView {
@@ -305,11 +317,11 @@ export class EpochCoordinator {
   }
 
   #takeDone(worker: WorkerId, done: EpochDone): void {
-    if (done.snapshot && this.#placement.isMember(worker))
-      this.#snapshots.stored(worker, epochOf(done.epoch), done.stored);
     const flight = this.#current(worker, done.epoch, done.attempt);
     if (flight === undefined || flight.done.has(worker)) return;
     flight.done.set(worker, done);
+    // A former attempt stored what its assignment gave the worker then.
+    if (done.snapshot) this.#snapshots.stored(worker, epochOf(done.epoch), done.stored);
     // It cannot give what it was asked for: the next snapshot is whole again.
     if (flight.snapshot && !done.snapshot) this.#snapshots.abandon();
     if (this.#placement.members().every((member) => flight.done.has(member)))
@@ -354,12 +366,9 @@ export class EpochCoordinator {
         this.#retries += 1;
       }
       const ms = this.#wakeAt - clock.mono();
-      const sleeping = new AbortController();
-      const slept = Number.isFinite(ms)
-        ? clock.sleep(Math.max(0, ms), sleeping.signal).catch(() => undefined)
-        : new Promise<void>(() => undefined);
-      await Promise.race([this.#wake.promise, slept]);
-      sleeping.abort();
+      const cancel = Number.isFinite(ms) ? clock.timer(Math.max(0, ms), () => this.#wakeUp()) : null;
+      await this.#wake.promise;
+      cancel?.();
       this.#wake = Promise.withResolvers<void>();
     }
     this.#stopping?.done.resolve();
@@ -732,14 +741,9 @@ export class EpochCoordinator {
       this.#waiting = this.#statics.waiting ?? this.#waiting;
       return null;
     }
-    const idle = this.#logs.idle(head.positions);
-    const watermarkUs = this.#watermark(head, idle);
-    const ranges = this.#nextRanges(head);
-    const snapshot = this.#snapshotDue(head, ranges.size > 0);
-    const { noDataEpochs } = this.#parts.plan;
-    const empty =
-      this.#mayRunEmpty() && needsNoDataEpoch({ noDataEpochs, evicts: this.#evicts }, head.evictUs, watermarkUs);
-    if (ranges.size === 0 && !empty && snapshot !== 'now') return null;
+    const work = this.#work(head);
+    if (work === null) return null;
+    const { ranges, idle, watermarkUs, snapshot } = work;
     const plan: EpochPlan = {
       formatVersion: EPOCH_FORMAT_VERSION,
       epoch: next,
@@ -752,6 +756,19 @@ export class EpochCoordinator {
       statics: this.#statics.versions,
     };
     return { plan, snapshot: snapshot !== 'no', eventTimes: this.#eventTimes(head) };
+  }
+
+  /** What an epoch would do now, were there room for one; null = nothing. */
+  #work(head: EpochHead): EpochWork | null {
+    const idle = this.#logs.idle(head.positions);
+    const watermarkUs = this.#watermark(head, idle);
+    const ranges = this.#nextRanges(head);
+    const snapshot = this.#snapshotDue(head, ranges.size > 0);
+    const { noDataEpochs } = this.#parts.plan;
+    const empty =
+      this.#mayRunEmpty() && needsNoDataEpoch({ noDataEpochs, evicts: this.#evicts }, head.evictUs, watermarkUs);
+    if (ranges.size === 0 && !empty && snapshot !== 'now' && !this.#timersDue()) return null;
+    return { ranges, idle, watermarkUs, snapshot };
   }
 
   /** What the next epoch reads; empty also when its time has not come. */
@@ -782,12 +799,23 @@ export class EpochCoordinator {
     return this.#parts.plan.trigger.kind !== 'manual' || (this.#steps[0]?.ends ?? null) !== null;
   }
 
+  /** Timers by the clock are looked at by an epoch now and then, and by every step. */
+  #timersDue(): boolean {
+    const { trigger } = this.#parts.plan;
+    if (!this.#byTheClock || !this.#mayRunEmpty() || trigger.kind === 'availableNow') return false;
+    if (trigger.kind === 'manual') return this.#steps[0]?.epochs === 0;
+    const dueAt = this.#plannedAt + (trigger.kind === 'interval' ? trigger.everyMs : TIMERS_INTERVAL_MS);
+    if (this.#parts.clock.mono() >= dueAt) return true;
+    this.#wakeAt = Math.min(this.#wakeAt, dueAt);
+    return false;
+  }
+
   #snapshotDue(head: EpochHead, hasData: boolean): 'no' | 'with' | 'now' {
     if (this.#snapshots.busy || this.#placement.switchReady) return 'no';
     const behind = head.planned - (head.snapshot?.epoch ?? -1);
     if (this.#checkpoints.length > 0) return 'now';
     if (this.#stopping !== null)
-      return !this.#stopping.asked && behind > 0 && this.#inFlight.length === 0 ? 'now' : 'no';
+      return this.#stopping.asks < STOP_SNAPSHOTS_MAX && behind > 0 && this.#inFlight.length === 0 ? 'now' : 'no';
     if (!hasData) return 'no';
     return this.#parts.clock.mono() >= this.#snapshotAt || behind >= SNAPSHOT_INTERVAL_EPOCHS ? 'with' : 'no';
   }
@@ -798,6 +826,7 @@ export class EpochCoordinator {
     const version = must(this.#placement.current, () => 'no assignment').version;
     const flight = newFlight(plan, this.#nextAttempt(plan.epoch), version, snapshot, now, eventTimes);
     this.#inFlight.push(flight);
+    this.#plannedAt = now;
     this.#logs.planned(plan, this.#heldHead().positions);
     if (Object.keys(plan.ranges).length > 0 || this.#parts.plan.trigger.kind === 'asap')
       this.#planAt = this.#nextPlanAt(sentAt);
@@ -808,7 +837,7 @@ export class EpochCoordinator {
     }
     if (snapshot) {
       this.#snapshotAt = now + SNAPSHOT_INTERVAL_MS;
-      if (this.#stopping !== null) this.#stopping.asked = true;
+      if (this.#stopping !== null) this.#stopping.asks += 1;
       for (const request of this.#checkpoints) request.from ??= plan.epoch;
       this.#snapshots.request(plan.epoch, this.#placement.members());
     }
@@ -937,7 +966,8 @@ export class EpochCoordinator {
   #settleSteps(): void {
     const head = this.#heldHead();
     if (this.#inFlight.length > 0 || this.#placement.broken || this.#stopping !== null) return;
-    if (this.#lanesPending(head) || this.#nextPlan(head, head.committed) !== null) return;
+    // An epoch that has to wait (for workers on their way, for a snapshot) is still to come.
+    if (this.#lanesPending(head) || this.#work(head) !== null) return;
     const step = this.#steps[0];
     if (step !== undefined && step.ends !== null && this.#skew === null) {
       this.#steps.shift();
@@ -983,7 +1013,8 @@ export class EpochCoordinator {
     const { clock } = this.#parts;
     const idle =
       this.#inFlight.length === 0 && !this.#snapshots.busy && !(this.#finishing && this.#head?.ends !== null);
-    const covered = stopping.asked || (this.#head?.planned ?? -1) <= (this.#head?.snapshot?.epoch ?? -1);
+    const covered =
+      stopping.asks >= STOP_SNAPSHOTS_MAX || (this.#head?.planned ?? -1) <= (this.#head?.snapshot?.epoch ?? -1);
     const helpless = this.#workers.length === 0;
     if (!(idle && covered) && !helpless && clock.mono() < stopping.until) {
       this.#wakeAt = Math.min(this.#wakeAt, stopping.until);
@@ -1049,6 +1080,14 @@ export class EpochCoordinator {
   #wakeAfter(ms: number): void {
     this.#wakeAt = Math.min(this.#wakeAt, this.#parts.clock.mono() + ms);
   }
+}
+
+/** Reasons for an epoch. */
+interface EpochWork {
+  readonly ranges: ReadonlyMap<LaneId, OffsetRange>;
+  readonly idle: readonly string[];
+  readonly watermarkUs: number | null;
+  readonly snapshot: 'no' | 'with' | 'now';
 }
 
 interface PlannedEpoch {

@@ -6,6 +6,13 @@ export function evictsByWatermark(plan: EpochsPlan): boolean {
   return plan.stages.some((stage) => stage.kind === 'state' && evicts(stage.state));
 }
 
+/** Whether time alone may have work to do in a job: timers by the clock. */
+export function runsByTheClock(plan: EpochsPlan): boolean {
+  return plan.stages.some(
+    (stage) => stage.kind === 'state' && stage.state.kind === 'user' && stage.state.timers === 'processingTime',
+  );
+}
+
 /** Complete mode keeps everything, so nothing changes with the watermark. */
 function evicts(state: StatePlan): boolean {
   switch (state.kind) {
@@ -18,6 +25,8 @@ function evicts(state: StatePlan): boolean {
       return state.eventTime !== null || state.withinWatermark !== null;
     case 'join':
       return state.leftTime !== null || state.rightTime !== null || state.bounds !== null;
+    case 'user':
+      return state.timers === 'eventTime';
     case 'limit':
     case 'sort':
       return false;

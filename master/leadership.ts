@@ -113,6 +113,10 @@ export class Leadership implements ClusterControl {
 
   // ------------------------------------------------------------------------------------------------ what people ask
 
+  changes(definition: JobDefinition, options?: StartOptions): Promise<readonly string[]> {
+    return this.#here().changes(definition, options);
+  }
+
   apply(definition: JobDefinition, options?: StartOptions): Promise<JobRow> {
     return this.#here().apply(definition, options);
   }
@@ -149,7 +153,7 @@ export class Leadership implements ClusterControl {
     return this.#here().deleteSavepoint(name, savepoint);
   }
 
-  rollback(name: JobName, to?: Revision): Promise<JobRow> {
+  rollback(name: JobName, to?: Revision): ReturnType<ClusterControl['rollback']> {
     return this.#here().rollback(name, to);
   }
 

@@ -12,7 +12,9 @@ import type { JobProblem } from '../core/job/problem.ts';
 import type { JobSpec } from '../core/job/spec.ts';
 import type { JobRow } from '../core/meta.ts';
 import type { Connections, Log, QueryResult, TableStore } from '../core/ports.ts';
+import { columnsLacking } from '../core/table/fit.ts';
 import type { TableSchema } from '../core/table/schema.ts';
+import { formatCqlType } from '../core/table/schema.ts';
 import { deadLetterTable } from '../engine/dead-letters.ts';
 import type { JobPlan } from '../engine/plan/job-plan.ts';
 import { sinkPlansOf } from '../engine/plan/job-plan.ts';
@@ -43,6 +45,8 @@ export interface StartOptions {
 
 /** The coordinator as the outside uses it. All throw CONFLICT in a wrong state and STORE_UNAVAILABLE. */
 export interface ClusterControl {
+  /** What the definition would change of what the job keeps, for people. Throws what apply refuses it with. */
+  changes(definition: JobDefinition, options?: StartOptions): Promise<readonly string[]>;
   apply(definition: JobDefinition, options?: StartOptions): Promise<JobRow>;
   /** Graceful: lanes finish what they read, commit, and end. */
   stop(name: JobName): Promise<unknown>;
@@ -64,8 +68,11 @@ export interface ClusterControl {
   savepoints(name: JobName): Promise<readonly SavepointRow[]>;
   /** Throws: NOT_FOUND. */
   deleteSavepoint(name: JobName, savepoint: string): Promise<void>;
-  /** Makes the definition of an earlier revision (default: the one before) the job's next revision. Throws: NOT_FOUND. */
-  rollback(name: JobName, to?: Revision): Promise<JobRow>;
+  /**
+   * Makes the definition of an earlier revision (default: the one before) the job's next revision; `notes` as of
+   * {@link changes}. Throws: NOT_FOUND, STATE_INCOMPATIBLE.
+   */
+  rollback(name: JobName, to?: Revision): Promise<{ readonly row: JobRow; readonly notes: readonly string[] }>;
   jobs(): readonly JobView[];
   job(name: JobName): JobView | undefined;
   workers(): readonly WorkerView[];
@@ -134,14 +141,30 @@ export class JobService {
     const definition = defineJob(jobName(spec.name), text, plan);
     const current = this.#control.job(definition.name);
     const same = current?.row.definition === definition.hash && options.start === undefined;
-    if (options.dryRun === true) return { kind: 'valid', name: spec.name, changed: !same, warnings: plan.warnings };
-    if (current !== undefined && same) return await this.#keep(current.row, plan.warnings);
-    for (const table of [...plan.tables, deadLetterTable]) await this.#tables.create(table);
+    const start = options.start === undefined ? {} : { start: options.start };
+    // Before tables are touched: what is refused leaves nothing behind.
+    const notes = same ? [] : await this.#control.changes(definition, start);
+    const warnings = [...plan.warnings, ...notes, ...(await this.#columnsToAdd(plan))];
+    if (options.dryRun === true) return { kind: 'valid', name: spec.name, changed: !same, warnings };
+    if (current !== undefined && same) return await this.#keep(current.row, warnings);
+    for (const table of [...plan.tables, deadLetterTable]) await this.#tables.create(table, { addColumns: true });
     await this.#createTopics(plan);
-    const row = await this.#control.apply(definition, options.start === undefined ? {} : { start: options.start });
+    const row = await this.#control.apply(definition, start);
     const change = current === undefined ? 'created' : 'updated';
     this.#log.info({ job: row.name, revision: row.revision, run: row.run }, `job ${change}`);
-    return { kind: 'applied', name: row.name, change, revision: row.revision, run: row.run, warnings: plan.warnings };
+    return { kind: 'applied', name: row.name, change, revision: row.revision, run: row.run, warnings };
+  }
+
+  /** Facts of the moment: no part of the plan, whose text says whether a definition is the same. */
+  async #columnsToAdd({ tables }: JobPlan): Promise<string[]> {
+    const notes: string[] = [];
+    for (const table of tables) {
+      const there = await this.#tables.describe(table.keyspace, table.table);
+      const lacking = there === undefined ? [] : columnsLacking(table, there);
+      for (const { name, type } of lacking)
+        notes.push(`${table.keyspace}.${table.table} is given the column ${name} ${formatCqlType(type)}`);
+    }
+    return notes;
   }
 
   /** Topics that a sink asks to be created; one that exists stays as it is. */
@@ -218,8 +241,8 @@ export class JobService {
     await this.#control.deleteSavepoint(jobName(name), savepoint);
   }
 
-  /** Throws: NOT_FOUND, CONFLICT. */
-  async rollback(name: string, to?: number): Promise<JobRow> {
+  /** Throws: NOT_FOUND, CONFLICT, STATE_INCOMPATIBLE. */
+  async rollback(name: string, to?: number): ReturnType<ClusterControl['rollback']> {
     const job = this.job(name).row.name;
     return await (to === undefined ? this.#control.rollback(job) : this.#control.rollback(job, revision(to)));
   }

@@ -16,6 +16,7 @@ const checks = new Map<string, readonly [command: string, ...args: string[]]>([
   ['tidy', [node, '--test', '--test-reporter=dot', 'test/tidy.test.ts']],
   ['generated', [node, 'scripts/gen-proto.ts', '--check']],
   ['errors', [node, 'scripts/gen-errors.ts', '--check']],
+  ['functions', [node, 'scripts/gen-functions.ts', '--check']],
 ]);
 
 interface Outcome {

@@ -1,15 +1,39 @@
 /** Jobs written in TypeScript: `export default defineJob({ … })` in a file under jobs/. */
-import { WeirError } from '../core/errors.ts';
-import type { JobSpec, JobSpecInput } from '../core/job/spec.ts';
-import { jobSpecSchema } from '../core/job/spec.ts';
+import type { JobSpecInput } from '../core/job/spec.ts';
+import type { UserFunctions } from '../core/job/user-functions.ts';
+import type { KeyedState } from './keyed-state.ts';
+import { Query } from './query.ts';
 
 /** What a job file says, without the two lines every file begins with. */
-export type JobDefinition = Omit<JobSpecInput, 'apiVersion' | 'kind' | '$schema'>;
+export type JobDefinition = Omit<
+  JobSpecInput,
+  'apiVersion' | 'kind' | '$schema' | 'query' | 'keyedState' | 'module'
+> & {
+  /** SQL, or what the builder makes: `from('clicks').where('page IS NOT NULL')`. */
+  readonly query: string | Query;
+  /** Functions that the rows of the query go through. */
+  readonly then?: KeyedState;
+};
 
-/** Checks a job's definition and fills in the defaults. Throws: JOB_INVALID with every mistake. */
-export function defineJob(definition: JobDefinition): JobSpec {
-  const checked = jobSpecSchema.safeParse({ apiVersion: 'weir/v1', kind: 'Job', ...definition });
-  if (checked.success) return checked.data;
-  const mistakes = checked.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
-  throw new WeirError('JOB_INVALID', `The job ${definition.name} has mistakes: ${mistakes.join('; ')}.`);
+/** A job as {@link defineJob} gives it. */
+export interface DefinedJob {
+  /** The job file that it stands for; `weir lint` checks it. */
+  readonly document: Omit<JobSpecInput, 'module'>;
+  /** Of its keyed state; null = it has none and is declarative. */
+  readonly functions: UserFunctions | null;
+}
+
+/** A job. What is wrong with it is said by the commands that take it, all at once. */
+export function defineJob(definition: JobDefinition): DefinedJob {
+  const { then, query, ...rest } = definition;
+  return {
+    document: {
+      apiVersion: 'weir/v1',
+      kind: 'Job',
+      ...rest,
+      query: query instanceof Query ? query.toSql() : query,
+      ...(then === undefined ? {} : { keyedState: then.spec }),
+    },
+    functions: then?.functions ?? null,
+  };
 }

@@ -20,12 +20,13 @@ import type { StagePlan } from '../engine/plan/stage-plan.ts';
 import { compileStage } from '../engine/run-stage.ts';
 import type { CompiledStage } from '../engine/run-stage.ts';
 import type { StageResult, StageTask } from '../engine/stage.ts';
+import { loadModule } from './load-module.ts';
 
 export type ThreadRequest =
   | { readonly kind: 'add'; readonly stageId: string; readonly plan: StagePlan }
   | { readonly kind: 'remove'; readonly stageId: string }
   | { readonly kind: 'run'; readonly stageId: string; readonly task: StageTask }
-  | { readonly kind: 'openEpochs'; readonly key: string; readonly plan: EpochsPlan; readonly options: HostOptions }
+  | { readonly kind: 'openEpochs'; readonly key: string; readonly plan: EpochsPlan; readonly options: Omit<HostOptions, 'functions'> }
   | { readonly kind: 'closeEpochs'; readonly key: string }
   | { readonly kind: 'map'; readonly key: string; readonly task: MapTask }
   | { readonly kind: 'reduce'; readonly key: string; readonly task: ReduceTask }
@@ -60,17 +61,22 @@ const hosts = new Map<string, EpochHost>();
 
 export default function handle(request: ThreadRequest): unknown {
   try {
-    return answer(request);
+    const reply = answer(request);
+    return reply instanceof Promise ? reply.catch(errorReply) : reply;
   } catch (error) {
-    return {
-      kind: 'error',
-      code: isWeirError(error) ? error.code : null,
-      name: error instanceof Error ? error.name : 'Error',
-      message: messageOf(error),
-      stack: error instanceof Error ? (error.stack ?? '') : '',
-      facts: isWeirError(error) ? error.facts : {},
-    } satisfies ThreadReply;
+    return errorReply(error);
   }
+}
+
+function errorReply(error: unknown): ThreadReply {
+  return {
+    kind: 'error',
+    code: isWeirError(error) ? error.code : null,
+    name: error instanceof Error ? error.name : 'Error',
+    message: messageOf(error),
+    stack: error instanceof Error ? (error.stack ?? '') : '',
+    facts: isWeirError(error) ? error.facts : {},
+  };
 }
 
 const DONE: ThreadReply = { kind: 'done' };
@@ -90,8 +96,7 @@ function answer(request: ThreadRequest): unknown {
       return moved({ kind: 'result', result }, buffersOf(result));
     }
     case 'openEpochs':
-      hosts.set(request.key, compileHost(request.plan, request.options));
-      return DONE;
+      return openEpochs(request);
     case 'closeEpochs':
       hosts.delete(request.key);
       return DONE;
@@ -120,6 +125,17 @@ function answer(request: ThreadRequest): unknown {
       hostOf(request.key).setStatic(request.name, request.rows);
       return DONE;
   }
+}
+
+function openEpochs({ key, plan, options }: Extract<ThreadRequest, { kind: 'openEpochs' }>): unknown {
+  if (plan.module === undefined || options.mapOnly === true) {
+    hosts.set(key, compileHost(plan, options));
+    return DONE;
+  }
+  return loadModule(plan.module).then((functions) => {
+    hosts.set(key, compileHost(plan, { ...options, functions }));
+    return DONE;
+  });
 }
 
 function hostOf(key: string): EpochHost {

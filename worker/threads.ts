@@ -22,7 +22,9 @@ import type { EpochsPlan } from '../engine/plan/epoch-plan.ts';
 import type { StagePlan } from '../engine/plan/stage-plan.ts';
 import { BATCH_STRIDE } from '../engine/stage.ts';
 import type { Executor, StageResult, StageTask } from '../engine/stage.ts';
+import { loadModule } from './load-module.ts';
 import type { ThreadReply, ThreadRequest } from './thread.ts';
+import { deadlineOf, UserThreads } from './user-threads.ts';
 
 export interface ThreadExecutorOptions {
   /** Default: one per core. 0 runs everything inline, as one thread. */
@@ -44,8 +46,13 @@ interface Thread {
 export class ThreadExecutor implements Executor, EpochExecutor {
   readonly #threads: readonly Thread[];
   /** Runs small tasks; without threads it also holds the state. */
-  readonly #inline = new InlineExecutor();
+  readonly #inline = new InlineExecutor({ loadModule });
   readonly #inlineRecordsMax: number;
+  readonly #filename: string;
+  /** Of jobs with code, by job and hash of the code: all of a job's hosts share them. */
+  readonly #userThreads = new Map<string, UserThreads>();
+  /** By key, for jobs with code. */
+  readonly #userHosts = new Map<string, { readonly threads: UserThreads; readonly plan: EpochsPlan }>();
 
   /** Starts the threads; they load in the background. */
   constructor(options: ThreadExecutorOptions = {}) {
@@ -54,6 +61,7 @@ export class ThreadExecutor implements Executor, EpochExecutor {
     // The thread's file stands beside this one: .ts in the checkout, .js when built.
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const filename = new URL(`./thread.${extension}`, import.meta.url).href;
+    this.#filename = filename;
     this.#threads = Array.from({ length: count }, () => ({
       pool: new Piscina<ThreadRequest, ThreadReply>({
         filename,
@@ -95,12 +103,18 @@ export class ThreadExecutor implements Executor, EpochExecutor {
     return must(reply.kind === 'result' ? reply.result : null, () => NO_RESULT);
   }
 
-  /** Throws: CONFLICT when the key is open, UNSUPPORTED, SINK_SCHEMA, CONFIG_INVALID. */
+  /**
+   * Code of a job runs in threads of its own; its map stages run in the common ones.
+   *
+   * Throws: CONFLICT when the key is open, UNSUPPORTED, SINK_SCHEMA, CONFIG_INVALID, USER_CODE_FAILED.
+   */
   async openEpochs(key: string, plan: EpochsPlan): Promise<void> {
-    await this.#inline.openEpochs(key, plan);
+    const mapOnly = plan.module !== undefined && this.#threads.length > 0;
+    await this.#inline.openEpochs(key, plan, mapOnly);
     const options = hostOptionsOf(plan, this.threadCount);
     try {
-      await this.#askAll({ kind: 'openEpochs', key, plan, options });
+      await this.#askAll({ kind: 'openEpochs', key, plan, options: { ...options, mapOnly } });
+      if (mapOnly) await this.#openUserHost({ kind: 'openEpochs', key, plan, options });
     } catch (error) {
       await this.closeEpochs(key);
       throw error;
@@ -110,6 +124,38 @@ export class ThreadExecutor implements Executor, EpochExecutor {
   async closeEpochs(key: string): Promise<void> {
     await this.#inline.closeEpochs(key);
     await this.#askAll({ kind: 'closeEpochs', key });
+    await this.#closeUserHost(key);
+  }
+
+  async #openUserHost(request: Extract<ThreadRequest, { kind: 'openEpochs' }>): Promise<void> {
+    const { key, plan } = request;
+    const name = `${plan.job}/${plan.module?.hash}`;
+    const known = this.#userThreads.get(name);
+    const threads =
+      known === undefined || known.broken !== null
+        ? new UserThreads(plan.job, this.threadCount, this.#filename)
+        : known;
+    this.#userThreads.set(name, threads);
+    threads.keys.add(key);
+    this.#userHosts.set(key, { threads, plan });
+    await Promise.all(range(threads.count).map((thread) => askUser(threads, thread, request, LOAD_MS_MAX)));
+  }
+
+  async #closeUserHost(key: string): Promise<void> {
+    const host = this.#userHosts.get(key);
+    if (host === undefined) return;
+    const { threads } = host;
+    this.#userHosts.delete(key);
+    threads.keys.delete(key);
+    if (threads.keys.size > 0) {
+      if (threads.broken === null)
+        await Promise.all(
+          range(threads.count).map((thread) => askUser(threads, thread, { kind: 'closeEpochs', key }, null)),
+        );
+      return;
+    }
+    for (const [name, known] of this.#userThreads) if (known === threads) this.#userThreads.delete(name);
+    await threads.close();
   }
 
   /**
@@ -127,8 +173,17 @@ export class ThreadExecutor implements Executor, EpochExecutor {
     return must(reply.kind === 'mapped' ? reply.result : null, () => NO_RESULT);
   }
 
-  /** The frames stay as they are: whoever sent them keeps them. Throws: NOT_FOUND, STATE_LIMIT. */
+  /**
+   * The frames stay as they are: whoever sent them keeps them. Throws: NOT_FOUND, STATE_LIMIT, USER_CODE_TIMEOUT,
+   * USER_CODE_FAILED.
+   */
   async reduce(key: string, thread: number, task: ReduceTask): Promise<ReduceResult> {
+    const user = this.#userHosts.get(key);
+    if (user !== undefined) {
+      const deadlineMs = deadlineOf(user.plan, task.stage);
+      const reply = await askUser(user.threads, thread, { kind: 'reduce', key, task }, deadlineMs);
+      return must(reply.kind === 'reduced' ? reply.result : null, () => NO_RESULT);
+    }
     const to = this.#thread(thread);
     if (to === undefined) return this.#inline.reduce(key, thread, task);
     const size = task.inputs.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
@@ -137,35 +192,45 @@ export class ThreadExecutor implements Executor, EpochExecutor {
   }
 
   async takeChanged(key: string, thread: number, all: boolean): Promise<GroupState[]> {
-    const to = this.#thread(thread);
-    if (to === undefined) return this.#inline.takeChanged(key, thread, all);
-    const reply = await ask(to, { kind: 'takeChanged', key, all });
+    const reply = await this.#askState(key, thread, { kind: 'takeChanged', key, all });
+    if (reply === null) return this.#inline.takeChanged(key, thread, all);
     return must(reply.kind === 'states' ? reply.states : null, () => NO_RESULT);
   }
 
   /** The states' bytes stay as they are. Throws: NOT_FOUND, STATE_DAMAGED. */
   async restore(key: string, thread: number, states: readonly GroupState[]): Promise<void> {
-    const to = this.#thread(thread);
-    if (to === undefined) await this.#inline.restore(key, thread, states);
-    else await ask(to, { kind: 'restore', key, states });
+    const reply = await this.#askState(key, thread, { kind: 'restore', key, states });
+    if (reply === null) await this.#inline.restore(key, thread, states);
   }
 
   async drop(key: string, thread: number, groups: readonly number[]): Promise<void> {
-    const to = this.#thread(thread);
-    if (to === undefined) await this.#inline.drop(key, thread, groups);
-    else await ask(to, { kind: 'drop', key, groups });
+    const reply = await this.#askState(key, thread, { kind: 'drop', key, groups });
+    if (reply === null) await this.#inline.drop(key, thread, groups);
   }
 
   /** Throws: JOB_INVALID for a value that is not of its column's type. */
   async setStatic(key: string, name: string, rows: readonly (readonly unknown[])[]): Promise<void> {
     await this.#inline.setStatic(key, name, rows);
-    await this.#askAll({ kind: 'setStatic', key, name, rows });
+    const request: ThreadRequest = { kind: 'setStatic', key, name, rows };
+    await this.#askAll(request);
+    const user = this.#userHosts.get(key);
+    if (user !== undefined)
+      await Promise.all(range(user.threads.count).map((thread) => askUser(user.threads, thread, request, null)));
   }
 
   /** Ends the threads once their tasks are done. */
   async close(): Promise<void> {
     await this.#inline.close();
+    await Promise.all([...this.#userThreads.values()].map((threads) => threads.close()));
     await Promise.all(this.#threads.map((thread) => thread.pool.close()));
+  }
+
+  /** Asks the thread that holds the state; null = it is held inline. */
+  async #askState(key: string, thread: number, request: ThreadRequest): Promise<ThreadReply | null> {
+    const user = this.#userHosts.get(key);
+    if (user !== undefined) return await askUser(user.threads, thread, request, null);
+    const to = this.#thread(thread);
+    return to === undefined ? null : await ask(to, request);
   }
 
   /** undefined = without threads, where everything is inline. */
@@ -198,6 +263,13 @@ export class ThreadExecutor implements Executor, EpochExecutor {
   }
 }
 
+/** What loading the code of a job may take. */
+const LOAD_MS_MAX = 30_000;
+
+function range(length: number): number[] {
+  return Array.from({ length }, (_, index) => index);
+}
+
 const NO_RESULT = 'a thread answered a task without a result';
 
 /** Bytes that fill their memory: a part of a larger buffer cannot be moved away from the others, so it is copied. */
@@ -223,7 +295,20 @@ async function askLoaded(
 
 /** Sends a request; an error in the thread is thrown here with its code. */
 async function ask(thread: Thread, request: ThreadRequest, transferList: ArrayBuffer[] = []): Promise<ThreadReply> {
-  const reply = await thread.pool.run(request, { transferList });
+  return answered(await thread.pool.run(request, { transferList }));
+}
+
+/** As {@link ask}, of a thread that runs code of a job. */
+async function askUser(
+  threads: UserThreads,
+  thread: number,
+  request: ThreadRequest,
+  deadlineMs: number | null,
+): Promise<ThreadReply> {
+  return answered(await threads.ask(thread, request, deadlineMs));
+}
+
+function answered(reply: ThreadReply): ThreadReply {
   if (reply.kind !== 'error') return reply;
   if (reply.code !== null) throw new WeirError(reply.code, reply.message, { facts: reply.facts });
   const error = new Error(reply.message);

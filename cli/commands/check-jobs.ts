@@ -2,13 +2,13 @@
 import { WeirError } from '../../core/errors.ts';
 import { loadJobFile, locateProblems } from '../../core/job/file.ts';
 import { jobJsonSchema } from '../../core/job/json-schema.ts';
+import { loadJobTest } from '../../core/job/job-test.ts';
 import type { JobProblem } from '../../core/job/problem.ts';
-import { renderProblems } from '../../core/job/render.ts';
 import { explainJob, explainMermaid } from '../../engine/plan/explain.ts';
 import type { JobPlan } from '../../engine/plan/job-plan.ts';
 import { planJob } from '../../engine/plan/plan-job.ts';
 import { exitCodes } from '../exit.ts';
-import { readJobFiles } from '../job-files.ts';
+import { readJobFiles, renderJobProblems } from '../job-files.ts';
 import { print, printJson, tell } from '../output.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat } from '../settings.ts';
@@ -16,6 +16,19 @@ import { outputFormat } from '../settings.ts';
 interface Planned {
   readonly plan: JobPlan | null;
   readonly problems: readonly JobProblem[];
+}
+
+function check(text: string): Planned {
+  if (!/^kind:\s*JobTest\s*$/m.test(text)) return plan(text);
+  const { problem } = loadJobTest(text);
+  const [, line, column, message] = /^(\d+):(\d+): (.*)$/s.exec(problem ?? '') ?? [];
+  const problems = problem === null ? [] : [{ path: '', message: message ?? problem }];
+  return {
+    plan: null,
+    problems: problems.map((found) =>
+      line === undefined ? found : { ...found, line: Number(line), column: Number(column) },
+    ),
+  };
 }
 
 function plan(text: string): Planned {
@@ -28,7 +41,7 @@ function plan(text: string): Planned {
 /** Returns the exit code. */
 export function lint(paths: readonly string[], options: GlobalOptions): number {
   const format = outputFormat(options, ['table', 'json']);
-  const results = readJobFiles(paths).map((file) => ({ ...file, ...plan(file.text) }));
+  const results = readJobFiles(paths).map((file) => ({ ...file, ...check(file.text) }));
   if (format === 'json') {
     printJson(
       results.map((result) => ({
@@ -40,7 +53,7 @@ export function lint(paths: readonly string[], options: GlobalOptions): number {
     );
   } else {
     for (const result of results) {
-      if (result.problems.length > 0) print(renderProblems(result.path, result.text, result.problems));
+      if (result.problems.length > 0) print(renderJobProblems(result, result.problems));
       for (const warning of result.plan?.warnings ?? []) print(`${result.path} warning: ${warning}`);
     }
   }
@@ -67,7 +80,7 @@ export function explain(path: string, options: ExplainOptions): number {
   for (const file of readJobFiles([path])) {
     const planned = plan(file.text);
     if (planned.plan === null || planned.problems.length > 0) {
-      tell(renderProblems(file.path, file.text, planned.problems));
+      tell(renderJobProblems(file, planned.problems));
       return exitCodes.invalid;
     }
     if (format === 'json') printJson(planned.plan);

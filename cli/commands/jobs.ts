@@ -3,7 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WeirError } from '../../core/errors.ts';
 import { loadJobFile } from '../../core/job/file.ts';
 import type { JobProblem } from '../../core/job/problem.ts';
-import { renderProblems } from '../../core/job/render.ts';
 import { durationMs } from '../../core/duration.ts';
 import type { JobState } from '../../core/states.ts';
 import type { ApplyOutcome } from '../../master/service.ts';
@@ -11,7 +10,7 @@ import type { JobView } from '../../master/views.ts';
 import { MasterClient } from '../client.ts';
 import { exitCodes } from '../exit.ts';
 import type { JobFileText } from '../job-files.ts';
-import { readJobFiles } from '../job-files.ts';
+import { readJobFiles, renderJobProblems } from '../job-files.ts';
 import { print, printJson, tell } from '../output.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat, target } from '../settings.ts';
@@ -74,7 +73,7 @@ function check(files: readonly JobFileText[]): Checked[] | null {
 }
 
 function showProblems(file: JobFileText, problems: readonly JobProblem[]): false {
-  tell(renderProblems(file.path, file.text, problems));
+  tell(renderJobProblems(file, problems));
   return false;
 }
 

@@ -94,9 +94,12 @@ export async function describe(kind: string, name: string, options: GlobalOption
   if (kind !== 'job')
     throw new WeirError('USAGE', `There is no description of ${kind}; write "weir describe job NAME".`);
   const format = outputFormat(options, ['table', 'json']);
-  const view = await new MasterClient(target(options)).job(name);
+  const client = new MasterClient(target(options));
+  const view = await client.job(name);
   if (format === 'json') return printJson(view);
   const { row, counters } = view;
+  const savepoints = view.epochs === null ? [] : await client.savepoints(name);
+  const former = (row.former ?? []).map(({ revision }) => revision);
   const facts: [string, string][] = [
     ['Name', row.name],
     ['State', row.state],
@@ -114,8 +117,13 @@ export async function describe(kind: string, name: string, options: GlobalOption
     ['Speed', `${formatCount(view.recordsPerSecond)} records/s, ${formatCount(view.rowsPerSecond)} rows/s`],
     ['Latency', `p50 ${formatMs(view.latencyMsP50)} ms, p99 ${formatMs(view.latencyMsP99)} ms`],
     ['Lag', formatLag(view.lag)],
+    ...(former.length === 0 ? [] : [['Former', `revisions ${former.join(', ')}`] as [string, string]]),
+    ...savepoints.map(({ name: savepoint, revision, epoch }, index): [string, string] => [
+      index === 0 ? 'Savepoints' : '',
+      `${savepoint} (revision ${revision}, epoch ${epoch})`,
+    ]),
   ];
-  print(facts.map(([head, text]) => `${`${head}:`.padEnd(12)}${text}`).join('\n'));
+  print(facts.map(([head, text]) => `${(head === '' ? '' : `${head}:`).padEnd(12)}${text}`).join('\n'));
   const heads = ['SOURCE', 'TOPIC', 'PARTITION', 'STATE', 'OWNER', 'GENERATION', 'COMMITTED', 'END', 'LAG', 'PROBLEM'];
   const rows = view.lanes.map((lane) => [
     lane.source,

@@ -50,9 +50,10 @@ export async function rollback(job: string, options: GlobalOptions & { readonly 
   if (to !== undefined && !(Number.isSafeInteger(to) && to >= 1))
     throw new WeirError('USAGE', `--to is ${options.to}; it takes the number of a revision.`);
   const client = new MasterClient(target(options));
-  await client.rollback(job, to);
+  const warnings = await client.rollback(job, to);
   const { row } = await client.job(job);
   print(job);
+  for (const warning of warnings) tell(`warning: ${job}: ${warning}`);
   tell(`${job} is at revision ${row.revision}, made of ${to === undefined ? 'the one before' : `revision ${to}`}`);
 }
 

@@ -6,6 +6,7 @@ import type { JobTestFile } from '../../core/job/job-test.ts';
 import { loadJobTest } from '../../core/job/job-test.ts';
 import { exitCodes } from '../exit.ts';
 import { print, printJson, tell } from '../output.ts';
+import { readJobFile } from '../job-files.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat } from '../settings.ts';
 import { runJobTest } from '../testing/run-job-test.ts';
@@ -67,8 +68,10 @@ function testFiles(paths: readonly string[]): string[] {
 function load(path: string): LoadedTest {
   const { file, problem } = loadJobTest(readFileSync(path, 'utf8'));
   if (file === null) throw new WeirError('JOB_INVALID', `${path}:${problem}`);
-  const job = join(dirname(path), file.job ?? basename(path).replace(/\.test\.ya?ml$/, '.yaml'));
+  const beside = join(dirname(path), basename(path).replace(/\.test\.ya?ml$/, ''));
+  const named = file.job === undefined ? [`${beside}.yaml`, `${beside}.ts`] : [join(dirname(path), file.job)];
+  const job = named.find((name) => existsSync(name)) ?? named[0] ?? beside;
   if (!existsSync(job))
     throw new WeirError('NOT_FOUND', `${path} tests ${job}, which is not there; name it with "job:"`);
-  return { path, file, jobText: readFileSync(job, 'utf8') };
+  return { path, file, jobText: readJobFile(job).text };
 }

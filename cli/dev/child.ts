@@ -52,7 +52,9 @@ export class Child {
     return this.#process?.pid;
   }
 
+  /** Also after {@link stop} or {@link kill}, once it has ended. */
   start(): void {
+    this.#stopping = false;
     const { args, env } = this.#options;
     const log = openSync(this.#logFile(), 'a', 0o600);
     const startedAt = performance.now();

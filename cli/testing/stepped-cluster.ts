@@ -34,6 +34,7 @@ export class SteppedCluster implements AsyncDisposable {
   readonly #logDirectory: string;
   /** Workers first: the order in which they end. */
   readonly #steps: readonly (readonly Child[])[];
+  readonly #workerCount: number;
   #death: ChildDeath | undefined;
   #closing = false;
 
@@ -42,7 +43,7 @@ export class SteppedCluster implements AsyncDisposable {
     const [http, grpc, embedded] = await freePorts(3);
     const cluster = new SteppedCluster(options, { http: http ?? 0, grpc: grpc ?? 0, embedded: embedded ?? 0 });
     try {
-      await cluster.#whenReady(options.workers);
+      await cluster.#whenReady(new Set());
       return cluster;
     } catch (error) {
       await cluster[Symbol.asyncDispose]();
@@ -70,6 +71,7 @@ export class SteppedCluster implements AsyncDisposable {
       return child(name, ['worker', ...to, ...at, '--http-port', '0', '--name', name, '--threads', '1']);
     });
     this.#steps = [workers, [master], [embedded]];
+    this.#workerCount = options.workers;
     this.client = new MasterClient({ address: `http://${HOST}:${ports.http}`, token });
     const log = makeLog('test', 'error');
     this.connections = makeConnections(places, { clock: systemClock, rng: systemRng, log });
@@ -92,17 +94,33 @@ export class SteppedCluster implements AsyncDisposable {
     throw new WeirError('INTERNAL', `the ${name} process of the test cluster died (${how}): ${lastWords}`);
   }
 
+  /**
+   * Ends a process at once, as a crash does, and starts it again: `master`, or `worker-1` and so on. Resolves when the
+   * master answers and as many workers as before have joined. Throws: as {@link start}.
+   */
+  async crash(name: string): Promise<void> {
+    const child = this.#steps.flat().find((each) => each.name === name);
+    if (child === undefined) throw new WeirError('NOT_FOUND', `the test cluster has no process ${name}`);
+    // The master may go on listing a worker that is gone.
+    const dead = new Set((await this.client.workers()).map(({ id }) => id).filter((id) => id.startsWith(`${name}-`)));
+    child.kill();
+    await child.stop(STOP_PATIENCE_MS);
+    child.start();
+    await this.#whenReady(dead);
+  }
+
   #onDeath(death: ChildDeath): boolean {
     if (!this.#closing) this.#death ??= death;
     return false;
   }
 
-  async #whenReady(workers: number): Promise<void> {
+  async #whenReady(dead: ReadonlySet<string>): Promise<void> {
     const end = performance.now() + START_PATIENCE_MS;
     for (;;) {
       this.check();
       try {
-        if ((await this.client.workers()).length >= workers) return;
+        const workers = await this.client.workers();
+        if (workers.filter(({ id, state }) => state === 'alive' && !dead.has(id)).length >= this.#workerCount) return;
       } catch (error) {
         if (!isWeirError(error) || !error.retryable) throw error;
       }

@@ -6,7 +6,14 @@ import { WeirError, isWeirError } from '../../core/errors.ts';
 import type { QueryResult, TableStore, TableWriter } from '../../core/ports.ts';
 import type { RowShape } from '../../core/row-block.ts';
 import { parseCqlType, type UdtResolver } from '../../core/table/cql-type.ts';
-import { createTableCql, misfits, wantedBy, type WantedTable } from '../../core/table/fit.ts';
+import {
+  addColumnCql,
+  columnsLacking,
+  createTableCql,
+  misfits,
+  wantedBy,
+  type WantedTable,
+} from '../../core/table/fit.ts';
 import {
   identifierPattern,
   quoteIdentifier,
@@ -73,7 +80,7 @@ export class CassandraTableStore implements TableStore {
     return toSchema(keyspace, table, found, columns, udtResolver(keyspace, types));
   }
 
-  async create(schema: TableSchema): Promise<void> {
+  async create(schema: TableSchema, { addColumns = false } = {}): Promise<void> {
     for (const name of [schema.keyspace, schema.table, ...schema.columns.map((column) => column.name)]) {
       if (!identifierPattern.test(name))
         throw new WeirError(
@@ -86,7 +93,21 @@ export class CassandraTableStore implements TableStore {
       await this.#createKeyspace(schema.keyspace);
       await this.#define(createTableCql(schema, { ifNotExists: true }));
     }
-    checkFits(schema, existing ?? (await this.describe(schema.keyspace, schema.table)));
+    const found = existing ?? (await this.describe(schema.keyspace, schema.table));
+    const lacking = addColumns && found !== undefined ? columnsLacking(schema, found) : [];
+    if (lacking.length === 0) return checkFits(schema, found);
+    checkFits({ ...schema, columns: schema.columns.filter((column) => !lacking.includes(column)) }, found);
+    for (const column of lacking) await this.#addColumn(schema, column);
+  }
+
+  /** Another process may add it at the same time: what counts is that it is there. */
+  async #addColumn(schema: TableSchema, column: TableColumn): Promise<void> {
+    try {
+      await this.#define(addColumnCql(schema, column));
+    } catch (error) {
+      const now = await this.describe(schema.keyspace, schema.table);
+      if (now === undefined || columnsLacking({ ...schema, columns: [column] }, now).length > 0) throw error;
+    }
   }
 
   async open(shape: RowShape): Promise<TableWriter> {

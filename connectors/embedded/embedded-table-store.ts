@@ -30,9 +30,10 @@ export class EmbeddedTableStore implements TableStore {
     return schema === '' ? undefined : (JSON.parse(schema) as TableSchema);
   }
 
-  async create(schema: TableSchema): Promise<void> {
+  async create(schema: TableSchema, { addColumns = false } = {}): Promise<void> {
     const { keyspace, table } = schema;
-    await this.#connection.call((client) => client.createTable, { schema: JSON.stringify(schema) }, 'SINK_UNAVAILABLE');
+    const request = { schema: JSON.stringify(schema), addColumns };
+    await this.#connection.call((client) => client.createTable, request, 'SINK_UNAVAILABLE');
     const found = await this.#existing(keyspace, table);
     const keyOf = (one: TableSchema): string => `((${one.partitionKey.join(', ')}), ${one.clusteringKey.join(', ')})`;
     if (keyOf(found) !== keyOf(schema))

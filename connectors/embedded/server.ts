@@ -87,8 +87,8 @@ export class EmbeddedServer {
         return {};
       }),
 
-      CreateTable: unary(async ({ schema }) => {
-        await store.call('createTable', [JSON.parse(schema) as TableSchema]);
+      CreateTable: unary(async ({ schema, addColumns }) => {
+        await store.call('createTable', [JSON.parse(schema) as TableSchema, addColumns]);
         return {};
       }),
       DescribeTable: unary(async ({ keyspace, table }) => {

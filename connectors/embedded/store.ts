@@ -5,8 +5,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
+import { must } from '../../core/assert.ts';
 import { WeirError } from '../../core/errors.ts';
 import type { QueryResult } from '../../core/ports.ts';
+import { columnsLacking, misfits } from '../../core/table/fit.ts';
 import type { TableSchema } from '../../core/table/schema.ts';
 import { formatCqlType, quoteIdentifier } from '../../core/table/schema.ts';
 import type {
@@ -42,8 +44,8 @@ export class EmbeddedStore {
   readonly #db: DatabaseSync;
   readonly #lock: DatabaseSync | null;
   readonly #tables = new Map<string, EmbeddedTable>();
-  /** Tables of the open transaction. */
-  #created: string[] = [];
+  /** Tables of the open transaction as they were before it; undefined = not there. */
+  #changed: (readonly [string, EmbeddedTable | undefined])[] = [];
   readonly #statements = new Map<string, ReturnType<DatabaseSync['prepare']>>();
 
   /**
@@ -71,7 +73,7 @@ export class EmbeddedStore {
   // ------------------------------------------------------------------------------------------------------ transactions
 
   begin(): void {
-    this.#created = [];
+    this.#changed = [];
     this.#db.exec('BEGIN IMMEDIATE');
   }
 
@@ -81,7 +83,10 @@ export class EmbeddedStore {
 
   /** Also fine when SQLite has rolled back by itself, as it does on a full disk. */
   rollback(): void {
-    for (const key of this.#created) this.#tables.delete(key);
+    for (const [key, table] of this.#changed.toReversed()) {
+      if (table === undefined) this.#tables.delete(key);
+      else this.#tables.set(key, table);
+    }
     if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
   }
 
@@ -96,9 +101,19 @@ export class EmbeddedStore {
     return this.#tables.get(tableKey(keyspace, table))?.schema;
   }
 
-  /** Creates the table unless it is there. The caller checks that one that is there fits. */
-  createTable(schema: TableSchema): void {
-    if (this.#tables.has(tableKey(schema.keyspace, schema.table))) return;
+  /**
+   * Creates the table unless it is there. The caller checks that one that is there fits; with `addColumns` it is given
+   * the columns that it lacks, behind the others: cells are stored by the position of their column.
+   */
+  createTable(schema: TableSchema, addColumns = false): void {
+    const there = this.#tables.get(tableKey(schema.keyspace, schema.table));
+    if (there !== undefined) {
+      const lacking = addColumns ? columnsLacking(schema, there.schema) : [];
+      const common = schema.columns.filter((column) => !lacking.includes(column));
+      if (lacking.length > 0 && misfits({ ...schema, columns: common }, there.schema).length === 0)
+        this.#widen({ ...there.schema, columns: [...there.schema.columns, ...lacking] });
+      return;
+    }
     checkSchema(schema);
     const { lastInsertRowid } = this.#prepared('INSERT INTO weir_table (keyspace, name, schema) VALUES (?, ?, ?)').run(
       schema.keyspace,
@@ -107,8 +122,25 @@ export class EmbeddedStore {
     );
     const name = `t${lastInsertRowid}`;
     this.#db.exec(`CREATE TABLE ${name} (pk BLOB NOT NULL PRIMARY KEY, live INTEGER NOT NULL, row BLOB NOT NULL)`);
-    this.#tables.set(tableKey(schema.keyspace, schema.table), new EmbeddedTable(this.#db, name, schema));
-    this.#created.push(tableKey(schema.keyspace, schema.table));
+    this.#putTable(name, schema);
+  }
+
+  #widen(schema: TableSchema): void {
+    checkSchema(schema);
+    const { keyspace, table } = schema;
+    const row = this.#prepared('UPDATE weir_table SET schema = ? WHERE keyspace = ? AND name = ? RETURNING id').get(
+      JSON.stringify(schema),
+      keyspace,
+      table,
+    );
+    const name = `t${must(row, () => `no table ${keyspace}.${table}`)['id'] as number}`;
+    this.#putTable(name, schema);
+  }
+
+  #putTable(name: string, schema: TableSchema): void {
+    const key = tableKey(schema.keyspace, schema.table);
+    this.#changed.push([key, this.#tables.get(key)]);
+    this.#tables.set(key, new EmbeddedTable(this.#db, name, schema));
   }
 
   writeRows(request: WriteRowsRequest): void {

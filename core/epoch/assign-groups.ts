@@ -41,7 +41,21 @@ export function assignGroups(
 
 /** True when nothing would move and nobody came or left. */
 export function sameAssignment(a: EpochAssignment, b: EpochAssignment): boolean {
-  return JSON.stringify({ ...a, version: 0 }) === JSON.stringify({ ...b, version: 0 });
+  return (
+    a.workers.length === b.workers.length &&
+    a.workers.every((seat, index) => isSameSeat(seat, b.workers[index])) &&
+    a.groups.every((owner, group) => owner === b.groups[group]) &&
+    isSamePlaces(a.partitions, b.partitions)
+  );
+}
+
+function isSameSeat(a: WorkerSeat, b: WorkerSeat | undefined): boolean {
+  return a.id === b?.id && a.address === b.address && a.threads === b.threads;
+}
+
+function isSamePlaces(a: EpochAssignment['partitions'], b: EpochAssignment['partitions']): boolean {
+  const lanes = Object.keys(a) as LaneId[];
+  return lanes.length === Object.keys(b).length && lanes.every((lane) => a[lane] === b[lane]);
 }
 
 /** Those who stay keep their order, so that their indexes change as little as can be. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { zeroCounters } from '../lane/position.ts';
 import type { HeadFacts, StoredEntry } from './manifest.ts';
-import { blobsOf, decodeManifest, encodeManifest, manifestBytes, nextManifest, withStages } from './manifest.ts';
+import { blobsOf, decodeManifest, encodeManifest, manifestBytes, nextManifest, changedManifest } from './manifest.ts';
 
 const at: HeadFacts = {
   epochTsUs: 1,
@@ -33,16 +33,44 @@ test('a whole snapshot forgets what was before', () => {
 
 test('stages of a changed job may have other numbers', () => {
   const first = nextManifest(null, 3, [entry(1, 0, 'a', 1), entry(2, 5, 'b', 2), entry(3, 0, 'c', 4)], at, 'd');
-  const moved = withStages(
+  const moved = changedManifest(
     first,
+    'd2',
     new Map([
-      [1, 2],
-      [2, 1],
-      [3, -1],
+      [1, { to: 2, aggregates: null }],
+      [2, { to: 1, aggregates: [1, -1] }],
+      [3, { to: -1, aggregates: null }],
     ]),
   );
   assert.deepEqual(moved.groups, { '2/0': 'a', '1/5': 'b' });
+  assert.deepEqual(moved.sections, { '1/5': [1, -1] });
+  assert.equal(moved.definition, 'd2');
   assert.equal(manifestBytes(moved), 3);
+  const swapped = changedManifest(
+    moved,
+    'd3',
+    new Map([
+      [1, { to: 2, aggregates: null }],
+      [2, { to: 1, aggregates: null }],
+    ]),
+  );
+  assert.deepEqual(swapped.groups, { '1/0': 'a', '2/5': 'b' });
+  assert.deepEqual(swapped.sections, { '2/5': [1, -1] });
+});
+
+test('groups that are not stored anew go through every change of the aggregates', () => {
+  const change = (aggregates: readonly number[]) => new Map([[1, { to: 1, aggregates }]]);
+  const first = nextManifest(null, 3, [entry(1, 0, 'a'), entry(1, 7, 'b')], at, 'd');
+  // sum, count, max; count alone; a new one that may look like sum, and count; what is stored anew is as the job has it.
+  const less = changedManifest(first, 'd2', change([1]));
+  assert.deepEqual(less.sections, { '1/0': [1], '1/7': [1] });
+  const more = changedManifest(less, 'd3', change([-1, 0]));
+  assert.deepEqual(more.sections, { '1/0': [-1, 1], '1/7': [-1, 1] });
+  const stored = nextManifest(more, 9, [entry(1, 0, 'a2')], at, 'd3');
+  assert.deepEqual(stored.sections, { '1/7': [-1, 1] });
+  const last = changedManifest(stored, 'd4', change([1, 0]));
+  assert.deepEqual(last.sections, { '1/0': [1, 0], '1/7': [1, -1] });
+  assert.equal(nextManifest(last, 12, [entry(1, 0, 'a3'), entry(1, 7, '')], at, 'd4').sections, undefined);
 });
 
 test('a manifest of a newer format is not read', () => {

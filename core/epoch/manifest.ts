@@ -18,6 +18,11 @@ export interface Manifest {
   readonly groups: Readonly<Record<string, string>>;
   /** Bytes of each of them, in the same order. */
   readonly bytes: readonly number[];
+  /**
+   * For groups whose blob was made by a job with other aggregates: for each aggregate of the job the place of its
+   * buffers in the blob, -1 = it begins empty. Groups that are left out are stored as the job has them.
+   */
+  readonly sections?: Readonly<Record<string, readonly number[]>>;
   readonly at: HeadFacts;
 }
 
@@ -44,8 +49,10 @@ export function nextManifest(
     groups.set(key, blob);
     sizes.set(key, former?.bytes[index] ?? 0);
   }
+  const sections = new Map(Object.entries(former?.sections ?? {}));
   for (const { stage, group, blob, bytes } of stored) {
     const key = `${stage}/${group}`;
+    sections.delete(key);
     if (blob === '') groups.delete(key);
     else {
       groups.set(key, blob);
@@ -59,21 +66,49 @@ export function nextManifest(
     definition,
     groups: Object.fromEntries(entries),
     bytes: entries.map(([key]) => sizes.get(key) ?? 0),
+    ...sectionsOf(sections),
     at,
   };
 }
 
-/** The same state for a job whose stages have other numbers; -1 = the stage is gone, what is not named stays. */
-export function withStages(manifest: Manifest, stages: ReadonlyMap<number, number>): Manifest {
+function sectionsOf(sections: ReadonlyMap<string, readonly number[]>): Pick<Manifest, 'sections'> {
+  return sections.size === 0 ? {} : { sections: Object.fromEntries(sections) };
+}
+
+/** How the stored groups of one stage are read by a changed job. */
+export interface StageChange {
+  /** Number of the stage in the changed job; -1 = it is gone, and what it kept. */
+  readonly to: number;
+  /** For each aggregate of the changed job its place in the job before, -1 = it begins empty; null = they are the same. */
+  readonly aggregates: readonly number[] | null;
+}
+
+/**
+ * The same blobs as the state of a changed job, whose `definition` this is. Stages that `changes` does not name stay.
+ * Blobs are not rewritten: what was changed several times since a group was stored is put together.
+ */
+export function changedManifest(
+  manifest: Manifest,
+  definition: string,
+  changes: ReadonlyMap<number, StageChange>,
+): Manifest {
+  const sections = new Map<string, readonly number[]>();
   const kept = Object.entries(manifest.groups).flatMap(([key, blob], index) => {
     const [stage, group] = key.split('/');
-    const to = stages.get(Number(stage)) ?? Number(stage);
-    return to < 0 ? [] : [{ key: `${to}/${group}`, blob, bytes: manifest.bytes[index] ?? 0 }];
+    const { to, aggregates } = changes.get(Number(stage)) ?? { to: Number(stage), aggregates: null };
+    if (to < 0) return [];
+    const before = manifest.sections?.[key];
+    const now = aggregates?.map((place) => (place < 0 ? -1 : (before?.[place] ?? place))) ?? before;
+    if (now !== undefined) sections.set(`${to}/${group}`, now);
+    return [{ key: `${to}/${group}`, blob, bytes: manifest.bytes[index] ?? 0 }];
   });
+  const { sections: _, ...same } = manifest;
   return {
-    ...manifest,
+    ...same,
+    definition,
     groups: Object.fromEntries(kept.map(({ key, blob }) => [key, blob])),
     bytes: kept.map(({ bytes }) => bytes),
+    ...sectionsOf(sections),
   };
 }
 

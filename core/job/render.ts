@@ -35,7 +35,7 @@ function renderProblem(
 }
 
 /** Control characters (but the tab) as their Unicode pictures: file text must not drive a terminal. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replaceAll(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/g, (char) => {
     const code = char.charCodeAt(0);
     return code < 32 ? String.fromCharCode(0x2400 + code) : '\ufffd';

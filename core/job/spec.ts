@@ -127,6 +127,45 @@ const sparkTrigger = z.union([
 
 const identifier = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
+const columnsText = z.string().min(1).describe("Columns as SQL writes them: 'visits BIGINT, last TIMESTAMP'");
+const ttl = duration.optional().describe('What was written so long ago is forgotten');
+const stateVariable = z
+  .union([
+    z.strictObject({ value: columnsText, ttl }),
+    z.strictObject({ list: columnsText, ttl }),
+    z.strictObject({
+      map: z.strictObject({ key: z.string().min(1).describe('A type: STRING'), value: columnsText }),
+      ttl,
+    }),
+  ])
+  .describe('One row, a list of rows or rows by a key of their own; each for every key of the stream');
+
+const keyedState = z
+  .strictObject({
+    key: z.array(z.string().min(1)).min(1).describe("Columns of the query's result"),
+    input: columnsText.optional().describe('Columns that the functions expect of the query, with their types'),
+    state: z
+      .record(z.string().regex(identifier, 'a name of state is letters, digits and _'), stateVariable)
+      .refine((variables) => Object.keys(variables).length <= 64, 'an operator has at most 64 states'),
+    single: z.boolean().default(false).describe('The functions get the one state itself, not states by name'),
+    output: columnsText,
+    timers: z
+      .enum(['none', 'eventTime', 'processingTime'])
+      .default('none')
+      .describe('Which time timers and TTL go by: the watermark, or the time of epochs (none: no timers, TTL by epochs)'),
+    functions: z.array(z.enum(['onRow', 'onTimer', 'onExpire'])).min(1),
+    deadline: duration.default('10s').describe("How long the functions may take for one epoch's rows of one thread"),
+  })
+  .describe('State kept by functions of a TypeScript job; made by keyedState() of the SDK');
+
+const jobModule = z
+  .strictObject({
+    hash: z.string().regex(/^[0-9a-f]{64}$/),
+    entry: z.string().min(1),
+    files: z.array(z.strictObject({ path: z.string().min(1), source: z.string() })).min(1),
+  })
+  .describe('The code of a TypeScript job; made by the command line');
+
 export const jobSpecSchema = z.strictObject({
   $schema: z.string().optional(),
   apiVersion: z.literal('weir/v1'),
@@ -140,6 +179,8 @@ export const jobSpecSchema = z.strictObject({
     .refine((sources) => Object.keys(sources).length > 0, 'a job reads at least one source'),
   tables: z.record(z.string().regex(identifier, 'a table name is letters, digits and _'), staticTable).optional(),
   query: z.string().min(1),
+  keyedState: keyedState.optional(),
+  module: jobModule.optional(),
   sinks: z.array(z.discriminatedUnion('connector', [cassandraSink, kafkaSink, blackholeSink, consoleSink])).min(1),
   outputMode: z.enum(['append', 'update', 'complete']).default('append'),
   trigger: z
@@ -176,3 +217,5 @@ export type JobSpec = z.output<typeof jobSpecSchema>;
 export type SourceSpec = JobSpec['sources'][string];
 export type SinkSpec = JobSpec['sinks'][number];
 export type StaticTableSpec = NonNullable<JobSpec['tables']>[string];
+export type KeyedStateSpec = NonNullable<JobSpec['keyedState']>;
+export type StateVariableSpec = z.output<typeof stateVariable>;

@@ -1,6 +1,6 @@
 /** Whether rows fit a table that exists: asked at submit, at every opening of a writer and when writes are refused. */
 import type { RowShape } from '../row-block.ts';
-import { formatCqlType, quoteIdentifier, type CqlType, type TableSchema } from './schema.ts';
+import { formatCqlType, quoteIdentifier, type CqlType, type TableColumn, type TableSchema } from './schema.ts';
 
 /** What has to be there; a TableSchema is one. */
 export type WantedTable = Pick<TableSchema, 'keyspace' | 'table' | 'columns' | 'partitionKey' | 'clusteringKey'>;
@@ -42,6 +42,18 @@ export function misfits(wanted: WantedTable, actual: TableSchema): string[] {
     found.push(`the primary key of table ${name} is ${primaryKey(actual)}, not ${primaryKey(wanted)}`);
   }
   return found;
+}
+
+/** Columns of `wanted` that `actual` does not have. */
+export function columnsLacking(wanted: Pick<WantedTable, 'columns'>, actual: TableSchema): readonly TableColumn[] {
+  const there = new Set(actual.columns.map(({ name }) => name));
+  return wanted.columns.filter(({ name }) => !there.has(name));
+}
+
+/** `ALTER TABLE … ADD`, as cqlsh would take it. */
+export function addColumnCql(table: Pick<TableSchema, 'keyspace' | 'table'>, { name, type }: TableColumn): string {
+  const place = `${quoteIdentifier(table.keyspace)}.${quoteIdentifier(table.table)}`;
+  return `ALTER TABLE ${place} ADD ${quoteIdentifier(name)} ${formatCqlType(type)}`;
 }
 
 /** `CREATE TABLE`, as cqlsh would take it. */

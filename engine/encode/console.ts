@@ -1,4 +1,7 @@
-/** Rows as JSON lines, for people who look at a job's output. A row that is taken away has a minus before it. */
+/**
+ * Rows as JSON lines, for people who look at a job's output. A row that is taken away has a minus before it; none that
+ * is given anew with other values, or is no part of a whole result.
+ */
 import type { Schema } from '../../core/types.ts';
 import { ByteBuffer } from '../byte-buffer.ts';
 import type { ColumnBatch } from '../column-batch.ts';
@@ -25,11 +28,14 @@ export class ConsoleEncoder implements SinkEncoder {
   }
 
   encode(rows: ColumnBatch, context: EncodeContext): void {
-    const { deletes } = context;
+    const { deletes, change } = context;
     for (let row = 0; row < rows.rowCount; row++) {
       const record = rows.origins.record[row]!;
       if (context.isDead(record)) continue;
-      if (deletes !== null && deletes[record] !== 0) appendText(this.#out, '-');
+      if (deletes !== null && deletes[record] !== 0) {
+        if (change !== undefined && (change.isWhole || change.replaced[record] === 1)) continue;
+        appendText(this.#out, '-');
+      }
       this.#json.writeRow(this.#out, this.#schema, rows.columns, row);
       appendText(this.#out, '\n');
       this.#rowCount++;

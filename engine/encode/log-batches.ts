@@ -77,16 +77,21 @@ export class LogEncoder implements SinkEncoder {
     this.#idPrefixBytes = this.#id.length;
   }
 
-  /** Deletes are records without a value; nothing where the sink writes no keys. */
+  /**
+   * Deletes are records without a value; nothing where the sink writes no keys. Of a result that changed as a whole a
+   * key is deleted if no row is given for it.
+   */
   encode(rows: ColumnBatch, context: EncodeContext): void {
     const { origins } = rows;
-    const { deletes } = context;
+    const { deletes, change } = context;
+    const given = change === undefined || deletes === null ? null : this.#givenKeys(rows, context, deletes);
     for (let row = 0; row < rows.rowCount; row++) {
       const record = origins.record[row]!;
       if (context.isDead(record)) continue;
       const isDelete = deletes !== null && deletes[record] !== 0;
       if (isDelete && this.#plan.key < 0) continue;
       const hasKey = this.#writeKey(rows, row);
+      if (isDelete && given !== null && given.has(this.#keyText())) continue;
       const hasValue = !isDelete && this.#writeValue(rows, row);
       const partition = hasKey
         ? partitionOfKey(this.#key.bytes, this.#partitionCount, this.#key.length)
@@ -105,6 +110,21 @@ export class LogEncoder implements SinkEncoder {
     for (let partition = 0; partition < this.#partitionCount; partition++)
       this.#close(this.#batches[partition]!, partition);
     return { kind: 'log', rowCount: this.#rowCount, appends: this.#appends };
+  }
+
+  #givenKeys({ rowCount, columns, origins }: ColumnBatch, context: EncodeContext, deletes: Uint8Array): Set<string> {
+    const keys = new Set<string>();
+    if (this.#plan.key < 0) return keys;
+    for (let row = 0; row < rowCount; row++) {
+      const record = origins.record[row]!;
+      if (deletes[record] !== 0 || context.isDead(record)) continue;
+      if (this.#writeKey({ rowCount, columns, origins }, row)) keys.add(this.#keyText());
+    }
+    return keys;
+  }
+
+  #keyText(): string {
+    return Buffer.from(this.#key.bytes.buffer, this.#key.bytes.byteOffset, this.#key.length).toString('latin1');
   }
 
   #writeKey(rows: ColumnBatch, row: number): boolean {

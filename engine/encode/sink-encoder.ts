@@ -18,10 +18,19 @@ export interface EncodeContext {
   readonly writeTimeUs: Float64Array;
   /** 1 = the record's rows take away what their keys stand for. null = none does. */
   readonly deletes: Uint8Array | null;
+  /** Where the rows are the change of a result as a whole, in no order of time; absent = they came one after another. */
+  readonly change?: ResultChange;
   /** Whether the record is a dead letter: none of its rows go anywhere. */
   isDead(record: number): boolean;
   /** Makes the record a dead letter. `place` is static text of the job. */
   fail(record: number, reason: number, place: string): void;
+}
+
+export interface ResultChange {
+  /** The rows that do not take anything away are the whole result. */
+  readonly isWhole: boolean;
+  /** 1 = a record that takes a row away has a successor that gives the row anew. */
+  readonly replaced: Uint8Array;
 }
 
 /** Collects the encoded rows of one task for one sink. Records are encoded as a whole or not at all. */

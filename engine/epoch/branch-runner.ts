@@ -6,6 +6,7 @@ import { assert, must } from '../../core/assert.ts';
 import type { Schema } from '../../core/types.ts';
 import { ByteBuffer } from '../byte-buffer.ts';
 import type { ColumnBatch, RowFailure } from '../column-batch.ts';
+import { GIVEN, isPast, WITHDRAWN } from '../operators/changes.ts';
 import { gather, gatherOrigins } from '../operators/gather.ts';
 import type { EpochScope } from '../operators/operator.ts';
 import { compileProgram } from '../operators/program.ts';
@@ -21,6 +22,14 @@ export interface BranchRows {
   readonly batch: ColumnBatch;
   /** Key group of the sending state stage that each row came out of; null behind a source. */
   readonly fromGroups: Uint8Array | null;
+  /** What became of each row (changes.ts); null = all are given. */
+  readonly changes: Uint8Array | null;
+}
+
+/** By row of a state operator's output. */
+export interface SentBy {
+  readonly groups: Uint8Array;
+  readonly changes: Uint8Array | null;
 }
 
 /** Rows behind the operators that still know which record each row came from. */
@@ -54,15 +63,17 @@ export class BranchRunner {
     this.#keys = target.kind === 'exchange' && target.keys.length > 0 ? new KeyGroups(target.keys, output) : null;
   }
 
-  /** Everything up to the partial aggregate, if there is one. Failures name records; the rows of those are left out. */
-  run(input: ColumnBatch, fromGroups: Uint8Array | null, scope: EpochScope, failures: RowFailure[]): RecordRows {
+  /**
+   * Everything up to the partial aggregate, if there is one. Failures name records; the rows of those are left out.
+   * `from`: key group and code by record, behind a state operator, where a record is a row of its output.
+   */
+  run(input: ColumnBatch, from: SentBy | null, scope: EpochScope, failures: RowFailure[]): RecordRows {
     const batch = this.#rows.run(input, failures, scope);
-    // Behind a state operator a record is a row of its output.
-    const groups =
-      fromGroups === null
-        ? null
-        : Uint8Array.from({ length: batch.rowCount }, (_, row) => fromGroups[batch.origins.record[row]!]!);
-    return { batch, fromGroups: groups };
+    if (from === null) return { batch, fromGroups: null, changes: null };
+    const { groups, changes } = from;
+    const byRow = (values: Uint8Array): Uint8Array =>
+      Uint8Array.from({ length: batch.rowCount }, (_, row) => values[batch.origins.record[row]!]!);
+    return { batch, fromGroups: byRow(groups), changes: changes && byRow(changes) };
   }
 
   /**
@@ -71,21 +82,41 @@ export class BranchRunner {
    */
   finish(rows: RecordRows, scope: EpochScope, failures: RowFailure[]): BranchRows {
     if (this.#partial === null) return rows;
-    if (rows.fromGroups === null) return { batch: this.#partial.run(rows.batch, failures, scope), fromGroups: null };
+    const { fromGroups, changes } = rows;
+    if (fromGroups === null)
+      return { batch: this.#partial.run(rows.batch, failures, scope), fromGroups: null, changes: null };
     if (rows.batch.rowCount === 0) {
       // A global aggregate gives a row of nothing; it adds nothing wherever it is folded.
       const batch = this.#partial.run(rows.batch, failures, scope);
-      return { batch, fromGroups: new Uint8Array(batch.rowCount) };
+      return { batch, fromGroups: new Uint8Array(batch.rowCount), changes: null };
     }
     const parts: ColumnBatch[] = [];
     const groups: number[] = [];
-    for (const [group, index] of rowsByGroup(rows.fromGroups)) {
-      // The program's memory is used again by the next group's run.
-      const part = copyOf(this.#partial.run(rowsAt(rows.batch, index), failures, scope));
+    const codes: number[] = [];
+    const add = (group: number, code: number, index: Int32Array): void => {
+      if (index.length === 0) return;
+      // The program's memory is used again by the next run.
+      const part = copyOf(this.#partial!.run(rowsAt(rows.batch, index), failures, scope));
       parts.push(part);
-      for (let row = 0; row < part.rowCount; row++) groups.push(group);
+      for (let row = 0; row < part.rowCount; row++) {
+        groups.push(group);
+        codes.push(code);
+      }
+    };
+    for (const [group, index] of rowsByGroup(fromGroups)) {
+      if (changes !== null)
+        add(
+          group,
+          WITHDRAWN,
+          index.filter((row) => isPast(changes[row]!)),
+        );
+      add(group, GIVEN, changes === null ? index : index.filter((row) => !isPast(changes[row]!)));
     }
-    return { batch: concatBatches(parts), fromGroups: Uint8Array.from(groups) };
+    return {
+      batch: concatBatches(parts),
+      fromGroups: Uint8Array.from(groups),
+      changes: changes === null ? null : Uint8Array.from(codes),
+    };
   }
 
   /** The rows as frames, for a branch that ends in an exchange. */
@@ -106,10 +137,18 @@ export class BranchRunner {
         sequence: from.sequence,
         fromBranch: this.index,
       },
-      { batch: rows.batch, groups, fromGroups: rows.fromGroups },
+      { batch: target.changes === true ? withChanges(rows) : rows.batch, groups, fromGroups: rows.fromGroups },
       routing,
     );
   }
+}
+
+/** With a column for what became of each row. */
+function withChanges({ batch, changes }: BranchRows): ColumnBatch {
+  const { rowCount, columns } = batch;
+  const values = new Int32Array(rowCount);
+  if (changes !== null) values.set(changes.subarray(0, rowCount));
+  return { ...batch, columns: [...columns, { kind: 'i32', values, valid: new Uint8Array(rowCount).fill(1) }] };
 }
 
 /** Key groups of rows by their key columns. */

@@ -110,6 +110,8 @@ export interface GroupState {
   readonly group: number;
   /** null = the group holds nothing. */
   readonly bytes: Uint8Array | null;
+  /** Of a changed job: for each aggregate of the stage its place in `bytes`, -1 = it begins empty; absent = as stored. */
+  readonly sections?: readonly number[];
 }
 
 /**
@@ -122,7 +124,7 @@ export interface EpochHost {
   reduce(task: ReduceTask): ReduceResult;
   /** The groups whose state changed since they were last taken (all that hold something, with `all`), of every state stage. */
   takeChanged(all: boolean): GroupState[];
-  /** Replaces a group's state; null empties it. Throws: STATE_DAMAGED when the bytes are not a state of this stage. */
+  /** Replaces a group's state; null empties it. Throws: STATE_DAMAGED when the bytes are not a state of this stage, STATE_INCOMPATIBLE. */
   restore(state: GroupState): void;
   /** Forgets everything held for these groups, in all stages. */
   drop(groups: readonly number[]): void;

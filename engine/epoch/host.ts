@@ -1,6 +1,7 @@
 /** The stages and the state of one job in one thread: the implementation of {@link EpochHost}. */
 import { must } from '../../core/assert.ts';
 import { WeirError } from '../../core/errors.ts';
+import type { UserFunctions } from '../../core/job/user-functions.ts';
 import type { StaticRows } from '../operators/operator.ts';
 import type { EpochsPlan } from '../plan/epoch-plan.ts';
 import { timeZoneOf } from '../scan/time-zone.ts';
@@ -14,17 +15,21 @@ import { staticRows } from './static-rows.ts';
 export interface HostOptions {
   /** Bytes of state that the host may hold, over all stages. */
   readonly stateBytesMax: number;
+  /** Of the plan's module, loaded; absent = the plan has none. */
+  readonly functions?: UserFunctions;
+  /** Runs map stages and keeps no state: that of the job lives in other threads. Default false. */
+  readonly mapOnly?: boolean;
 }
 
 /** Bytes of state of one job in one worker where the job does not say. */
 const STATE_BYTES_MAX = 2 ** 30;
 
 /** What each of a worker's hosts for a job may hold. */
-export function hostOptionsOf(plan: EpochsPlan, threadCount: number): HostOptions {
+export function hostOptionsOf(plan: EpochsPlan, threadCount: number): Pick<HostOptions, 'stateBytesMax'> {
   return { stateBytesMax: Math.ceil((plan.stateBytesMax ?? STATE_BYTES_MAX) / threadCount) };
 }
 
-/** Throws: UNSUPPORTED, SINK_SCHEMA, CONFIG_INVALID or JOB_INVALID for a plan that cannot run. */
+/** Throws: UNSUPPORTED, SINK_SCHEMA, CONFIG_INVALID, JOB_INVALID or USER_CODE_FAILED for a plan that cannot run. */
 export function compileHost(plan: EpochsPlan, options: HostOptions): EpochHost {
   const timeZone = timeZoneOf(plan.timeZone);
   if (timeZone === undefined)
@@ -41,14 +46,14 @@ class Host implements EpochHost {
   readonly #maps = new Map<number, MapRunner>();
   readonly #reduces = new Map<number, ReduceRunner>();
 
-  constructor(plan: EpochsPlan, { stateBytesMax }: HostOptions, timeZone: TimeZone) {
+  constructor(plan: EpochsPlan, { stateBytesMax, functions, mapOnly = false }: HostOptions, timeZone: TimeZone) {
     this.#plan = plan;
     this.#timeZone = timeZone;
     this.#stateBytesMax = stateBytesMax;
     plan.stages.forEach((stage, index) => {
       if (stage.kind === 'map') this.#maps.set(index, new MapRunner(plan, index, stage, timeZone, this.#statics));
-      else {
-        const operator = stateOperatorOf(stage, plan.timeZone);
+      else if (!mapOnly) {
+        const operator = stateOperatorOf(stage, plan, functions ?? null);
         this.#reduces.set(index, new ReduceRunner(plan, index, stage, operator, timeZone, this.#statics));
       }
     });
@@ -82,8 +87,8 @@ class Host implements EpochHost {
     return states;
   }
 
-  restore({ stage, group, bytes }: GroupState): void {
-    this.#reduce(stage).operator.restoreGroup(group, bytes);
+  restore({ stage, group, bytes, sections }: GroupState): void {
+    this.#reduce(stage).operator.restoreGroup(group, bytes, sections ?? null);
   }
 
   drop(groups: readonly number[]): void {

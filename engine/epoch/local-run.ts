@@ -3,6 +3,7 @@
  * tests, tests of queries and replays run on it. The outcome does not depend on the number of hosts.
  */
 import { assert } from '../../core/assert.ts';
+import type { UserFunctions } from '../../core/job/user-functions.ts';
 import type { LaneCounters } from '../../core/lane/position.ts';
 import { addCounters, zeroCounters } from '../../core/lane/position.ts';
 import type { RowBlock } from '../../core/row-block.ts';
@@ -31,6 +32,8 @@ export interface LocalOptions {
   readonly stateBytesMax?: number;
   /** Partition counts of the plan's log sinks. Default: 1 each. */
   readonly logPartitions?: readonly number[];
+  /** Of the plan's module. */
+  readonly functions?: UserFunctions;
 }
 
 /** Records of one partition, as in `MapTask`. */
@@ -75,8 +78,9 @@ export class LocalRun {
   /** Throws what compiling the plan throws. */
   constructor(plan: EpochsPlan, options: LocalOptions = {}) {
     const { hosts = 1, stateBytesMax = Number.POSITIVE_INFINITY } = options;
+    const functions = options.functions === undefined ? {} : { functions: options.functions };
     this.plan = plan;
-    this.hosts = Array.from({ length: hosts }, () => compileHost(plan, { stateBytesMax }));
+    this.hosts = Array.from({ length: hosts }, () => compileHost(plan, { stateBytesMax, ...functions }));
     this.#routing = {
       destinationOf: Uint8Array.from({ length: KEY_GROUPS }, (_, group) => group % hosts),
       destinationCount: hosts,

@@ -132,11 +132,12 @@ export class MapRunner {
     for (const { record, reason, place } of report.keep())
       this.#deadLetters.append(records, record, this.#chunks.arena.bytes, reason, place);
     const from = { stage: this.#index, partition: task.partition, sequence: records.offset[0] ?? 0 };
-    for (const [branch, { batch, fromGroups }] of rows) {
+    for (const [branch, given] of rows) {
       if (branch.branch.target.kind === 'exchange') {
-        frames.push(...branch.frames({ batch, fromGroups }, from, task.routing));
+        frames.push(...branch.frames(given, from, task.routing));
         continue;
       }
+      const { batch } = given;
       this.#sinks?.encodeRest(batch, fates);
       totals.rowsOut += batch.rowCount;
     }

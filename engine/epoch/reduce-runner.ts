@@ -11,15 +11,16 @@ import type { ColumnBatch, RowFailure, RowOrigins } from '../column-batch.ts';
 import { DeadLetterEncoder } from '../dead-letters.ts';
 import type { EncodeContext } from '../encode/sink-encoder.ts';
 import { SinkEncoders } from '../encode/sink-encoders.ts';
+import { FORMER, isPast, SAME } from '../operators/changes.ts';
 import { FailureLog } from '../operators/operator.ts';
 import type { StaticRows } from '../operators/operator.ts';
-import type { StateInput, StateOperator, StateOutput } from '../operators/state-operator.ts';
+import type { GroupFailure, StateInput, StateOperator, StateOutput } from '../operators/state-operator.ts';
 import { KEY_GROUPS } from '../plan/epoch-plan.ts';
 import type { EpochsPlan, StateStage } from '../plan/epoch-plan.ts';
 import type { BadRecordPolicy } from '../plan/stage-plan.ts';
 import type { TimeZone } from '../scan/time-zone.ts';
 import { BranchRunner, rowsAt, rowsInGroupOrder } from './branch-runner.ts';
-import type { BranchRows } from './branch-runner.ts';
+import type { BranchRows, SentBy } from './branch-runner.ts';
 import type { EpochEnv, Frame, ReduceResult, ReduceTask } from './contract.ts';
 import { EpochReport, lastRows, timesOfEpoch } from './epoch-report.ts';
 import { concatBatches, decodeFrame } from './frame.ts';
@@ -72,16 +73,21 @@ export class ReduceRunner {
     const failures: RowFailure[] = [];
     const output = this.operator.fold(inputs, env, new FailureLog(failures));
     if (failures.length > 0) this.#letters.write(failures, groupsOf(inputs));
+    this.#letters.writeGroups(output.failures ?? []);
     const report = new EpochReport(this.#plan, env, this.#statics);
     const { rows, fates } = this.#rows(output, env, report);
     const frames: Frame[] = [];
     let rowsOut = 0;
     if (this.#sinks === null) {
-      assert(output.deletes === null, () => `${this.#stage.operatorId} takes rows back that another operator has`);
+      const { target } = this.#stage.branch;
+      assert(
+        (target.kind === 'exchange' && target.changes === true) || rows.changes?.some(isPast) !== true,
+        () => `${this.#stage.operatorId} takes rows back that another operator has`,
+      );
       const from = { stage: this.#index, partition: -1, sequence: 0 };
       frames.push(...this.#branch.frames(rows, from, task.routing));
     } else {
-      this.#sinks.encodeRest(rows.batch, fates);
+      this.#sinks.encodeRest(rows.batch, fates.toRest(rows.batch));
       rowsOut = rows.batch.rowCount;
     }
     const { countByReason, ...deadLetters } = this.#letters.finish();
@@ -134,17 +140,20 @@ export class ReduceRunner {
 
   /** The branch's rows, without those that it could not compute or encode: these become dead letters. */
   #rows(output: StateOutput, env: EpochEnv, report: EpochReport): { rows: BranchRows; fates: RowFates } {
-    const { batch, groups } = output;
+    const { batch, groups, changes, successors }: Ordered =
+      this.#sinks === null ? { ...output, successors: null } : pastFirst(output);
     assert(groups.length >= batch.rowCount, () => `${this.#stage.operatorId} gives rows without key groups`);
-    const fates = new RowFates(batch.rowCount, env.writeTimeUs, output.deletes);
+    const isWhole = this.#plan.outputMode === 'complete';
+    const fates = new RowFates(batch.rowCount, env.writeTimeUs, { changes, successors, isWhole });
     const origins = originsOfOutput(this.#stage.operatorId, groups, batch.rowCount, env);
     let input: ColumnBatch = { ...batch, origins };
+    const from: SentBy = { groups, changes };
     this.#sinks?.mark();
-    let rows = this.#tryRows(input, groups, fates, report);
+    let rows = this.#tryRows(input, from, fates, report);
     while (rows === null) {
       this.#sinks?.takeBack();
       input = living(input, fates);
-      rows = this.#tryRows(input, groups, fates, report);
+      rows = this.#tryRows(input, from, fates, report);
     }
     if (fates.failures.length > 0) this.#letters.write(fates.failures, groups);
     this.#letters.writeAlways(report.keep(), groups);
@@ -152,17 +161,17 @@ export class ReduceRunner {
   }
 
   /** null when some rows turned out bad. */
-  #tryRows(input: ColumnBatch, groups: Uint8Array, fates: RowFates, report: EpochReport): BranchRows | null {
+  #tryRows(input: ColumnBatch, from: SentBy, fates: RowFates, report: EpochReport): BranchRows | null {
     const scope = report.begin();
-    const before = fates.failures.length;
+    const before = fates.deaths;
     const failures: RowFailure[] = [];
-    const rows = this.#branch.run(input, groups, scope, failures);
-    this.#sinks?.tryRows(rows.batch, fates);
+    const rows = this.#branch.run(input, from, scope, failures);
+    this.#sinks?.tryRows(rows.batch, fates.toTables);
     for (const { record, reason, place } of failures) fates.fail(record, reason, place);
-    if (fates.failures.length > before) return null;
+    if (fates.deaths > before) return null;
     const finished = this.#branch.finish(rows, scope, failures);
     for (const { record, reason, place } of failures) fates.fail(record, reason, place);
-    return fates.failures.length > before ? null : finished;
+    return fates.deaths > before ? null : finished;
   }
 }
 
@@ -232,17 +241,83 @@ function living(input: ColumnBatch, fates: RowFates): ColumnBatch {
   return rowsAt(input, kept);
 }
 
-/** What becomes of a state operator's rows, each of which is a record of its own. */
-class RowFates implements EncodeContext {
-  readonly writeTimeUs: Float64Array;
-  readonly deletes: Uint8Array | null;
-  readonly failures: RowFailure[] = [];
-  readonly #dead: Uint8Array;
+/**
+ * Rows that hold no more before the others: what is written of a key that leaves one row and is taken up by another one
+ * is the latter.
+ */
+function pastFirst(output: StateOutput): Ordered {
+  const { batch, groups, changes } = output;
+  if (changes === null || !changes.some(isPast)) return { ...output, successors: null };
+  const places = Int32Array.from({ length: batch.rowCount }, (_, row) => row);
+  const past = places.filter((row) => isPast(changes[row]!));
+  const order = new Int32Array(batch.rowCount);
+  order.set(past);
+  order.set(
+    places.filter((row) => !isPast(changes[row]!)),
+    past.length,
+  );
+  const placeOf = new Int32Array(batch.rowCount);
+  for (const [place, row] of order.entries()) placeOf[row] = place;
+  return {
+    batch: rowsAt(batch, order),
+    groups: Uint8Array.from(order, (row) => groups[row]!),
+    changes: Uint8Array.from(order, (row) => changes[row]!),
+    successors: past.map((row) => (changes[row] === FORMER ? placeOf[row + 1]! : -1)),
+  };
+}
 
-  constructor(rowCount: number, writeTimeUs: number, deletes: Uint8Array | null) {
-    this.writeTimeUs = new Float64Array(rowCount).fill(writeTimeUs);
-    this.deletes = deletes;
+interface Ordered extends Pick<StateOutput, 'batch' | 'groups' | 'changes'> {
+  /** For each row that holds no more the one that has its new values; -1 = none. null = no row is past. */
+  readonly successors: Int32Array | null;
+}
+
+/** What becomes of a state operator's rows, each of which is a record of its own. Those that hold no more come first. */
+class RowFates {
+  readonly failures: RowFailure[] = [];
+  /** Rows that failed, those included that held no more and are not reported again. */
+  deaths = 0;
+  /** What table encoders see: rows that tables have are none of theirs. */
+  readonly toTables: EncodeContext;
+  readonly #writeTimeUs: Float64Array;
+  readonly #deletes: Uint8Array | null;
+  readonly #successors: Int32Array | null;
+  readonly #dead: Uint8Array;
+  readonly #isWhole: boolean;
+
+  constructor(
+    rowCount: number,
+    writeTimeUs: number,
+    { changes, successors, isWhole }: Pick<Ordered, 'changes' | 'successors'> & { readonly isWhole: boolean },
+  ) {
+    this.#writeTimeUs = new Float64Array(rowCount).fill(writeTimeUs);
+    this.#successors = successors;
+    this.#deletes = changes?.some(isPast) === true ? changes.map((change) => (isPast(change) ? 1 : 0)) : null;
     this.#dead = new Uint8Array(rowCount);
+    this.#isWhole = isWhole;
+    this.toTables = {
+      ...this.#context(),
+      isDead: (record) => this.isDead(record) || changes?.[record] === SAME,
+    };
+  }
+
+  /** What the other encoders see. `rows`: all that come to them. */
+  toRest(rows: ColumnBatch): EncodeContext {
+    const successors = this.#successors;
+    if (successors === null) return this.#context();
+    const isGiven = new Uint8Array(this.#dead.length);
+    for (let row = 0; row < rows.rowCount; row++) isGiven[rows.origins.record[row]!] = 1;
+    const replaced = new Uint8Array(this.#dead.length);
+    for (const [record, successor] of successors.entries()) if (successor >= 0) replaced[record] = isGiven[successor]!;
+    return { ...this.#context(), change: { isWhole: this.#isWhole, replaced } };
+  }
+
+  #context(): EncodeContext {
+    return {
+      writeTimeUs: this.#writeTimeUs,
+      deletes: this.#deletes,
+      isDead: (record) => this.isDead(record),
+      fail: (record, reason, place) => this.fail(record, reason, place),
+    };
   }
 
   isDead(record: number): boolean {
@@ -252,7 +327,9 @@ class RowFates implements EncodeContext {
   fail(record: number, reason: number, place: string): void {
     if (this.#dead[record] !== 0) return;
     this.#dead[record] = 1;
-    this.failures.push({ record, reason, place });
+    this.deaths++;
+    // A row that failed when it was given has been reported, and stands nowhere.
+    if (this.#deletes?.[record] !== 1) this.failures.push({ record, reason, place });
   }
 }
 
@@ -296,6 +373,16 @@ class LetterWriter {
       );
     }
     this.writeAlways(failures, groups);
+  }
+
+  /** What failed outside of rows. */
+  writeGroups(failures: readonly GroupFailure[]): void {
+    if (failures.length === 0) return;
+    const reason = deadLetterReasons.indexOf('EXPRESSION_FAILED');
+    this.write(
+      failures.map(({ place }, record) => ({ record, reason, place })),
+      Uint8Array.from(failures, ({ group }) => group),
+    );
   }
 
   /** Under any policy. */

@@ -25,6 +25,8 @@ export interface Accumulator {
   update(input: GroupedRows): void;
   /** Adds partial results: the columns are the buffers, one after the other. */
   merge(input: GroupedRows): void;
+  /** Takes partial results back that were added before; aggregates of rows that may be withdrawn have it. */
+  retract?(input: GroupedRows): void;
   /** Adds what slot `from` holds to `to`, behind it; `from` must be cleared then. */
   absorb(to: number, from: number): void;
   /** The partial results of the slots `slots[0 … count)`. */

@@ -1,13 +1,14 @@
-import { must } from '../../core/assert.ts';
+import { assert, must } from '../../core/assert.ts';
 import type { DeadLetterReason } from '../../core/errors.ts';
 import type { DataType, Schema } from '../../core/types.ts';
 import type { Column, Int32Column } from '../column-batch.ts';
 import type { AggregatePlan } from '../plan/epoch-plan.ts';
-import { aggregateOf, APPROX_COUNT_DISTINCT_RSD } from '../sql/aggregates.ts';
+import { type AggregateDef, aggregateOf, APPROX_COUNT_DISTINCT_RSD } from '../sql/aggregates.ts';
 import { BOOLEAN, DOUBLE } from '../sql/coercion.ts';
 import type { Accumulator, GroupedRows } from './aggregate-accumulator.ts';
 import { ApproxCountDistinct } from './aggregate-approx-count.ts';
 import { Collect, Distinct, Mode, Percentile } from './aggregate-collections.ts';
+import { Counted, SignedSum } from './aggregate-signed.ts';
 import { type MomentFunction, Moments, type PairFunction, Pairs } from './aggregate-statistics.ts';
 import { Average, Count, Sum } from './aggregate-sums.ts';
 import { Bits, Edge, Extreme, ExtremeBy } from './aggregate-values.ts';
@@ -57,7 +58,7 @@ export class AggregateSet {
     }
   }
 
-  /** Adds partial results: as {@link update}; the buffers are the columns from `first` on. */
+  /** Adds partial results: as {@link update}; the buffers are the columns from `first` on. `past`: takes them back. */
   merge(
     columns: readonly Column[],
     first: number,
@@ -65,11 +66,16 @@ export class AggregateSet {
     slots: Int32Array,
     count: number,
     fail: AggregateFailure,
+    past = false,
   ): void {
     let at = first;
     for (const { accumulator, buffers, name } of this.#members) {
       const own = columns.slice(at, at + buffers.length);
-      accumulator.merge({ columns: own, rows, slots, count, fail: (row, reason) => fail(row, reason, name) });
+      const input: GroupedRows = { columns: own, rows, slots, count, fail: (row, reason) => fail(row, reason, name) };
+      if (past) {
+        assert(accumulator.retract !== undefined, () => `${name} cannot take rows back`);
+        accumulator.retract(input);
+      } else accumulator.merge(input);
       at += buffers.length;
     }
   }
@@ -91,6 +97,11 @@ export class AggregateSet {
   /** The buffers of the slots `slots[0 … count)`. */
   buffers(slots: Int32Array, count: number): Column[] {
     return this.#members.flatMap(({ accumulator }) => accumulator.buffers(slots, count));
+  }
+
+  /** The results of one aggregate. */
+  result(index: number, slots: Int32Array, count: number): Column {
+    return must(this.#members[index], () => `there is no aggregate ${index}`).accumulator.result(slots, count);
   }
 
   /** A column per aggregate. */
@@ -119,10 +130,26 @@ function filtered(input: GroupedRows, flags: Int32Column): GroupedRows {
 
 function accumulatorOf(plan: AggregatePlan): Accumulator {
   const definition = aggregateOf(plan);
+  if (plan.signed === true) return signedOf(plan, definition);
   if (!plan.distinct || !definition.countsDuplicates || plan.inputs.length === 0) return plainOf(plan);
   if (definition.family === 'count') return new Distinct(plan.inputs, plan.inputTypes, null);
   const inner = { ...plan, distinct: false, filter: -1, inputs: plan.inputs.map((_, index) => index) };
   return new Distinct(plan.inputs, plan.inputTypes, () => plainOf(inner));
+}
+
+/** The function over rows that may be withdrawn again. */
+function signedOf(plan: AggregatePlan, { family, countsDuplicates, name }: AggregateDef): Accumulator {
+  if (!plan.distinct || plan.inputs.length === 0) {
+    if (family === 'count') return new Count(plan.inputs, false);
+    if (family === 'countIf') return new Count(plan.inputs, true);
+    if (family === 'sum' || family === 'avg') {
+      const type = must(plan.inputTypes[0], () => `${name} lacks its argument`);
+      return new SignedSum(plan.inputs[0] ?? -1, type, plan.type, family === 'avg');
+    }
+  }
+  const { signed: _, ...unsigned } = plan;
+  const inner = { ...unsigned, distinct: false, filter: -1, inputs: plan.inputs.map((_input, index) => index) };
+  return new Counted(plan.inputs, plan.inputTypes, () => plainOf(inner), !plan.distinct && countsDuplicates);
 }
 
 /** The function without DISTINCT. */

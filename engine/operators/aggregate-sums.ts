@@ -19,13 +19,14 @@ class Counts {
     this.values = values;
   }
 
-  merge(column: Int64Column, { rows, slots, count }: GroupedRows): void {
+  /** `sign`: -1 takes the counts back. */
+  merge(column: Int64Column, { rows, slots, count }: GroupedRows, sign: 1 | -1 = 1): void {
     const { words, valid } = column;
     const { values } = this;
     for (let index = 0; index < count; index++) {
       const row = rows[index]!;
       if (valid[row] === 0) continue;
-      values[slots[index]!]! += words[2 * row + 1]! * WORD + (words[2 * row]! >>> 0);
+      values[slots[index]!]! += sign * (words[2 * row + 1]! * WORD + (words[2 * row]! >>> 0));
     }
   }
 
@@ -96,6 +97,10 @@ export class Count implements Accumulator {
 
   merge(input: GroupedRows): void {
     this.#counts.merge(input.columns[0] as Int64Column, input);
+  }
+
+  retract(input: GroupedRows): void {
+    this.#counts.merge(input.columns[0] as Int64Column, input, -1);
   }
 
   absorb(to: number, from: number): void {

@@ -308,7 +308,8 @@ test('a changed job takes over the aggregates that it still has', () => {
   const max = { ...planOf(input, [{ name: 'max', inputs: [I] }])[0]!, name: 'most' };
   const plans = [max, sum, count];
   const next = new Aggregate(statePlan(plans, 'complete'), [partialSchema(keys, plans)]);
-  for (const group of runner.operator.groups()) next.restoreGroup(group, runner.operator.encodeGroup(group));
+  for (const group of runner.operator.groups())
+    next.restoreGroup(group, runner.operator.encodeGroup(group), [-1, 2, 0]);
   const changed = new Epochs(() => next, [{ schema: partialSchema(keys, plans), keys: [0, 1] }]);
   assert.deepEqual(changed.run([[]], {}).rows, [['a', [0, 1e6], null, 5n, 1n]]);
   const other = { ...statePlan(plans, 'complete'), keyCount: 1, eventTime: null };
@@ -318,6 +319,41 @@ test('a changed job takes over the aggregates that it still has', () => {
     () => moved.restoreGroup(group!, runner.operator.encodeGroup(group!)),
     (error) => isWeirError(error, 'STATE_INCOMPATIBLE'),
   );
+});
+
+test('aggregates that are stored alike are told apart by what a changed job says, not by their looks', () => {
+  const sums = planOf(input, [
+    { name: 'sum', inputs: [I] },
+    { name: 'sum', inputs: [I] },
+  ]);
+  const schema = partialSchema(keys, sums);
+  const runner = new Epochs(() => new Aggregate(statePlan(sums, 'complete'), [schema]), [{ schema, keys: [0, 1] }]);
+  runner.run([[['a', [0, 1e6], 1n, 5n, 1n, 7n].slice(0, schema.length)]], {});
+  const [row] = runner.run([[]], {}).rows;
+  assert.ok(row);
+  const [group] = runner.operator.groups();
+  const bytes = runner.operator.encodeGroup(group!);
+  const read = (plans: readonly AggregatePlan[], places: readonly number[] | null): unknown => {
+    const next = new Aggregate(statePlan([...plans], 'complete'), [partialSchema(keys, plans)]);
+    next.restoreGroup(group!, bytes, places);
+    return new Epochs(() => next, [{ schema: partialSchema(keys, plans), keys: [0, 1] }])
+      .run([[]], {})
+      .rows[0]?.slice(2);
+  };
+  const [first, second] = sums as [AggregatePlan, AggregatePlan];
+  assert.deepEqual(read([second, first], [1, 0]), [row[3], row[2]]);
+  assert.deepEqual(read([{ ...first, name: 'other' }, second], null), row.slice(2));
+  assert.deepEqual(read([{ ...first, name: second.name }], [-1]), [null], 'the same looks, another meaning');
+  for (const [plans, places] of [
+    [[first], null],
+    [[first, second], [0]],
+    [[first], [2]],
+    [planOf(input, [{ name: 'max', inputs: [I] }]), [0]],
+  ] as const)
+    assert.throws(
+      () => read(plans, places),
+      (error) => isWeirError(error, 'STATE_INCOMPATIBLE'),
+    );
 });
 
 test('damaged state is named, wherever it ends', () => {

@@ -50,7 +50,7 @@ export class Dedup implements StateOperator {
     const picked = new PickedRows(this.output);
     for (const input of inputs) this.#add(input, picked);
     this.#evict(env.evictUs - this.#plan.watermarkLagUs);
-    return { batch: picked.batch(), groups: picked.groups(), deletes: null };
+    return { batch: picked.batch(), groups: picked.groups(), changes: null };
   }
 
   #add(input: StateInput, picked: PickedRows): void {

@@ -39,7 +39,9 @@ const PLACE_CHARS_MAX = 120;
 
 function compileFilter(predicate: Expr, runtime: Runtime): FilterLoop {
   const gen = new Gen();
-  for (const condition of splitConjuncts(predicate)) {
+  const conditions = splitConjuncts(predicate);
+  gen.share(conditions);
+  for (const condition of conditions) {
     const val = gen.expr(condition);
     gen.line(`if (!(${gen.isTrue(val)})) continue;`);
   }

@@ -227,7 +227,7 @@ export class Join implements StateOperator {
     for (const id of out.dropped[RIGHT]) right.rows.remove(id);
     for (const key of out.touched) this.#forget(key);
     const batch = { rowCount: count, columns, origins: noOrigins(count) };
-    return { batch, groups: Uint8Array.from(out.groups), deletes: null };
+    return { batch, groups: Uint8Array.from(out.groups), changes: null };
   }
 
   /** Forgets a key that no row has any more. */

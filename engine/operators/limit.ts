@@ -9,6 +9,7 @@ import { ChangedGroups } from './changed-groups.ts';
 import { checkFormat } from './group-format.ts';
 import { PickedRows } from './picked-rows.ts';
 import type { StateInput, StateOperator, StateOutput } from './state-operator.ts';
+import { type Candidate, firstRows, splitChanges } from './whole-result.ts';
 
 type LimitPlan = Extract<StatePlan, { kind: 'limit' }>;
 
@@ -27,13 +28,14 @@ export class Limit implements StateOperator {
 
   constructor(plan: LimitPlan, inputs: readonly Schema[]) {
     this.#plan = plan;
-    this.output = must(inputs[0], () => 'a limit has no input');
+    const input = must(inputs[0], () => 'a limit has no input');
+    this.output = plan.changes === true ? input.slice(0, -1) : input;
   }
 
   fold(inputs: readonly StateInput[], _env: EpochEnv): StateOutput {
+    if (this.#plan.mode === 'complete') return this.#firstOf(inputs);
     const picked = new PickedRows(this.output);
-    const isTotal = this.#plan.mode !== 'complete';
-    const passed = isTotal ? this.#passed : new Map<number, number>();
+    const passed = this.#passed;
     for (const input of inputs) {
       for (let row = 0; row < input.batch.rowCount; row++) {
         const group = input.groups[row] as number;
@@ -41,10 +43,18 @@ export class Limit implements StateOperator {
         if (before >= this.#plan.count) continue;
         passed.set(group, before + 1);
         picked.add(input, row);
-        if (isTotal) this.#changed.add(group);
+        this.#changed.add(group);
       }
     }
-    return { batch: picked.batch(), groups: picked.groups(), deletes: null };
+    return { batch: picked.batch(), groups: picked.groups(), changes: null };
+  }
+
+  /** All rows come to one key group. */
+  #firstOf(inputs: readonly StateInput[]): StateOutput {
+    const candidates = splitChanges(inputs, this.#plan.changes === true).flatMap(({ input, changeOf }) =>
+      Array.from({ length: input.batch.rowCount }, (_, row): Candidate => ({ input, row, change: changeOf(row) })),
+    );
+    return firstRows(candidates, this.#plan.count, this.output);
   }
 
   changedGroups(): readonly number[] {

@@ -118,6 +118,7 @@ function constantColumn(expr: Extract<Expr, { kind: 'literal' }>, count: number)
 
 function compileProject(columns: readonly ProjectedColumn[], runtime: Runtime): ProjectLoop {
   const gen = new Gen();
+  gen.share(columns.map(({ expr }) => expr));
   const outputs = columns.map((column, index) => emitOutput(gen, column, index));
   const body = gen.takeLines();
   const places = gen.constant(columns.map(({ name }) => name));
@@ -147,11 +148,8 @@ interface OutputCode {
 function emitOutput(gen: Gen, column: ProjectedColumn, index: number): OutputCode {
   const o = `o${index}`;
   gen.line(`at = ${index};`);
-  gen.line('{');
   const val = gen.expr(column.expr);
-  const code = emitStore(gen, column.type, val, o);
-  gen.line('}');
-  return code;
+  return emitStore(gen, column.type, val, o);
 }
 
 function emitStore(gen: Gen, type: DataType, val: Val, o: string): OutputCode {

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import type { DataType, Schema } from '../../core/types.ts';
-import type { ColumnBatch } from '../column-batch.ts';
 import type { BoxedValue } from '../sql/runtime/boxed.ts';
+import { FORMER, GIVEN } from './changes.ts';
 import { Rank } from './rank.ts';
 import { Epochs, type Folded } from './test-state.ts';
 
@@ -130,7 +130,7 @@ test('complete: all rows of all keys', () => {
   assert.deepEqual(shown(epochs.run([], {})).toSorted(), shown(result).toSorted());
 });
 
-test('a row that a condition behind lets through no more is withdrawn, with the values that it had', () => {
+test('where former values are wanted, a row that is given anew stands behind what it was', () => {
   const plan: Plan = {
     kind: 'rank',
     keyCount: KEYS,
@@ -141,23 +141,20 @@ test('a row that a condition behind lets through no more is withdrawn, with the 
     mode: 'update',
     watermarkLagUs: 0,
   };
-  // rank <= 2
-  const passes = ({ rowCount, columns: [, , , ranks] }: ColumnBatch) =>
-    Uint8Array.from({ length: rowCount }, (_, at) => (ranks?.kind === 'i32' && ranks.values[at]! <= 2 ? 1 : 0));
-  const epochs = new Epochs(() => new Rank(plan, [schema], passes), [{ schema, keys: [0, 1] }]);
+  const wanted = { former: true, whole: false };
+  const epochs = new Epochs(() => new Rank(plan, [schema], wanted), [{ schema, keys: [0, 1] }]);
   assert.deepEqual(shown(epochs.run([[row(1, 10), row(2, 20)]], {})), [
     [2, 1, null, false],
     [1, 2, 2, false],
   ]);
   epochs.restart();
-  assert.deepEqual(shown(epochs.run([[row(3, 20)]], {})), [
-    [1, 2, 2, true],
+  const folded = epochs.run([[row(3, 20)]], {});
+  assert.deepEqual(shown(folded), [
     [3, 1, 2, false],
+    [1, 2, 2, true],
+    [1, 3, 3, false],
   ]);
-  assert.deepEqual(shown(epochs.run([[row(4, 15)]], {})), [
-    [4, 3, 3, false],
-    [1, 4, 4, false],
-  ]);
+  assert.deepEqual(folded.changes, [GIVEN, FORMER, GIVEN]);
 });
 
 interface Shape {

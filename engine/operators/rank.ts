@@ -14,6 +14,7 @@ import { KeyDictionary } from '../state/key-dictionary.ts';
 import { KeyEncoder } from '../state/key-encoder.ts';
 import { RowStore } from '../state/row-store.ts';
 import { ChangedGroups } from './changed-groups.ts';
+import { FORMER, GIVEN, presentRows, type Wanted, WITHDRAWN } from './changes.ts';
 import { ExpiryQueue } from './expiry-queue.ts';
 import { checkFormat } from './group-format.ts';
 import { timeReader } from './join-side.ts';
@@ -27,17 +28,13 @@ type RankCall = RankPlan['calls'][number];
 
 const FORMAT = 1;
 
-/** Tells which rows of an operator's output the conditions behind it let through: 1 = they do. A new array each time. */
-export type PassesBehind = (batch: ColumnBatch) => Uint8Array;
-
 /**
  * Rows numbered per key: row_number, rank, dense_rank, lag and lead over the rows of a key in order; rows that are equal
  * in it stand as they came. State: the rows of each key, or with a limit the first ones alone (and those behind them
  * that lead reaches), for a row that was pushed out never comes back.
  *
- * - update: rows whose values are new come out. Those that a better one pushed beyond the limit are withdrawn, and so are
- *   those that a condition behind the operator let through with their former values and does not with the new ones.
- *   What is withdrawn comes before the rest.
+ * - update: rows whose values are new come out, where it is wanted behind their former values. Those that a better one
+ *   pushed beyond the limit are withdrawn, before the rest.
  * - append: the rows of a key come out once, when its event time is at or below the watermark, and are forgotten.
  * - complete: all rows of all keys.
  */
@@ -62,13 +59,12 @@ export class Rank implements StateOperator {
   readonly #key = new ByteBuffer();
   readonly #sortKey = new ByteBuffer();
   readonly #runtime = new Runtime(utc);
-  readonly #passes: PassesBehind | null;
+  readonly #givesFormer: boolean;
   #evicted = 0;
 
-  /** `passes`: in update mode, where conditions stand between the operator and the sinks; null = there are none. */
-  constructor(plan: RankPlan, inputs: readonly Schema[], passes: PassesBehind | null = null) {
+  constructor(plan: RankPlan, inputs: readonly Schema[], wanted: Wanted = presentRows) {
     this.#plan = plan;
-    this.#passes = plan.mode === 'update' ? passes : null;
+    this.#givesFormer = plan.mode === 'update' && wanted.former;
     this.#input = must(inputs[0], () => 'a rank has no input');
     const calls = plan.calls.map(({ name, type }) => ({ name, type, nullable: true }));
     this.output = [...this.#input.slice(plan.keyCount), ...calls];
@@ -163,7 +159,7 @@ export class Rank implements StateOperator {
       const wasShown = place > 0 && this.#isShown(place);
       this.#lists.number(row);
       if (this.#isShown(this.#lists.placeOf(row))) {
-        const former = wasShown && this.#passes !== null ? this.#givenTo(row) : null;
+        const former = wasShown && this.#givesFormer ? this.#givenTo(row) : null;
         if (this.#give(row) || !wasShown) this.#emit(row, group, false, out, former);
       } else if (wasShown) {
         this.#emit(row, group, true, out);
@@ -242,29 +238,22 @@ export class Rank implements StateOperator {
   }
 
   #finish(out: Output, env: EpochEnv): StateOutput {
-    const all = this.#passes === null ? out.shown : this.#withdrawn(out.shown, this.#passes, env);
-    const deleted = all.filter(({ isDelete }) => isDelete);
-    const shown = deleted.length === 0 ? all : [...deleted, ...all.filter(({ isDelete }) => !isDelete)];
+    const deleted = out.shown.filter(({ isDelete }) => isDelete);
+    const given = out.shown.filter(({ isDelete }) => !isDelete);
+    const shown: Shown[] = [...deleted];
+    const changes: number[] = deleted.map(() => WITHDRAWN);
+    for (const entry of given) {
+      if (entry.former !== null) {
+        shown.push({ ...entry, values: entry.former });
+        changes.push(FORMER);
+      }
+      shown.push(entry);
+      changes.push(GIVEN);
+    }
     const batch = this.#batchOf(shown, env);
     this.#forget(out.dropped);
     const groups = Uint8Array.from(shown, ({ group }) => group);
-    const deletes = deleted.length === 0 ? null : Uint8Array.from(shown, ({ isDelete }) => (isDelete ? 1 : 0));
-    return { batch, groups, deletes };
-  }
-
-  /** Turns rows round that pass the conditions behind with their former values alone: those values are withdrawn. */
-  #withdrawn(shown: readonly Shown[], passes: PassesBehind, env: EpochEnv): readonly Shown[] {
-    const changed = shown.filter(({ former }) => former !== null);
-    if (changed.length === 0) return shown;
-    const before = changed.map((entry): Shown => ({ ...entry, isDelete: true, values: entry.former ?? [] }));
-    const passedBefore = passes(this.#batchOf(before, env));
-    const passesNow = passes(this.#batchOf(changed, env));
-    let at = 0;
-    return shown.map((entry) => {
-      if (entry.former === null) return entry;
-      const index = at++;
-      return passedBefore[index] === 1 && passesNow[index] === 0 ? (before[index] as Shown) : entry;
-    });
+    return { batch, groups, changes: shown.length === given.length ? null : Uint8Array.from(changes) };
   }
 
   #batchOf(shown: readonly Shown[], { epochTsUs }: EpochEnv): ColumnBatch {

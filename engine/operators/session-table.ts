@@ -146,8 +146,9 @@ export class SessionMerge {
   readonly absorbed: number[] = [];
   /** Sessions that rows came for. */
   readonly changed: number[] = [];
-  /** Sessions of former epochs that are gone or have other bounds, with the bounds that they had. */
+  /** Sessions of former epochs that rows came for, with the bounds that they had, and the slots that they are in now. */
   readonly formerSlots: number[] = [];
+  readonly formerInto: number[] = [];
   readonly formerStarts: number[] = [];
   readonly formerEnds: number[] = [];
 
@@ -156,8 +157,9 @@ export class SessionMerge {
     this.absorbed.push(slot);
   }
 
-  former(slot: number, start: number, end: number): void {
+  former(slot: number, into: number, start: number, end: number): void {
     this.formerSlots.push(slot);
+    this.formerInto.push(into);
     this.formerStarts.push(start);
     this.formerEnds.push(end);
   }

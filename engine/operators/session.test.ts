@@ -259,3 +259,26 @@ test('a session is given out and forgotten when its end is at the watermark', ()
   ]);
   assert.deepEqual(runner.operator.groups(), []);
 });
+
+test('sessions that end together come out in the order of their keys, before and after a restart', () => {
+  const plans = planOf(schema, [{ name: 'count', inputs: [] }]);
+  for (const isRestarted of [false, true]) {
+    // One key group for all: the order within it counts.
+    const runner = new Epochs(() => new Session(statePlan(plans, 'append'), [schema]), [{ schema, keys: [] }]);
+    runner.run(
+      [
+        [
+          ['a', 0, 5n],
+          ['b', 0, 10n],
+        ],
+      ],
+      {},
+    );
+    runner.run([[['a', 5, 5n]]], {});
+    if (isRestarted) runner.restart();
+    assert.deepEqual(runner.run([[]], { evictUs: 10 }).rows, [
+      ['a', [0, 10], 2n],
+      ['b', [0, 10], 1n],
+    ]);
+  }
+});

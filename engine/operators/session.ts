@@ -1,9 +1,9 @@
 import { must } from '../../core/assert.ts';
 import { formatType, type Schema } from '../../core/types.ts';
 import { ByteBuffer } from '../byte-buffer.ts';
-import type { Column, Float64Column, Int64Column } from '../column-batch.ts';
+import type { Column, ColumnBatch, Float64Column, Int64Column } from '../column-batch.ts';
 import type { EpochEnv, StateFigures } from '../epoch/contract.ts';
-import { concatBatches } from '../epoch/frame.ts';
+import { concatBatches, copyOf } from '../epoch/frame.ts';
 import type { StatePlan } from '../plan/epoch-plan.ts';
 import { windowFields } from '../plan/logical-plan.ts';
 import { ByteReader } from '../state/byte-reader.ts';
@@ -11,13 +11,13 @@ import { putByte, putF64, putText, putVarint } from '../state/bytes-out.ts';
 import { GroupLists } from '../state/group-lists.ts';
 import { KeyDictionary } from '../state/key-dictionary.ts';
 import { KeyEncoder } from '../state/key-encoder.ts';
-import { RowCodec } from '../state/row-codec.ts';
 import { grownCapacity } from '../state/state-columns.ts';
-import { identity } from './aggregate-accumulator.ts';
 import { checkKeyTypes, encodeSections, restoreSections } from './aggregate-sections.ts';
 import { AggregateSet } from './aggregate-set.ts';
 import { ChangedGroups } from './changed-groups.ts';
+import { AGAIN, FORMER, GIVEN, presentRows, SAME, type Wanted, WITHDRAWN } from './changes.ts';
 import { ExpiryQueue } from './expiry-queue.ts';
+import { GivenRows } from './given-rows.ts';
 import { checkFormat } from './group-format.ts';
 import type { FailureLog } from './operator.ts';
 import { noOrigins } from './picked-rows.ts';
@@ -59,11 +59,15 @@ export class Session implements StateOperator {
   #place = new Int32Array(0);
   #turns = 0;
   #fold = 0;
+  readonly #wanted: Wanted;
+  /** Groups taken over since the last fold: what they have given before may be unknown to those who get it now. */
+  readonly #restored = new Set<number>();
   #evicted = 0;
 
   /** `inputs[0]`: the keys, event time, gap, then what the aggregates name. */
-  constructor(plan: SessionPlan, inputs: readonly Schema[]) {
+  constructor(plan: SessionPlan, inputs: readonly Schema[], wanted: Wanted = presentRows) {
     this.#plan = plan;
+    this.#wanted = wanted;
     const keys = must(inputs[0], () => 'a session has no input').slice(0, plan.keyCount);
     this.output = [
       ...keys,
@@ -80,12 +84,12 @@ export class Session implements StateOperator {
     this.#evicted = 0;
     const input = joined(inputs);
     const merge = new SessionMerge();
-    let withdrawn: Withdrawn | null = null;
+    let former: ColumnBatch | null = null;
     if (input !== null) {
       const arrivals = this.#arrivals(input);
       for (let place = 0; place < arrivals.keys.length; place++) this.#mergeKey(place, arrivals, merge);
       // Before anything is added: what is withdrawn comes as it was given.
-      if (this.#plan.mode === 'update' && merge.formerSlots.length > 0) withdrawn = this.#withdrawn(merge);
+      if (this.#keepsFormer && merge.formerSlots.length > 0) former = this.#former(merge);
       const { rows, slots, count } = arrivals.sorted();
       this.#set.update(input.batch.columns, rows, slots, count, (row, reason, aggregate) =>
         failures.add(input.batch.origins.record[row]!, reason, aggregate),
@@ -97,8 +101,11 @@ export class Session implements StateOperator {
     }
     const watermark = env.evictUs - this.#plan.watermarkLagUs;
     switch (this.#plan.mode) {
-      case 'complete':
-        return this.#give(this.#byGroup.groups().flatMap((group) => this.#sessionsOf(group)));
+      case 'complete': {
+        const output = this.#giveResult(merge, former);
+        this.#restored.clear();
+        return output;
+      }
       case 'append': {
         const due = this.#due(watermark);
         const output = this.#give(due);
@@ -106,7 +113,7 @@ export class Session implements StateOperator {
         return output;
       }
       case 'update': {
-        const output = withWithdrawn(this.output, withdrawn, this.#give(merge.changed));
+        const output = this.#giveChanges(merge, former);
         this.#forget(this.#due(watermark));
         return output;
       }
@@ -212,7 +219,7 @@ export class Session implements StateOperator {
   #swallow(open: OpenSession, kept: number, merge: SessionMerge): void {
     const table = this.#table;
     merge.absorb(open.slot, kept);
-    merge.former(kept, table.start[kept]!, table.end[kept]!);
+    merge.former(kept, open.slot, table.start[kept]!, table.end[kept]!);
     this.#expiry?.remove(kept);
     open.end = Math.max(open.end, table.end[kept]!);
     open.tail = NO_SESSION;
@@ -229,12 +236,12 @@ export class Session implements StateOperator {
     merge.changed.push(slot);
     if (open.isNew || table.end[slot] !== end) {
       if (!open.isNew) {
-        merge.former(slot, table.start[slot]!, table.end[slot]!);
+        merge.former(slot, slot, table.start[slot]!, table.end[slot]!);
         this.#expiry?.remove(slot);
       }
       table.end[slot] = end;
       this.#expiry?.add(slot, end);
-    }
+    } else if (this.#wanted.former) merge.former(slot, slot, table.start[slot]!, end);
     return slot;
   }
 
@@ -291,22 +298,80 @@ export class Session implements StateOperator {
     return slots;
   }
 
+  /** Bounds that change make another row of a table, whoever wants to know what stood there before. */
+  get #keepsFormer(): boolean {
+    return this.#plan.mode === 'update' || (this.#plan.mode === 'complete' && this.#wanted.former);
+  }
+
+  /** update: the sessions that rows came for; what is gone comes first. */
+  #giveChanges(merge: SessionMerge, former: ColumnBatch | null): StateOutput {
+    if (former === null) return this.#give(merge.changed);
+    const out = new GivenRows();
+    const kept = new Map<number, number>();
+    for (const [place, slot] of merge.formerSlots.entries()) {
+      if (this.#isKept(merge, place)) kept.set(slot, place);
+      else out.withdraw(merge.formerInto[place]!, place, WITHDRAWN);
+    }
+    for (const slot of merge.changed) {
+      const place = kept.get(slot);
+      if (place !== undefined) out.withdraw(slot, place, FORMER);
+      out.give(slot, GIVEN);
+    }
+    return this.#assemble(out, former);
+  }
+
+  /** complete: all sessions in their order, each behind those that are part of it now. */
+  #giveResult(merge: SessionMerge, former: ColumnBatch | null): StateOutput {
+    const out = new GivenRows();
+    const changed = new Set(merge.changed);
+    const parts = new Map<number, number[]>();
+    for (const [place, slot] of former === null ? [] : merge.formerInto.entries()) {
+      const known = parts.get(slot);
+      if (known === undefined) parts.set(slot, [place]);
+      else known.push(place);
+    }
+    const starts = merge.formerStarts;
+    for (const group of this.#byGroup.groups()) {
+      const isRestored = this.#restored.has(group);
+      for (const slot of this.#sessionsOf(group)) {
+        if (!changed.has(slot)) {
+          if (this.#wanted.whole || isRestored) out.give(slot, isRestored ? AGAIN : SAME);
+          continue;
+        }
+        const places = (parts.get(slot) ?? []).sort((a, b) => starts[a]! - starts[b]!);
+        for (const place of places) out.withdraw(slot, place, this.#isKept(merge, place) ? FORMER : WITHDRAWN);
+        out.give(slot, GIVEN);
+      }
+    }
+    return this.#assemble(out, former);
+  }
+
+  /** Is a former session one with the same bounds now? */
+  #isKept(merge: SessionMerge, place: number): boolean {
+    const slot = merge.formerSlots[place]!;
+    return merge.formerInto[place] === slot && merge.formerEnds[place] === this.#table.end[slot];
+  }
+
+  #assemble(out: GivenRows, former: ColumnBatch | null): StateOutput {
+    const slots = Int32Array.from(out.ids);
+    return {
+      batch: out.batch(former, this.#give(out.present).batch),
+      groups: this.#groupsOf(slots),
+      changes: Uint8Array.from(out.changes),
+    };
+  }
+
   #give(sessions: readonly number[]): StateOutput {
     const slots = Int32Array.from(sessions);
     const { start, end } = this.#table;
-    return {
-      batch: {
-        rowCount: slots.length,
-        columns: this.#columns(
-          slots,
-          Float64Array.from(slots, (slot) => start[slot]!),
-          Float64Array.from(slots, (slot) => end[slot]!),
-        ),
-        origins: noOrigins(slots.length),
-      },
-      groups: this.#groupsOf(slots),
-      deletes: null,
-    };
+    const starts = Float64Array.from(slots, (slot) => start[slot]!);
+    const ends = Float64Array.from(slots, (slot) => end[slot]!);
+    return { batch: this.#rows(slots, starts, ends), groups: this.#groupsOf(slots), changes: null };
+  }
+
+  #rows(slots: Int32Array, starts: Float64Array, ends: Float64Array): ColumnBatch {
+    const { length } = slots;
+    return { rowCount: length, columns: this.#columns(slots, starts, ends), origins: noOrigins(length) };
   }
 
   #columns(slots: Int32Array, starts: Float64Array, ends: Float64Array): Column[] {
@@ -325,14 +390,10 @@ export class Session implements StateOperator {
     return Uint8Array.from(slots, (slot) => this.#byGroup.groupOf(this.#table.key[slot]!));
   }
 
-  /** Sessions under the bounds that they had when they were last given out, as bytes: their cells are about to change. */
-  #withdrawn(merge: SessionMerge): Withdrawn {
-    const slots = Int32Array.from(merge.formerSlots);
-    const columns = this.#columns(slots, Float64Array.from(merge.formerStarts), Float64Array.from(merge.formerEnds));
-    const codec = new RowCodec(this.output).bind(columns);
-    const bytes = new ByteBuffer();
-    const starts = Array.from(slots, (_, row) => codec.encode(row, bytes));
-    return { bytes, starts, groups: this.#groupsOf(slots) };
+  /** Sessions under the bounds that they had when they were last given out; a copy: their cells are about to change. */
+  #former({ formerSlots, formerStarts, formerEnds }: SessionMerge): ColumnBatch {
+    const slots = Int32Array.from(formerSlots);
+    return copyOf(this.#rows(slots, Float64Array.from(formerStarts), Float64Array.from(formerEnds)));
   }
 
   // ---- snapshots ------------------------------------------------------------------------------------------------
@@ -375,9 +436,10 @@ export class Session implements StateOperator {
   }
 
   /** Throws: STATE_DAMAGED, STATE_INCOMPATIBLE. */
-  restoreGroup(group: number, bytes: Uint8Array | null): void {
+  restoreGroup(group: number, bytes: Uint8Array | null, places: readonly number[] | null = null): void {
     this.dropGroup(group);
     if (bytes === null) return;
+    this.#restored.add(group);
     const reader = new ByteReader().reset(bytes);
     checkFormat(reader, FORMAT);
     checkKeyTypes(reader.text(), this.#keyTypes());
@@ -397,7 +459,7 @@ export class Session implements StateOperator {
         slots.push(slot);
       }
     }
-    restoreSections(this.#set, Int32Array.from(slots), reader);
+    restoreSections(this.#set, Int32Array.from(slots), reader, places);
   }
 
   #keyTypes(): string {
@@ -411,6 +473,7 @@ export class Session implements StateOperator {
     }
     for (const key of this.#byGroup.idsOf(group)) this.#removeKey(key);
     this.#changed.delete(group);
+    this.#restored.delete(group);
   }
 
   figures(): StateFigures {
@@ -428,28 +491,6 @@ interface OpenSession {
   tail: number;
   readonly isNew: boolean;
   isTouched: boolean;
-}
-
-interface Withdrawn {
-  readonly bytes: ByteBuffer;
-  readonly starts: readonly number[];
-  readonly groups: Uint8Array;
-}
-
-/** First what is withdrawn, then what is given: where both have the same key in a table, the latter stays. */
-function withWithdrawn(schema: Schema, withdrawn: Withdrawn | null, given: StateOutput): StateOutput {
-  if (withdrawn === null) return given;
-  const codec = new RowCodec(schema).bind(given.batch.columns);
-  const { bytes } = withdrawn;
-  const starts = [...withdrawn.starts];
-  for (let row = 0; row < given.batch.rowCount; row++) starts.push(codec.encode(row, bytes));
-  const count = starts.length;
-  const columns = codec.decodeAll(bytes.bytes, starts, identity(count), count);
-  return {
-    batch: { rowCount: count, columns, origins: noOrigins(count) },
-    groups: Buffer.concat([withdrawn.groups, given.groups]),
-    deletes: new Uint8Array(count).fill(1, 0, withdrawn.starts.length),
-  };
 }
 
 /** All inputs as one, or null when there is no row. */

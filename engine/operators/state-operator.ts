@@ -23,8 +23,17 @@ export interface StateOutput {
    * operator holds: their place in it is their identity in sinks and their order in the next stage.
    */
   readonly groups: Uint8Array;
-  /** 1 = the row's key is withdrawn: its values are those last given for it. null = none is. */
-  readonly deletes: Uint8Array | null;
+  /** A code of changes.ts per row; null = all rows are given. Values of a row that is withdrawn are those last given. */
+  readonly changes: Uint8Array | null;
+  /** What failed outside of any row. */
+  readonly failures?: readonly GroupFailure[];
+}
+
+/** Something of a key group that failed as EXPRESSION_FAILED. */
+export interface GroupFailure {
+  readonly group: number;
+  /** Static text of the job, as in `RowFailure`. */
+  readonly place: string;
 }
 
 /**
@@ -43,8 +52,11 @@ export interface StateOperator {
   groups(): readonly number[];
   /** null = the group holds nothing. */
   encodeGroup(group: number): Uint8Array | null;
-  /** Throws: STATE_DAMAGED. */
-  restoreGroup(group: number, bytes: Uint8Array | null): void;
+  /**
+   * `places`, of a changed job: for each aggregate its place in what is stored, -1 = it begins empty; null = as stored.
+   * Throws: STATE_DAMAGED, STATE_INCOMPATIBLE.
+   */
+  restoreGroup(group: number, bytes: Uint8Array | null, places?: readonly number[] | null): void;
   dropGroup(group: number): void;
   /** `evicted` counts since the last fold began. */
   figures(): StateFigures;

@@ -5,16 +5,20 @@ import type { RowFailure } from '../column-batch.ts';
 import type { EpochEnv } from '../epoch/contract.ts';
 import type { BoxedValue } from '../sql/runtime/boxed.ts';
 import { KeyEncoder, keyGroupOf } from '../state/key-encoder.ts';
+import { GIVEN, isPast } from './changes.ts';
 import { FailureLog } from './operator.ts';
-import type { StateInput, StateOperator } from './state-operator.ts';
+import type { GroupFailure, StateInput, StateOperator } from './state-operator.ts';
 import { batchOf, rowsOfBatch } from './test-batch.ts';
 
 export interface Folded {
   readonly rows: BoxedValue[][];
-  /** One per row; all false when the operator withdraws nothing. */
+  /** One per row: whether it is withdrawn, or has a new version behind it. */
   readonly deletes: readonly boolean[];
+  /** The codes of changes.ts. */
+  readonly changes: readonly number[];
   readonly groups: readonly number[];
   readonly failures: readonly RowFailure[];
+  readonly groupFailures: readonly GroupFailure[];
 }
 
 export interface TestPort {
@@ -38,17 +42,21 @@ export class Epochs {
 
   run(
     arrivals: readonly (readonly (readonly unknown[])[])[],
-    watermarks: { lateUs?: number; evictUs?: number },
+    times: { lateUs?: number; evictUs?: number; epochTsUs?: number },
   ): Folded {
     return this.runFrames(
       arrivals.map((rows, port) => ({ port, rows })),
-      watermarks,
+      times,
     );
   }
 
   runFrames(
     frames: readonly { readonly port: number; readonly rows: readonly (readonly unknown[])[] }[],
-    { lateUs = -Infinity, evictUs = -Infinity }: { lateUs?: number; evictUs?: number },
+    {
+      lateUs = -Infinity,
+      evictUs = -Infinity,
+      epochTsUs = 1_700_000_000_000_000,
+    }: { lateUs?: number; evictUs?: number; epochTsUs?: number },
   ): Folded {
     let record = 0;
     const inputs = frames.map(({ port, rows }): StateInput => {
@@ -60,7 +68,7 @@ export class Epochs {
     const env: EpochEnv = {
       run: 1,
       epoch: this.#epoch++,
-      epochTsUs: 1_700_000_000_000_000,
+      epochTsUs,
       lateUs,
       evictUs,
       writeTimeUs: 0,
@@ -70,9 +78,11 @@ export class Epochs {
     const rows = rowsOfBatch(this.operator.output, output.batch);
     return {
       rows,
-      deletes: rows.map((_, row) => output.deletes?.[row] === 1),
+      deletes: rows.map((_, row) => isPast(output.changes?.[row] ?? GIVEN)),
+      changes: rows.map((_, row) => output.changes?.[row] ?? GIVEN),
       groups: [...output.groups],
       failures,
+      groupFailures: output.failures ?? [],
     };
   }
 

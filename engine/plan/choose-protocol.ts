@@ -67,6 +67,8 @@ function laneChain(node: LogicalPlan): LaneChain | string {
       return `${node.id} orders whole results`;
     case 'rank':
       return `${node.id} keeps rows by key and order`;
+    case 'user':
+      return `${node.id} keeps what the job’s functions write, by key`;
   }
 }
 

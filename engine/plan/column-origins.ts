@@ -142,6 +142,8 @@ function resultsOf({ operatorId, state }: StateStage, ports: readonly PortOrigin
     }
     case 'rank':
       return [...input.columns.slice(state.keyCount), ...state.calls.map((call) => within(call.function))];
+    case 'user':
+      return state.output.map(({ name }) => within(name));
     case 'dedup':
     case 'limit':
     case 'sort':

@@ -1,7 +1,7 @@
 /** What the operators of a stateful job keep, in words and in columns. */
 import { must } from '../../core/assert.ts';
 import { formatDurationUs } from '../../core/duration.ts';
-import type { Schema } from '../../core/types.ts';
+import type { DataType, Field, Schema } from '../../core/types.ts';
 import { bufferSchemaOf } from '../sql/aggregates.ts';
 import { formatName } from '../sql/format.ts';
 import type { EpochsPlan, StatePlan, StateStage } from './epoch-plan.ts';
@@ -71,6 +71,8 @@ export function describeState(stage: StateStage, plan: Pick<EpochsPlan, 'waterma
     }
     case 'join':
       return describeJoin(stage, state);
+    case 'user':
+      return describeUser(state, input);
     case 'limit':
       return {
         key: [],
@@ -90,6 +92,34 @@ export function describeState(stage: StateStage, plan: Pick<EpochsPlan, 'waterma
       return { key, columns, forgets: forgets === '' ? null : forgets, keepsForEver: time === null ? stays : null };
     }
   }
+}
+
+function describeUser(
+  { keys, variables, timers, watermarkLagUs }: Extract<StatePlan, { kind: 'user' }>,
+  input: Schema,
+): StateDescription {
+  const times: Schema =
+    timers === 'none' ? [] : [{ name: 'timers', type: listOf({ kind: 'timestamp' }), nullable: false }];
+  const columns = variables.map(({ name, kind, schema, key }): Field => {
+    const row: DataType = { kind: 'struct', fields: schema };
+    const map = key && { kind: 'map' as const, key, value: row, valueContainsNull: false };
+    return { name, type: map ?? (kind === 'list' ? listOf(row) : row), nullable: kind === 'value' };
+  });
+  const time = timers === 'eventTime' ? watermarkText(watermarkLagUs) : 'the epoch’s time';
+  const forgets = variables.flatMap(({ name, ttlUs }) =>
+    ttlUs === null ? [] : [`${formatName(name)} when the time it was written + ${formatDurationUs(ttlUs)} <= ${time}`],
+  );
+  const kept = variables.flatMap(({ name, ttlUs }) => (ttlUs === null ? [formatName(name)] : []));
+  return {
+    key: keys.map((column) => must(input[column], () => 'a key has no column')),
+    columns: [...columns, ...times],
+    forgets: forgets.length === 0 ? null : forgets.join('; '),
+    keepsForEver: kept.length === 0 ? null : `${kept.join(', ')} of every key that no function clears`,
+  };
+}
+
+function listOf(element: DataType): DataType {
+  return { kind: 'array', element, containsNull: false };
 }
 
 function describeJoin(stage: StateStage, state: Extract<StatePlan, { kind: 'join' }>): StateDescription {

@@ -4,11 +4,12 @@
  * group into state stages and at last to the sinks. Protocol: epochs.
  */
 import type { JobName } from '../../core/ids.ts';
+import type { ModuleSource } from '../../core/job/user-functions.ts';
 import type { TableSchema } from '../../core/table/schema.ts';
 import type { DataType, Schema } from '../../core/types.ts';
 import type { Expr } from '../../core/ast.ts';
 import type { SinkTarget, StartingOffsets, Trigger } from './job-plan.ts';
-import type { EventTimeColumn, JoinTimeBounds, JoinType, OperatorId } from './logical-plan.ts';
+import type { EventTimeColumn, JoinTimeBounds, JoinType, OperatorId, StateVariable } from './logical-plan.ts';
 import type { InputColumn, SinkPlan, StageOperator, StagePlan } from './stage-plan.ts';
 
 /** Fixed slices of the key space of a job: the unit of state placement and movement. */
@@ -70,6 +71,8 @@ export type Target =
       readonly port: number;
       /** Columns of the branch's output that make up the key, in order; none = everything goes to key group 0. */
       readonly keys: readonly number[];
+      /** Behind the branch's columns goes one that says what became of each row (engine/operators/changes.ts). */
+      readonly changes?: true;
     }
   | { readonly kind: 'sink' };
 
@@ -116,6 +119,8 @@ export interface AggregatePlan {
   readonly name: string;
   readonly type: DataType;
   readonly nullable: boolean;
+  /** Rows may be withdrawn again: the partial result tells what is left then. */
+  readonly signed?: true;
 }
 
 /**
@@ -126,12 +131,15 @@ export type StatePlan =
   /**
    * Inputs: port 0 = `keyCount` keys, then the buffers of all aggregates in order (made by `partialAggregate` before
    * the exchange). Output: keys, aggregates. append: a group comes out once, when it is final; update: every group
-   * touched in the epoch; complete: all groups. Final groups are evicted in append and update.
+   * touched in the epoch; complete: all groups. Final groups are evicted in append and update. signed: the last column
+   * of the input says which rows are withdrawn (engine/operators/changes.ts), and the last aggregate, which is no column
+   * of the output, counts the rows of each group: one without rows is gone.
    */
   | {
       readonly kind: 'aggregate';
       readonly keyCount: number;
       readonly aggregates: readonly AggregatePlan[];
+      readonly signed?: true;
       readonly eventTime: EventTimeColumn | null;
       readonly mode: OutputMode;
       readonly watermarkLagUs: number;
@@ -172,12 +180,14 @@ export type StatePlan =
       readonly watermarkLagUs: number;
       readonly timeZone: string;
     }
-  | { readonly kind: 'limit'; readonly count: number; readonly mode: OutputMode }
-  /** Input: the rows of a whole result; output: the same in order, the first `limit` of them. */
+  /** changes: the last column of the input says what became of the rows; complete mode alone. */
+  | { readonly kind: 'limit'; readonly count: number; readonly mode: OutputMode; readonly changes?: true }
+  /** Input: the rows of a whole result; output: the same in order, the first `limit` of them. `changes` as of `limit`. */
   | {
       readonly kind: 'sort';
       readonly by: readonly { readonly column: number; readonly descending: boolean; readonly nullsFirst: boolean }[];
       readonly limit: number | null;
+      readonly changes?: true;
     }
   /**
    * Input: `keyCount` keys, then the rows' columns. Output: the rows' columns, then one column per call. `by` and `calls`
@@ -199,6 +209,19 @@ export type StatePlan =
       readonly limit: number | null;
       readonly eventTime: EventTimeColumn | null;
       readonly mode: OutputMode;
+      readonly watermarkLagUs: number;
+    }
+  /** Input: rows of the query; output: what the functions emit. Runs code of the plan's module. See the logical node. */
+  | {
+      readonly kind: 'user';
+      readonly keys: readonly number[];
+      readonly variables: readonly StateVariable[];
+      readonly single: boolean;
+      readonly output: Schema;
+      readonly timers: 'none' | 'eventTime' | 'processingTime';
+      readonly functions: readonly ('onRow' | 'onTimer' | 'onExpire')[];
+      readonly deadlineMs: number;
+      readonly eventTime: EventTimeColumn | null;
       readonly watermarkLagUs: number;
     };
 
@@ -229,6 +252,8 @@ export interface EpochsPlan {
   readonly explain: readonly string[];
   /** Bytes of state that the job may hold on one worker; absent = the worker's own bound alone. */
   readonly stateBytesMax?: number;
+  /** Code that the stages of kind `user` run; absent = the job is declarative. */
+  readonly module?: ModuleSource;
 }
 
 /** Operators that only jobs with epochs have; part of {@link StageOperator}. */

@@ -146,6 +146,8 @@ function describeKind(state: StatePlan): string {
       return 'rows in order';
     case 'rank':
       return `${state.calls.map((call) => call.function).join(', ')} by key`;
+    case 'user':
+      return `${state.functions.join(', ')} of the job’s module, timers: ${state.timers}`;
   }
 }
 

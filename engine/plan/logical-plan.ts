@@ -64,6 +64,18 @@ export interface RankCall {
   readonly nullable: boolean;
 }
 
+/** State of an operator with functions of the job, for each key. */
+export interface StateVariable {
+  readonly name: string;
+  readonly kind: 'value' | 'list' | 'map';
+  /** Columns of a row of it. */
+  readonly schema: Schema;
+  /** map: type of the key within the key. */
+  readonly key: DataType | null;
+  /** A row is forgotten so long after it was written; null = never. */
+  readonly ttlUs: number | null;
+}
+
 interface Node {
   readonly output: Schema;
   /** Where the query says so, for messages. */
@@ -181,6 +193,22 @@ export type LogicalPlan =
       readonly calls: readonly RankCall[];
       readonly limit: number | null;
       /** A key that is a column of the input and event time; null = rows are never final. */
+      readonly eventTime: EventTimeColumn | null;
+    })
+  /** Functions of the job over rows and state by key. Output: what they emit. At the top only. */
+  | (StatefulNode & {
+      readonly kind: 'user';
+      readonly input: LogicalPlan;
+      /** Columns of the input. */
+      readonly keys: readonly number[];
+      readonly variables: readonly StateVariable[];
+      /** The operator's state is its one variable, not variables by name. */
+      readonly single: boolean;
+      readonly timers: 'none' | 'eventTime' | 'processingTime';
+      readonly functions: readonly ('onRow' | 'onTimer' | 'onExpire')[];
+      /** What the functions may take for the rows of one epoch in one thread, ms. */
+      readonly deadlineMs: number;
+      /** With `timers: eventTime`: what tells the time of a row. */
       readonly eventTime: EventTimeColumn | null;
     });
 

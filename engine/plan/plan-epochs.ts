@@ -87,10 +87,11 @@ export function planEpochs(job: AnalyzedJob, protocolReason: string): EpochsPlan
     sinkPlans: sinks.plans,
     tables: sinks.tables,
     deadLetterTopic: deadLetterTopic(spec),
-    createsTables: sinks.tables.length > 0,
+    createsTables: sinks.createsTables,
     warnings: [...analyzed.warnings, ...planned.warnings, ...sinks.warnings],
     explain: formatPlan(root, spec.outputMode),
     ...(stateBytes === undefined ? {} : { stateBytesMax: stateBytes }),
+    ...(spec.module === undefined ? {} : { module: spec.module }),
   };
 }
 

@@ -313,6 +313,24 @@ suite('tables', () => {
     assert.deepEqual([job.tables, job.createsTables], [[], false]);
   });
 
+  test('a table that the job may create is given the columns that it lacks', () => {
+    const create = { ...sink, create: true } as const;
+    const query = "SELECT id, DATE '2024-01-31' AS day, n, n * 2 AS twice, 'x' AS `no name` FROM src";
+    const job = planned(small({ query: query.replace(", 'x' AS `no name`", ''), sinks: [create] }), [existing]);
+    assert.deepEqual(job.tables, [
+      { ...existing, columns: [...existing.columns, { name: 'twice', type: { kind: 'int' } }] },
+    ]);
+    assert.equal(job.createsTables, false);
+    assert.deepEqual(problems(small({ query, sinks: [create] }), [existing]), [
+      'sinks[0].table: ks.events has no column no name',
+    ]);
+    const keyed = { ...create, primaryKey: ['id', 'other2'] };
+    assert.match(
+      problems(small({ query: "SELECT id, 'x' AS other2 FROM src", sinks: [keyed] }), [existing]).join(),
+      /has no column other2|primary key/,
+    );
+  });
+
   test('what does not fit an existing table is told, all of it', () => {
     assert.deepEqual(
       problems(small({ query: "SELECT id, 'x' AS n, 1 AS othr, tags AS kept FROM src", sinks: [sink] }), [existing]),

@@ -59,6 +59,7 @@ export function planJob(spec: JobSpec, facts: PlanFacts): PlanOutcome {
           tables: new Map([...tables].map(([name, table]) => [name, table.schema])),
           outputMode: spec.outputMode,
           watermarks,
+          ...(spec.keyedState === undefined ? {} : { keyedState: spec.keyedState }),
         })
       : undefined;
   checkOptions(spec, problems);
@@ -76,6 +77,13 @@ export function planAnalyzed(job: AnalyzedJob): JobPlan | undefined {
         message: `the query does not read the source ${name}`,
         hint: 'take it away, or read it in the query',
       });
+  }
+  if ((spec.keyedState === undefined) !== (spec.module === undefined)) {
+    problems.push({
+      path: spec.keyedState === undefined ? 'module' : 'keyedState',
+      message: 'keyedState and the module with its functions go together',
+      hint: 'both are made from a TypeScript job: weir apply jobs/NAME.ts',
+    });
   }
   checkOutput(analyzed.root.output, problems);
   const choice = chooseProtocol(spec, analyzed.root);
@@ -163,7 +171,7 @@ function planLanes(job: AnalyzedJob, chain: LaneChain, protocolReason: string): 
     sinks: sinks.targets,
     tables: sinks.tables,
     deadLetterTopic: deadLetterTopic(spec),
-    createsTables: sinks.tables.length > 0,
+    createsTables: sinks.createsTables,
     warnings: [...analyzed.warnings, ...sinks.warnings],
   };
 }

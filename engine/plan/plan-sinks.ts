@@ -23,7 +23,10 @@ type LogSinkSpec = Extract<SinkSpec, { connector: 'kafka' }>;
 export interface PlannedSinks {
   readonly plans: readonly SinkPlan[];
   readonly targets: readonly SinkTarget[];
+  /** To create, and to give columns that they lack. */
   readonly tables: readonly TableSchema[];
+  /** One of the tables does not exist. */
+  readonly createsTables: boolean;
   readonly warnings: readonly string[];
   /** The operators given; structs that a table holds as text are turned into JSON by the last of them. */
   readonly operators: readonly LaneOperator[];
@@ -56,8 +59,8 @@ export function planSinks(context: SinkContext): PlannedSinks {
   const planner = new SinkPlanner(context);
   const plans = planner.plan();
   const targets = context.spec.sinks.map(targetOf);
-  const { tables, warnings, operators, output } = planner;
-  return { plans, targets, tables, warnings, operators, output };
+  const { tables, createsTables, warnings, operators, output } = planner;
+  return { plans, targets, tables, createsTables, warnings, operators, output };
 }
 
 function targetOf(sink: SinkSpec): SinkTarget {
@@ -76,6 +79,7 @@ function targetOf(sink: SinkSpec): SinkTarget {
 
 class SinkPlanner {
   readonly tables: TableSchema[] = [];
+  createsTables = false;
   readonly warnings: string[] = [];
   operators: readonly LaneOperator[];
   output: Schema;
@@ -190,7 +194,7 @@ class SinkPlanner {
           'a letter, then letters, digits and _; 48 at most',
         );
     }
-    const existing = this.#existing(sink);
+    const existing = this.#withNewColumns(sink, this.#existing(sink));
     const place = `${sink.keyspace}.${sink.table}`;
     if (existing === undefined && this.#facts.tables !== null && !sink.create) {
       return this.#problem(
@@ -202,7 +206,10 @@ class SinkPlanner {
     if (this.#origin.kind === 'epochs' && !this.#hasPlainWindows(existing, place)) return undefined;
     const table = existing ?? this.#newTable(sink, path);
     if (table === undefined) return undefined;
-    if (existing === undefined && sink.create) this.tables.push(table);
+    if (existing === undefined && sink.create) {
+      this.tables.push(table);
+      this.createsTables = true;
+    }
     if (existing !== undefined && !this.#fits(sink, existing, path)) return undefined;
     this.#checkKey(sink, table, path);
     return this.#bind(sink, table, name);
@@ -222,6 +229,22 @@ class SinkPlanner {
       );
     }
     return windows.length === 0;
+  }
+
+  /** A table that the job may create is given the columns that its rows have and it lacks. */
+  #withNewColumns(sink: TableSinkSpec, existing: TableSchema | undefined): TableSchema | undefined {
+    if (existing === undefined || !sink.create) return existing;
+    const lacking = this.output.flatMap(({ name, type }): TableColumn[] => {
+      const cql = cqlTypeOf(type);
+      const isThere = columnNamed(existing, name) !== undefined || sink.primaryKey?.flat().includes(name) === true;
+      return cql === undefined || isThere || !identifierPattern.test(name) || isWindow(type)
+        ? []
+        : [{ name, type: cql }];
+    });
+    if (lacking.length === 0) return existing;
+    const widened = { ...existing, columns: [...existing.columns, ...lacking] };
+    this.tables.push(widened);
+    return widened;
   }
 
   /** The table that the output asks for. */

@@ -7,6 +7,7 @@
 import { assert, must } from '../../core/assert.ts';
 import { childrenOf, collectColumns, type Expr, mapColumns } from '../../core/ast.ts';
 import type { Field, Schema } from '../../core/types.ts';
+import { changeField } from '../operators/changes.ts';
 import { bufferSchemaOf } from '../sql/aggregates.ts';
 import { type EventTime, eventTimeOf } from '../sql/analyze/event-time.ts';
 import { inputsOf } from '../sql/analyze/tree.ts';
@@ -142,7 +143,10 @@ class StagePlanner {
   /** Opens the stage of a stateful node. Its inputs are sent to it before. */
   #state(operatorId: OperatorId, state: StatePlan, output: Omit<Rows, 'flows'>, inputs: readonly Input[]): Rows {
     const stage = this.#sources.length + this.#states.length;
-    this.#states.push({ operatorId, inputs: inputs.map((input) => [...input.output]), state, branch: null });
+    const arriving = inputs.map(({ output: columns, changes }) =>
+      changes === true ? [...columns, changeField] : [...columns],
+    );
+    this.#states.push({ operatorId, inputs: arriving, state, branch: null });
     for (const [port, input] of inputs.entries()) {
       const keys = Array.from({ length: input.keyCount }, (_, index) => input.keys?.[index] ?? index);
       for (const flow of input.flows)
@@ -151,6 +155,7 @@ class StagePlanner {
           stage,
           port,
           keys,
+          ...(input.changes === true ? { changes: true } : {}),
         });
     }
     return { ...output, flows: [{ origin: { kind: 'state', stage }, operators: [] }] };
@@ -195,6 +200,8 @@ class StagePlanner {
         return this.#sort(node, needed, mode);
       case 'rank':
         return this.#rank(node, needed, mode);
+      case 'user':
+        return this.#user(node);
     }
   }
 
@@ -338,25 +345,31 @@ class StagePlanner {
   #aggregate(node: NodeOf<'aggregate'>, needed: ReadonlySet<number>, mode: OutputMode): Rows {
     this.#checkFinal(node, mode);
     const { calls, kept } = neededCalls(node, needed, node.keys.length);
-    const input = this.#rows(node.input, reading(new Set(), [...exprsOf(node.keys), ...exprsOfCalls(calls)]), 'append');
+    const isSigned = mode !== 'append' && hasChangingRows(node.input);
+    const read = reading(new Set(), [...exprsOf(node.keys), ...exprsOfCalls(calls)]);
+    const input = this.#rows(node.input, read, isSigned ? 'update' : 'append');
     const columns = new Arguments(input.kept, node.keys);
-    const aggregates = calls.map((call) => columns.call(call));
+    const plain = calls.map((call) => columns.call(call));
+    const aggregates = isSigned ? [...plain, rowCount].map((call) => ({ ...call, signed: true as const })) : plain;
     const keyCount = node.keys.length;
     let rows: Rows = { ...projected(input, columns.columns), times: [] };
-    const evicts = node.eventTime !== null && mode !== 'complete';
+    // What is below a whole result is never final.
+    const eventTime = mode === 'update' && this.#context.outputMode === 'complete' ? null : node.eventTime;
+    const evicts = eventTime !== null && mode !== 'complete';
     if (evicts)
       rows = late(
         rows,
         node.id,
-        must(node.eventTime, () => node.id),
+        eventTime,
         node.watermarkLagUs,
       );
     const partial = [...pick(rows.output, range(keyCount)), ...bufferSchemaOf(aggregates)];
     rows = { ...withOperator(rows, { kind: 'partialAggregate', keyCount, aggregates }), output: partial };
     this.#evicts ||= evicts;
-    const { eventTime, watermarkLagUs } = node;
-    const state: StatePlan = { kind: 'aggregate', keyCount, aggregates, eventTime, mode, watermarkLagUs };
-    return this.#state(node.id, state, resultOf(node, kept), [{ ...rows, keyCount }]);
+    const { watermarkLagUs } = node;
+    const signed = isSigned ? ({ signed: true } as const) : {};
+    const state: StatePlan = { kind: 'aggregate', keyCount, aggregates, ...signed, eventTime, mode, watermarkLagUs };
+    return this.#state(node.id, state, resultOf(node, kept), [{ ...rows, keyCount, changes: isSigned }]);
   }
 
   /** Groups that other operators read come when they are final. */
@@ -441,8 +454,8 @@ class StagePlanner {
     const keyCount = node.equi.length;
     const leftKeys = node.equi.map((pair) => pair.left);
     const rightKeys = node.equi.map((pair) => shifted(pair.right, -width));
-    const left = this.#side(node, node.left, leftKeys, leftOwn);
-    const right = this.#side(node, node.right, rightKeys, rightOwn);
+    const left = this.#side(node, node.left, leftKeys, leftOwn, node.leftTime);
+    const right = this.#side(node, node.right, rightKeys, rightOwn, node.rightTime);
     const inState = [...leftOwn, ...rightOwn.map((index) => width + index)];
     // No negative zero: a plan goes through JSON and stays the same.
     const plain = (us: number | null): number | null => (us === null ? null : us + 0);
@@ -486,6 +499,7 @@ class StagePlanner {
     side: LogicalPlan,
     keys: readonly Expr[],
     own: readonly number[],
+    time: EventTimeColumn | null,
   ): { readonly rows: Rows; readonly times: readonly EventTimeColumn[] } {
     const input = this.#rows(side, reading(new Set(own), keys), 'append');
     const columns = [
@@ -500,8 +514,10 @@ class StagePlanner {
       return place < 0 ? [] : [{ ...each, column: place }];
     });
     const rows: Rows = { ...projected(input, columns), times: [] };
-    // As in Spark: what is marked as event time makes rows late; what the condition makes equal to it does not.
-    const [lateTime] = times;
+    // As in Spark: what is marked as event time makes rows late; what the condition makes equal to it does not. Of
+    // several it is the one that rows are kept by: else a row would be late for a window that is still open.
+    const keptBy = times.find(({ column }) => column === own.indexOf(time?.column ?? -1));
+    const lateTime = keptBy ?? times[0];
     if (lateTime === undefined) return { rows, times };
     const shifted = { ...lateTime, column: keys.length + lateTime.column };
     return { rows: late(rows, node.id, shifted, node.watermarkLagUs), times };
@@ -511,9 +527,9 @@ class StagePlanner {
     const kept = sorted(needed);
     const rows = narrowed(this.#rows(node.input, needed, mode === 'complete' ? mode : 'append'), kept);
     const { times, output } = rows;
-    return this.#state(node.id, { kind: 'limit', count: node.count, mode }, { kept, output, times }, [
-      { ...rows, keyCount: 0 },
-    ]);
+    const changes = mode === 'complete';
+    const state: StatePlan = { kind: 'limit', count: node.count, mode, ...(changes ? { changes } : {}) };
+    return this.#state(node.id, state, { kept, output, times }, [{ ...rows, keyCount: 0, changes }]);
   }
 
   #sort(node: NodeOf<'sort'>, needed: ReadonlySet<number>, mode: OutputMode): Rows {
@@ -527,9 +543,9 @@ class StagePlanner {
     const rows: Rows = { ...projected(input, sent.columns), times: [] };
     const sortedRows = this.#state(
       node.id,
-      { kind: 'sort', by, limit: node.limit },
+      { kind: 'sort', by, limit: node.limit, changes: true },
       { kept: range(rows.output.length), output: rows.output, times: [] },
-      [{ ...rows, keyCount: 0 }],
+      [{ ...rows, keyCount: 0, changes: true }],
     );
     return { ...narrowed(sortedRows, range(kept.length)), kept };
   }
@@ -572,12 +588,55 @@ class StagePlanner {
     const shown = [...range(own.length), ...results.map((_, index) => own.length + helpers + index)];
     return { ...narrowed(ranked, shown), kept: [...own, ...results.map((_, index) => width + index)] };
   }
+
+  /** The functions see all columns of their rows, and what they emit is one whole row. */
+  #user(node: NodeOf<'user'>): Rows {
+    const { keys, variables, single, timers, functions, deadlineMs, eventTime, watermarkLagUs, output } = node;
+    const all = range(node.input.output.length);
+    let rows = narrowed(this.#rows(node.input, new Set(all), 'append'), all);
+    if (eventTime !== null) rows = late(rows, node.id, eventTime, watermarkLagUs);
+    if (timers === 'eventTime') this.#evicts = true;
+    const state: StatePlan = {
+      kind: 'user',
+      keys,
+      variables,
+      single,
+      output,
+      timers,
+      functions,
+      deadlineMs,
+      eventTime,
+      watermarkLagUs,
+    };
+    return this.#state(node.id, state, { kept: range(output.length), output, times: [] }, [
+      { ...rows, keyCount: keys.length, keys },
+    ]);
+  }
 }
 
 interface Input extends Rows {
   readonly keyCount: number;
   /** Columns of the key where they are not the first ones. */
   readonly keys?: readonly number[];
+  /** What became of each row comes with it. */
+  readonly changes?: boolean;
+}
+
+/** Counts the rows of a group: without any it is gone. */
+const rowCount: AggregatePlan = {
+  function: 'count',
+  distinct: false,
+  inputs: [],
+  inputTypes: [],
+  filter: -1,
+  name: 'rows',
+  type: { kind: 'bigint' },
+  nullable: false,
+};
+
+/** Outside of append mode, rows that change after they came out. */
+function hasChangingRows(node: LogicalPlan): boolean {
+  return node.kind === 'aggregate' || node.kind === 'rank' || inputsOf(node).some(hasChangingRows);
 }
 
 /** Columns of a projection that grows by the expressions that are asked for; equal ones share a column. */

@@ -7,7 +7,7 @@ import { formatType } from '../../core/types.ts';
 import { aggregateOf } from '../sql/aggregates.ts';
 import { aggregateText, columnOrigins, type PortOrigins } from './column-origins.ts';
 import type { EpochsPlan, StatePlan, StateStage } from './epoch-plan.ts';
-import type { EventTimeColumn, OperatorId } from './logical-plan.ts';
+import type { EventTimeColumn, OperatorId, StateVariable } from './logical-plan.ts';
 
 /** What is done to the stored state of one operator before the changed job goes on with it. */
 export interface StateMigration {
@@ -120,6 +120,8 @@ function describe({ state }: StateStage): string {
       return 'an order';
     case 'rank':
       return 'a function over rows in order';
+    case 'user':
+      return 'keyed state of functions';
   }
 }
 
@@ -181,6 +183,24 @@ function compareKind(findings: Findings, was: PlacedStage, is: PlacedStage): voi
     findings.notes.push(`lets ${limit.is.state.count} rows through in all, did ${limit.was.state.count}`);
   const rank = pairOf('rank', was, is);
   if (rank !== null) compareRank(findings, rank);
+  const user = pairOf('user', was, is);
+  if (user !== null) compareUser(findings, user);
+}
+
+/** States come and go by name; one that stays keeps what it holds, so its rows must stay what they are. */
+function compareUser(findings: Findings, { was, is }: Pair<'user'>): void {
+  if (was.state.timers !== is.state.timers)
+    findings.reasons.push(`has timers by ${is.state.timers}, had them by ${was.state.timers}`);
+  const text = ({ kind, schema, key }: StateVariable): string =>
+    `${kind} of ${key === null ? '' : `${formatType(key)} to `}${formatType({ kind: 'struct', fields: schema })}`;
+  for (const variable of is.state.variables) {
+    const former = was.state.variables.find(({ name }) => name === variable.name);
+    if (former === undefined) findings.notes.push(`gets the state ${variable.name}, empty at first`);
+    else if (text(former) !== text(variable))
+      findings.reasons.push(`keeps ${variable.name} as a ${text(variable)}, kept it as a ${text(former)}`);
+  }
+  for (const { name } of was.state.variables)
+    if (!is.state.variables.some((variable) => variable.name === name)) findings.notes.push(`forgets the state ${name}`);
 }
 
 /** The column with its type: names do not matter. */
@@ -204,6 +224,7 @@ function keysOf(placed: PlacedStage): string[] {
     case 'join':
       return [...columnTexts(placed, 0, 0, state.keyCount), ...columnTexts(placed, 1, 0, state.keyCount)];
     case 'dedup':
+    case 'user':
       return state.keys.map((column) => columnText(placed, 0, column));
     case 'limit':
     case 'sort':

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { childrenOf, type Expr } from '../../core/ast.ts';
 import type { DataType, Field, Schema } from '../../core/types.ts';
 import { formatType } from '../../core/types.ts';
+import { changeField } from '../operators/changes.ts';
 import { bufferSchemaOf } from '../sql/aggregates.ts';
 import type { AggregatePlan, Branch, EpochsPlan, StateStage } from './epoch-plan.ts';
 import { windowFields } from './logical-plan.ts';
@@ -33,7 +34,7 @@ function checkTarget({ target, output }: Branch, index: number, plan: EpochsPlan
   assert.ok(next?.kind === 'state');
   const wanted = next.inputs[target.port];
   assert.ok(wanted !== undefined, `stage ${target.stage} has no port ${target.port}`);
-  sameTypes(output, wanted, `port ${target.port} of stage ${target.stage}`);
+  sameTypes(output, withoutChanges(wanted, target.changes), `port ${target.port} of stage ${target.stage}`);
   for (const key of target.keys) fieldAt(output, key);
   reached.add(target.stage);
 }
@@ -119,15 +120,25 @@ function through(operators: readonly StageOperator[], input: Schema, plan: Epoch
   return schema;
 }
 
+/** What arrives without the column that says what became of each row. */
+function withoutChanges(arriving: Schema, hasChanges: boolean | undefined): Schema {
+  if (hasChanges !== true) return arriving;
+  sameTypes(arriving.slice(-1), [changeField], 'what became of rows');
+  return arriving.slice(0, -1);
+}
+
 /** What a stage's operator gives, by its state. */
 function resultOf({ state, inputs }: StateStage): Schema {
   const [first = [], second = []] = inputs;
   const named = ({ name, type, nullable }: AggregatePlan): Field => ({ name, type, nullable });
   switch (state.kind) {
     case 'aggregate':
-      sameTypes(first.slice(state.keyCount), bufferSchemaOf(state.aggregates), 'buffers');
+      sameTypes(withoutChanges(first, state.signed).slice(state.keyCount), bufferSchemaOf(state.aggregates), 'buffers');
       if (state.eventTime !== null) assert.ok(state.eventTime.column < state.keyCount);
-      return [...first.slice(0, state.keyCount), ...state.aggregates.map(named)];
+      return [
+        ...first.slice(0, state.keyCount),
+        ...state.aggregates.slice(0, state.signed === true ? -1 : undefined).map(named),
+      ];
     case 'session':
       fieldAt(first, state.keyCount, { kind: 'timestamp' });
       fieldAt(first, state.keyCount + 1, { kind: 'bigint' });
@@ -155,10 +166,10 @@ function resultOf({ state, inputs }: StateStage): Schema {
       if (state.eventTime !== null) fieldAt(first, state.eventTime.column);
       return first;
     case 'limit':
-      return first;
+      return withoutChanges(first, state.changes);
     case 'sort':
       for (const { column } of state.by) fieldAt(first, column);
-      return first;
+      return withoutChanges(first, state.changes);
     case 'rank':
       for (const { column } of state.by) fieldAt(first, column);
       for (const call of state.calls) {
@@ -167,5 +178,9 @@ function resultOf({ state, inputs }: StateStage): Schema {
       }
       if (state.eventTime !== null) assert.ok(state.eventTime.column < state.keyCount);
       return [...first.slice(state.keyCount), ...state.calls.map(({ name, type }) => ({ name, type, nullable: true }))];
+    case 'user':
+      for (const key of state.keys) fieldAt(first, key);
+      if (state.eventTime !== null) fieldAt(first, state.eventTime.column);
+      return state.output;
   }
 }

@@ -3,6 +3,8 @@
  * tables once per quarter of an hour of UTC (every change of a zone since 1900 falls on one) and remembered.
  */
 export interface TimeZone {
+  /** `UTC`, `+01:00`, `Europe/Paris`. */
+  readonly id: string;
   /** Local time minus UTC at the instant, µs. */
   offsetAtUtc(utcUs: number): number;
   /**
@@ -10,6 +12,8 @@ export interface TimeZone {
    * the gap (so the time is moved later by the length of the gap).
    */
   offsetAtLocal(localUs: number): number;
+  /** What people call it at the instant, in English: CET, or Central European Standard Time. */
+  nameAt(utcUs: number, short: boolean): string;
 }
 
 const SECOND_US = 1_000_000;
@@ -20,10 +24,16 @@ const QUARTER_US = 15 * 60 * SECOND_US;
 const REMEMBERED_MAX = 65_536;
 
 class FixedZone implements TimeZone {
+  readonly id: string;
   readonly #offsetUs: number;
 
-  constructor(offsetUs: number) {
+  constructor(id: string, offsetUs: number) {
+    this.id = id;
     this.#offsetUs = offsetUs;
+  }
+
+  nameAt(_: number, short: boolean): string {
+    return this.id === 'UTC' && !short ? 'Coordinated Universal Time' : this.id;
   }
 
   offsetAtUtc(): number {
@@ -35,11 +45,18 @@ class FixedZone implements TimeZone {
   }
 }
 
+/** Names like CET are known to the English of the countries that use them. */
+const LOCALES = ['en-US', 'en-GB', 'en-AU', 'en-IN', 'en-ZA', 'ja', 'ko'];
+
 class NamedZone implements TimeZone {
+  readonly id: string;
   readonly #format: Intl.DateTimeFormat;
   readonly #offsets = new Map<number, number>();
+  readonly #names = new Map<string, string>();
+  readonly #nameFormats = new Map<boolean, readonly Intl.DateTimeFormat[]>();
 
   constructor(name: string) {
+    this.id = name;
     this.#format = new Intl.DateTimeFormat('en-US', { timeZone: name, timeZoneName: 'longOffset' });
   }
 
@@ -62,6 +79,26 @@ class NamedZone implements TimeZone {
     return before;
   }
 
+  nameAt(utcUs: number, short: boolean): string {
+    const key = `${Math.floor(utcUs / QUARTER_US)} ${short}`;
+    let name = this.#names.get(key);
+    if (name === undefined) {
+      name = this.#askName(utcUs / 1000, short);
+      if (this.#names.size >= REMEMBERED_MAX) this.#names.clear();
+      this.#names.set(key, name);
+    }
+    return name;
+  }
+
+  #askName(utcMs: number, short: boolean): string {
+    const formats = this.#nameFormats.get(short) ?? nameFormats(this.id, short);
+    this.#nameFormats.set(short, formats);
+    const names = formats.map(
+      (format) => format.formatToParts(utcMs).find((part) => part.type === 'timeZoneName')?.value ?? this.id,
+    );
+    return names.find((name) => /^[A-Z]{2,5}$/.test(name)) ?? names[0] ?? this.id;
+  }
+
   #ask(utcMs: number): number {
     const name = this.#format
       .formatToParts(Math.max(-8.64e15, Math.min(8.64e15, utcMs)))
@@ -71,6 +108,13 @@ class NamedZone implements TimeZone {
     const seconds = Number(match[2]) * 3600 + Number(match[3]) * 60 + Number(match[4] ?? 0);
     return (match[1] === '-' ? -seconds : seconds) * SECOND_US;
   }
+}
+
+function nameFormats(id: string, short: boolean): readonly Intl.DateTimeFormat[] {
+  const locales = short ? LOCALES : ['en-US'];
+  return locales.map(
+    (locale) => new Intl.DateTimeFormat(locale, { timeZone: id, timeZoneName: short ? 'short' : 'long' }),
+  );
 }
 
 const zones = new Map<string, TimeZone>();
@@ -90,14 +134,16 @@ export function timeZoneOf(name: string): TimeZone | undefined {
 }
 
 function makeZone(name: string): TimeZone | undefined {
-  if (/^(Z|UTC|GMT|UT)$/i.test(name)) return new FixedZone(0);
+  if (/^(Z|UTC|GMT|UT)$/i.test(name)) return new FixedZone(/^GMT$/i.test(name) ? 'GMT' : 'UTC', 0);
   const match = OFFSET_PATTERN.exec(name);
   if (match !== null) {
     const minutes = Number(match[3] ?? 0);
     const seconds = Number(match[4] ?? 0);
     const total = Number(match[2]) * 3600 + minutes * 60 + seconds;
     if (total > 18 * 3600 || minutes > 59 || seconds > 59) return undefined;
-    return new FixedZone((match[1] === '-' ? -total : total) * SECOND_US);
+    const parts = [Number(match[2]), minutes, ...(seconds === 0 ? [] : [seconds])];
+    const id = `${match[1]}${parts.map((part) => String(part).padStart(2, '0')).join(':')}`;
+    return new FixedZone(total === 0 ? 'UTC' : id, (match[1] === '-' ? -total : total) * SECOND_US);
   }
   if (!/^[A-Za-z][A-Za-z0-9_+\-/]*$/.test(name)) return undefined;
   try {

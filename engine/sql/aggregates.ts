@@ -7,7 +7,7 @@ import { assert, must } from '../../core/assert.ts';
 import type { DataType, Schema } from '../../core/types.ts';
 import { formatType } from '../../core/types.ts';
 import type { AggregatePlan } from '../plan/epoch-plan.ts';
-import { BIGINT, BINARY, BOOLEAN, canImplicitlyCast, DOUBLE, isIntegral, isNumeric } from './coercion.ts';
+import { BIGINT, BINARY, BOOLEAN, canImplicitlyCast, DOUBLE, isIntegral, isNumeric, STRING } from './coercion.ts';
 
 /** What an argument is before the call is typed. */
 export interface AggregateArg {
@@ -494,14 +494,14 @@ function inputType(plan: AggregatePlan, index: number): DataType {
 }
 
 /** One entry per different value, with the number of rows. */
-function counted(value: DataType): DataType {
+function counted(value: DataType, nullable = false): DataType {
   return {
     kind: 'array',
     containsNull: false,
     element: {
       kind: 'struct',
       fields: [
-        { name: 'value', type: value, nullable: false },
+        { name: 'value', type: value, nullable },
         { name: 'count', type: BIGINT, nullable: false },
       ],
     },
@@ -517,6 +517,20 @@ function distinctArguments(plan: AggregatePlan): DataType {
         fields: plan.inputTypes.map((type, index) => ({ name: `_${index}`, type, nullable: true })),
       };
   return { kind: 'array', element, containsNull: single };
+}
+
+/** Where rows may be withdrawn again. */
+function signedParts(family: AggregateFamily, plan: AggregatePlan): readonly (readonly [string, DataType])[] {
+  if (!plan.distinct || plan.inputTypes.length === 0) {
+    if (family === 'count' || family === 'countIf') return [['count', BIGINT]];
+    if (family === 'sum' || family === 'avg')
+      return [
+        ['sum', STRING],
+        ['count', BIGINT],
+      ];
+  }
+  const fields = plan.inputTypes.map((type, index) => ({ name: `_${index}`, type, nullable: true }));
+  return [['values', counted(fields.length === 1 ? inputType(plan, 0) : { kind: 'struct', fields }, true)]];
 }
 
 function parts(family: AggregateFamily, plan: AggregatePlan): readonly (readonly [string, DataType])[] {
@@ -589,9 +603,11 @@ function define({ names, usage, about, family, countsDuplicates = true, constant
     resolve,
     bufferSchema(plan) {
       const columns: readonly (readonly [string, DataType])[] =
-        plan.distinct && countsDuplicates && plan.inputTypes.length > 0
-          ? [['distinct', distinctArguments(plan)]]
-          : parts(family, plan);
+        plan.signed === true
+          ? signedParts(family, plan)
+          : plan.distinct && countsDuplicates && plan.inputTypes.length > 0
+            ? [['distinct', distinctArguments(plan)]]
+            : parts(family, plan);
       return columns.map(([part, type]) => ({ name: `${plan.name}.${part}`, type, nullable: true }));
     },
   };

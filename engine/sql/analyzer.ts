@@ -5,6 +5,7 @@
 import type { Query } from '../../core/ast.ts';
 import type { AnalyzedPlan } from '../plan/logical-plan.ts';
 import { Analysis, type PlanInput } from './analyze/context.ts';
+import { keyedStateRows } from './analyze/keyed-state.ts';
 import { checkOutputMode } from './analyze/output-modes.ts';
 import { QueryAnalyzer } from './analyze/queries.ts';
 
@@ -23,8 +24,10 @@ export function analyzePlan(query: Query, input: PlanInput): AnalyzedPlan | unde
     );
   checkOutputMode(rows.plan, analysis);
   if (analysis.failed) return undefined;
+  const last = input.keyedState === undefined ? rows : keyedStateRows(rows, input.keyedState, analysis);
+  if (last === undefined) return undefined;
   return {
-    root: rows.plan,
+    root: last.plan,
     deterministic: analysis.deterministic,
     sources: [...analysis.sources],
     warnings: analysis.warnings,

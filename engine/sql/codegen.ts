@@ -7,7 +7,8 @@
  * the value, so a loop over rows makes no objects.
  */
 import type { Expr } from '../../core/ast.ts';
-import { must } from '../../core/assert.ts';
+import { childrenOf } from '../../core/ast.ts';
+import { assert, must } from '../../core/assert.ts';
 import type { DataType } from '../../core/types.ts';
 import { emitCast } from './cast-codegen.ts';
 import { functionByName } from './functions.ts';
@@ -70,8 +71,70 @@ function atHome(out: Val, result: Result): Val {
   return data === ARENA || /^[ck]\d+d?$/.test(data) ? { ...out, d: data } : out;
 }
 
+/** A sub-expression that stands more than once. */
+interface Shared {
+  /** Its value where it has been computed, and the block (see {@link Gen.line}) in which that holds. */
+  computed: { readonly val: Val; readonly block: number } | null;
+  /** Variables of the whole row, for when no earlier place is certain to have run; `done` tells that they are filled. */
+  row: { readonly val: Val; readonly done: string } | null;
+}
+
+/** What a node is apart from the expressions below it. */
+function shapeOf(expr: Expr): readonly unknown[] {
+  switch (expr.kind) {
+    case 'literal':
+      return [expr.kind, expr.type, Object.is(expr.value, -0) ? '-0' : expr.value];
+    case 'column':
+    case 'field':
+      return [expr.kind, expr.type, expr.nullable, expr.index];
+    case 'call':
+      return [expr.kind, expr.type, expr.nullable, expr.name];
+    case 'cast':
+      return [expr.kind, expr.type, expr.mode];
+    case 'case':
+      return [expr.kind, expr.type, expr.otherwise === null];
+    case 'lambda':
+    case 'variable':
+      return [expr.kind];
+  }
+}
+
+/** Whether a node's value is the same each time for one row, where those below are. */
+function isRepeatable(expr: Expr): boolean {
+  if (expr.kind === 'variable' || expr.kind === 'lambda') return false;
+  return expr.kind !== 'call' || functionByName(expr.name)?.deterministic === true;
+}
+
+function isComputed(expr: Expr): boolean {
+  return (
+    expr.kind === 'call' ||
+    expr.kind === 'cast' ||
+    expr.kind === 'case' ||
+    (expr.kind === 'field' && pathOf(expr) === null)
+  );
+}
+
+/** Worth a look at a flag: makes text or objects, or looks at some that were made. */
+function isCostly(expr: Expr): boolean {
+  const makes = ({ type }: Expr): boolean => reprOf(type) === 'text' || reprOf(type) === 'box';
+  return makes(expr) || childrenOf(expr).some((child) => makes(child) || isCostly(child));
+}
+
+/**
+ * Writes the body of a loop over rows. An expression that was given to {@link share} and stands there more than once is
+ * computed at most once per row, and not before its first place is reached: what a CASE, AND or COALESCE leaves out
+ * stays left out.
+ */
 export class Gen {
   #lines: string[] = [];
+  /** Declarations at the beginning of the row's code. */
+  readonly #head: string[] = [];
+  readonly #shared = new Map<number, Shared>();
+  /** Equal expressions have one number; those that are not the same each time have none. */
+  readonly #numbers = new Map<Expr, number | null>();
+  /** The blocks { … } that the next line stands in, outermost first. */
+  readonly #blocks: number[] = [0];
+  #nextBlock = 1;
   readonly #constants: unknown[] = [];
   readonly #constantNames = new Map<unknown, string>();
   /** Input columns and columns within them by path: '3', '3.fields[1]', '3.element'. */
@@ -95,6 +158,41 @@ export class Gen {
 
   line(text: string): void {
     this.#lines.push(text);
+    for (const char of text) {
+      if (char === '{') this.#blocks.push(this.#nextBlock++);
+      else if (char === '}') this.#blocks.pop();
+    }
+  }
+
+  /** Finds what stands more than once in expressions that are then written in this order. */
+  share(exprs: readonly Expr[]): void {
+    const byShape = new Map<string, number>();
+    const numberOf = (expr: Expr): number | null => {
+      const below = childrenOf(expr).map(numberOf);
+      let number: number | null = null;
+      if (isRepeatable(expr) && !below.includes(null)) {
+        const shape = JSON.stringify([shapeOf(expr), below]);
+        number = byShape.get(shape) ?? byShape.size;
+        byShape.set(shape, number);
+      }
+      this.#numbers.set(expr, number);
+      return number;
+    };
+    exprs.forEach(numberOf);
+    const seen = new Set<number>();
+    const visit = (expr: Expr): void => {
+      const number = this.#numbers.get(expr) ?? null;
+      if (number !== null && isComputed(expr)) {
+        if (seen.has(number)) {
+          // What stands below it is shared with it.
+          this.#shared.set(number, { computed: null, row: null });
+          return;
+        }
+        seen.add(number);
+      }
+      childrenOf(expr).forEach(visit);
+    };
+    exprs.forEach(visit);
   }
 
   /** A name for a value that is handed to the generated function. */
@@ -117,7 +215,8 @@ export class Gen {
   }
 
   takeLines(): string {
-    const text = this.#lines.join('\n');
+    assert(this.#blocks.length === 1, () => 'the generated code leaves a block open');
+    const text = [...this.#head, ...this.#lines].join('\n');
     this.#lines = [];
     return text;
   }
@@ -308,6 +407,45 @@ export class Gen {
   // ---- expressions --------------------------------------------------------------------------------------------
 
   expr(expr: Expr): Val {
+    const number = this.#numbers.get(expr) ?? null;
+    const shared = number === null ? undefined : this.#shared.get(number);
+    return shared === undefined ? this.#compute(expr) : this.#once(expr, shared);
+  }
+
+  /** The value of an expression that stands more than once. */
+  #once(expr: Expr, shared: Shared): Val {
+    const known = shared.computed;
+    if (known !== null && this.#blocks.includes(known.block)) return known.val;
+    // At the row's own level everything that comes later stands behind it, and needs no flag.
+    const isPlain = shared.row === null && (this.#blocks.length === 1 || !isCostly(expr));
+    const val = isPlain ? this.#compute(expr) : this.#onceInRow(expr, shared);
+    shared.computed = { val, block: must(this.#blocks.at(-1), () => 'no block is open') };
+    return val;
+  }
+
+  #onceInRow(expr: Expr, shared: Shared): Val {
+    shared.row ??= this.#declareInHead(expr);
+    const { val, done } = shared.row;
+    this.line(`if (!${done}) {`);
+    const computed = this.#compute(expr);
+    this.assign(val, computed);
+    this.line(`${done} = true;`);
+    this.line('}');
+    return expr.nullable ? val : { ...val, nul: 'false' };
+  }
+
+  #declareInHead(expr: Expr): NonNullable<Shared['row']> {
+    const lines = this.#lines;
+    this.#lines = [];
+    const val = this.declare(expr.type, true);
+    const done = this.fresh('m');
+    this.line(`let ${done} = false;`);
+    this.#head.push(...this.#lines);
+    this.#lines = lines;
+    return { val, done };
+  }
+
+  #compute(expr: Expr): Val {
     switch (expr.kind) {
       case 'literal':
         return this.#literal(expr);

@@ -15,6 +15,12 @@ class Chains {
   head = new Int32Array(0);
   tail = new Int32Array(0);
   next = new Int32Array(0);
+  /** null where no single entry is ever taken out. */
+  #previous: Int32Array | null;
+
+  constructor(isRemovable = false) {
+    this.#previous = isRemovable ? new Int32Array(0) : null;
+  }
 
   ensure(slots: number): void {
     if (slots <= this.head.length) return;
@@ -25,14 +31,31 @@ class Chains {
   }
 
   push(slot: number, entry: number): void {
-    if (entry >= this.next.length)
-      this.next = widened(this.next, new Int32Array(Math.max(entry + 1, 64, Math.ceil(this.next.length * 1.5))));
+    if (entry >= this.next.length) {
+      const size = Math.max(entry + 1, 64, Math.ceil(this.next.length * 1.5));
+      this.next = widened(this.next, new Int32Array(size));
+      if (this.#previous !== null) this.#previous = widened(this.#previous, new Int32Array(size));
+    }
     this.next[entry] = -1;
     const last = this.tail[slot]!;
+    if (this.#previous !== null) this.#previous[entry] = last;
     if (last < 0) this.head[slot] = entry;
     else this.next[last] = entry;
     this.tail[slot] = entry;
     this.counts[slot]!++;
+  }
+
+  /** Takes one entry out of a slot's list. */
+  remove(slot: number, entry: number): void {
+    const previous = this.#previous;
+    if (previous === null) throw new TypeError('entries of these lists stay');
+    const before = previous[entry]!;
+    const after = this.next[entry]!;
+    if (before < 0) this.head[slot] = after;
+    else this.next[before] = after;
+    if (after < 0) this.tail[slot] = before;
+    else previous[after] = before;
+    this.counts[slot]!--;
   }
 
   forget(slot: number): void {
@@ -42,7 +65,8 @@ class Chains {
   }
 
   get bytes(): number {
-    return this.head.byteLength + this.tail.byteLength + this.next.byteLength + this.counts.byteLength;
+    const links = this.next.byteLength + (this.#previous?.byteLength ?? 0);
+    return this.head.byteLength + this.tail.byteLength + links + this.counts.byteLength;
   }
 }
 
@@ -122,16 +146,18 @@ export class ValueLists {
 
 /**
  * Sets of values (tuples of the given types) by slot, in the order of first arrival, with the number of times that
- * each came. Values are the same when SQL groups them together.
+ * each came. Values are the same when SQL groups them together. In a removable set a value that came as often as it was
+ * taken away (added a negative number of times) is gone.
  */
 export class ValueSets {
   readonly #codec: RowCodec;
-  readonly #chains = new Chains();
+  readonly #chains: Chains;
   readonly #entries = new KeyDictionary();
   readonly #key = new ByteBuffer(256);
   #times = new Float64Array(0);
 
-  constructor(types: readonly DataType[]) {
+  constructor(types: readonly DataType[], kind: 'growing' | 'removable' = 'growing') {
+    this.#chains = new Chains(kind === 'removable');
     const schema = types.map((type, index) => ({ name: `value${index}`, type, nullable: true }));
     this.#codec = new RowCodec(schema, true);
   }
@@ -165,6 +191,9 @@ export class ValueSets {
     const entry = this.#entries.add(key.bytes, 0, key.length);
     if (this.#entries.size === before) {
       this.#times[entry]! += times;
+      if (this.#times[entry] !== 0) return;
+      this.#chains.remove(slot, entry);
+      this.#entries.remove(entry);
       return;
     }
     if (entry >= this.#times.length)

@@ -20,6 +20,7 @@ export interface ProblemDocument {
 const statusOfCode: Partial<Record<ErrorCode, number>> = {
   NOT_FOUND: 404,
   CONFLICT: 409,
+  STATE_INCOMPATIBLE: 409,
   UNAUTHORIZED: 401,
   TIMED_OUT: 504,
   JOB_INVALID: 422,

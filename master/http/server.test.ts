@@ -64,6 +64,10 @@ const sampleSavepoint: SavepointRow = {
 class MemoryControl implements ClusterControl {
   readonly rows = new Map<JobName, JobRow>();
 
+  changes(definition: JobDefinition): Promise<readonly string[]> {
+    return Promise.resolve(this.rows.has(definition.name) ? ['what it keeps changes'] : []);
+  }
+
   apply(definition: JobDefinition): Promise<JobRow> {
     const before = this.rows.get(definition.name);
     const row: JobRow = {
@@ -136,13 +140,13 @@ class MemoryControl implements ClusterControl {
     return Promise.resolve();
   }
 
-  rollback(name: JobName, to?: Revision): Promise<JobRow> {
+  rollback(name: JobName, to?: Revision): ReturnType<ClusterControl['rollback']> {
     const row = this.rows.get(name);
     if (row === undefined || (to ?? 1) >= row.revision)
       throw new WeirError('NOT_FOUND', `Job ${name} has no revision ${to} before this one.`);
     const next = { ...row, revision: revision(row.revision + 1) };
     this.rows.set(name, next);
-    return Promise.resolve(next);
+    return Promise.resolve({ row: next, notes: ['aggregate-1 drops n'] });
   }
 
   jobs(): JobView[] {
@@ -313,7 +317,9 @@ suite('REST: jobs', () => {
       headers: yaml,
       payload: job('users', 'SELECT id FROM users'),
     });
-    assert.equal(((await ask('POST', 'users/rollback?to=1')).body as { revision: number }).revision, 3);
+    const { body } = await ask('POST', 'users/rollback?to=1');
+    const { revision: made, warnings } = body as { revision: number; warnings: readonly string[] };
+    assert.deepEqual([made, warnings], [3, ['aggregate-1 drops n']]);
   });
 
   test('a job can begin at a savepoint', async () => {
@@ -348,6 +354,24 @@ suite('REST: jobs', () => {
       warnings: answer.json<{ warnings: string[] }>().warnings,
     });
     assert.equal(control.rows.size + tables.tables.size, 0);
+  });
+
+  test('a change says what becomes of what the job keeps, and one that is refused touches no table', async () => {
+    const { app, control, tables } = setUp();
+    const put = async (query: string, payload: string) =>
+      await app.inject({ method: 'PUT', url: `/v1/jobs/users${query}`, headers: yaml, payload });
+    await put('', job('users'));
+    const changed = job('users', 'SELECT id FROM users');
+    for (const query of ['?dryRun=true', '']) {
+      const { warnings } = (await put(query, changed)).json<{ warnings: readonly string[] }>();
+      assert.ok(warnings.includes('what it keeps changes'), warnings.join());
+    }
+    tables.tables.clear();
+    control.changes = () => Promise.reject(new WeirError('STATE_INCOMPATIBLE', 'aggregate-1 is keyed by another column'));
+    const refused = await put('', job('users'));
+    assert.equal(refused.statusCode, 409);
+    assert.equal(refused.json<{ code: string }>().code, 'STATE_INCOMPATIBLE');
+    assert.equal(tables.tables.size, 0);
   });
 
   test('a bad file is refused with every mistake and its place', async () => {

@@ -236,8 +236,8 @@ function addJobs(app: FastifyInstance, service: JobService): void {
     await send(reply, 200, await service.step(request.params.name));
   });
   app.post<NameRoute & { Querystring: { to?: string } }>('/v1/jobs/:name/rollback', async (request, reply) => {
-    await service.rollback(request.params.name, revisionOption(request.query.to));
-    await send(reply, 202, statusDocument(service.job(request.params.name)));
+    const { notes } = await service.rollback(request.params.name, revisionOption(request.query.to));
+    await send(reply, 202, { ...statusDocument(service.job(request.params.name)), warnings: notes });
   });
   addSavepoints(app, service);
   app.delete<NameRoute>('/v1/jobs/:name', async (request, reply) => {

@@ -102,6 +102,7 @@ export interface PartitionOffset {
 
 export interface CreateTableRequest {
   schema: string;
+  addColumns: boolean;
 }
 
 export interface DescribeTableRequest {

@@ -131,6 +131,23 @@ export function tableStoreContract(name: string, make: () => Promise<TableStoreF
       await assert.rejects(store.create({ ...table, partitionKey: ['id', 'v'] }), code('SINK_SCHEMA', /primary key/));
     });
 
+    test('a table that exists is given the columns that it lacks, when that is asked for', async () => {
+      const table = await created({ id: 'int', v: 'text' }, ['id']);
+      await write(table, [upsert([1, 'a'], T0)]);
+      const wider = { ...table, columns: columnsOf({ id: 'int', v: 'text', n: 'int', m: 'text' }) };
+      await Promise.all([store.create(wider, { addColumns: true }), store.create(wider, { addColumns: true })]);
+      await store.create(table, { addColumns: true });
+      await write(wider, [upsert([2, 'b', 5, 'x'], T0)]);
+      await write(table, [upsert([1, 'c'], T0 + 1)]);
+      const rowOf = (id: number) => select(`SELECT id, v, n, m FROM ${keyspace}.${table.table} WHERE id = ${id}`);
+      assert.deepEqual(await rowOf(1), [{ id: 1, v: 'c', n: null, m: null }]);
+      assert.deepEqual(await rowOf(2), [{ id: 2, v: 'b', n: 5, m: 'x' }]);
+      const other = { ...table, columns: columnsOf({ id: 'int', v: 'bigint', late: 'int' }) };
+      await assert.rejects(store.create(other, { addColumns: true }), code('SINK_SCHEMA', /\bv\b.*text/));
+      const found = await store.describe(keyspace, table.table);
+      assert.deepEqual(found?.columns.map(({ name }) => name).toSorted(), ['id', 'm', 'n', 'v']);
+    });
+
     test('a writer opens only for rows that fit', async () => {
       const table = await created({ id: 'int', v: 'text' }, ['id']);
       await assert.rejects(

@@ -15,6 +15,7 @@ import type {
   TableStore,
 } from '../../core/ports.ts';
 import { InlineExecutor } from '../../engine/inline-executor.ts';
+import { loadModule } from '../../worker/load-module.ts';
 import { Coordinator } from '../../master/coordinator.ts';
 import { Leadership } from '../../master/leadership.ts';
 import { LeaderLease } from '../../master/lease.ts';
@@ -179,7 +180,7 @@ export class SimCluster {
     const threads = rng.int(1, 3);
     const engine =
       this.#options.engine === 'real'
-        ? new InlineExecutor({ threadCount: threads })
+        ? new InlineExecutor({ threadCount: threads, loadModule })
         : new SmallExecutor({ threadCount: threads });
     const worker = new Worker({
       id: workerId(id),

@@ -185,7 +185,7 @@ class StreamEnd<In, Out> implements ControlStream<In, Out> {
       this.#break('connection reset');
       return;
     }
-    this.#unsent.push(structuredClone(message));
+    this.#unsent.push(copyOf(message));
     this.#flush();
   }
 
@@ -256,4 +256,15 @@ class StreamEnd<In, Out> implements ControlStream<In, Out> {
     };
     this.#sim.at(100, this.#node, look);
   }
+}
+
+/** A copy of plain data, as a message has on the other side. */
+function copyOf<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(copyOf) as T;
+  const prototype = Object.getPrototypeOf(value) as unknown;
+  if (prototype !== Object.prototype && prototype !== null) return structuredClone(value);
+  const copy: Record<string, unknown> = {};
+  for (const key of Object.keys(value)) copy[key] = copyOf((value as Record<string, unknown>)[key]);
+  return copy as T;
 }

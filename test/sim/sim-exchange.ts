@@ -92,11 +92,10 @@ class SimLink implements ExchangeLink {
 
   async send(message: ExchangeMessage): Promise<void> {
     const number = this.#number++;
-    const copy = structuredClone(message);
     const stream = await (this.#stream ??= this.#open());
     const credit = Promise.withResolvers<void>();
     this.#waiting.set(number, credit);
-    stream.send({ number, message: copy });
+    stream.send({ number, message });
     await credit.promise;
   }
 

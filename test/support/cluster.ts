@@ -124,6 +124,11 @@ export class Cluster {
     return new Cluster(await mkdtemp(join(tmpdir(), 'weir-cluster-')), ports, services);
   }
 
+  /** What its processes were given. */
+  get services(): ClusterServices {
+    return this.#services;
+  }
+
   get address(): string {
     return `http://127.0.0.1:${this.httpPort}`;
   }

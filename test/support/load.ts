@@ -12,6 +12,7 @@ import { must } from '../../core/assert.ts';
 import { crc32c } from '../../core/crc32c.ts';
 import { partition as partitionId } from '../../core/ids.ts';
 import type { WritePermit } from '../../core/lane/permit.ts';
+import type { LogWriter } from '../../core/ports.ts';
 import { encodeRecordBatch } from '../../core/record-batch-encoder.ts';
 import type { GeneratorConfig } from './generator.ts';
 import { generate, valueOf } from './generator.ts';
@@ -20,19 +21,42 @@ const TICK_MS = 50;
 const encoder = new TextEncoder();
 const anyTime: WritePermit = { valid: () => true, check: () => undefined };
 
-export interface LoadOptions {
-  readonly brokers: string;
+/** Bytes of a record of a partition by its sequence number. */
+export type RecordMaker = (
+  partition: number,
+  seq: number,
+) => { readonly key: Uint8Array | null; readonly value: Uint8Array | null };
+
+/** Test records of a configuration. */
+function recordMaker(config: GeneratorConfig): RecordMaker {
+  return (partition, seq) => {
+    const record = generate(config, partition, seq);
+    const value = valueOf(record);
+    return { key: encoder.encode(record.k), value: value === null ? null : encoder.encode(value) };
+  };
+}
+
+/** Writes into Kafka as {@link Load} wants it. */
+function kafkaWriter(brokers: string): LogWriter {
+  const kafka = must(kafkaOptionsFromEnv({ KAFKA_BROKERS: brokers }), () => 'no brokers');
+  return new KafkaLogWriter(kafka, { clock: systemClock, rng: systemRng, log: makeLog('load', 'error') });
+}
+
+export type LoadOptions = {
   readonly topic: string;
   readonly partitions: number;
   readonly recordsPerSecond: number;
-  readonly config: GeneratorConfig;
-}
+  /** Default: into Kafka at `brokers`. Closed with the load. */
+  readonly writer?: LogWriter;
+  readonly brokers?: string;
+} & ({ readonly config: GeneratorConfig } | { readonly make: RecordMaker });
 
 export class Load {
   /** Records written so far, by partition. */
   readonly counts: number[];
   readonly #options: LoadOptions;
-  readonly #writer: KafkaLogWriter;
+  readonly #make: RecordMaker;
+  readonly #writer: LogWriter;
   readonly #producerId = BigInt(systemRng.u32());
   readonly #stopped = new AbortController();
   #done: Promise<void> = Promise.resolve();
@@ -40,13 +64,25 @@ export class Load {
   constructor(options: LoadOptions) {
     this.#options = options;
     this.counts = Array.from({ length: options.partitions }, () => 0);
-    const kafka = must(kafkaOptionsFromEnv({ KAFKA_BROKERS: options.brokers }), () => 'no brokers');
-    this.#writer = new KafkaLogWriter(kafka, { clock: systemClock, rng: systemRng, log: makeLog('load', 'error') });
+    this.#make = 'make' in options ? options.make : recordMaker(options.config);
+    this.#writer = options.writer ?? kafkaWriter(must(options.brokers, () => 'neither a writer nor brokers'));
+  }
+
+  /** Creates the topic. */
+  async create(): Promise<void> {
+    const { brokers, topic, partitions } = this.#options;
+    if (brokers === undefined) await this.#writer.createTopic(topic, partitions);
+    else await createTopic(brokers, topic, partitions);
   }
 
   /** Creates the topic and begins. */
   async start(): Promise<void> {
-    await createTopic(this.#options.brokers, this.#options.topic, this.#options.partitions);
+    await this.create();
+    this.begin();
+  }
+
+  /** Begins; the topic is there. */
+  begin(): void {
     this.#done = this.#run();
   }
 
@@ -56,9 +92,19 @@ export class Load {
 
   /** Resolves when everything that was begun is written. */
   async stop(): Promise<void> {
+    await this.end();
+    await this.#writer.close();
+  }
+
+  /** As {@link stop}, but {@link sendLast} may follow. */
+  async end(): Promise<void> {
     this.#stopped.abort();
     await this.#done;
-    await this.#writer.close();
+  }
+
+  /** One more record of another make in every partition; `counts` do not say so. */
+  async sendLast(make: RecordMaker): Promise<void> {
+    await this.#append(this.counts.map((from, partition) => this.#batch(partition, from, 1, make)));
   }
 
   async #run(): Promise<void> {
@@ -74,23 +120,19 @@ export class Load {
   }
 
   async #send(perPartition: number): Promise<void> {
-    const { topic } = this.#options;
-    const appends = this.counts.map((from, partition) => ({
-      topic,
-      partition: partitionId(partition),
-      batch: this.#batch(partition, from, perPartition),
-    }));
-    await this.#writer.append(appends, anyTime);
+    await this.#append(this.counts.map((from, partition) => this.#batch(partition, from, perPartition, this.#make)));
     for (const partition of this.counts.keys()) this.counts[partition] = (this.counts[partition] ?? 0) + perPartition;
   }
 
-  #batch(partition: number, from: number, count: number): Uint8Array {
+  async #append(batches: readonly Uint8Array[]): Promise<void> {
+    const { topic } = this.#options;
+    const appends = batches.map((batch, partition) => ({ topic, partition: partitionId(partition), batch }));
+    await this.#writer.append(appends, anyTime);
+  }
+
+  #batch(partition: number, from: number, count: number, make: RecordMaker): Uint8Array {
     const timestampMs = Date.now();
-    const records = Array.from({ length: count }, (_, index) => {
-      const record = generate(this.#options.config, partition, from + index);
-      const value = valueOf(record);
-      return { key: encoder.encode(record.k), value: value === null ? null : encoder.encode(value), timestampMs };
-    });
+    const records = Array.from({ length: count }, (_, index) => ({ ...make(partition, from + index), timestampMs }));
     const batch = encodeRecordBatch(records);
     const view = new DataView(batch.buffer, batch.byteOffset, batch.byteLength);
     view.setBigInt64(43, this.#producerId);

@@ -1,13 +1,14 @@
 /**
- * Key groups whose state stands together: in one host of the executor, folded epoch by epoch as one. A worker has one
- * cohort of groups it has had for a while, and for a time others: groups that move here come up in a host of their own,
- * from a snapshot and by replay, and join the first one when both stand at the same epoch.
+ * Key groups whose state stands together: in one host of the executor, folded epoch by epoch as one.
  *
- * Invariants: every state stage has folded exactly the epochs up to its own number, for all groups of the cohort; the
- * results of epochs that are not committed are kept with the groups they came from.
+ * Invariants: the host is the cohort's alone and is closed with it, so nothing of a former life is ever in it; what is
+ * done to it is done one thing after the other, in the order in which it was asked for; every state stage has folded
+ * exactly the epochs up to its own number, for all groups of the cohort; the results of epochs that are not committed
+ * are kept with the groups they came from.
  */
 import { must } from '../../core/assert.ts';
-import type { EpochEnv, EpochExecutor, Frame, ReduceResult, Routing } from '../../engine/epoch/contract.ts';
+import { WeirError } from '../../core/errors.ts';
+import type { EpochEnv, EpochExecutor, Frame, GroupState, ReduceResult, Routing } from '../../engine/epoch/contract.ts';
 import type { AssignmentView } from './assignment-view.ts';
 import { threadOf } from './assignment-view.ts';
 import type { InputFrame } from './epoch-inbox.ts';
@@ -32,19 +33,58 @@ export class Cohort {
   active = false;
   /** Upstream groups of others are in the host as long as it replays. */
   holdsAll = false;
-  /** A fold went wrong half-way: what is in the host is not to be trusted. */
-  broken = false;
-  /** Resolves when the groups stand at an epoch; rejects when they could not be restored. */
-  restored: Promise<void> = Promise.resolve();
   readonly #executor: EpochExecutor;
   readonly #epochs: Map<number, number>;
   readonly #kept = new Map<number, Map<number, KeptPart[]>>();
+  readonly #ending = new AbortController();
+  #last: Promise<void> = Promise.resolve();
+  #failure: { readonly error: unknown } | null = null;
 
   constructor(key: string, executor: EpochExecutor, stateStages: readonly number[], groups: Iterable<number>) {
     this.key = key;
     this.#executor = executor;
     this.groups = new Set(groups);
     this.#epochs = new Map(stateStages.map((stage) => [stage, -1]));
+  }
+
+  /** Something went wrong half-way: what is in the host is not to be trusted. */
+  get broken(): boolean {
+    return this.#failure !== null;
+  }
+
+  /** Aborts when the cohort ends. */
+  get signal(): AbortSignal {
+    return this.#ending.signal;
+  }
+
+  /**
+   * Works on the host when everything that was asked for before is through. Work that fails breaks the cohort.
+   *
+   * Throws: what the work throws; when the cohort was broken before, what broke it; FENCED when it has ended.
+   */
+  do<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(async () => {
+      this.#ending.signal.throwIfAborted();
+      if (this.#failure !== null) throw this.#failure.error;
+      try {
+        return await work();
+      } catch (error) {
+        this.#failure = { error };
+        throw error;
+      }
+    });
+    this.#last = done.then(
+      () => undefined,
+      () => undefined,
+    );
+    return done;
+  }
+
+  /** Nothing that has not begun is done any more; then the host is closed. */
+  async end(): Promise<void> {
+    this.#ending.abort(new WeirError('FENCED', `the key groups of ${this.key} are given up`));
+    await this.#last;
+    await this.#executor.closeEpochs(this.key);
   }
 
   /** The last epoch that every stage has folded; Infinity for a plan without state. */
@@ -80,7 +120,17 @@ export class Cohort {
   }
 
   /** Folds one stage of one epoch. `inputs` hold rows of this cohort's groups alone. */
-  async fold(
+  fold(
+    stage: number,
+    env: EpochEnv,
+    view: AssignmentView,
+    inputs: readonly InputFrame[],
+    logPartitions: readonly number[],
+  ): Promise<KeptPart> {
+    return this.do(() => this.#fold(stage, env, view, inputs, logPartitions));
+  }
+
+  async #fold(
     stage: number,
     env: EpochEnv,
     view: AssignmentView,
@@ -96,7 +146,7 @@ export class Cohort {
     return part;
   }
 
-  /** Folds one stage of an epoch that was committed before; the frames alone are of use. */
+  /** Folds one stage of an epoch that was planned before; the frames alone are of use. Within {@link do}. */
   async replay(
     stage: number,
     env: EpochEnv,
@@ -119,19 +169,14 @@ export class Cohort {
     for (const thread of this.#threads()) byThread.set(thread, []);
     for (const { thread, port, bytes } of inputs)
       must(byThread.get(thread), () => `rows for thread ${thread}, which has no key groups`).push({ port, bytes });
-    try {
-      const results = await Promise.all(
-        [...byThread].map(async ([thread, own]) => ({
-          thread,
-          result: await this.#executor.reduce(this.key, thread, { stage, env, routing, inputs: own, logPartitions }),
-        })),
-      );
-      this.#epochs.set(stage, env.epoch);
-      return results;
-    } catch (error) {
-      this.broken = true;
-      throw error;
-    }
+    const results = await Promise.all(
+      [...byThread].map(async ([thread, own]) => ({
+        thread,
+        result: await this.#executor.reduce(this.key, thread, { stage, env, routing, inputs: own, logPartitions }),
+      })),
+    );
+    this.#epochs.set(stage, env.epoch);
+    return results;
   }
 
   /** Threads that hold groups of the cohort. */
@@ -143,19 +188,21 @@ export class Cohort {
 
   /** Gives groups up. */
   async drop(groups: readonly number[]): Promise<void> {
-    if (groups.length === 0) return;
     for (const group of groups) this.groups.delete(group);
-    await dropGroups(this.#executor, this.key, groups);
+    await this.do(() => dropGroups(this.#executor, this.key, groups));
   }
 
-  /** Takes another cohort's kept results over, with its groups: both stand at the same epoch. */
-  join(other: Cohort): void {
+  /** Takes another cohort's groups over, with their states and kept results: both stand at the same epoch. */
+  async join(other: Cohort, states: readonly GroupState[]): Promise<void> {
+    const byThread = Map.groupBy(states, ({ group }) => threadOf(group, this.#executor.threadCount));
+    await this.do(() =>
+      Promise.all([...byThread].map(([thread, own]) => this.#executor.restore(this.key, thread, own))),
+    );
     for (const [epoch, stages] of other.#kept) {
       const own = this.#kept.get(epoch) ?? new Map<number, KeptPart[]>();
       for (const [stage, parts] of stages) own.set(stage, [...(own.get(stage) ?? []), ...parts]);
       this.#kept.set(epoch, own);
     }
-    if (this.groups.size === 0) for (const [stage, epoch] of other.#epochs) this.#epochs.set(stage, epoch);
     for (const group of other.groups) this.groups.add(group);
   }
 }

@@ -81,6 +81,20 @@ export class EpochAttempt implements AttemptParts, WritePermit {
     this.#abort.signal.throwIfAborted();
   }
 
+  /** Waits for work, but not beyond the attempt's end. Throws: what the work throws; why the attempt ended. */
+  async meanwhile<T>(work: Promise<T>): Promise<T> {
+    const { signal } = this.#abort;
+    const ended = Promise.withResolvers<never>();
+    const end = (): void => ended.reject(signal.reason);
+    signal.addEventListener('abort', end, { once: true });
+    try {
+      return await Promise.race([work, ended.promise]);
+    } finally {
+      signal.removeEventListener('abort', end);
+      this.check();
+    }
+  }
+
   addMapped(result: MapResult): void {
     // Rows that go to the sinks are counted where they leave, the same for map and state stages.
     this.counters = addCounters(this.counters, { ...result.counters, rowsOut: 0 });

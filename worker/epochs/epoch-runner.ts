@@ -9,7 +9,6 @@
  * ignored; nothing is written for an attempt that was replaced.
  */
 import { assert, must } from '../../core/assert.ts';
-import { backoffMs } from '../../core/clock.ts';
 import { WeirError, codeOf, isWeirError, messageOf } from '../../core/errors.ts';
 import { writeTimeUs } from '../../core/epoch/time.ts';
 import type { EpochAssignment, EpochHead, EpochPlan, OffsetRange } from '../../core/epoch/types.ts';
@@ -27,21 +26,19 @@ import type {
 } from '../../proto/gen/control.ts';
 import type { WorkerPorts } from '../job-runner.ts';
 import { AssignmentView, localRouting } from './assignment-view.ts';
-import type { KeptPart } from './cohort.ts';
-import { Cohort } from './cohort.ts';
+import type { Cohort, KeptPart } from './cohort.ts';
+import { Cohorts } from './cohorts.ts';
 import { EpochAttempt } from './epoch-attempt.ts';
 import { envOf } from './epoch-env.ts';
 import type { InputFrame } from './epoch-inbox.ts';
 import { EpochInbox } from './epoch-inbox.ts';
 import type { EpochObserver } from './epoch-observer.ts';
 import { FrameSender } from './frame-sender.ts';
-import { Gate } from './gate.ts';
+import { Gate, waitForAny } from './gate.ts';
 import { GroupStore } from './group-store.ts';
 import { mapEpoch } from './map-phase.ts';
 import { OpenJob } from './open-job.ts';
 import { PartitionFeeds } from './partition-feeds.ts';
-import type { RestoreParts } from './restore.ts';
-import { finishReplay, replay, restoreSnapshot } from './restore.ts';
 import type { Written } from './rewrite.ts';
 import { atWriteTime } from './rewrite.ts';
 import { StaticTables } from './static-tables.ts';
@@ -85,7 +82,7 @@ interface Preparation {
 interface Opened {
   readonly job: OpenJob;
   readonly feeds: PartitionFeeds;
-  readonly home: Cohort;
+  readonly cohorts: Cohorts;
   readonly groups: GroupStore;
   readonly statics: StaticTables;
 }
@@ -99,7 +96,6 @@ export class EpochRunner {
   readonly #attempts = new Map<number, EpochAttempt>();
   /** Messages for attempts whose order has not arrived yet, by token, epoch and attempt. */
   readonly #early = new Map<string, EpochInbox>();
-  readonly #cohorts: Cohort[] = [];
   /** Ends of the ranges of committed epochs. */
   readonly #positions = new Map<LaneId, number>();
   readonly #changed = new Gate();
@@ -111,7 +107,6 @@ export class EpochRunner {
   #folding: Promise<void> | null = null;
   #committed = -1;
   #orders = 0;
-  #hosts = 0;
   #closing: Promise<void> | null = null;
 
   constructor(job: JobName, run: Run, parts: EpochRunnerParts) {
@@ -151,11 +146,7 @@ export class EpochRunner {
   handle(order: EpochOrder): void {
     this.#orders += 1;
     if (order.token < this.#token || this.#closing !== null) return;
-    if (order.token > this.#token) {
-      this.#token = order.token;
-      // A new leader has read nothing of what was told to the one before.
-      this.#opened?.feeds.tellAll();
-    }
+    this.#token = order.token;
     if (order.prepare) this.#onPrepare(order.prepare, order.token);
     else if (order.runEpoch) this.#onRun(order.runEpoch, order.token);
     else if (order.stop)
@@ -191,16 +182,15 @@ export class EpochRunner {
   }
 
   async #close(reason: string): Promise<void> {
-    const { log, executor } = this.#parts;
+    const { log } = this.#parts;
     log.info({ run: this.run }, `the stateful job leaves this worker: ${reason}`);
     for (const attempt of this.#attempts.values()) attempt.end(reason);
     this.#stop.abort(new WeirError('FENCED', `job ${this.job} stopped here: ${reason}`));
     this.#changed.open();
     const opened = await this.#opening?.catch(() => null);
     await this.#folding;
-    await Promise.all(this.#cohorts.map(({ restored }) => restored.catch(() => undefined)));
+    await opened?.cohorts.close();
     await opened?.feeds.close();
-    for (const { key } of this.#cohorts) if (key !== opened?.job.homeKey) await executor.closeEpochs(key);
     await opened?.job.close();
     this.#parts.observer.left();
     this.#attempts.clear();
@@ -212,6 +202,8 @@ export class EpochRunner {
   #onPrepare(prepare: EpochPrepare, token: number): void {
     const head = JSON.parse(prepare.head) as EpochHead;
     const view = new AssignmentView(JSON.parse(prepare.assignment) as EpochAssignment, this.#parts.worker);
+    // Whoever prepares may be new, and know nothing of what was told to the one before.
+    this.#opened?.feeds.tellAll();
     if (this.#head === null || head.ver >= this.#head.ver) this.#head = head;
     this.#views.set(viewKey(token, view.assignment.version), view);
     const prepared: Preparation = { view, token, ready: false };
@@ -233,44 +225,22 @@ export class EpochRunner {
       if (from !== undefined) opened.feeds.follow(lane, from);
     }
     if (view.self < 0) return;
-    for (const cohort of this.#cohorts.filter(({ active }) => !active)) {
-      // Brought here for an assignment that never came into force, or in vain.
-      const failed = cohort.broken;
-      const unwanted = [...cohort.groups].filter((group) => failed || !view.groups.has(group));
-      if (unwanted.length === 0) continue;
-      await cohort.restored.catch(() => undefined);
-      if (!cohort.active) await this.#giveUp(opened, cohort, unwanted);
-    }
-    const missing = this.#missing(view);
-    if (missing.length > 0) this.#bring(opened, missing);
-    this.#catchUpWaiting(opened, view, head.committed);
-    await Promise.all(this.#cohorts.filter((cohort) => overlaps(cohort, view)).map(({ restored }) => restored));
-  }
-
-  /** Brings groups that wait for their first epoch here to where the job has gone on to since. */
-  #catchUpWaiting(opened: Opened, view: AssignmentView, committed: number): void {
-    const waiting = this.#cohorts.filter((cohort) => !cohort.active && overlaps(cohort, view));
-    for (const cohort of waiting) {
-      cohort.restored = cohort.restored.then(() => this.#catchUp(opened, cohort, committed));
-      cohort.restored.catch(() => {
-        cohort.broken = true;
-      });
-    }
+    const needed = [view, ...[...this.#attempts.values()].map((attempt) => attempt.view)];
+    await opened.cohorts.prepare(view, needed, head.committed);
   }
 
   /** Until the assignment is in force or another is prepared: the switch is to find little left to replay. */
   async #keepWarm({ view, token }: Preparation): Promise<void> {
     const { clock, store } = this.#parts;
     const { signal } = this.#stop;
-    const opened = must(this.#opened, () => 'ready before anything was open');
+    const { cohorts } = must(this.#opened, () => 'ready before anything was open');
     const isNewest = (): boolean => this.#prepared?.view === view && this.#prepared.token === token;
-    while (isNewest() && this.#cohorts.some((cohort) => !cohort.active && overlaps(cohort, view))) {
+    while (isNewest() && cohorts.waits(view)) {
       await clock.sleep(WARM_INTERVAL_MS, signal);
       const head = await store.readEpochs(this.job, this.run).catch(() => undefined);
       if (head === undefined || !isNewest() || signal.aborted) continue;
       if (head.ver > (this.#head?.ver ?? 0)) this.#head = head;
-      this.#catchUpWaiting(opened, view, head.committed);
-      await Promise.all(this.#cohorts.map(({ restored }) => restored));
+      await cohorts.follow(view, head.committed);
     }
   }
 
@@ -280,9 +250,6 @@ export class EpochRunner {
     const { fetchBytes } = limits;
     const base = { job: this.job, run: this.run, store, connections, executor, clock, rng, log, signal, fetchBytes };
     const job = await OpenJob.open(base, definition);
-    const { stateStages } = job.graph;
-    const home = new Cohort(job.homeKey, executor, stateStages, []);
-    this.#cohorts.push(home);
     const feeds = new PartitionFeeds({
       open: job,
       clock,
@@ -291,16 +258,18 @@ export class EpochRunner {
       onFetched: (source, bytes) => observer.read(source, bytes),
     });
     const blobs = () => connections.blobs();
-    const groups = new GroupStore(executor, blobs, failpoints, stateStages, signal);
+    const groups = new GroupStore(executor, blobs, failpoints, job.graph.stateStages, signal);
     const statics = new StaticTables(job.plan, executor, blobs, this.job, this.run);
-    this.#opened = { job, feeds, home, groups, statics };
+    const head = async (): Promise<EpochHead> =>
+      (await store.readEpochs(this.job, this.run)) ?? must(this.#head, () => 'nothing was prepared');
+    const cohorts = new Cohorts({ ...base, open: job, blobs, failpoints, observer, groups, statics, head });
+    this.#opened = { job, feeds, cohorts, groups, statics };
     this.#folding = this.#foldAll(this.#opened);
     return this.#opened;
   }
 
   #reportReady(view: AssignmentView, token: number): void {
-    const standing = this.#cohorts.filter((cohort) => overlaps(cohort, view)).map(({ standsAt }) => standsAt);
-    const epoch = Math.min(...standing);
+    const epoch = this.#opened?.cohorts.standsAt(view) ?? Infinity;
     const committed = this.#head?.committed ?? -1;
     this.#report(token, {
       ready: { assignmentVersion: view.assignment.version, epoch: Number.isFinite(epoch) ? epoch : committed },
@@ -378,7 +347,7 @@ export class EpochRunner {
       );
       attempt.check();
       feeds.keep(new Set([...attempt.view.partitions, ...(this.#prepared?.view.partitions ?? [])]));
-      await statics.use(attempt.plan.statics, [job.mapKey], () => this.#mappedBefore(attempt));
+      await statics.use(attempt.plan.statics, [job.hostKey], () => this.#mappedBefore(attempt));
       const write = (of: EpochAttempt, result: MapResult): void => this.#write(of, result, () => undefined);
       const end = (of: EpochAttempt, stage: number, receiver: number): void => this.#endFlow(of, stage, receiver);
       const parts = { open: job, feeds, executor, clock, failpoints, observer, write, end };
@@ -431,7 +400,10 @@ export class EpochRunner {
     const { clock, failpoints, observer } = this.#parts;
     const { graph } = opened.job;
     const startedAt = clock.mono();
-    const cohorts = await this.#align(opened, attempt);
+    const cohorts = await opened.cohorts.align(attempt);
+    const hosts = cohorts.map(({ key }) => key);
+    await opened.statics.use(attempt.plan.statics, hosts, () => Promise.resolve());
+    attempt.check();
     for (const stage of graph.stateStages) {
       const input = await this.#inputOf(opened, attempt, stage);
       if (input === 'later') return;
@@ -447,8 +419,8 @@ export class EpochRunner {
     attempt.check();
     for (const [stage, figures] of attempt.state) observer.state(stage, figures);
     observer.phase('fold', clock.mono() - startedAt);
-    await this.#merge(opened);
-    await this.#snapshot(opened, attempt, cohorts);
+    await opened.cohorts.merge();
+    await this.#snapshot(opened, attempt);
     attempt.isFolded = true;
     this.#changed.open();
     this.#finishSoon(attempt);
@@ -471,11 +443,9 @@ export class EpochRunner {
         seenAt = clock.mono();
       } else if (clock.mono() - seenAt >= INPUT_SILENCE_MS)
         throw silent(attempt, stage, inbox.missing(stage, senders, view.workerCount));
-      const wake = new AbortController();
-      const cancel = clock.timer(INPUT_SILENCE_MS, () => wake.abort());
-      await Promise.race([inbox.changed.wait(signal, wake.signal), this.#changed.wait(signal, wake.signal)]);
+      const cancel = clock.timer(INPUT_SILENCE_MS, () => this.#changed.open());
+      await waitForAny([inbox.changed, this.#changed], signal);
       cancel();
-      wake.abort();
     }
   }
 
@@ -562,182 +532,13 @@ export class EpochRunner {
     this.#awaitBeforeDone(attempt, written);
   }
 
-  // --------------------------------------------------------------------------------------------------- key groups
-
-  /**
-   * Makes the cohorts those of the attempt's assignment, each standing right before the epoch, or beyond it with what
-   * the epoch gave at hand.
-   */
-  async #align(opened: Opened, attempt: EpochAttempt): Promise<Cohort[]> {
-    const { epoch } = attempt.env;
-    const { view } = attempt;
-    const { graph } = opened.job;
-    if (graph.stateStages.length === 0) return [];
-    for (const cohort of this.#cohorts.slice()) {
-      if (!cohort.active && !overlaps(cohort, view)) continue;
-      const restored = await this.#settled(cohort);
-      attempt.check();
-      if (!restored || !this.#canGoOn(cohort, epoch, view, graph)) await this.#discard(opened, cohort);
-      else
-        await this.#giveUp(
-          opened,
-          cohort,
-          [...cohort.groups].filter((group) => !view.groups.has(group)),
-        );
-    }
-    const missing = this.#missing(view);
-    if (missing.length > 0) {
-      const cohort = this.#bring(opened, missing);
-      await this.#settled(cohort);
-      await cohort.restored;
-    }
-    attempt.check();
-    for (const cohort of this.#cohorts.filter((each) => overlaps(each, view))) {
-      if (cohort.standsAt < epoch - 1 && cohort.reaches < epoch) await this.#catchUp(opened, cohort, epoch - 1);
-      await finishReplay(this.#restoring(opened), cohort);
-      attempt.check();
-    }
-    await this.#merge(opened);
-    const active = this.#cohorts.filter((cohort) => cohort.active && cohort.groups.size > 0);
-    const hosts = active.map(({ key }) => key);
-    await opened.statics.use(attempt.plan.statics, hosts, () => Promise.resolve());
-    return active;
-  }
-
-  /** Waits until nobody brings the cohort up any more, and takes it over; false when it could not be restored. */
-  async #settled(cohort: Cohort): Promise<boolean> {
-    for (;;) {
-      const { restored } = cohort;
-      const isRestored = await restored.then(
-        () => true,
-        () => false,
-      );
-      if (restored !== cohort.restored) continue;
-      cohort.active = true;
-      return isRestored;
-    }
-  }
-
-  #canGoOn(cohort: Cohort, epoch: number, view: AssignmentView, graph: OpenJob['graph']): boolean {
-    if (cohort.broken) return false;
-    const lost = [...cohort.groups].some((group) => !view.groups.has(group));
-    const folded = graph.stateStages.filter((stage) => cohort.epochOf(stage) >= epoch);
-    // What the epoch gave is not told apart by group: it cannot be sent again without the groups that are elsewhere now.
-    if (folded.length > 0 && (lost || folded.some((stage) => cohort.kept(epoch, stage) === null))) return false;
-    // Stages behind stages are replayed for all groups; here are only its own.
-    return cohort.holdsAll || !graph.deep || cohort.standsAt >= epoch - 1 || folded.length > 0;
-  }
-
-  #missing(view: AssignmentView): number[] {
-    const held = new Set(this.#cohorts.flatMap(({ groups }) => [...groups]));
-    return [...view.groups].filter((group) => !held.has(group));
-  }
-
-  /** Begins to restore groups: in the home host when it is empty, else in one of their own. */
-  #bring(opened: Opened, groups: readonly number[]): Cohort {
-    const { executor } = this.#parts;
-    const { home, job } = opened;
-    const isHome = home.groups.size === 0 && this.#cohorts.every(({ groups: held }) => held.size === 0);
-    const cohort = isHome
-      ? home
-      : new Cohort(`${job.homeKey}/replay-${this.#hosts++}`, executor, job.graph.stateStages, []);
-    for (const group of groups) cohort.groups.add(group);
-    cohort.active = false;
-    if (!isHome) this.#cohorts.push(cohort);
-    cohort.restored = this.#restore(opened, cohort);
-    cohort.restored.catch(() => {
-      cohort.broken = true;
-    });
-    return cohort;
-  }
-
-  async #restore(opened: Opened, cohort: Cohort): Promise<void> {
-    const { executor, store, clock, rng, log, observer } = this.#parts;
-    const { signal } = this.#stop;
-    const startedAt = clock.mono();
-    if (cohort !== opened.home) await executor.openEpochs(cohort.key, opened.job.plan);
-    const parts = this.#restoring(opened);
-    for (let attempt = 0; ; attempt++) {
-      signal.throwIfAborted();
-      try {
-        const head = (await store.readEpochs(this.job, this.run)) ?? must(this.#head, () => 'nothing was prepared');
-        await restoreSnapshot(parts, cohort, head);
-        await this.#catchUp(opened, cohort, head.committed);
-        break;
-      } catch (error) {
-        if (!isWeirError(error) || !error.retryable) throw error;
-        if (attempt === 0) log.warn({ code: error.code }, error.message);
-        await clock.sleep(backoffMs(rng, attempt), signal);
-      }
-    }
-    observer.restored(cohort.groups.size, clock.mono() - startedAt);
-  }
-
-  async #catchUp(opened: Opened, cohort: Cohort, to: number): Promise<void> {
-    const { clock, rng } = this.#parts;
-    for (let attempt = 0; cohort.standsAt < to; attempt++) {
-      try {
-        await replay(this.#restoring(opened), cohort, to);
-      } catch (error) {
-        if (!isWeirError(error) || !error.retryable) throw error;
-        await clock.sleep(backoffMs(rng, attempt), this.#stop.signal);
-      }
-    }
-  }
-
-  #restoring(opened: Opened): RestoreParts {
-    const { executor, store, connections, failpoints, log } = this.#parts;
-    const { job: open, statics } = opened;
-    const blobs = () => connections.blobs();
-    const { signal } = this.#stop;
-    return { job: this.job, run: this.run, open, statics, executor, store, blobs, failpoints, log, signal };
-  }
-
-  /** Forgets a cohort: its groups are brought here anew. */
-  async #discard(opened: Opened, cohort: Cohort): Promise<void> {
-    await this.#giveUp(opened, cohort, [...cohort.groups]);
-  }
-
-  async #giveUp(opened: Opened, cohort: Cohort, groups: readonly number[]): Promise<void> {
-    opened.groups.forget(groups);
-    await cohort.drop(groups);
-    if (cohort.groups.size > 0) return;
-    cohort.active = false;
-    cohort.broken = false;
-    if (cohort !== opened.home) await this.#remove(cohort);
-    else if (cohort.holdsAll) await finishReplay(this.#restoring(opened), cohort);
-  }
-
-  async #remove(cohort: Cohort): Promise<void> {
-    this.#cohorts.splice(this.#cohorts.indexOf(cohort), 1);
-    await this.#parts.executor.closeEpochs(cohort.key);
-  }
-
-  /** Cohorts that stand where the home cohort stands join it. */
-  async #merge(opened: Opened): Promise<void> {
-    const { home, groups } = opened;
-    for (const cohort of this.#cohorts.slice()) {
-      if (cohort === home || !cohort.active || cohort.holdsAll || cohort.standsAt !== cohort.reaches) continue;
-      const homeIsFree = home.groups.size === 0;
-      if (!homeIsFree && !(home.active && home.standsAt === home.reaches && home.standsAt === cohort.standsAt))
-        continue;
-      const { executor } = this.#parts;
-      const states = await groups.takeJoining(cohort);
-      const byThread = Map.groupBy(states, ({ group }) => group % executor.threadCount);
-      await Promise.all([...byThread].map(([thread, own]) => executor.restore(home.key, thread, own)));
-      home.join(cohort);
-      home.active = true;
-      await this.#remove(cohort);
-    }
-  }
-
-  async #snapshot(opened: Opened, attempt: EpochAttempt, folded: readonly Cohort[]): Promise<void> {
+  async #snapshot({ cohorts, groups }: Opened, attempt: EpochAttempt): Promise<void> {
     const { snapshot, env, key } = attempt;
     if (snapshot === 'none') return;
-    const cohorts = this.#cohorts.filter((cohort) => cohort.active && cohort.groups.size > 0);
+    const { active } = cohorts;
     // After another attempt some may stand beyond this epoch already: the next snapshot is whole again.
-    if (folded.some(({ reaches }) => reaches !== env.epoch)) return;
-    const { stored } = await opened.groups.take(cohorts, snapshot === 'all', key);
+    if (active.some(({ reaches }) => reaches !== env.epoch)) return;
+    const { stored } = await groups.take(active, snapshot === 'all', key);
     stored.catch(() => undefined);
     attempt.storing = stored;
   }
@@ -850,17 +651,12 @@ export class EpochRunner {
       this.#attempts.delete(epoch);
     }
     this.#dropEarly(({ epoch }) => epoch <= committed);
-    for (const cohort of this.#cohorts) cohort.forget(committed);
+    this.#opened?.cohorts.forget(committed);
   }
 }
 
 function viewKey(token: number, version: number): string {
   return `${token}/${version}`;
-}
-
-function overlaps(cohort: Cohort, view: AssignmentView): boolean {
-  for (const group of cohort.groups) if (view.groups.has(group)) return true;
-  return false;
 }
 
 function isSame(attempt: EpochAttempt, message: ExchangeMessage): boolean {

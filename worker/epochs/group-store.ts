@@ -57,11 +57,20 @@ export class GroupStore {
     all: boolean,
     key: AttemptKey,
   ): Promise<{ readonly stored: Promise<StoredGroup[]> }> {
-    const states = new Map(this.#joined);
+    // Of everything, only groups that hold something are taken: the others are stored as empty, whatever they joined with.
+    const states = all ? this.#emptyStates(cohorts) : new Map(this.#joined);
     this.#joined.clear();
     const taken = await Promise.all(cohorts.map((cohort) => this.#take(cohort, all)));
     for (const state of taken.flat()) states.set(keyOf(state), state);
     return { stored: this.#put([...states.values()], key) };
+  }
+
+  #emptyStates(cohorts: readonly Cohort[]): Map<string, GroupState> {
+    const states = new Map<string, GroupState>();
+    for (const stage of this.#stateStages)
+      for (const { groups } of cohorts)
+        for (const group of groups) states.set(keyOf({ stage, group }), { stage, group, bytes: null });
+    return states;
   }
 
   async #take(cohort: Cohort, all: boolean): Promise<GroupState[]> {

@@ -102,7 +102,7 @@ class MapRun implements Mapped {
     const { open, executor, observer, write } = this.#parts;
     const attempt = this.#attempt;
     const { source, partition } = parseLaneId(lane);
-    const result = await executor.map(open.mapKey, {
+    const result = await executor.map(open.hostKey, {
       stage,
       env: attempt.env,
       routing: attempt.view.routing,

@@ -42,10 +42,8 @@ export class OpenJob {
   readonly plan: EpochsPlan;
   readonly graph: StageGraph;
   readonly sinks: SinkSet;
-  /** Host of the groups that have been here for a while. */
-  readonly homeKey: string;
-  /** Host of map tasks: another one when static tables change, which fold and map see at different times. */
-  readonly mapKey: string;
+  /** Host of map tasks, without state. Names of the hosts of key groups begin with it. */
+  readonly hostKey: string;
   readonly #parts: OpenParts;
   readonly #sources: ReadonlyMap<string, OpenSource>;
 
@@ -54,8 +52,7 @@ export class OpenJob {
     this.plan = plan;
     this.graph = new StageGraph(plan);
     this.sinks = sinks;
-    this.homeKey = `${parts.job}/${parts.run}`;
-    this.mapKey = plan.statics.some(({ rows }) => rows.kind === 'table') ? `${this.homeKey}/map` : this.homeKey;
+    this.hostKey = `${parts.job}/${parts.run}`;
     this.#sources = sources;
   }
 
@@ -90,8 +87,7 @@ export class OpenJob {
       sources.set(source.name, { source, topic, ahead: place.open(topic), known: place.open(topic) });
     }
     const open = new OpenJob(parts, plan, sinks, sources);
-    await executor.openEpochs(open.homeKey, plan);
-    if (open.mapKey !== open.homeKey) await executor.openEpochs(open.mapKey, plan);
+    await executor.openEpochs(open.hostKey, plan);
     return open;
   }
 
@@ -138,8 +134,6 @@ export class OpenJob {
     const readers = [...this.#sources.values()].flatMap(({ ahead, known }) => [ahead, known]);
     await Promise.allSettled(readers.map((reader) => reader.close()));
     await this.sinks.close();
-    const { executor } = this.#parts;
-    await executor.closeEpochs(this.homeKey);
-    if (this.mapKey !== this.homeKey) await executor.closeEpochs(this.mapKey);
+    await this.#parts.executor.closeEpochs(this.hostKey);
   }
 }

@@ -8,7 +8,7 @@ import { decodeManifest } from '../../core/epoch/manifest.ts';
 import type { EpochHead, EpochPlan, OffsetRange, SnapshotRef } from '../../core/epoch/types.ts';
 import { must } from '../../core/assert.ts';
 import { epoch as epochOf, offset, parseLaneId } from '../../core/ids.ts';
-import type { LaneId } from '../../core/ids.ts';
+import type { JobName, LaneId, Run } from '../../core/ids.ts';
 import type { BlobStore, Failpoints, Log } from '../../core/ports.ts';
 import type { MetaStore } from '../../core/meta.ts';
 import type { EpochExecutor, Frame, GroupState } from '../../engine/epoch/contract.ts';
@@ -30,8 +30,8 @@ const PLANS_AT_ONCE = 64;
 const EPOCHS_AHEAD = 4;
 
 export interface RestoreParts {
-  readonly job: string;
-  readonly run: number;
+  readonly job: JobName;
+  readonly run: Run;
   readonly open: OpenJob;
   readonly statics: StaticTables;
   readonly executor: EpochExecutor;
@@ -44,7 +44,7 @@ export interface RestoreParts {
 
 /**
  * Puts the newest snapshot that is whole into the cohort's host, which holds nothing of its groups. The cohort then
- * stands at the snapshot's epoch; at -1 when there is none.
+ * stands at the snapshot's epoch; at -1 when there is none, or one since the run began and that one is damaged.
  *
  * Throws: STATE_DAMAGED when neither of the snapshots is whole, STORE_UNAVAILABLE.
  */
@@ -52,8 +52,8 @@ export async function restoreSnapshot(parts: RestoreParts, cohort: Cohort, head:
   const { log, executor, failpoints } = parts;
   cohort.holdsAll = parts.open.graph.deep;
   // Before the second snapshot of the run, the one before is what the run began with.
-  const candidates = [head.snapshot, head.formerSnapshot ?? head.base].filter((ref) => ref !== null);
-  if (candidates.length === 0) return cohort.setEpoch(-1);
+  const former = head.formerSnapshot ?? head.base;
+  const candidates = [head.snapshot, former].filter((ref) => ref !== null);
   let damage: unknown = null;
   for (const ref of candidates) {
     try {
@@ -67,11 +67,13 @@ export async function restoreSnapshot(parts: RestoreParts, cohort: Cohort, head:
       damage = error;
       log.warn(
         { epoch: ref.epoch, code: error.code },
-        `a snapshot is damaged, the one before is used: ${error.message}`,
+        `a snapshot is damaged, what was before is used: ${error.message}`,
       );
       await dropGroups(executor, cohort.key, [...groupsHeld(parts, cohort)]);
     }
   }
+  // All plans since the run began are there as long as no snapshot has replaced its beginning.
+  if (former === null) return cohort.setEpoch(-1);
   throw new WeirError(
     'STATE_DAMAGED',
     `job ${parts.job}: no whole snapshot of its state is left (${messageOf(damage)}); start it from a savepoint, or submit it ` +
@@ -90,16 +92,18 @@ async function readStates(parts: RestoreParts, cohort: Cohort, ref: SnapshotRef)
   const bytes = await blobs.get(ref.manifest);
   if (bytes === undefined) throw missing(parts.job, ref.manifest);
   const held = new Set(groupsHeld(parts, cohort));
-  const wanted = Object.entries(decodeManifest(bytes).groups)
-    .map(([key, blob]) => ({ place: key.split('/').map(Number), blob }))
+  const manifest = decodeManifest(bytes);
+  const wanted = Object.entries(manifest.groups)
+    .map(([key, blob]) => ({ place: key.split('/').map(Number), blob, sections: manifest.sections?.[key] }))
     .filter(({ place }) => held.has(place[1] ?? -1));
   const states: GroupState[] = [];
   const queue = wanted.values();
   const load = async (): Promise<void> => {
-    for (const { place, blob } of queue) {
+    for (const { place, blob, sections } of queue) {
       const state = await blobs.get(blob);
       if (state === undefined) throw missing(parts.job, blob);
-      states.push({ stage: place[0] ?? -1, group: place[1] ?? -1, bytes: state });
+      const [stage = -1, group = -1] = place;
+      states.push({ stage, group, bytes: state, ...(sections === undefined ? {} : { sections }) });
     }
   };
   await Promise.all(Array.from({ length: BLOBS_AT_ONCE }, load));
@@ -110,27 +114,31 @@ function missing(job: string, id: string): WeirError {
   return new WeirError('STATE_DAMAGED', `job ${job}: the blob ${id} of a snapshot is gone`, { facts: { blob: id } });
 }
 
+/** Tries work again that may come right by itself. */
+export type Insist = <T>(work: () => Promise<T>) => Promise<T>;
+
 /**
  * Folds the plans up to epoch `to` into the cohort again. Nothing is written. A plan with stages behind stages is
- * replayed for all key groups; those of others are dropped by {@link finishReplay}.
+ * replayed for all key groups; those of others are dropped by {@link finishReplay}. What is read is insisted on; what
+ * is folded is folded once.
  *
  * Throws: what reading throws, NOT_FOUND when a plan is gone, STATE_LIMIT.
  */
-export async function replay(parts: RestoreParts, cohort: Cohort, to: number): Promise<void> {
+export async function replay(parts: RestoreParts, cohort: Cohort, to: number, insist: Insist): Promise<void> {
   const { store, job, run, open } = parts;
   if (open.graph.stateStages.length === 0) return;
   while (cohort.standsAt < to) {
     const from = cohort.standsAt + 1;
     const last = Math.min(to, from + PLANS_AT_ONCE - 1);
-    const plans = await store.readPlans(job as never, run as never, epochOf(from), epochOf(last));
-    const data = await readAll(parts, plans);
+    const plans = await insist(() => store.readPlans(job, run, epochOf(from), epochOf(last)));
+    const data = await insist(() => readAll(parts, plans));
     // Mapping keeps no state: it goes ahead of folding, unless both see tables that change from epoch to epoch.
     const epochsAhead = parts.statics.none ? EPOCHS_AHEAD : 1;
     const mapped: Promise<readonly Mapped[]>[] = [];
     for (const [index, plan] of plans.entries()) {
       while (mapped.length < Math.min(plans.length, index + epochsAhead)) {
         const ahead = must(plans[mapped.length], () => 'no such plan');
-        await parts.statics.use(ahead.statics, [cohort.key], () => Promise.resolve());
+        await insist(() => parts.statics.use(ahead.statics, [cohort.key], () => Promise.resolve()));
         const mapping = mapAll(parts, cohort, ahead, data);
         mapping.catch(() => undefined);
         mapped.push(mapping);

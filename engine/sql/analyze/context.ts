@@ -1,6 +1,7 @@
 /** What all parts of one analysis share: where mistakes go, and numbers that are unique within the query. */
 import type { Expr, Span } from '../../../core/ast.ts';
 import type { JobProblem } from '../../../core/job/problem.ts';
+import type { KeyedStateSpec } from '../../../core/job/spec.ts';
 import type { Field, Schema } from '../../../core/types.ts';
 import type { OutputMode } from '../../plan/epoch-plan.ts';
 import type { TimeZone } from '../../scan/time-zone.ts';
@@ -35,10 +36,12 @@ export interface PlanInput extends AnalyzerInput {
   readonly outputMode: OutputMode;
   /** By source. */
   readonly watermarks: ReadonlyMap<string, DeclaredWatermark>;
+  /** Functions of the job that the query's rows go to. */
+  readonly keyedState?: KeyedStateSpec;
 }
 
 /** Kinds of stateful operators; ids are numbered within each. */
-export type OperatorKind = 'aggregate' | 'dedup' | 'join' | 'limit' | 'sort' | 'rank';
+export type OperatorKind = 'aggregate' | 'dedup' | 'join' | 'limit' | 'sort' | 'rank' | 'user';
 
 /** One analysis of one query. */
 export class Analysis {

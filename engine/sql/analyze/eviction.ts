@@ -80,7 +80,17 @@ export function evictionRule(plan: StatefulPlan, mode: OutputMode): string | nul
     case 'limit':
     case 'sort':
       return null;
+    case 'user':
+      return userRule(plan);
   }
+}
+
+function userRule({ variables, timers, watermarkLagUs }: Extract<LogicalPlan, { kind: 'user' }>): string {
+  const time = timers === 'eventTime' ? watermark(watermarkLagUs) : 'the time of epochs';
+  const rules = variables.map(({ name, ttlUs }) =>
+    ttlUs === null ? `${name} when a function clears it` : `${name} when written ${duration(ttlUs)} before ${time}`,
+  );
+  return rules.join('; ');
 }
 
 function joinRule(plan: Extract<LogicalPlan, { kind: 'join' }>): string {

@@ -70,6 +70,8 @@ function describe(plan: LogicalPlan): string {
       const most = plan.limit === null ? '' : `, ${plan.limit} rows each`;
       return `${plan.calls.map(rankCall).join(', ')} ${by} ordered by ${plan.by.map(sortKey).join(', ')}${most}`;
     }
+    case 'user':
+      return `functions ${plan.functions.join(', ')} by ${names(plan.keys, plan.input.output)}`;
   }
 }
 

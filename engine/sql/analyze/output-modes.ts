@@ -2,7 +2,11 @@
  * What an output mode allows (Spark's UnsupportedOperationChecker, and where this engine goes further), and which state
  * is never forgotten.
  */
+import { must } from '../../../core/assert.ts';
+import { childrenOf, type Expr } from '../../../core/ast.ts';
 import type { LogicalPlan } from '../../plan/logical-plan.ts';
+import { aggregateByName } from '../aggregates.ts';
+import { functionByName } from '../functions.ts';
 import type { Analysis } from './context.ts';
 import { evictedSides, isStateful, neverEvicted } from './eviction.ts';
 import { inputsOf, nodesOf } from './tree.ts';
@@ -118,18 +122,105 @@ function checkRank(node: Of<'rank'>, analysis: Analysis): void {
     );
 }
 
-/** Outside of append mode rows of an aggregate change later, and nothing above it can take them back. */
+/**
+ * Outside of append mode rows of aggregates and window functions change later. An aggregate above takes them back and
+ * adds them anew (Spark refuses that); other operators cannot.
+ */
 function checkAbove(node: LogicalPlan, analysis: Analysis): void {
   const { outputMode } = analysis.input;
   if (outputMode === 'append' || !isStateful(node) || node.kind === 'sort' || node.kind === 'limit') return;
-  const below = inputsOf(node)
-    .flatMap((input) => [...nodesOf(input)])
-    .find(({ kind }) => kind === 'aggregate' || kind === 'rank');
+  const below = changingBelow(node);
   if (below === undefined) return;
-  const what = { aggregate: 'an aggregate', dedup: 'DISTINCT', join: 'a join', rank: 'a window function' };
+  const whatBelow = below.kind === 'rank' ? 'a window function' : 'an aggregate';
+  if (node.kind === 'aggregate' && node.session === null) return checkSigned(node, whatBelow, analysis);
+  const what = {
+    aggregate: 'a session window',
+    dedup: 'DISTINCT',
+    join: 'a join',
+    rank: 'a window function',
+    user: 'keyedState',
+  };
   analysis.problem(
     node.span,
-    `${what[node.kind]} over ${below.kind === 'aggregate' ? 'an aggregate' : 'a window function'} only in append mode: in ${outputMode} mode the rows below change later`,
+    `${what[node.kind]} over ${whatBelow} only in append mode: in ${outputMode} mode the rows below change later`,
     'write outputMode: append',
   );
+}
+
+/** The nearest operator below whose rows change after they came out. */
+function changingBelow(node: LogicalPlan): LogicalPlan | undefined {
+  return inputsOf(node)
+    .flatMap((input) => [...nodesOf(input)])
+    .find(({ kind }) => kind === 'aggregate' || kind === 'rank');
+}
+
+/** What is taken back must be what was added: the same function of the same rows. */
+function checkSigned(node: Of<'aggregate'>, whatBelow: string, analysis: Analysis): void {
+  const { outputMode } = analysis.input;
+  for (const { function: name } of node.aggregates) {
+    const { family } = must(aggregateByName(name), () => `there is no aggregate ${name}`);
+    if ((family !== 'first' && family !== 'last') || name === 'any_value') continue;
+    analysis.problem(
+      node.span,
+      `${name} over ${whatBelow} only in append mode: in ${outputMode} mode the rows below change later, and which of them is the ${family} changes with that`,
+      'write min_by or max_by with a column that says the order; or outputMode: append',
+    );
+  }
+  const between = [...untilStateful(node)];
+  if (between.some((each) => expressionsOf(each).some(isVolatile)))
+    analysis.problem(
+      node.span,
+      `an aggregate over ${whatBelow} must take back what it added, and a function between them gives another value each time`,
+      'call current_timestamp(), uuid() and the like below the inner query, or write outputMode: append',
+    );
+  if (outputMode !== 'complete') return;
+  const session = [...nodesOf(node)].find((each) => each.kind === 'aggregate' && each.session !== null);
+  if (session !== undefined)
+    analysis.problem(
+      session.span,
+      'an aggregate over sessions is not supported in complete mode',
+      'write outputMode: update',
+    );
+}
+
+/** The node and those below it, down to operators with state. */
+function* untilStateful(node: LogicalPlan): Generator<LogicalPlan> {
+  yield node;
+  for (const input of inputsOf(node)) if (!isStateful(input)) yield* untilStateful(input);
+}
+
+function expressionsOf(node: LogicalPlan): readonly Expr[] {
+  switch (node.kind) {
+    case 'filter':
+      return [node.predicate];
+    case 'project':
+      return node.columns.map(({ expr }) => expr);
+    case 'generate':
+      return [node.expr];
+    case 'assignWindow':
+      return [node.on];
+    case 'aggregate':
+      return [
+        ...node.keys.map(({ expr }) => expr),
+        ...node.aggregates.flatMap(({ args, filter }) => (filter === null ? args : [...args, filter])),
+      ];
+    case 'staticJoin':
+      return [
+        ...node.equi.flatMap(({ left, right }) => [left, right]),
+        ...(node.residual === null ? [] : [node.residual]),
+      ];
+    default:
+      return [];
+  }
+}
+
+function isVolatile(expr: Expr): boolean {
+  if (expr.kind === 'call' && changesByItself(expr.name)) return true;
+  return childrenOf(expr).some(isVolatile);
+}
+
+/** Does the function give other values for equal arguments? */
+function changesByItself(name: string): boolean {
+  const definition = functionByName(name);
+  return definition !== undefined && (definition.perRecord || !definition.deterministic);
 }

@@ -78,6 +78,10 @@ function assertValidNode(node: LogicalPlan): void {
         reads(expr);
       assertTime(node.eventTime, input);
       return gives([...input, ...node.calls]);
+    case 'user':
+      for (const key of node.keys) assert.ok(input[key] !== undefined);
+      assertTime(node.eventTime, input);
+      return;
   }
 }
 

@@ -13,7 +13,7 @@ import {
   unify,
 } from '../function-table.ts';
 import { raiseExpressionFailed } from '../runtime/runtime.ts';
-import { comparison } from './operators.ts';
+import { comparison, nullSafeEqual } from './operators.ts';
 
 function typeChoice(args: readonly Expr[], least: number, most: number): Typing | Complaint {
   const fitted = fitAll(
@@ -91,6 +91,14 @@ export const conditionalFunctions: readonly FunctionDef[] = [
   coalesceFunction('nvl', ['ifnull'], 'nvl(a, b)', [2, 2]),
   extremeFunction('greatest'),
   extremeFunction('least'),
+  customFunction({
+    name: 'equal_null',
+    group: 'conditional',
+    usage: 'equal_null(a, b)',
+    about: 'True when both are equal or both NULL; never NULL.',
+    type: (args, context) => nullSafeEqual.type(args, context),
+    emit: (g, call) => nullSafeEqual.emit(g, call),
+  }),
   customFunction({
     name: 'isnan',
     group: 'conditional',

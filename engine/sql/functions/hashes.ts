@@ -5,7 +5,18 @@ import type { CallExpr, Gen, Val } from '../codegen.ts';
 import { BIGINT, BINARY, DOUBLE, INT, isIntegral, STRING } from '../coercion.ts';
 import { customFunction, fitAll, type FunctionDef, nullAwareFunction, valueFunction } from '../function-table.ts';
 import { intLiteral } from '../literal.ts';
-import { crc32, md5, murmurOf, recordRandom, recordUuid, sha1, sha2, xxHashOf } from '../runtime/hash.ts';
+import {
+  crc32,
+  md5,
+  murmurOf,
+  recordNormal,
+  recordNumber,
+  recordRandom,
+  recordUuid,
+  sha1,
+  sha2,
+  xxHashOf,
+} from '../runtime/hash.ts';
 
 function digest(
   name: string,
@@ -56,9 +67,11 @@ function recordFunction(
   about: string,
   type: DataType,
   emit: (g: Gen, place: string, call: CallExpr) => Val,
+  aliases: readonly string[] = [],
 ): FunctionDef {
   return customFunction({
     name,
+    aliases,
     group: 'misc',
     usage,
     about,
@@ -108,6 +121,35 @@ export const hashFunctions: readonly FunctionDef[] = [
     (g, place) => g.fromBoxed(STRING, `${g.fn(recordUuid)}(${place})`, false),
   ),
   recordFunction(
+    'randn',
+    'randn([seed])',
+    "A number of the standard normal distribution of the record's place: the same whenever the record is read again.",
+    DOUBLE,
+    (g, place) => {
+      const name = g.fresh('v');
+      g.line(`const ${name} = ${g.fn(recordNormal)}(${place});`);
+      return g.scalar(DOUBLE, 'false', name);
+    },
+  ),
+  customFunction({
+    name: 'monotonically_increasing_id',
+    group: 'misc',
+    usage: 'monotonically_increasing_id()',
+    about: "A number of the record's place, unique within its topic and growing within its partition.",
+    perRecord: true,
+    type: (args) =>
+      args.length === 0
+        ? { args, type: BIGINT, nullable: false }
+        : { complaint: `takes no argument, not ${args.length}` },
+    emit(g) {
+      g.fails();
+      const name = g.fresh('v');
+      const origins = 'rt.origins';
+      g.line(`const ${name} = ${g.fn(recordNumber)}(${origins}.partition, ${origins}.offset[r], ${origins}.index[r]);`);
+      return g.scalar(BIGINT, 'false', name);
+    },
+  }),
+  recordFunction(
     'rand',
     'rand([seed])',
     "A number in [0, 1) of the record's place: the same whenever the record is read again.",
@@ -117,5 +159,6 @@ export const hashFunctions: readonly FunctionDef[] = [
       g.line(`const ${name} = ${g.fn(recordRandom)}(${place});`);
       return g.scalar(DOUBLE, 'false', name);
     },
+    ['random'],
   ),
 ];

@@ -5,9 +5,18 @@ import type { DataType } from '../../../core/types.ts';
 import type { Val } from '../codegen.ts';
 import { INT, STRING } from '../coercion.ts';
 import { customFunction, fitAll, type FunctionDef, valueFunction } from '../function-table.ts';
+import { stringLiteral } from '../literal.ts';
 import { parseColumns, parseType } from '../parser.ts';
 import { SqlSyntaxError } from '../problems.ts';
-import { compileJsonPath, fromJson, getJsonObject, jsonArrayLength, jsonObjectKeys, toJson } from '../runtime/json.ts';
+import {
+  compileJsonPath,
+  fromJson,
+  getJsonObject,
+  jsonArrayLength,
+  jsonObjectKeys,
+  schemaOfJson,
+  toJson,
+} from '../runtime/json.ts';
 
 /** The type that a schema text names: a list of columns, or one type. */
 function schemaOf(text: string): DataType | string {
@@ -97,6 +106,21 @@ export const jsonFunctions: readonly FunctionDef[] = [
         },
       );
     },
+  }),
+  customFunction({
+    name: 'schema_of_json',
+    group: 'json',
+    usage: "schema_of_json('{…}')",
+    about: 'The type of a JSON text that is written out, as from_json takes it.',
+    type(args) {
+      const fitted = fitAll(args, [STRING]);
+      if ('complaint' in fitted) return fitted;
+      const text = textOf(fitted[0]);
+      if (text === undefined) return { complaint: 'takes a JSON text that is written out', arg: 0 };
+      if (schemaOfJson(text) === null) return { complaint: 'takes a JSON text', arg: 0 };
+      return { args: fitted, type: STRING, nullable: false };
+    },
+    emit: (g, call) => g.expr(stringLiteral(schemaOfJson(textOf(call.args[0]) ?? '') ?? '')),
   }),
   valueFunction({
     name: 'json_array_length',

@@ -1,7 +1,8 @@
 /** Functions over arrays, maps and structs, and those that take lambdas. */
 import type { Expr } from '../../../core/ast.ts';
 import type { DataType, Field } from '../../../core/types.ts';
-import type { Gen, Val } from '../codegen.ts';
+import { formatType } from '../../../core/types.ts';
+import type { CallExpr, Gen, Val } from '../codegen.ts';
 import { BIGINT, BOOLEAN, canImplicitlyCast, castTo, commonType, INT, NULL, STRING } from '../coercion.ts';
 import {
   anyNullable,
@@ -24,6 +25,7 @@ import {
   arrayDistinct,
   arrayExcept,
   arrayExtreme,
+  arrayInsert,
   arrayIntersect,
   arrayJoin,
   arrayPosition,
@@ -35,6 +37,7 @@ import {
   arraysOverlap,
   arraysZip,
   arrayUnion,
+  dateSequence,
   elementAtPlace,
   existsIn,
   filterArray,
@@ -52,10 +55,12 @@ import {
   mapFromEntries,
   mapGet,
   mapOf,
+  mapZipWith,
   sequence,
   sizeOf,
   sortArray,
   strToMap,
+  timestampSequence,
   transform,
   transformKeys,
   transformValues,
@@ -246,6 +251,8 @@ function valueTyped(spec: {
   readonly mayBeNull: boolean;
   readonly type: (args: readonly Expr[]) => Typing | Complaint;
   readonly call: (...args: never[]) => unknown;
+  /** So many arguments make the result NULL when they are; the others come as null. All of them unless told. */
+  readonly strictCount?: number;
 }): FunctionDef {
   return customFunction({
     name: spec.name,
@@ -256,10 +263,15 @@ function valueTyped(spec: {
     type: spec.type,
     emit(g, call) {
       g.fails();
+      const strictArgs = call.args.slice(0, spec.strictCount);
+      const otherArgs = call.args.slice(strictArgs.length);
       return g.strict(
-        call.args,
+        strictArgs,
         call.type,
-        (vals) => ({ boxed: `${g.fn(spec.call)}(${vals.map((val) => g.boxed(val)).join(', ')})` }),
+        (vals) => {
+          const others = otherArgs.map((arg) => g.boxedOrNull(g.expr(arg)));
+          return { boxed: `${g.fn(spec.call)}(${[...vals.map((val) => g.boxed(val)), ...others].join(', ')})` };
+        },
         { mayBeNull: spec.mayBeNull },
       );
     },
@@ -643,6 +655,7 @@ export const nestedFunctions: readonly FunctionDef[] = [
     mayBeNull: false,
     call: (list: readonly unknown[], value: unknown): readonly unknown[] => [...list, value],
     type: (args) => typeExtended(args),
+    strictCount: 1,
   }),
   valueTyped({
     name: 'array_prepend',
@@ -651,6 +664,28 @@ export const nestedFunctions: readonly FunctionDef[] = [
     mayBeNull: false,
     call: (list: readonly unknown[], value: unknown): readonly unknown[] => [value, ...list],
     type: (args) => typeExtended(args),
+    strictCount: 1,
+  }),
+  valueTyped({
+    name: 'array_insert',
+    usage: 'array_insert(array, position, value)',
+    about: 'The array with a value at a position from 1, or from -1 at the end; NULLs fill what lies between.',
+    mayBeNull: false,
+    call: arrayInsert,
+    type(args) {
+      const fitted = fitAll(args, ['array', INT, 'any']);
+      if ('complaint' in fitted) return fitted;
+      const [list, position, value] = fitted as [Expr, Expr, Expr];
+      const extended = typeExtended([list, value]);
+      if ('complaint' in extended) return { complaint: extended.complaint, arg: 2 };
+      const [array, element] = extended.args as [Expr, Expr];
+      return {
+        args: [array, position, element],
+        type: extended.type,
+        nullable: list.nullable || position.nullable,
+      };
+    },
+    strictCount: 2,
   }),
   nullAwareFunction({
     name: 'array_repeat',
@@ -669,8 +704,9 @@ export const nestedFunctions: readonly FunctionDef[] = [
     name: 'sequence',
     group: 'nested',
     usage: 'sequence(start, stop [, step])',
-    about: 'The whole numbers from start to stop, both included.',
+    about: 'The whole numbers, dates or times from start to stop, both included.',
     type(args) {
+      if (args[0]?.type.kind === 'date' || args[0]?.type.kind === 'timestamp') return typeTimeSequence(args);
       const fitted = fitAll(args, ['integral', 'integral', 'integral'], 1);
       if ('complaint' in fitted) return fitted;
       const unified = unify(fitted);
@@ -679,6 +715,7 @@ export const nestedFunctions: readonly FunctionDef[] = [
     },
     emit(g, call) {
       g.fails();
+      if (call.args[2]?.type.kind === 'interval') return emitTimeSequence(g, call);
       return g.strict(call.args, call.type, ([start, stop, step]) => ({
         boxed: `${g.fn(sequence)}(${start?.v}, ${stop?.v}, ${step?.v ?? 'null'})`,
       }));
@@ -687,7 +724,7 @@ export const nestedFunctions: readonly FunctionDef[] = [
   valueTyped({
     name: 'arrays_zip',
     usage: 'arrays_zip(a, b, …)',
-    about: 'An array of structs: the first elements, the second ones, …',
+    about: 'An array of structs: of the first elements, of the second ones and so on; NULLs fill the shorter arrays.',
     mayBeNull: false,
     call: arraysZip,
     type(args) {
@@ -878,6 +915,32 @@ export const nestedFunctions: readonly FunctionDef[] = [
     call: zipWith,
   }),
   lambdaFunction({
+    name: 'map_zip_with',
+    usage: 'map_zip_with(a, b, (key, x, y) -> …)',
+    about: 'Two maps merged key by key; NULL stands for what one of them lacks.',
+    values: ['map', 'map'],
+    lambdaCount: 1,
+    inputs: ([a, b]) => {
+      if (a?.type.kind !== 'map' || b?.type.kind !== 'map') return undefined;
+      return [
+        { type: a.type.key, nullable: false },
+        { type: a.type.value, nullable: true },
+        { type: b.type.value, nullable: true },
+      ];
+    },
+    returns: ([a, b], [lambda]) => {
+      const key = commonType(mapType(a).key, mapType(b).key);
+      if (
+        key === undefined ||
+        formatType(key) !== formatType(mapType(a).key) ||
+        formatType(key) !== formatType(mapType(b).key)
+      )
+        return { complaint: 'takes maps with keys of one type', arg: 1 };
+      return { kind: 'map', key, value: lambda?.type ?? NULL, valueContainsNull: lambda?.nullable ?? true };
+    },
+    call: mapZipWith,
+  }),
+  lambdaFunction({
     name: 'map_filter',
     usage: 'map_filter(map, (k, v) -> …)',
     about: 'The entries for which a lambda is true.',
@@ -920,6 +983,41 @@ export const nestedFunctions: readonly FunctionDef[] = [
   }),
 ];
 
+/** Dates and times go by days unless an interval says otherwise. */
+function typeTimeSequence(args: readonly Expr[]): Typing | Complaint {
+  if (args.length < 2 || args.length > 3) return { complaint: `takes 2 to 3 arguments, not ${args.length}` };
+  const [start, stop, step = ONE_DAY] = args as [Expr, Expr, Expr?];
+  const type: DataType =
+    start.type.kind === 'date' && stop.type.kind === 'date' ? { kind: 'date' } : { kind: 'timestamp' };
+  const fitted = fitAll([start, stop], [type, type]);
+  if ('complaint' in fitted) return fitted;
+  if (step.type.kind !== 'interval') return { complaint: 'takes an INTERVAL as its step', arg: 2 };
+  if (type.kind === 'date' && step.type.unit === 'microseconds' && !isWholeDays(step))
+    return { complaint: 'takes a step of whole days, months or years between dates', arg: 2 };
+  return { args: [...fitted, step], type: arrayOf(type, false), nullable: anyNullable(args) };
+}
+
+const DAY_US = 86_400_000_000;
+const ONE_DAY: Expr = {
+  kind: 'literal',
+  type: { kind: 'interval', unit: 'microseconds' },
+  nullable: false,
+  value: DAY_US,
+};
+
+function isWholeDays(step: Expr): boolean {
+  return step.kind === 'literal' && typeof step.value === 'number' && step.value % DAY_US === 0;
+}
+
+function emitTimeSequence(g: Gen, call: CallExpr): Val {
+  const [from, , step] = call.args as [Expr, Expr, Expr];
+  const isMonths = step.type.kind === 'interval' && step.type.unit === 'months';
+  const kernel = from.type.kind === 'date' ? dateSequence : timestampSequence;
+  return g.strict(call.args, call.type, ([start, stop, by]) => ({
+    boxed: `${g.fn(kernel)}(${start?.v}, ${stop?.v}, ${by?.v}, ${isMonths}, rt.zone)`,
+  }));
+}
+
 function entryType({ key, value, valueContainsNull }: MapType): DataType {
   return {
     kind: 'struct',
@@ -938,5 +1036,5 @@ function typeExtended(args: readonly Expr[]): Typing | Complaint {
   const element = commonType(arrayType(list).element, value.type);
   if (element === undefined) return { complaint: 'takes a value that the array could hold', arg: 1 };
   const type = arrayOf(element, true);
-  return { args: [castTo(list, type), castTo(value, element)], type, nullable: anyNullable(fitted) };
+  return { args: [castTo(list, type), castTo(value, element)], type, nullable: list.nullable };
 }

@@ -32,7 +32,7 @@ import {
   roundDouble,
   roundLong,
 } from '../runtime/numbers.ts';
-import { raiseOverflow } from '../runtime/runtime.ts';
+import { raiseExpressionFailed, raiseOverflow } from '../runtime/runtime.ts';
 
 function doubleFunction(
   name: string,
@@ -214,6 +214,27 @@ function factorial(n: number): bigint | null {
   return product;
 }
 
+function bitCount(value: number | bigint | boolean): number {
+  let bits = BigInt.asUintN(64, BigInt(value));
+  let count = 0;
+  for (; bits !== 0n; bits &= bits - 1n) count++;
+  return count;
+}
+
+function bitAt(value: bigint, place: number): number {
+  if (place < 0 || place > 63) return raiseExpressionFailed();
+  return Number((BigInt.asUintN(64, value) >> BigInt(place)) & 1n);
+}
+
+/** NULL where Spark's is: no buckets, an empty range, values that are no numbers. */
+function widthBucket(value: number, min: number, max: number, buckets: bigint): bigint | null {
+  if (buckets <= 0n || Number.isNaN(value) || min === max || !Number.isFinite(min) || !Number.isFinite(max))
+    return null;
+  const [low, high, at] = min < max ? [min, max, value] : [-min, -max, -value];
+  if (at < low) return 0n;
+  return at >= high ? buckets + 1n : BigInt(Math.floor((Number(buckets) * (at - low)) / (high - low))) + 1n;
+}
+
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ';
 
 /** Digits of one base as another; unsigned 64 bits, as Spark's NumberConverter without a negative target base. */
@@ -312,6 +333,47 @@ export const numberFunctions: readonly FunctionDef[] = [
     params: [DOUBLE, DOUBLE],
     returns: DOUBLE,
     body: (_g, [a, b]) => ({ value: `Math.hypot(${a?.v}, ${b?.v})` }),
+  }),
+  doubleFunction('asinh', [], 'Inverse hyperbolic sine.', (x) => `Math.asinh(${x})`),
+  doubleFunction('acosh', [], 'Inverse hyperbolic cosine; NaN below 1.', (x) => `Math.acosh(${x})`),
+  doubleFunction('atanh', [], 'Inverse hyperbolic tangent.', (x) => `Math.atanh(${x})`),
+  doubleFunction('cot', [], 'Cotangent of radians.', (x) => `1 / Math.tan(${x})`),
+  doubleFunction('sec', [], 'Secant of radians.', (x) => `1 / Math.cos(${x})`),
+  doubleFunction('csc', [], 'Cosecant of radians.', (x) => `1 / Math.sin(${x})`),
+  strictFunction({
+    name: 'bit_count',
+    group: 'number',
+    usage: 'bit_count(number)',
+    about: 'How many bits are set in the 64 bits of a whole number or a BOOLEAN.',
+    params: ['any'],
+    returns: ([arg]) =>
+      arg !== undefined && (isIntegral(arg.type) || arg.type.kind === 'boolean' || arg.type.kind === 'null')
+        ? INT
+        : { complaint: 'takes a whole number or a BOOLEAN', arg: 0 },
+    body: (g, [x]) => ({ value: `${g.fn(bitCount)}(${x?.v})` }),
+  }),
+  strictFunction({
+    name: 'bit_get',
+    aliases: ['getbit'],
+    group: 'number',
+    usage: 'bit_get(number, place)',
+    about: 'The bit at a place, from 0 at the right.',
+    params: [BIGINT, INT],
+    returns: { kind: 'tinyint' },
+    fails: true,
+    body: (g, [x, place]) => ({ value: `${g.fn(bitAt)}(${x?.v}, ${place?.v})` }),
+  }),
+  strictFunction({
+    name: 'width_bucket',
+    group: 'number',
+    usage: 'width_bucket(value, min, max, buckets)',
+    about: 'In which of so many equal parts of a range a value lies, from 1; 0 before it, one more behind it.',
+    params: [DOUBLE, DOUBLE, DOUBLE, BIGINT],
+    returns: BIGINT,
+    mayBeNull: true,
+    body: (g, [value, min, max, buckets]) => ({
+      boxed: `${g.fn(widthBucket)}(${value?.v}, ${min?.v}, ${max?.v}, ${buckets?.v})`,
+    }),
   }),
   constantFunction('pi', Math.PI),
   constantFunction('e', Math.E),

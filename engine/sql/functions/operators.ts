@@ -107,7 +107,7 @@ function comparisonFunction(
   });
 }
 
-const nullSafeEqual = customFunction({
+export const nullSafeEqual = customFunction({
   name: '<=>',
   group: 'operator',
   usage: 'a <=> b',

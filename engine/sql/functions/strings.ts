@@ -46,8 +46,6 @@ import {
   trimCharacters,
   unbase64,
   unhex,
-  urlDecode,
-  urlEncode,
 } from '../runtime/text.ts';
 
 /** Text of more than this many code units would not fit a batch. */
@@ -396,31 +394,13 @@ export const stringFunctions: readonly FunctionDef[] = [
     aliases: ['printf'],
     group: 'string',
     usage: 'format_string(format, a, b, …)',
-    about: 'Values put into a text at %s, %d, %f, %x, …',
+    about: 'Values put into a text at %s, %d, %f, %x and the like, as in Java.',
     type(args) {
       const fitted = fitAll(args, [STRING], 0, 'any');
       return 'complaint' in fitted ? fitted : { args: fitted, type: STRING, nullable: (fitted[0] as Expr).nullable };
     },
     call: formatString,
     extra: (call) => [call.args.slice(1).map((arg) => arg.type)],
-  }),
-  valueFunction({
-    name: 'url_encode',
-    group: 'string',
-    usage: 'url_encode(text)',
-    about: 'The text as a part of a URL.',
-    params: [STRING],
-    returns: STRING,
-    call: urlEncode,
-  }),
-  valueFunction({
-    name: 'url_decode',
-    group: 'string',
-    usage: 'url_decode(text)',
-    about: 'The text that a part of a URL stands for.',
-    params: [STRING],
-    returns: STRING,
-    call: urlDecode,
   }),
   valueFunction({
     name: 'base64',

@@ -15,9 +15,16 @@ import {
   type Typing,
 } from '../function-table.ts';
 import { booleanLiteral, stringLiteral } from '../literal.ts';
-import { compileDatePattern, datePatternOf, formatDatePattern, parseDatePattern } from '../runtime/date-patterns.ts';
+import {
+  compileDatePattern,
+  datePatternOf,
+  formatDatePattern,
+  monthName,
+  parseDatePattern,
+  weekdayName,
+} from '../runtime/date-patterns.ts';
 import { checkInt, checkLong } from '../runtime/numbers.ts';
-import { raiseCastInvalid, raiseExpressionFailed } from '../runtime/runtime.ts';
+import { orNull, raiseCastInvalid, raiseExpressionFailed } from '../runtime/runtime.ts';
 import {
   addMonthsToDate,
   addMonthsToTimestamp,
@@ -124,18 +131,9 @@ function wrongPattern(expr: Expr | undefined): string | undefined {
   return typeof compiled === 'string' ? compiled : undefined;
 }
 
-/** Names of zones can be read, but not written. */
-function zoneNameIn(expr: Expr | undefined): string | undefined {
-  const compiled = expr?.kind === 'literal' && typeof expr.value === 'string' ? compileDatePattern(expr.value) : [];
-  if (typeof compiled === 'string') return compiled;
-  return compiled.some((part) => part.kind === 'field' && 'zV'.includes(part.letter))
-    ? "a zone's name cannot be written, its offset can: XXX"
-    : undefined;
-}
-
 function formatWith(timestamp: number, pattern: string, zone: TimeZone): string {
   const compiled = datePatternOf(pattern) ?? raiseExpressionFailed();
-  return formatDatePattern(compiled, timestamp, zone, '');
+  return formatDatePattern(compiled, timestamp, zone);
 }
 
 function parseWith(text: string, pattern: string, zone: TimeZone): number | null {
@@ -161,9 +159,11 @@ function parsingFunction(
   about: string,
   parse: typeof parseWith,
   tries: boolean,
+  aliases: readonly string[] = [],
 ): FunctionDef {
   return customFunction({
     name,
+    aliases,
     group: 'time',
     usage: `${name}(text [, pattern])`,
     about,
@@ -454,6 +454,68 @@ function shiftZone(timestamp: number, name: string, direction: 1 | -1): number {
   return direction === 1 ? timestamp + zone.offsetAtUtc(timestamp) : toUtc(zone, timestamp);
 }
 
+function convertZone(timestamp: number, session: TimeZone, to: string, from?: string): number {
+  const source = from === undefined ? session : (timeZoneOf(from) ?? raiseExpressionFailed());
+  const target = timeZoneOf(to) ?? raiseExpressionFailed();
+  // The moment that the local time stands for in `from`, then the local time of `to` at it, as the session's.
+  const moment = toUtc(source, timestamp + session.offsetAtUtc(timestamp));
+  return toUtc(session, moment + target.offsetAtUtc(moment));
+}
+
+/** Seconds in µs; 60 begins the next minute. */
+function makeTimestamp(
+  zone: TimeZone,
+  year: number,
+  month: number,
+  day: number,
+  hour: number,
+  minute: number,
+  secondUs: bigint,
+  name: string | null,
+): number {
+  const days = checkedDays(year, month, day) ?? raiseExpressionFailed();
+  const seconds = Number(secondUs);
+  if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || seconds < 0 || seconds > 60_000_000)
+    return raiseExpressionFailed();
+  const own = name === null ? zone : (timeZoneOf(name) ?? raiseExpressionFailed());
+  return toUtc(own, days * 86_400_000_000 + hour * 3_600_000_000 + minute * 60_000_000 + seconds);
+}
+
+function makeTimestampFunction(
+  name: string,
+  aliases: readonly string[],
+  about: string,
+  make: (...args: never[]) => unknown,
+  tries: boolean,
+): FunctionDef {
+  return customFunction({
+    name,
+    aliases,
+    group: 'time',
+    usage: `${name}(year, month, day, hour, minute, second [, 'zone'])`,
+    about,
+    type(args) {
+      const fitted = fitAll(args, [INT, INT, INT, INT, INT, MAKE_SECONDS, STRING], 1);
+      return 'complaint' in fitted ? fitted : { args: fitted, type: TIMESTAMP, nullable: tries || anyNullable(fitted) };
+    },
+    emit(g, call) {
+      g.fails();
+      return g.strict(
+        call.args,
+        TIMESTAMP,
+        (vals) => {
+          const parts = vals.slice(0, 6).map((val) => val.v);
+          const zone = vals[6] === undefined ? 'null' : g.boxed(vals[6]);
+          return { boxed: `${g.fn(make)}(rt.zone, ${parts.join(', ')}, ${zone})` };
+        },
+        { mayBeNull: tries },
+      );
+    },
+  });
+}
+
+const MAKE_SECONDS: DataType = { kind: 'decimal', precision: 16, scale: 6 };
+
 const makeDate = (year: number, month: number, day: number): number =>
   checkedDays(year, month, day) ?? raiseExpressionFailed();
 const fromUnix = (seconds: bigint, pattern: string, zone: TimeZone): string =>
@@ -471,6 +533,22 @@ export const timeFunctions: readonly FunctionDef[] = [
   datePart('weekday', [], 'The day of the week: Monday is 0, Sunday 6.', weekday),
   datePart('dayofyear', [], 'The day of the year.', dayOfYear),
   datePart('weekofyear', [], 'The week of the year after ISO 8601.', weekOfYear),
+  zonedFunction({
+    name: 'dayname',
+    usage: 'dayname(date)',
+    about: 'The day of the week in three letters.',
+    params: [DATE],
+    returns: STRING,
+    call: (days: number): string => weekdayName(days).slice(0, 3),
+  }),
+  zonedFunction({
+    name: 'monthname',
+    usage: 'monthname(date)',
+    about: 'The month in three letters.',
+    params: [DATE],
+    returns: STRING,
+    call: (days: number): string => monthName(monthOf(days)).slice(0, 3),
+  }),
   timePart('hour', 'The hour, 0 to 23.', hourOf),
   timePart('minute', 'The minute.', minuteOf),
   timePart('second', 'The second, without its fraction.', secondOf),
@@ -548,7 +626,7 @@ export const timeFunctions: readonly FunctionDef[] = [
     type(args) {
       const fitted = fitAll(args, [TIMESTAMP, STRING]);
       if ('complaint' in fitted) return fitted;
-      const wrong = wrongPattern(fitted[1]) ?? zoneNameIn(fitted[1]);
+      const wrong = wrongPattern(fitted[1]);
       if (wrong !== undefined) return { complaint: `cannot use this pattern: ${wrong}`, arg: 1 };
       return { args: fitted, type: STRING, nullable: anyNullable(fitted) };
     },
@@ -559,7 +637,9 @@ export const timeFunctions: readonly FunctionDef[] = [
       }));
     },
   }),
-  parsingFunction('to_timestamp', TIMESTAMP, 'The time that a text stands for.', parseTimestampWith, false),
+  parsingFunction('to_timestamp', TIMESTAMP, 'The time that a text stands for.', parseTimestampWith, false, [
+    'to_timestamp_ltz',
+  ]),
   parsingFunction(
     'try_to_timestamp',
     TIMESTAMP,
@@ -616,6 +696,31 @@ export const timeFunctions: readonly FunctionDef[] = [
     params: [INT, INT, INT],
     returns: DATE,
     call: makeDate,
+  }),
+  makeTimestampFunction('make_timestamp', ['make_timestamp_ltz'], 'A time of its parts.', makeTimestamp, false),
+  makeTimestampFunction(
+    'try_make_timestamp',
+    ['try_make_timestamp_ltz'],
+    'A time of its parts, NULL where there is none.',
+    orNull(makeTimestamp),
+    true,
+  ),
+  customFunction({
+    name: 'convert_timezone',
+    group: 'time',
+    usage: "convert_timezone(['from',] 'to', timestamp)",
+    about: 'The local time of one zone, unless told the session’s, as the local time of another.',
+    type(args) {
+      const fitted = fitAll(args, args.length === 2 ? [STRING, TIMESTAMP] : [STRING, STRING, TIMESTAMP]);
+      return 'complaint' in fitted ? fitted : { args: fitted, type: TIMESTAMP, nullable: anyNullable(fitted) };
+    },
+    emit(g, call) {
+      g.fails();
+      return g.strict(call.args, TIMESTAMP, (vals) => {
+        const zones = vals.slice(0, -1).map((val) => g.boxed(val));
+        return { value: `${g.fn(convertZone)}(${vals.at(-1)?.v}, rt.zone, ${zones.toReversed().join(', ')})` };
+      });
+    },
   }),
   zonedFunction({
     name: 'from_utc_timestamp',

@@ -123,7 +123,17 @@ export function datePatternOf(pattern: string): DatePattern | undefined {
 
 // ---- to text ----------------------------------------------------------------------------------------------------
 
-export function formatDatePattern(pattern: DatePattern, timestamp: number, zone: TimeZone, zoneName: string): string {
+/** English, in full; Thursday is day 0 of 1970. */
+export function weekdayName(days: number): string {
+  return weekdays[((days % 7) + 7) % 7] ?? '';
+}
+
+/** English, in full, 1 to 12. */
+export function monthName(month: number): string {
+  return months[month - 1] ?? '';
+}
+
+export function formatDatePattern(pattern: DatePattern, timestamp: number, zone: TimeZone): string {
   const offset = zone.offsetAtUtc(timestamp);
   const local = timestamp + offset;
   const days = Math.floor(local / DAY_US);
@@ -131,20 +141,15 @@ export function formatDatePattern(pattern: DatePattern, timestamp: number, zone:
   let text = '';
   for (const part of pattern) {
     if (part.kind === 'text') text += part.text;
-    else if (part.kind === 'optional') text += formatDatePattern(part.parts, timestamp, zone, zoneName);
-    else text += formatField(part.letter, part.count, days, time, offset, zoneName);
+    else if (part.kind === 'optional') text += formatDatePattern(part.parts, timestamp, zone);
+    else if (part.letter === 'V') text += zone.id;
+    else if (part.letter === 'z') text += zone.nameAt(timestamp, part.count < 4);
+    else text += formatField(part.letter, part.count, days, time, offset);
   }
   return text;
 }
 
-function formatField(
-  letter: string,
-  count: number,
-  days: number,
-  time: number,
-  offset: number,
-  zoneName: string,
-): string {
+function formatField(letter: string, count: number, days: number, time: number, offset: number): string {
   const { year, month, day } = civilOf(days);
   const hour = Math.floor(time / HOUR_US);
   switch (letter) {
@@ -176,7 +181,7 @@ function formatField(
     case 'a':
       return hour < 12 ? 'AM' : 'PM';
     case 'E': {
-      const name = weekdays[((days % 7) + 7) % 7] ?? '';
+      const name = weekdayName(days);
       return count < 4 ? name.slice(0, 3) : name;
     }
     case 'q':
@@ -188,9 +193,6 @@ function formatField(
           ? `${['1st', '2nd', '3rd', '4th'][quarter - 1]} quarter`
           : pad(quarter, count);
     }
-    case 'V':
-    case 'z':
-      return zoneName;
     case 'O':
       return offset === 0 ? 'GMT' : `GMT${formatOffset(offset, count === 4 ? 3 : 1, '')}`;
     case 'X':
@@ -204,7 +206,7 @@ function formatField(
 }
 
 function formatMonth(month: number, count: number): string {
-  const name = months[month - 1] ?? '';
+  const name = monthName(month);
   return count < 3 ? pad(month, count) : count === 3 ? name.slice(0, 3) : name;
 }
 

@@ -4,6 +4,7 @@
  */
 import type { DataType } from '../../../core/types.ts';
 import type { BoxedMap, BoxedValue } from './boxed.ts';
+import { raiseExpressionFailed } from './runtime.ts';
 
 function bytesOf(value: string | Uint8Array): Uint8Array {
   return typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
@@ -434,4 +435,21 @@ export function recordUuid(topic: string, partition: number, offset: number, ind
 /** A number in [0, 1) made of {@link recordBits}. */
 export function recordRandom(topic: string, partition: number, offset: number, index: number, site: number): number {
   return Number(recordBits(topic, partition, offset, index, site) >> 11n) / 2 ** 53;
+}
+
+/** A number of the standard normal distribution made of {@link recordBits} (Box and Muller's transform). */
+export function recordNormal(topic: string, partition: number, offset: number, index: number, site: number): number {
+  const bits = recordBits(topic, partition, offset, index, site);
+  const radius = (Number(u64(bits) >> 11n) + 1) / 2 ** 53;
+  const angle = Number(u64(xxLong(bits, 0x9e3779b9n)) >> 11n) / 2 ** 53;
+  return Math.sqrt(-2 * Math.log(radius)) * Math.cos(2 * Math.PI * angle);
+}
+
+const OFFSET_BITS = 38n;
+const INDEX_BITS = 10n;
+
+/** Partition, offset and index side by side in 63 bits; raises for places beyond. */
+export function recordNumber(partition: number, offset: number, index: number): bigint {
+  if (partition >= 2 ** 15 || offset >= 2 ** 38 || index >= 2 ** 10) return raiseExpressionFailed();
+  return (BigInt(partition) << (OFFSET_BITS + INDEX_BITS)) | (BigInt(offset) << INDEX_BITS) | BigInt(index);
 }

@@ -268,3 +268,75 @@ export function jsonObjectKeys(text: string): readonly string[] | null {
   const json = parseJson(text);
   return isObject(json) ? Object.keys(json) : null;
 }
+
+/** The type of a JSON text as Spark writes it (fields in the order of their names); null for what is not JSON. */
+export function schemaOfJson(text: string): string | null {
+  const json = parseJson(text);
+  if (json === undefined) return null;
+  const type = inferType(json);
+  return type === null ? 'STRING' : formatInferred(type);
+}
+
+type Inferred =
+  | { readonly kind: 'BOOLEAN' | 'BIGINT' | 'DOUBLE' | 'STRING' }
+  | { readonly kind: 'decimal'; readonly digits: number }
+  | { readonly kind: 'array'; readonly element: Inferred | null }
+  | { readonly kind: 'struct'; readonly fields: ReadonlyMap<string, Inferred | null> };
+
+/** null: nothing is known but that it may be NULL. */
+function inferType(json: Json): Inferred | null {
+  if (json === null) return null;
+  if (typeof json === 'boolean') return { kind: 'BOOLEAN' };
+  if (typeof json === 'string') return { kind: 'STRING' };
+  if (json instanceof JsonNumber) {
+    if (!/^-?\d+$/.test(json.text)) return { kind: 'DOUBLE' };
+    const value = BigInt(json.text);
+    if (BigInt.asIntN(64, value) === value) return { kind: 'BIGINT' };
+    const digits = json.text.replace('-', '').length;
+    return digits > 38 ? { kind: 'DOUBLE' } : { kind: 'decimal', digits };
+  }
+  if (Array.isArray(json)) {
+    return { kind: 'array', element: json.map(inferType).reduce<Inferred | null>(mergeTypes, null) };
+  }
+  const fields = new Map<string, Inferred | null>();
+  for (const key of Object.keys(json)) fields.set(key, inferType(own(json, key)));
+  return { kind: 'struct', fields };
+}
+
+function mergeTypes(a: Inferred | null, b: Inferred | null): Inferred | null {
+  if (a === null || b === null) return a ?? b;
+  if (a.kind === 'array' && b.kind === 'array') return { kind: 'array', element: mergeTypes(a.element, b.element) };
+  if (a.kind === 'struct' && b.kind === 'struct') {
+    const fields = new Map(a.fields);
+    for (const [key, type] of b.fields) fields.set(key, mergeTypes(fields.get(key) ?? null, type));
+    return { kind: 'struct', fields };
+  }
+  if (a.kind === 'decimal' && b.kind === 'decimal') return a.digits >= b.digits ? a : b;
+  if (a.kind === b.kind) return a;
+  const kinds = [a.kind, b.kind];
+  if (kinds.every((kind) => kind === 'BIGINT' || kind === 'DOUBLE' || kind === 'decimal')) {
+    if (kinds.includes('DOUBLE')) return { kind: 'DOUBLE' };
+    return a.kind === 'decimal' ? a : b;
+  }
+  return { kind: 'STRING' };
+}
+
+function formatInferred(type: Inferred | null): string {
+  if (type === null) return 'STRING';
+  switch (type.kind) {
+    case 'decimal':
+      return `DECIMAL(${type.digits},0)`;
+    case 'array':
+      return `ARRAY<${formatInferred(type.element)}>`;
+    case 'struct': {
+      const names = [...type.fields.keys()].toSorted();
+      return `STRUCT<${names.map((name) => `${quoteName(name)}: ${formatInferred(type.fields.get(name) ?? null)}`).join(', ')}>`;
+    }
+    default:
+      return type.kind;
+  }
+}
+
+function quoteName(name: string): string {
+  return /^[A-Za-z_]\w*$/.test(name) ? name : `\`${name.replaceAll('`', '``')}\``;
+}

@@ -3,6 +3,8 @@ import type { DataType } from '../../../core/types.ts';
 import type { BoxedMap, BoxedValue } from './boxed.ts';
 import { compareBoxed } from './compare.ts';
 import { raiseExpressionFailed } from './runtime.ts';
+import { addMonthsToDate, addMonthsToTimestamp, DAY_US, toUtc } from './time.ts';
+import type { TimeZone } from '../../scan/time-zone.ts';
 
 export type BoxedArray = readonly BoxedValue[];
 
@@ -197,6 +199,53 @@ export function sequence(start: number | bigint, stop: number | bigint, step: nu
   });
 }
 
+/** Dates from `start` to `stop` by months, or by days given in µs. */
+export function dateSequence(start: number, stop: number, step: number, isMonths: boolean): BoxedArray {
+  return collectSequence(start, stop, step, (count) =>
+    isMonths ? addMonthsToDate(start, step * count) : start + (step / DAY_US) * count,
+  );
+}
+
+/** Times from `start` to `stop` by months, or by µs; whole days by local time. */
+export function timestampSequence(
+  start: number,
+  stop: number,
+  step: number,
+  isMonths: boolean,
+  zone: TimeZone,
+): BoxedArray {
+  const local = start + zone.offsetAtUtc(start);
+  return collectSequence(start, stop, step, (count) => {
+    if (isMonths) return addMonthsToTimestamp(start, step * count, zone);
+    return step % DAY_US === 0 ? toUtc(zone, local + step * count) : start + step * count;
+  });
+}
+
+function collectSequence(start: number, stop: number, step: number, at: (count: number) => number): BoxedArray {
+  if (step === 0 ? start !== stop : (stop - start) * step < 0) return raiseExpressionFailed();
+  const values: number[] = [];
+  for (let count = 0; ; count++) {
+    const value = at(count);
+    if (step > 0 ? value > stop : step < 0 ? value < stop : count > 0) return values;
+    if (count >= ELEMENTS_MAX) return raiseExpressionFailed();
+    values.push(value);
+  }
+}
+
+/** Position from 1, or from -1 at the end; NULLs fill a gap. */
+export function arrayInsert(array: BoxedArray, position: number, value: BoxedValue): BoxedArray {
+  if (position === 0 || Math.abs(position) > ELEMENTS_MAX) return raiseExpressionFailed();
+  const { length } = array;
+  if (position > 0) {
+    const gap = Math.max(0, position - 1 - length);
+    return [...array.slice(0, position - 1), ...new Array<null>(gap).fill(null), value, ...array.slice(position - 1)];
+  }
+  const at = length + position + 1;
+  return at >= 0
+    ? [...array.slice(0, at), value, ...array.slice(at)]
+    : [value, ...new Array<null>(-at).fill(null), ...array];
+}
+
 export function arraysZip(...arrays: readonly BoxedArray[]): BoxedArray {
   const length = Math.max(0, ...arrays.map((array) => array.length));
   return Array.from({ length }, (_, index) => arrays.map((array) => array[index] ?? null));
@@ -294,6 +343,12 @@ export function aggregateArray(array: BoxedArray, zero: BoxedValue, merge: Lambd
 
 export function zipWith(a: BoxedArray, b: BoxedArray, lambda: Lambda): BoxedArray {
   return Array.from({ length: Math.max(a.length, b.length) }, (_, index) => lambda(a[index] ?? null, b[index] ?? null));
+}
+
+/** The keys of the first map, then those that only the second has. */
+export function mapZipWith(a: BoxedMap, b: BoxedMap, lambda: Lambda): BoxedMap {
+  const keys = [...a.keys, ...b.keys.filter((key) => !mapContainsKey(a, key))];
+  return { keys, values: keys.map((key) => lambda(key, mapGet(a, key), mapGet(b, key))) };
 }
 
 export function mapFilter(map: BoxedMap, lambda: Lambda): BoxedMap {

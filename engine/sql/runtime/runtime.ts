@@ -47,6 +47,18 @@ export function failureOf(thrown: unknown): EvalFailure | null {
   return thrown instanceof RangeError ? expressionFailed : null;
 }
 
+/** The function with null where it would raise for a record: the try_ form of it. */
+export function orNull<A extends unknown[], R>(call: (...args: A) => R): (...args: A) => R | null {
+  return (...args) => {
+    try {
+      return call(...args);
+    } catch (thrown) {
+      if (failureOf(thrown) === null) throw thrown;
+      return null;
+    }
+  };
+}
+
 /** Methods of Node's buffers that its types leave out: toString without the look at the encoding's name. */
 interface SlicingBuffer extends Buffer {
   latin1Slice(start: number, end: number): string;

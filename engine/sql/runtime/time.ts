@@ -12,7 +12,12 @@ const HOUR_US = 3_600_000_000;
 const MINUTE_US = 60_000_000;
 const SECOND_US = 1_000_000;
 /** UTC needs no tables. */
-export const utc: TimeZone = { offsetAtUtc: () => 0, offsetAtLocal: () => 0 };
+export const utc: TimeZone = {
+  id: 'UTC',
+  offsetAtUtc: () => 0,
+  offsetAtLocal: () => 0,
+  nameAt: (_, short) => (short ? 'UTC' : 'Coordinated Universal Time'),
+};
 
 /** The moment a local time stands for; the earlier one where clocks go back, later by the gap where they go forward. */
 export function toUtc(zone: TimeZone, local: number): number {

@@ -11,8 +11,13 @@ export type Verdict =
   | { readonly kind: 'refusedAsExpected'; readonly note: string }
   | { readonly kind: 'fail'; readonly what: string };
 
-/** `tag` is unique within the cluster. */
-export async function judgeStreamCase(cluster: SteppedCluster, one: StreamCase, tag: string): Promise<Verdict> {
+/** `tag` is unique within the cluster. `afterStep` is awaited after every step that went well. */
+export async function judgeStreamCase(
+  cluster: SteppedCluster,
+  one: StreamCase,
+  tag: string,
+  afterStep: () => Promise<void> = () => Promise.resolve(),
+): Promise<Verdict> {
   const { text, columnCount } = renderCase(one);
   let job: SteppedJob;
   try {
@@ -29,6 +34,7 @@ export async function judgeStreamCase(cluster: SteppedCluster, one: StreamCase, 
       restarted ||= step.restart !== undefined;
       const problem = await judgeStep(job, one, step, columnCount, restarted);
       if (problem !== null) return { kind: 'fail', what: `step ${index + 1}: ${problem}\n${text}` };
+      await afterStep();
     }
     return { kind: 'ok', note: '' };
   } catch (error) {

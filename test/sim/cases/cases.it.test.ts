@@ -4,14 +4,17 @@
  * comes out is what comes out when nothing happens.
  */
 import assert from 'node:assert/strict';
-import { globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
+import { readJobFile } from '../../../cli/job-files.ts';
+import { loadJobFile } from '../../../core/job/file.ts';
 import { loadJobTest } from '../../../core/job/job-test.ts';
 import type { JobTest } from '../../../core/job/job-test.ts';
 import { compareOutput, inputOf } from '../../conformance/spark/judge.ts';
 import type { ConformanceCase, StreamCase } from '../../conformance/spark/cases.ts';
 import { renderCase } from '../../conformance/spark/render.ts';
+import { loadModule } from '../../../worker/load-module.ts';
 import { differenceOfRows } from '../../../cli/testing/run-job-test.ts';
 import type { Disturbance } from './stepped-sim.ts';
 import { SteppedSim } from './stepped-sim.ts';
@@ -30,7 +33,7 @@ const settings: readonly (readonly [workers: number, Disturbance])[] = [
 ];
 
 for (const [workers, disturbance] of settings) {
-  describe(`${workers} workers, ${disturbance} after every step`, { timeout: 240_000 }, () => {
+  describe(`${workers} workers, ${disturbance} after every step`, { timeout: 240_000 }, async () => {
     for (const [index, one] of cases.entries()) {
       if (one.kind !== 'micro-batch' || one.expectedRefusal !== undefined || one.sparkQuirk === true) continue;
       test(one.name, () => runCase(one, index + 1, workers, disturbance));
@@ -38,10 +41,11 @@ for (const [workers, disturbance] of settings) {
     for (const [index, path] of globSync('{jobs,test/golden}/*.test.yaml', { cwd: root }).toSorted().entries()) {
       const { file, problem } = loadJobTest(readFileSync(join(root, path), 'utf8'));
       assert.equal(problem, null);
-      const jobText = readFileSync(
-        join(root, dirname(path), file?.job ?? basename(path).replace('.test.yaml', '.yaml')),
-        'utf8',
-      );
+      const named = join(root, dirname(path), file?.job ?? basename(path).replace('.test.yaml', '.yaml'));
+      const jobText = readJobFile(existsSync(named) ? named : named.replace(/\.yaml$/, '.ts')).text;
+      // Loaded before: in the simulator nothing waits for anything real.
+      const { spec } = loadJobFile(jobText);
+      if (spec?.module !== undefined) await loadModule(spec.module);
       for (const one of file?.tests ?? [])
         test(`${path}: ${one.name}`, () => runJobTest(jobText, one, 100 + index, workers, disturbance));
     }

@@ -1,0 +1,106 @@
+/** Functions of Spark that are known and not offered, with what to write instead. */
+import type { FunctionGroup } from '../function-table.ts';
+
+export interface RefusedFunction {
+  readonly names: readonly string[];
+  readonly group: FunctionGroup;
+  /** Behind the name, as the end of a sentence. */
+  readonly why: string;
+  readonly instead: string;
+}
+
+export const refusedFunctions: readonly RefusedFunction[] = [
+  {
+    names: ['json_tuple'],
+    group: 'json',
+    why: 'makes several columns in one call and is not offered',
+    instead: "get_json_object(text, '$.name') AS name for each, or from_json(text, 'a STRING, b STRING').*",
+  },
+  {
+    names: ['shuffle'],
+    group: 'nested',
+    why: 'gives another order each time a record is read and is not offered',
+    instead: 'array_sort(array, (a, b) -> …) with an order of your own',
+  },
+  {
+    names: ['stack'],
+    group: 'generator',
+    why: 'is not offered',
+    instead: 'inline(array(struct(…), struct(…)))',
+  },
+  {
+    names: ['from_avro', 'to_avro', 'from_protobuf', 'to_protobuf'],
+    group: 'misc',
+    why: 'is not offered as a function',
+    instead: 'the format of the source or sink in the job file',
+  },
+  {
+    names: ['from_csv', 'to_csv', 'schema_of_csv'],
+    group: 'misc',
+    why: 'is not offered',
+    instead: "split(text, ',') and concat_ws(',', a, b)",
+  },
+  {
+    names: ['make_interval', 'try_make_interval', 'make_dt_interval', 'make_ym_interval'],
+    group: 'time',
+    why: 'is not offered: intervals exist within expressions only',
+    instead: 'timestampadd(MINUTE, count, time), or INTERVAL 5 MINUTES',
+  },
+  {
+    names: ['parse_json', 'try_parse_json', 'variant_get', 'try_variant_get', 'is_variant_null'],
+    group: 'json',
+    why: 'works on VARIANT, a type that is not offered',
+    instead: "get_json_object(text, '$.a.b') or from_json(text, schema)",
+  },
+  {
+    names: ['xpath', 'xpath_string', 'xpath_int', 'from_xml', 'to_xml'],
+    group: 'misc',
+    why: 'works on XML and is not offered',
+    instead: 'regexp_extract(text, …) for a single value',
+  },
+  {
+    names: [
+      'input_file_name',
+      'spark_partition_id',
+      'current_user',
+      'user',
+      'session_user',
+      'current_database',
+      'current_catalog',
+      'version',
+    ],
+    group: 'misc',
+    why: 'depends on the process that runs it and is not offered',
+    instead: 'the hidden columns topic, partition and offset of the source, or a constant',
+  },
+  {
+    names: ['current_timezone'],
+    group: 'time',
+    why: 'is not offered',
+    instead: "date_format(time, 'VV'), or the timeZone of the job file as a constant",
+  },
+  {
+    names: ['aes_encrypt', 'aes_decrypt', 'try_aes_decrypt'],
+    group: 'misc',
+    why: 'would hold a key in the query and is not offered',
+    instead: 'encryption where the data are stored',
+  },
+  {
+    names: ['to_timestamp_ntz', 'make_timestamp_ntz'],
+    group: 'time',
+    why: 'gives TIMESTAMP_NTZ, a type that is not offered',
+    instead: 'to_timestamp(text, pattern) with a zone of UTC',
+  },
+  {
+    names: ['java_method', 'reflect', 'try_reflect'],
+    group: 'misc',
+    why: 'calls Java and is not offered',
+    instead: 'a function of your own',
+  },
+  {
+    names: ['collate', 'collation'],
+    group: 'string',
+    why: 'is not offered: texts are compared byte by byte',
+    instead: 'lower(text) for a comparison without regard to case',
+  },
+];
