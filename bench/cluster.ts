@@ -44,6 +44,7 @@ export class BenchCluster implements AsyncDisposable {
   readonly #client: MasterClient;
   readonly #services: readonly Service[];
   readonly #children: ChildProcess[];
+  #worker: ChildProcess | undefined;
 
   private constructor(parts: {
     readonly directory: string;
@@ -127,14 +128,8 @@ export class BenchCluster implements AsyncDisposable {
       this.#env,
       this.#directory,
     );
-    const threadArgs = threads === null ? [] : ['--threads', String(threads)];
-    const worker = spawnWeir(
-      'worker',
-      ['worker', '--master', `127.0.0.1:${grpc}`, '--http-port', '0', ...threadArgs],
-      this.#env,
-      this.#directory,
-    );
-    this.#children.push(master, worker);
+    this.#children.push(master);
+    const worker = this.#spawnWorker(threads);
     const deadline = performance.now() + READY_LIMIT_MS;
     while ((await this.#client.workers().catch(() => [])).length === 0) {
       if (master.exitCode !== null || worker.exitCode !== null) throw new Error(`a process ended:\n${this.#logs()}`);
@@ -146,6 +141,30 @@ export class BenchCluster implements AsyncDisposable {
       workerPid: worker.pid ?? 0,
       readySeconds: (performance.now() - startedAt) / 1000,
     };
+  }
+
+  /** Kills the worker and starts another one; its process id. Does not wait for it. */
+  async replaceWorker(threads: number | null): Promise<number> {
+    const worker = this.#worker;
+    if (worker === undefined) throw new Error('no worker was started');
+    const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+    worker.kill('SIGKILL');
+    await exited;
+    return this.#spawnWorker(threads).pid ?? 0;
+  }
+
+  #spawnWorker(threads: number | null): ChildProcess {
+    const to = ['--master', `127.0.0.1:${this.#ports.grpc}`];
+    const threadArgs = threads === null ? [] : ['--threads', String(threads)];
+    const worker = spawnWeir(
+      'worker',
+      ['worker', ...to, '--http-port', '0', ...threadArgs],
+      this.#env,
+      this.#directory,
+    );
+    this.#children.push(worker);
+    this.#worker = worker;
+    return worker;
   }
 
   /** The last lines of both processes. */
@@ -169,20 +188,31 @@ export class BenchCluster implements AsyncDisposable {
     await this.waitFor(name, (view) => view.row.state === 'stopped');
   }
 
+  /** A named checkpoint of a stateful job. */
+  async savepoint(job: string, name: string): Promise<{ readonly bytes: number }> {
+    return await this.#client.createSavepoint(job, name);
+  }
+
   async job(name: string): Promise<JobView> {
     return await this.#client.job(name);
   }
 
   /** Xor over the workers of a gauge of one job; undefined when none has it. */
   async workerMetric(metric: string, job: string): Promise<number | undefined> {
-    let value: number | undefined;
+    const values = await this.workerMetrics(metric, job);
+    return values.length === 0 ? undefined : values.reduce((xor, value) => (xor ^ value) >>> 0, 0);
+  }
+
+  /** Values of a metric of one job on the workers that are alive. */
+  async workerMetrics(metric: string, job: string): Promise<number[]> {
+    const values: number[] = [];
     for (const worker of await this.#client.workers()) {
+      if (worker.state !== 'alive') continue;
       const text = await (await fetch(`http://${worker.httpAddress}/metrics`)).text();
-      for (const [, labels = '', number] of text.matchAll(new RegExp(`^${metric}\\{(.*)\\} (\\d+)$`, 'gm'))) {
-        if (labels.includes(`job_name="${job}"`)) value = ((value ?? 0) ^ Number(number)) >>> 0;
-      }
+      for (const [, labels = '', number] of text.matchAll(new RegExp(`^${metric}\\{(.*)\\} ([0-9.e+-]+)$`, 'gm')))
+        if (labels.includes(`job_name="${job}"`)) values.push(Number(number));
     }
-    return value;
+    return values;
   }
 
   async waitFor(name: string, isSo: (view: JobView) => boolean): Promise<void> {

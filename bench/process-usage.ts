@@ -7,7 +7,8 @@ const TICKS_PER_SECOND = 100;
 export interface ProcessUsage {
   /** User and system time, seconds. */
   readonly cpuSeconds: number;
-  /** Largest resident size so far, bytes. */
+  /** Resident size now and at its largest so far, bytes. */
+  readonly rssBytes: number;
   readonly peakRssBytes: number;
 }
 
@@ -17,8 +18,10 @@ export function usageOf(pid: number): ProcessUsage {
   // The command in brackets may hold anything, so fields are counted from behind it; utime and stime are the 14th and 15th.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const ticks = Number(fields[11]) + Number(fields[12]);
-  const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'));
-  return { cpuSeconds: ticks / TICKS_PER_SECOND, peakRssBytes: Number(peak?.[1] ?? 0) * 1024 };
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  const bytesOf = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1] ?? 0) * 1024;
+  return { cpuSeconds: ticks / TICKS_PER_SECOND, rssBytes: bytesOf('VmRSS'), peakRssBytes: bytesOf('VmHWM') };
 }
 
 /** CPU seconds of several processes together. */

@@ -49,7 +49,10 @@ function expand(path: string): string[] {
 /** Other programs may lie beside jobs: of TypeScript those are jobs that define one. */
 function isJobFile(folder: string, name: string): boolean {
   if (/\.test\.\w+$/.test(name)) return false;
-  return /\.(ya?ml|json)$/.test(name) || (/\.ts$/.test(name) && /^export default defineJob\b/m.test(read(join(folder, name))));
+  return (
+    /\.(ya?ml|json)$/.test(name) ||
+    (name.endsWith('.ts') && /^export default defineJob\b/m.test(read(join(folder, name))))
+  );
 }
 
 function read(path: string): string {

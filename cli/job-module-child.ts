@@ -22,6 +22,8 @@ const sdkUrl = new URL(`../sdk/index.${extension}`, import.meta.url).href;
 
 /** Files of the job, by URL: their sources without types. */
 const files = new Map<string, string>();
+/** Where a file of the job is no TypeScript that only needs its types taken away. */
+let unparsed: string | null = null;
 /** Imports of the job's files that cannot go to workers. */
 const foreign: { readonly url: string; readonly specifier: string }[] = [];
 
@@ -41,12 +43,24 @@ function watchImports(entry: string): void {
     load(url, context, next) {
       if (!files.has(url)) return next(url, context);
       const text = readFileSync(fileURLToPath(url), 'utf8');
-      // Types become spaces: every line and column stays where it was.
-      const source = /\.[cm]?ts$/.test(url) ? stripTypeScriptTypes(text) : text;
+      const source = /\.[cm]?ts$/.test(url) ? withoutTypes(url, text) : text;
       files.set(url, source);
       return { format: 'module', source, shortCircuit: true };
     },
   });
+}
+
+/** Types become spaces: every line and column stays where it was. */
+function withoutTypes(url: string, text: string): string {
+  try {
+    return stripTypeScriptTypes(text);
+  } catch (error) {
+    // Of a source without a name its stack begins with the line, then come that line and a caret.
+    const [, line, above = ''] = /^:(\d+)\n([^]*?\n *)\^/.exec(error instanceof Error ? (error.stack ?? '') : '') ?? [];
+    const column = above.length - above.lastIndexOf('\n');
+    if (line !== undefined) unparsed = `${shown(fileURLToPath(url))}:${line}:${column}`;
+    throw error;
+  }
 }
 
 async function evaluate(path: string): Promise<EvaluatedJob> {
@@ -94,6 +108,7 @@ function commonFolder(paths: readonly string[]): string {
 
 /** Where the job's own code threw, or where it cannot be parsed. */
 function placeOf(thrown: unknown, path: string): string {
+  if (unparsed !== null) return unparsed;
   const stack = thrown instanceof Error ? (thrown.stack ?? '') : '';
   for (const [, url = '', line = '', column] of stack.matchAll(/(file:\/\/[^\s()]+?):(\d+)(?::(\d+))?/g))
     if (files.has(url)) return `${shown(fileURLToPath(url))}:${line}${column === undefined ? '' : `:${column}`}`;
@@ -107,7 +122,21 @@ function sentenceOf(thrown: unknown): string {
 
 function lineOfImport(url: string, specifier: string): number {
   const lines = readFileSync(fileURLToPath(url), 'utf8').split('\n');
-  return Math.max(0, lines.findIndex((line) => line.includes(`'${specifier}'`) || line.includes(`"${specifier}"`))) + 1;
+  return (
+    Math.max(
+      0,
+      lines.findIndex((line) => line.includes(`'${specifier}'`) || line.includes(`"${specifier}"`)),
+    ) + 1
+  );
+}
+
+/** A job may hold what JSON does not. */
+function textOf(result: EvaluatedJob, path: string): string {
+  try {
+    return JSON.stringify(result);
+  } catch (error) {
+    return JSON.stringify({ kind: 'failed', message: `${shown(path)} ${sentenceOf(error)}` } satisfies EvaluatedJob);
+  }
 }
 
 function shown(path: string): string {
@@ -118,7 +147,7 @@ function shown(path: string): string {
 const path = process.argv[2];
 if (path !== undefined) {
   const result = await evaluate(path);
-  const bytes = Buffer.from(JSON.stringify(result));
+  const bytes = Buffer.from(textOf(result, path));
   for (let at = 0; at < bytes.length;) at += writeSync(RESULT_FD, bytes, at);
   // Timers and sockets that the file left open are nobody's.
   process.exit(0);

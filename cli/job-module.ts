@@ -16,9 +16,9 @@ export const RESULT_FD = 3;
 
 /**
  * The job file, as JSON, of a TypeScript job. Throws: JOB_INVALID, with file and line, when the file cannot be evaluated
- * or exports no job; NOT_FOUND.
+ * or exports no job within `timeoutMs`.
  */
-export function evaluateJob(path: string): string {
+export function evaluateJob(path: string, timeoutMs = EVALUATION_MS_MAX): string {
   // The child stands beside this file: .ts in the checkout, .js when built.
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const child = fileURLToPath(new URL(`./job-module-child.${extension}`, import.meta.url));
@@ -27,16 +27,17 @@ export function evaluateJob(path: string): string {
     ['--disable-warning=ExperimentalWarning', child, resolve(path)],
     {
       stdio: ['ignore', 2, 2, 'pipe'],
-      timeout: EVALUATION_MS_MAX,
+      timeout: timeoutMs,
       killSignal: 'SIGKILL',
       maxBuffer: RESULT_BYTES_MAX,
     },
   );
-  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  const code = error !== undefined && 'code' in error ? String(error.code) : null;
   if (code === 'ETIMEDOUT')
-    throw invalid(path, `is not evaluated after ${EVALUATION_MS_MAX / 1000} s: a job file describes a job and ends`);
+    throw invalid(path, `is not evaluated after ${timeoutMs / 1000} s: a job file describes a job and ends`);
   const text = output[RESULT_FD]?.toString() ?? '';
-  if (text === '') throw invalid(path, `ended before it gave a job (${signal ?? `exit code ${status}`}${code === undefined ? '' : `, ${code}`})`);
+  if (text === '' || code !== null)
+    throw invalid(path, `ended before it gave a job (${code ?? signal ?? `exit code ${status}`})`);
   const result = JSON.parse(text) as EvaluatedJob;
   if (result.kind === 'failed') throw new WeirError('JOB_INVALID', result.message);
   return JSON.stringify(result.document, null, 2);

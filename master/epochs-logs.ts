@@ -1,7 +1,7 @@
 /** What the coordinator of a stateful job knows of the logs it reads: partitions, positions, marks, contributions. */
 import type { Clock } from '../core/clock.ts';
 import { WeirError } from '../core/errors.ts';
-import type { JobName, LaneId, Offset, Partition } from '../core/ids.ts';
+import type { JobName, LaneId, Offset, Partition, WorkerId } from '../core/ids.ts';
 import { laneId, offset, parseLaneId } from '../core/ids.ts';
 import type { Pending } from '../core/epoch/admission.ts';
 import { LaneMarks } from '../core/epoch/marks.ts';
@@ -23,6 +23,8 @@ export class EpochLogs {
   readonly #clock: Clock;
   readonly #sourceOf: (source: EpochSource) => Source;
   readonly #marks = new Map<LaneId, LaneMarks>();
+  /** Who has told where a partition's log ends, and reads it without hindrance. */
+  readonly #readers = new Map<LaneId, Set<WorkerId>>();
   readonly #topics = new Map<string, string>();
   /** Monotonic ms of the last epoch that a source contributed to. */
   readonly #contributedAt = new Map<string, number>();
@@ -93,18 +95,36 @@ export class EpochLogs {
   }
 
   /** A worker's report on its reading ahead. */
-  report(positions: Offsets, end: PartitionEnd): void {
+  report(positions: Offsets, end: PartitionEnd, worker: WorkerId): void {
     const lane = end.lane as LaneId;
     const position = positions[lane];
     if (position === undefined) return;
     let marks = this.#marks.get(lane);
     if (marks === undefined) this.#marks.set(lane, (marks = new LaneMarks()));
     marks.add(position, end.offsets, end.timestampsMs, end.logEnd);
+    const readers = this.#readers.get(lane) ?? new Set<WorkerId>();
+    this.#readers.set(lane, readers);
+    if (end.code === '') readers.add(worker);
+    else readers.delete(worker);
     if (marks.logEnd > position) this.#activeAt.set(parseLaneId(lane).source, this.#clock.mono());
   }
 
-  /** Ranges of what workers have read ahead. */
-  readable(positions: Offsets): Ranges {
+  /** Nobody's report counts any more: all who are told to read will tell anew. */
+  forgetReaders(): void {
+    this.#readers.clear();
+  }
+
+  /** Reports of those who read a partition before do not count for those who read it now. */
+  keepReaders(ownerOf: (lane: LaneId) => WorkerId | undefined): void {
+    for (const [lane, readers] of this.#readers)
+      for (const reader of readers) if (reader !== ownerOf(lane)) readers.delete(reader);
+  }
+
+  /**
+   * Ranges of what workers have read ahead. What nobody has reported on since it came to its owner, or cannot be read at
+   * the moment, may hold records of any time: the others do not run ahead of it.
+   */
+  readable(positions: Offsets, ownerOf: (lane: LaneId) => WorkerId | undefined): Ranges {
     const facts = this.#sourceFacts();
     const lanesOf = new Map<string, Map<LaneId, LaneFacts>>(facts.map(({ name }) => [name, new Map()]));
     for (const [lane, position] of Object.entries(positions) as [LaneId, Offset][]) {
@@ -113,12 +133,16 @@ export class EpochLogs {
         position,
         marks: marks?.marks ?? [],
         logEnd: marks?.logEnd ?? position,
-        known: marks !== undefined,
+        known: this.#isRead(lane, ownerOf(lane)),
       };
       lanesOf.get(parseLaneId(lane).source)?.set(lane, seen);
     }
     const sources = facts.map((source): SourceFacts => ({ ...source, lanes: lanesOf.get(source.name) ?? new Map() }));
     return planRanges({ sources, slackMs: this.#slackMs });
+  }
+
+  #isRead(lane: LaneId, owner: WorkerId | undefined): boolean {
+    return owner !== undefined && this.#readers.get(lane)?.has(owner) === true;
   }
 
   /** Ranges up to given ends. */

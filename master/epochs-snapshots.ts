@@ -6,7 +6,7 @@ import type { Rng } from '../core/clock.ts';
 import type { Epoch, Fence, JobName, Run, WorkerId } from '../core/ids.ts';
 import { epoch as epochOf } from '../core/ids.ts';
 import { must } from '../core/assert.ts';
-import { messageOf } from '../core/errors.ts';
+import { isWeirError, messageOf } from '../core/errors.ts';
 import type { HeadFacts, Manifest, StoredEntry } from '../core/epoch/manifest.ts';
 import { blobsOf, decodeManifest, encodeManifest, manifestBytes, nextManifest } from '../core/epoch/manifest.ts';
 import type { EpochHead, SnapshotRef } from '../core/epoch/types.ts';
@@ -54,9 +54,18 @@ export class EpochSnapshots {
     this.#parts = parts;
   }
 
-  /** Reads what the head names. Throws: STORE_UNAVAILABLE, STATE_DAMAGED. */
+  /** Reads what the head names; a damaged one is replaced by the next, which holds everything. Throws: STORE_UNAVAILABLE. */
   async open(head: EpochHead): Promise<void> {
-    if (head.snapshot !== null) this.#newest = await readManifest(this.#parts.blobs, head.snapshot.manifest);
+    if (head.snapshot === null) return;
+    try {
+      this.#newest = await readManifest(this.#parts.blobs, head.snapshot.manifest);
+    } catch (error) {
+      if (!isWeirError(error, 'STATE_DAMAGED')) throw error;
+      this.#parts.log.warn(
+        { job: this.#parts.job, code: error.code },
+        `the newest snapshot is damaged: ${error.message}`,
+      );
+    }
   }
 
   get bytes(): number {

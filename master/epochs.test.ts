@@ -519,6 +519,24 @@ test('stop finishes what is under way, takes a snapshot, and the job goes on fro
   await drained(world);
 });
 
+test('a stop asks again for a snapshot that it was not given, a few times', async () => {
+  for (const [refusals, given] of [
+    [2, true],
+    [99, false],
+  ] as const) {
+    let asked = 0;
+    const world = new EpochWorld(33, 2, countsPlan({ trigger: { kind: 'manual' } }));
+    const master = world.lead();
+    world.addWorker('a', { withholds: () => asked++ < refusals });
+    world.append(0, [1, 2, 3]);
+    await world.settle(master.coordinator.step());
+    await world.settle(master.coordinator.stop());
+    assert.equal(world.head.snapshot !== null, given);
+    assert.equal(asked, 3);
+    if (given) assert.equal(world.head.snapshot?.epoch, world.head.committed);
+  }
+});
+
 test('stop ends even when no worker is there or epochs cannot be finished', async () => {
   const alone = new EpochWorld(29, 1);
   await alone.settle(alone.lead().coordinator.stop());
@@ -542,6 +560,60 @@ test('a checkpoint names a snapshot of a moment after the call', async () => {
   assert.deepEqual(manifest.at.positions, world.head.positions);
   assert.equal(manifest.at.counters.read, 2);
   assert.deepEqual(world.head.snapshot, ref);
+});
+
+test('a snapshot stands where its epoch ended, whatever was planned with the commit of it', async () => {
+  const world = new EpochWorld(41, 2);
+  const master = world.lead();
+  world.addWorker('a', { mapMs: 0, foldMs: 0 });
+  for (let round = 0; round < 5; round++) {
+    const asked = master.coordinator.checkpoint();
+    await feed(world, 300, 3);
+    const { ref, manifest } = await world.settle(asked);
+    const ends: Record<LaneId, number> = { [world.lane(0)]: 0, [world.lane(1)]: 0 };
+    for (const plan of world.plans.values())
+      if (plan.epoch <= ref.epoch)
+        for (const [lane, { to }] of Object.entries(plan.ranges) as [LaneId, OffsetRange][]) ends[lane] = to;
+    assert.deepEqual(manifest.at.positions, ends);
+  }
+});
+
+test('what a replaced attempt stored is no part of a snapshot', async () => {
+  const world = new EpochWorld(42, 1);
+  const master = world.lead();
+  const a = world.addWorker('a');
+  await feed(world, 200);
+  await world.until(() => world.allRead());
+  a.script.writeMs = 500;
+  const asked = master.coordinator.checkpoint();
+  await world.until(() => world.head.planned > world.head.committed);
+  a.reconnect(master);
+  await world.until(() => (world.orders.at(-1)?.attempt ?? 0) > 0);
+  for (const { epoch, token } of world.orders.filter(({ attempt }) => attempt > 0)) {
+    const done = { epoch, attempt: 0, counters: null, late: [], state: [], stored: [], snapshot: true };
+    master.coordinator.hear(a.id, { job: JOB, run: world.run, token, done });
+  }
+  const { manifest } = await world.settle(asked);
+  assert.ok(Object.keys(manifest.groups).length > 0, 'it holds what the attempt that counted stored');
+  await drained(world);
+});
+
+test('a partition that is not read at the moment is not outrun by the others', async () => {
+  const world = new EpochWorld(43, 2);
+  const master = world.lead();
+  const a = world.addWorker('a');
+  await feed(world, 300);
+  await drained(world);
+  const end = { lane: world.lane(1), offsets: [], timestampsMs: [], logEnd: -1, message: 'not now' };
+  const tell = (code: string): void =>
+    master.coordinator.hear(a.id, { job: JOB, run: world.run, token: 1, ends: { ends: [{ ...end, code }] } });
+  const before = world.head.positions[world.lane(0)] ?? 0;
+  tell('SOURCE_UNAVAILABLE');
+  world.append(0, [HOUR]);
+  await world.pass(1000);
+  assert.equal(world.head.positions[world.lane(0)], before);
+  tell('');
+  await drained(world);
 });
 
 test('an idle source stops holding the watermark back', async () => {

@@ -278,7 +278,7 @@ export class EpochCoordinator {
     const { job, run, token } = this.#parts;
     if (report.job !== job || report.run !== run || report.token !== token || this.#ending.signal.aborted) return;
     if (report.ready) this.#placement.ready(worker, report.ready.assignmentVersion, epochOf(report.ready.epoch));
-    else if (report.ends) this.#takeEnds(report.ends);
+    else if (report.ends) this.#takeEnds(worker, report.ends);
     else if (report.mapped) this.#takeMapped(worker, report.mapped);
     else if (report.done) this.#takeDone(worker, report.done);
     else if (report.trouble) this.#takeTrouble(worker, report.trouble);
@@ -286,11 +286,11 @@ export class EpochCoordinator {
     this.#wakeUp();
   }
 
-  #takeEnds({ ends }: EpochEnds): void {
+  #takeEnds(worker: WorkerId, { ends }: EpochEnds): void {
     const head = this.#head;
     if (head === null) return;
     for (const end of ends) {
-      this.#logs.report(head.positions, end);
+      this.#logs.report(head.positions, end, worker);
       if (end.code === '' || isRetryable(end.code)) continue;
       this.#fail(new WeirError(asCode(end.code), end.message));
     }
@@ -564,12 +564,21 @@ export class EpochCoordinator {
       assignment: JSON.stringify(assignment),
       head: JSON.stringify(this.#heldHead()),
     };
+    // Whoever is prepared tells all it knows of its partitions; what was known before a failure is old by now.
+    if (this.#placement.broken) this.#logs.forgetReaders();
     for (const { id } of assignment.workers) this.#send(id, { prepare });
+  }
+
+  #ownerOf(lane: LaneId): WorkerId | undefined {
+    const { current } = this.#placement;
+    const index = current?.partitions[lane];
+    return index === undefined ? undefined : current?.workers[index]?.id;
   }
 
   #enforce(): void {
     const before = this.#placement.members();
     const assignment = this.#placement.enforce();
+    this.#logs.keepReaders((lane) => this.#ownerOf(lane));
     const now = new Set(assignment.workers.map(({ id }) => id));
     for (const worker of before)
       if (!now.has(worker)) this.#send(worker, { stop: { reason: 'its key groups are with other workers' } });
@@ -672,8 +681,9 @@ export class EpochCoordinator {
     if (plan !== null) await failpoints.hit('epoch.afterPlan');
     if (this.#ending.signal.aborted) return;
     if (named !== null) this.#settleSnapshot(head, next);
-    if (commits) this.#settleCommit(head, next);
+    // What was planned with the commit is in flight before anybody asks where the job stood without it.
     if (plan !== null) this.#begin(plan, sentAt);
+    if (commits) this.#settleCommit(head, next);
     this.#wakeAfter(0);
   }
 
@@ -790,7 +800,7 @@ export class EpochCoordinator {
       this.#wakeAt = Math.min(this.#wakeAt, this.#planAt);
       return nothing;
     }
-    return this.#logs.readable(positions);
+    return this.#logs.readable(positions, (lane) => this.#ownerOf(lane));
   }
 
   /** Epochs without data run by themselves, but with a manual trigger only within a step. */

@@ -1,11 +1,5 @@
 /** State by key in functions of the job: `then: keyedState({ key, state, output }, { onRow })`. */
-import type {
-  ListState,
-  MapState,
-  UserContext,
-  UserFunctions,
-  ValueState,
-} from '../core/job/user-functions.ts';
+import type { ListState, MapState, UserContext, UserFunctions, ValueState } from '../core/job/user-functions.ts';
 import type { KeyedStateSpec } from '../core/job/spec.ts';
 import type { GivenRow, RowOf, UnknownRow, ValueOf } from './schema-types.ts';
 

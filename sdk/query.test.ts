@@ -68,7 +68,10 @@ const cases: readonly {
   },
   {
     name: 'sliding windows with a start, then a condition on groups',
-    built: clicks.groupBy(window('ts', '1 minute', '20 seconds', '5 seconds')).count().where('count > 2'),
+    built: clicks
+      .groupBy(window('ts', '1 minute', '20 seconds', '5 seconds'))
+      .count()
+      .where('count > 2'),
     written: `SELECT * FROM (SELECT window, count(*) AS count FROM ${CLICKS} GROUP BY window(ts, '1 minute', '20 seconds', '5 seconds')) WHERE count > 2`,
   },
   {
@@ -110,8 +113,7 @@ const cases: readonly {
   {
     name: 'joins by common columns, of what is selected',
     built: from('clicks').select('user', 'page').join(from('views').select('user', 'ad'), ['user']),
-    written:
-      'SELECT * FROM (SELECT user, page FROM clicks) JOIN (SELECT user, ad FROM views) USING (user)',
+    written: 'SELECT * FROM (SELECT user, page FROM clicks) JOIN (SELECT user, ad FROM views) USING (user)',
   },
   {
     name: 'semi joins',
@@ -153,7 +155,10 @@ const cases: readonly {
   },
   {
     name: 'SQL to go on from, with a watermark behind it',
-    built: sql('SELECT upper(page) AS page, ts FROM clicks').withWatermark('ts', '10s').groupBy(window('ts', '1 minute')).count(),
+    built: sql('SELECT upper(page) AS page, ts FROM clicks')
+      .withWatermark('ts', '10s')
+      .groupBy(window('ts', '1 minute'))
+      .count(),
     written: `SELECT window, count(*) AS count FROM (SELECT upper(page) AS page, ts FROM clicks)
       WATERMARK ts DELAY OF INTERVAL 10 SECONDS GROUP BY window(ts, '1 minute')`,
   },
@@ -167,7 +172,10 @@ suite('the builder', () => {
   }
 
   test('the text is readable', () => {
-    const built = clicks.where("page <> '/'").groupBy(window('ts', '1 minute'), 'page').agg({ 'page views': 'count(*)' });
+    const built = clicks
+      .where("page <> '/'")
+      .groupBy(window('ts', '1 minute'), 'page')
+      .agg({ 'page views': 'count(*)' });
     assert.equal(
       built.toSql(),
       [

@@ -191,7 +191,10 @@ export class Query {
 
   #distinct(columns: readonly string[] | undefined, within: string): Query {
     // What DISTINCT ON names are columns of what it reads.
-    const free = columns === undefined ? this.#has('distinct', 'orderBy', 'limit') : this.#has('columns', 'distinct', 'groupBy', 'orderBy', 'limit');
+    const free =
+      columns === undefined
+        ? this.#has('distinct', 'orderBy', 'limit')
+        : this.#has('columns', 'distinct', 'groupBy', 'orderBy', 'limit');
     const base = free ? this.#wrapped() : this.#own();
     const on = columns === undefined ? '' : `ON (${some(columns, 'dropDuplicates').map(identifier).join(', ')}) `;
     return new Query({ ...base, distinct: `DISTINCT ${on}${within}` });
@@ -199,9 +202,7 @@ export class Query {
 
   /** Only FROM is said so far. */
   get #isRelation(): boolean {
-    return (
-      this.#union === null && !this.#has('joins', 'where', 'groupBy', 'distinct', 'columns', 'orderBy', 'limit')
-    );
+    return this.#union === null && !this.#has('joins', 'where', 'groupBy', 'distinct', 'columns', 'orderBy', 'limit');
   }
 
   #relation(): string {
@@ -244,7 +245,9 @@ export class GroupedQuery {
   /** Columns: the keys, then `{ name: 'aggregate(…)' }`. */
   agg(aggregates: Readonly<Record<string, string>>): Query {
     const keys = this.#keys.map((key) =>
-      typeof key === 'string' ? { sql: unnamed(key), shown: key } : { sql: key.sql, shown: `${key.sql} AS ${identifier(key.name)}` },
+      typeof key === 'string'
+        ? { sql: unnamed(key), shown: key }
+        : { sql: key.sql, shown: `${key.sql} AS ${identifier(key.name)}` },
     );
     const computed = Object.entries(aggregates).map(([name, sql]) => `${sql} AS ${identifier(name)}`);
     return new Query({
@@ -272,7 +275,11 @@ export function sql(text: string): Query {
 
 /** Windows of event time as a key of groupBy: the column `window`, STRUCT<start, end>. Durations: '10 minutes'. */
 export function window(timeColumn: string, size: string, slide?: string, start?: string): GroupKey {
-  const durations = [size, ...(slide === undefined && start === undefined ? [] : [slide ?? size]), ...(start === undefined ? [] : [start])];
+  const durations = [
+    size,
+    ...(slide === undefined && start === undefined ? [] : [slide ?? size]),
+    ...(start === undefined ? [] : [start]),
+  ];
   return { sql: `window(${[timeColumn, ...durations.map(quoted)].join(', ')})`, name: 'window' };
 }
 
@@ -282,7 +289,9 @@ export function sessionWindow(timeColumn: string, gap: string): GroupKey {
 }
 
 function conjunction(conditions: readonly string[]): string {
-  return conditions.length === 1 ? (conditions[0] ?? '') : conditions.map((condition) => `(${condition})`).join(' AND ');
+  return conditions.length === 1
+    ? (conditions[0] ?? '')
+    : conditions.map((condition) => `(${condition})`).join(' AND ');
 }
 
 function parenthesized(text: string): string {
@@ -302,7 +311,13 @@ function quoted(text: string): string {
 /** `INTERVAL '10 seconds'`; short durations as everywhere: `10s`. */
 function interval(duration: string): string {
   const [, count, unit] = /^(\d+)(ms|s|m|h|d)$/.exec(duration) ?? [];
-  const words: Readonly<Record<string, string>> = { ms: 'milliseconds', s: 'seconds', m: 'minutes', h: 'hours', d: 'days' };
+  const words: Readonly<Record<string, string>> = {
+    ms: 'milliseconds',
+    s: 'seconds',
+    m: 'minutes',
+    h: 'hours',
+    d: 'days',
+  };
   return `INTERVAL ${quoted(count === undefined ? duration : `${count} ${words[unit ?? '']}`)}`;
 }
 

@@ -22,12 +22,17 @@ export type GivenRow<Schema extends string> = string extends Schema
     >;
 
 /** A value of a type's text, as the functions get it. */
-export type ValueOf<Type extends string> = string extends Type ? unknown : Read<Type>;
+export type ValueOf<Type extends string> = string extends Type ? unknown : Read<Plain<Type>>;
 
 type Flat<T> = { readonly [K in keyof T]: T[K] };
 
-type Space = ' ' | '\n' | '\t' | '\r';
-type Trim<S extends string> = S extends `${Space}${infer R}` ? Trim<R> : S extends `${infer R}${Space}` ? Trim<R> : S;
+/** White space is spaces from here on: a pattern with a choice of characters would match in several ways. */
+type Plain<S extends string> = S extends `${infer A}\n${infer B}`
+  ? Plain<`${A} ${B}`>
+  : S extends `${infer A}\t${infer B}`
+    ? Plain<`${A} ${B}`>
+    : S;
+type Trim<S extends string> = S extends ` ${infer R}` ? Trim<R> : S extends `${infer R} ` ? Trim<R> : S;
 
 type Count<S extends string, C extends string, N extends 1[] = []> = S extends `${string}${C}${infer R}`
   ? Count<R, C, [...N, 1]>
@@ -43,28 +48,31 @@ type Split<S extends string, Begun extends string = ''> = S extends `${infer A},
   : [Trim<`${Begun}${S}`>];
 
 /** Name, type, whether NULL may be there; of each column. */
-type Fields<S extends string> = Split<S>[number] extends infer Part
+type Fields<S extends string> = Split<Plain<S>>[number] extends infer Part
   ? Part extends string
     ? FieldOf<Part>
     : never
   : never;
 type FieldOf<S extends string> = S extends `${infer Name}:${infer Type}`
-  ? Name extends `${string}${Space | '<'}${string}`
+  ? Name extends `${string} ${string}`
     ? SpacedField<S>
     : [Unquoted<Trim<Name>>, ...Nullability<Trim<Type>>]
   : SpacedField<S>;
-type SpacedField<S extends string> = S extends `${infer Name}${Space}${infer Type}`
-  ? [Unquoted<Name>, ...Nullability<Trim<Type>>]
-  : never;
+type SpacedField<S extends string> = S extends `\`${infer Name}\`${infer Type}`
+  ? [Name, ...Nullability<Trim<Type>>]
+  : S extends `${infer Name} ${infer Type}`
+    ? [Name, ...Nullability<Trim<Type>>]
+    : never;
 type Unquoted<S extends string> = S extends `\`${infer Name}\`` ? Name : S;
 type Nullability<S extends string> =
   Uppercase<S> extends `${string} NOT NULL`
-    ? S extends `${infer Type}${Space}${'N' | 'n'}${'O' | 'o'}${'T' | 't'}${Space}${string}`
+    ? S extends `${infer Type} ${'N' | 'n'}${'O' | 'o'}${'T' | 't'} ${string}`
       ? [Trim<Type>, false]
       : [S, false]
     : [S, true];
 
-type Word<S extends string> = S extends `${infer W}${'<' | '(' | Space}${string}` ? Uppercase<W> : Uppercase<S>;
+type Before<S extends string, C extends string> = S extends `${infer A}${C}${string}` ? A : S;
+type Word<S extends string> = Uppercase<Before<Before<Before<Trim<S>, '<'>, '('>, ' '>>;
 type Inner<S extends string> = S extends `${string}<${infer I}>` ? Trim<I> : never;
 
 type Read<S extends string> =

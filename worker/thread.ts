@@ -26,7 +26,12 @@ export type ThreadRequest =
   | { readonly kind: 'add'; readonly stageId: string; readonly plan: StagePlan }
   | { readonly kind: 'remove'; readonly stageId: string }
   | { readonly kind: 'run'; readonly stageId: string; readonly task: StageTask }
-  | { readonly kind: 'openEpochs'; readonly key: string; readonly plan: EpochsPlan; readonly options: Omit<HostOptions, 'functions'> }
+  | {
+      readonly kind: 'openEpochs';
+      readonly key: string;
+      readonly plan: EpochsPlan;
+      readonly options: Omit<HostOptions, 'functions'>;
+    }
   | { readonly kind: 'closeEpochs'; readonly key: string }
   | { readonly kind: 'map'; readonly key: string; readonly task: MapTask }
   | { readonly kind: 'reduce'; readonly key: string; readonly task: ReduceTask }

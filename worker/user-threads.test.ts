@@ -19,7 +19,7 @@ after(async () => {
 function planWith(body: string, deadline = '10s', more: readonly { path: string; source: string }[] = []): EpochsPlan {
   const source = `
 import { defineJob, keyedState } from 'weir';
-${more.length === 0 ? '' : `import * as other from './${more[0]?.path}';`}
+${more.length === 0 ? '' : `import * as other from "./${more[0]?.path}";`}
 export default defineJob({ then: keyedState({ key: ['k'], state: { value: 'n BIGINT' } }, { onRow(row, state, context) {
 ${body}
 } }) });`;
@@ -38,7 +38,12 @@ ${body}
 
 const COUNT = 'const n = (state.get()?.n ?? 0n) + 1n; state.set({ n }); context.emit({ k: row.k, n });';
 
-async function runEpoch(on: ThreadExecutor, key: string, epoch: number, keys: readonly string[]): Promise<ReduceResult> {
+async function runEpoch(
+  on: ThreadExecutor,
+  key: string,
+  epoch: number,
+  keys: readonly string[],
+): Promise<ReduceResult> {
   const env: EpochEnv = {
     run: 1,
     epoch,

@@ -57,6 +57,7 @@ export class Worker {
   readonly #runners = new Map<JobName, JobRunner>();
   /** Stateful jobs by job and run. */
   readonly #epochs = new Map<string, EpochRunner>();
+  #leaves = false;
   /** Orders that each had got when it was last looked at. */
   readonly #ordersSeen = new Map<string, number>();
   readonly #stopping = new AbortController();
@@ -99,6 +100,7 @@ export class Worker {
   async close(): Promise<void> {
     this.#stream?.send({ drain: { reason: 'the worker was asked to stop' } });
     if (this.#stream !== null && this.#runners.size + this.#epochs.size > 0) await this.#handedOver();
+    this.#leaves = true;
     await Promise.all([...this.#runners.values()].map((runner) => runner.close()));
     await Promise.all([...this.#epochs.values()].map((runner) => runner.close('the worker stops')));
     this.#stopping.abort(new WeirError('FENCED', 'the worker stops'));
@@ -203,8 +205,14 @@ export class Worker {
     const key = epochsKey(order.job, order.run);
     const { log } = this.#parts;
     let runner = this.#epochs.get(key);
+    // It has handed over: its runners end, and no new ones begin.
+    if (this.#leaves) return;
     if (runner?.closing) {
-      void runner.closing.then(() => this.#order(order));
+      const former = runner;
+      void runner.closing.then(() => {
+        if (this.#epochs.get(key) === former) this.#epochs.delete(key);
+        this.#order(order);
+      });
       return;
     }
     if (runner === undefined && order.prepare) {

@@ -152,7 +152,9 @@ const keyedState = z
     timers: z
       .enum(['none', 'eventTime', 'processingTime'])
       .default('none')
-      .describe('Which time timers and TTL go by: the watermark, or the time of epochs (none: no timers, TTL by epochs)'),
+      .describe(
+        'Which time timers and TTL go by: the watermark, or the time of epochs (none: no timers, TTL by epochs)',
+      ),
     functions: z.array(z.enum(['onRow', 'onTimer', 'onExpire'])).min(1),
     deadline: duration.default('10s').describe("How long the functions may take for one epoch's rows of one thread"),
   })

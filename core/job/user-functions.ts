@@ -1,8 +1,8 @@
 /**
  * What user code and the engine say to each other: state handles, the context of a call, and the functions of a
  * keyed-state operator. Rows are objects by column name. BIGINT is a bigint, DECIMAL a text (`'12.50'`), DATE a text
- * (`'2024-05-01'`), TIMESTAMP a number of ms since 1970 (µs as fractions), BINARY a Uint8Array, MAP a Map, STRUCT an
- * object; NULL is null. All calls are synchronous.
+ * (`'2024-05-01'`), TIMESTAMP a number of ms since 1970 (µs as fractions, exact from 1830 to 2109), BINARY a Uint8Array,
+ * MAP a Map, STRUCT an object; NULL is null. All calls are synchronous.
  */
 
 /** One row at most per key. `Given`: what is taken as a row of it. */

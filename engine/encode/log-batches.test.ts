@@ -9,9 +9,14 @@ import { ByteBuffer } from '../byte-buffer.ts';
 import { decompress } from '../codecs/compression.ts';
 import { batchesOf, makeUsers, taskOf, userPlan, userRecord, userTableSink } from '../created-users.fixture.ts';
 import type { SinkPlan } from '../plan/stage-plan.ts';
+import { batchOf } from '../operators/test-batch.ts';
 import { compileStage } from '../run-stage.ts';
+import { utc } from '../sql/runtime/time.ts';
 import type { SinkOutput } from '../stage.ts';
 import { partitionOfKey } from '../../core/murmur2.ts';
+import type { Schema } from '../../core/types.ts';
+import { LogEncoder } from './log-batches.ts';
+import type { EncodeContext } from './sink-encoder.ts';
 
 // A Kafka client of others reads the batches; it decompresses with our codecs but decodes on its own.
 const require = createRequire(import.meta.url);
@@ -154,4 +159,50 @@ test('keys go where Java’s partitioner sends them', () => {
   ] as const) {
     assert.equal(partition(key), (hash & 0x7fffffff) % 100, key);
   }
+});
+
+test('of a result that changed as a whole a key is deleted if no row is given for it', async () => {
+  const schema: Schema = [
+    { name: 'k', type: { kind: 'string' }, nullable: true },
+    { name: 'n', type: { kind: 'int' }, nullable: true },
+  ];
+  const plan = {
+    kind: 'log',
+    name: 'out',
+    topic: 'out',
+    compression: 'none',
+    key: 0,
+    value: 1,
+    headers: false,
+  } as const;
+  const encoder = new LogEncoder(plan, schema, 0, utc);
+  const rows = batchOf(schema, [
+    ['a', 1],
+    ['b', 2],
+    ['a', 3],
+    ['c', 4],
+  ]);
+  const context: EncodeContext = {
+    writeTimeUs: new Float64Array(4),
+    deletes: Uint8Array.of(1, 1, 0, 0),
+    isDead: () => false,
+    fail: assert.fail,
+  };
+  const written = async (given: EncodeContext): Promise<(readonly [string | null, string | null])[]> => {
+    encoder.begin({ idPrefix: '', partition: null, logPartitions: [1] });
+    encoder.encode(rows, given);
+    return (await readAll(encoder.finish() as LogOutput)).map(({ key, value }) => [key, value] as const);
+  };
+  const change = { isWhole: true, replaced: Uint8Array.of(1, 0, 0, 0) };
+  assert.deepEqual(await written({ ...context, change }), [
+    ['b', null],
+    ['a', '3'],
+    ['c', '4'],
+  ]);
+  assert.deepEqual(await written(context), [
+    ['a', null],
+    ['b', null],
+    ['a', '3'],
+    ['c', '4'],
+  ]);
 });

@@ -8,7 +8,6 @@ import { Runtime } from '../sql/runtime/runtime.ts';
 import { utc } from '../sql/runtime/time.ts';
 import { ValueSets } from '../state/value-lists.ts';
 import { type Accumulator, type GroupedRows, identity } from './aggregate-accumulator.ts';
-import { isThere } from './aggregate-sums.ts';
 
 const TEXT: DataType = { kind: 'string' };
 const LONG: DataType = { kind: 'bigint' };

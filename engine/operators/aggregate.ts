@@ -79,7 +79,7 @@ export class Aggregate implements StateOperator {
     const touched = new Touched();
     const slots = this.#assign(inputs, touched);
     // Before anything is added: what is withdrawn comes as it was given.
-    const former = this.#wanted.former && touched.known.length > 0 ? copyOf(this.#rows(touched.known)) : null;
+    const former = touched.known.length > 0 ? copyOf(this.#rows(touched.known)) : null;
     for (const [index, input] of inputs.entries()) this.#merge(input, slots[index]!, failures);
     const watermark = env.evictUs - this.#plan.watermarkLagUs;
     const gone = this.#emptied(touched.ids);
@@ -134,7 +134,9 @@ export class Aggregate implements StateOperator {
       if (this.#touchedIn[id] === this.#fold) continue;
       this.#touchedIn[id] = this.#fold;
       this.#changed.add(groups[row]!);
+      if (this.#plan.mode === 'append') continue;
       touched.ids.push(id);
+      if (!this.#wanted.former) continue;
       touched.placeOfFormer.push(isNew ? -1 : touched.known.length);
       if (!isNew) touched.known.push(id);
     }
@@ -240,7 +242,7 @@ export class Aggregate implements StateOperator {
   #giveResult(touched: Touched, former: ColumnBatch | null, gone: ReadonlySet<number>): StateOutput {
     const { whole } = this.#wanted;
     const out = new GivenRows();
-    const places = new Map(touched.ids.map((id, index) => [id, touched.placeOfFormer[index]!]));
+    const places = new Map(touched.ids.map((id, index) => [id, touched.placeOfFormer[index] ?? -1]));
     for (const group of this.#byGroup.groups()) {
       const isRestored = this.#restored.has(group);
       for (const id of this.#byGroup.idsOf(group)) {
@@ -352,7 +354,7 @@ export class Aggregate implements StateOperator {
 /** The groups that an epoch's rows came for, in the order of their first rows. */
 class Touched {
   readonly ids: number[] = [];
-  /** Those that stood before. */
+  /** Those that stood before, where former rows are wanted. */
   readonly known: number[] = [];
   /** Of each of `ids` its place in `known`; -1 = it is new. */
   readonly placeOfFormer: number[] = [];

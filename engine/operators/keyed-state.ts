@@ -87,8 +87,11 @@ export class KeyedState implements StateOperator {
     const boundUs = isEventTime ? env.evictUs - this.#plan.watermarkLagUs : env.epochTsUs;
     if (!isEventTime) this.#expire(boundUs);
     for (const input of inputs) this.#rows(input, env, failures);
-    this.#fire(boundUs);
-    if (isEventTime) this.#expire(boundUs);
+    // Before there is a watermark, rows without a time would be older than it.
+    if (boundUs !== -Infinity) {
+      this.#fire(boundUs);
+      if (isEventTime) this.#expire(boundUs);
+    }
     return this.#output();
   }
 

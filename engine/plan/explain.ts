@@ -158,7 +158,9 @@ function explainBranch({ operators, output, target }: Branch): string[] {
 function explainTarget(target: Target, output: Schema): string {
   if (target.kind === 'sink') return 'sinks';
   const keys = target.keys.map((column) => formatName(output[column]?.name ?? '')).join(', ');
-  return `stage ${target.stage}${target.port === 0 ? '' : ' (right side)'}, ${keys === '' ? 'all in one place' : `by (${keys})`}`;
+  const place = keys === '' ? 'all in one place' : `by (${keys})`;
+  const former = target.changes === true ? ', with rows to take back' : '';
+  return `stage ${target.stage}${target.port === 0 ? '' : ' (right side)'}, ${place}${former}`;
 }
 
 /** The stages of a plan as a Mermaid flowchart. */

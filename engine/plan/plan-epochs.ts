@@ -6,7 +6,7 @@ import type { SourceSpec } from '../../core/job/spec.ts';
 import type { Schema } from '../../core/types.ts';
 import { formatPlan } from '../sql/analyze/format-plan.ts';
 import { problemAt } from '../sql/problems.ts';
-import type { EpochSource, EpochsPlan } from './epoch-plan.ts';
+import type { EpochSource, EpochsPlan, EpochStage } from './epoch-plan.ts';
 import { PLAN_FORMAT_VERSION } from './job-plan.ts';
 import {
   type AnalyzedJob,
@@ -67,6 +67,7 @@ export function planEpochs(job: AnalyzedJob, protocolReason: string): EpochsPlan
     const message = `the query does not join the table ${name}`;
     problems.push({ path: `tables.${name}`, message, hint: 'take it away, or join it in the query' });
   }
+  checkTakenBack(job, planned.stages);
   const { stateBytes } = spec.limits;
   return {
     formatVersion: PLAN_FORMAT_VERSION,
@@ -93,6 +94,24 @@ export function planEpochs(job: AnalyzedJob, protocolReason: string): EpochsPlan
     ...(stateBytes === undefined ? {} : { stateBytesMax: stateBytes }),
     ...(spec.module === undefined ? {} : { module: spec.module }),
   };
+}
+
+/** What an aggregate takes back must be what it added: a table on the way must not have become another one. */
+function checkTakenBack({ tables, problems }: AnalyzedJob, stages: readonly EpochStage[]): void {
+  for (const stage of stages) {
+    if (stage.kind !== 'state' || stage.branch.target.kind !== 'exchange' || !stage.branch.target.changes) continue;
+    const next = stages[stage.branch.target.stage];
+    if (next?.kind !== 'state' || next.state.kind !== 'aggregate') continue;
+    for (const operator of stage.branch.operators) {
+      const rows = operator.kind === 'staticJoin' ? tables.get(operator.table)?.rows : undefined;
+      if (operator.kind !== 'staticJoin' || rows?.kind !== 'table' || rows.refreshMs === null) continue;
+      problems.push({
+        path: `tables.${operator.table}`,
+        message: `${next.operatorId} takes back rows of ${stage.operatorId} as they were joined with ${operator.table}, which is read anew all the time`,
+        hint: 'join the table below the inner query or behind the outer one, take its refresh away, or write outputMode: append',
+      });
+    }
+  }
 }
 
 function passOn(output: Schema): Extract<StageOperator, { kind: 'project' }> {

@@ -432,7 +432,7 @@ class SinkPlanner {
     });
   }
 
-  /** A row of a table stands for a group: its key must say which, and must not change with the group's values. */
+  /** A row of a table stands for a group: its key must say which. */
   #checkGroups(rows: RowKeys | null, table: TableSchema, place: string): void {
     if (rows === null) return;
     const keys = keyColumns(table);
@@ -441,19 +441,6 @@ class SinkPlanner {
       if ([...shownBy].some((column) => inKey.has(column))) continue;
       this.warnings.push(
         `rows are one per ${name}, which the primary key of ${place} does not hold: groups that share (${keys.join(', ')}) replace one another`,
-      );
-    }
-    if (this.#spec.outputMode === 'append') return;
-    for (const key of keys) {
-      const index = outputIndex(this.output, key);
-      if (index < 0 || rows.fixed.has(index)) continue;
-      this.warnings.push(
-        `${key} is part of the primary key of ${place} and changes with its group: earlier results stay as rows of their own`,
-      );
-    }
-    if (rows.filtered) {
-      this.warnings.push(
-        `a group that no longer meets the condition on its values leaves its last row in ${place}: outputMode ${this.#spec.outputMode} writes the groups that do`,
       );
     }
   }

@@ -289,6 +289,34 @@ suite('joins', () => {
     );
   });
 
+  test('by windows judge rows by their window, even where the time is carried along', () => {
+    const [mine, others] = [assignWindow(left, 'ts', 10_000), assignWindow(right, 'ts', 10_000)];
+    const both = [...mine.output, ...others.output.map((each) => ({ ...each, name: `r_${each.name}` }))];
+    const at = mine.output.length - 1;
+    const windowed: LogicalPlan = {
+      ...join,
+      left: mine,
+      right: others,
+      equi: [
+        { left: column(both, 'word'), right: column(both, 'r_word'), nullSafe: false },
+        { left: column(both, 'window'), right: column(both, 'r_window'), nullSafe: false },
+      ],
+      residual: null,
+      leftTime: { column: at, kind: 'window' },
+      rightTime: { column: at, kind: 'window' },
+      bounds: null,
+      equalTime: true,
+      output: both,
+    };
+    const planned = stages(windowed);
+    for (const place of [0, 1]) {
+      const { operators = [], output: sent = [] } = mapAt(planned, place).branches[0] ?? {};
+      const late = operators.at(-1);
+      assert.ok(late?.kind === 'late' && names(sent).includes('ts'));
+      assert.deepEqual([sent[late.column]?.name, late.rule], ['window', 'window']);
+    }
+  });
+
   test('of a source with itself scan it once', () => {
     const self: LogicalPlan = {
       ...join,
@@ -340,14 +368,50 @@ suite('operators behind operators', () => {
   const windows = assignWindow(watermark(events, 'ts', 1000), 'ts', 5000);
   const inner = aggregate(windows, ['window', 'word'], [count('n')], { time: 'window' });
 
-  test('the inner aggregate gives final groups, whatever the mode of the job', () => {
+  test('the inner aggregate gives final groups in append mode', () => {
+    const outer = aggregate(inner, ['window'], [count('c')], { id: 'aggregate-2', time: 'window' });
+    const planned = stages(outer, 'append');
+    const [first, second] = [stateAt(planned, 1), stateAt(planned, 2)];
+    assert.ok(first.state.kind === 'aggregate' && second.state.kind === 'aggregate');
+    assert.deepEqual([first.state.mode, second.state.mode], ['append', 'append']);
+    assert.deepEqual(first.branch.target, { kind: 'exchange', stage: 2, port: 0, keys: [0] });
+    assert.deepEqual(second.state.signed, undefined);
+  });
+
+  test('in update mode the outer aggregate gets what changes, with rows to take back', () => {
     const outer = aggregate(inner, ['word'], [sum('s', column(inner.output, 'n'))], { id: 'aggregate-2' });
     const planned = stages(outer, 'update');
     const [first, second] = [stateAt(planned, 1), stateAt(planned, 2)];
     assert.ok(first.state.kind === 'aggregate' && second.state.kind === 'aggregate');
-    assert.deepEqual([first.state.mode, second.state.mode], ['append', 'update']);
-    assert.deepEqual(first.branch.target, { kind: 'exchange', stage: 2, port: 0, keys: [0] });
+    assert.deepEqual([first.state.mode, second.state.mode], ['update', 'update']);
+    assert.deepEqual(first.branch.target, { kind: 'exchange', stage: 2, port: 0, keys: [0], changes: true });
     assert.deepEqual(kinds(first.branch.operators), ['project', 'partialAggregate']);
+    assert.equal(first.state.signed, undefined);
+    assert.equal(second.state.signed, true);
+    assert.deepEqual(
+      second.state.aggregates.map(({ name, signed }) => [name, signed]),
+      [
+        ['s', true],
+        ['rows', true],
+      ],
+    );
+    assert.deepEqual(names(must(second.inputs[0], () => 'no input')), [
+      'word',
+      's.sum',
+      's.count',
+      'rows.count',
+      'change',
+    ]);
+    assert.deepEqual(names(second.branch.output), ['word', 's']);
+  });
+
+  test('nothing below a whole result is ever final', () => {
+    const outer = aggregate(inner, ['word'], [count('c')], { id: 'aggregate-2' });
+    const planned = stages(outer, 'complete');
+    const [first, second] = [stateAt(planned, 1), stateAt(planned, 2)];
+    assert.ok(first.state.kind === 'aggregate' && second.state.kind === 'aggregate');
+    assert.deepEqual([first.state.mode, first.state.eventTime, second.state.mode], ['update', null, 'complete']);
+    assert.equal(planned.evicts, false);
   });
 
   test('every target is a later stage with that port, and every state stage is reached', () => {
@@ -382,7 +446,13 @@ test('a sort keeps its helper columns to itself', () => {
   const { state, inputs, branch } = stateAt(planned, 2);
   assert.ok(state.kind === 'sort');
   assert.deepEqual(state.by, [{ column: 2, descending: false, nullsFirst: true }]);
-  assert.deepEqual(names(must(inputs[0], () => 'no input')), ['word', 'c', 'argument3']);
+  assert.deepEqual(names(must(inputs[0], () => 'no input')), ['word', 'c', 'argument3', 'change']);
   assert.deepEqual(names(branch.output), ['word', 'c']);
-  assert.deepEqual(stateAt(planned, 1).branch.target, { kind: 'exchange', stage: 2, port: 0, keys: [] });
+  assert.deepEqual(stateAt(planned, 1).branch.target, {
+    kind: 'exchange',
+    stage: 2,
+    port: 0,
+    keys: [],
+    changes: true,
+  });
 });

@@ -10,6 +10,7 @@ import type { Field, Schema } from '../../core/types.ts';
 import { changeField } from '../operators/changes.ts';
 import { bufferSchemaOf } from '../sql/aggregates.ts';
 import { type EventTime, eventTimeOf } from '../sql/analyze/event-time.ts';
+import { isStateful } from '../sql/analyze/eviction.ts';
 import { inputsOf } from '../sql/analyze/tree.ts';
 import { joinConjuncts } from '../sql/conjuncts.ts';
 import type {
@@ -356,13 +357,7 @@ class StagePlanner {
     // What is below a whole result is never final.
     const eventTime = mode === 'update' && this.#context.outputMode === 'complete' ? null : node.eventTime;
     const evicts = eventTime !== null && mode !== 'complete';
-    if (evicts)
-      rows = late(
-        rows,
-        node.id,
-        eventTime,
-        node.watermarkLagUs,
-      );
+    if (evicts) rows = late(rows, node.id, eventTime, node.watermarkLagUs);
     const partial = [...pick(rows.output, range(keyCount)), ...bufferSchemaOf(aggregates)];
     rows = { ...withOperator(rows, { kind: 'partialAggregate', keyCount, aggregates }), output: partial };
     this.#evicts ||= evicts;
@@ -634,9 +629,10 @@ const rowCount: AggregatePlan = {
   nullable: false,
 };
 
-/** Outside of append mode, rows that change after they came out. */
+/** Outside of append mode, rows that change after they came out; those of other operators with state are final. */
 function hasChangingRows(node: LogicalPlan): boolean {
-  return node.kind === 'aggregate' || node.kind === 'rank' || inputsOf(node).some(hasChangingRows);
+  if (node.kind === 'aggregate' || node.kind === 'rank') return true;
+  return !isStateful(node) && inputsOf(node).some(hasChangingRows);
 }
 
 /** Columns of a projection that grows by the expressions that are asked for; equal ones share a column. */

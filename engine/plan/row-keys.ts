@@ -1,5 +1,5 @@
 /** What names a row of a query's result: the groups of its topmost aggregate, as far as the result still shows them. */
-import { collectColumns, type Expr } from '../../core/ast.ts';
+import type { Expr } from '../../core/ast.ts';
 import type { LogicalPlan } from './logical-plan.ts';
 
 /** A grouping key, and the columns of the result that tell it: any one of them does. */
@@ -10,10 +10,6 @@ export interface RowKey {
 
 export interface RowKeys {
   readonly keys: readonly RowKey[];
-  /** Columns of the result that are functions of the keys: they stay the same while a group changes. */
-  readonly fixed: ReadonlySet<number>;
-  /** Rows of a group may be left out by a condition on its values (HAVING). */
-  readonly filtered: boolean;
 }
 
 /** The keys of a query's rows; null where rows are not one per group. */
@@ -23,11 +19,7 @@ export function rowKeysOf(node: LogicalPlan): RowKeys | null {
       const session = node.session === null ? [] : [node.keys.length];
       const places = [...node.keys.keys(), ...session];
       const keys = places.map((place) => ({ name: node.output[place]?.name ?? '', shownBy: new Set([place]) }));
-      return { keys, fixed: new Set(places), filtered: false };
-    }
-    case 'filter': {
-      const input = rowKeysOf(node.input);
-      return input && { ...input, filtered: input.filtered || !readsOnly(node.predicate, input.fixed) };
+      return { keys };
     }
     case 'project': {
       const input = rowKeysOf(node.input);
@@ -38,10 +30,10 @@ export function rowKeysOf(node: LogicalPlan): RowKeys | null {
         name: key.name,
         shownBy: new Set(node.columns.flatMap(({ expr }, index) => (shows(expr, key) ? [index] : []))),
       }));
-      const fixed = node.columns.flatMap(({ expr }, index) => (readsOnly(expr, input.fixed) ? [index] : []));
-      return { ...input, keys, fixed: new Set(fixed) };
+      return { keys };
     }
     case 'dedup':
+    case 'filter':
     case 'limit':
     case 'sort':
     case 'watermark':
@@ -49,12 +41,6 @@ export function rowKeysOf(node: LogicalPlan): RowKeys | null {
     default:
       return null;
   }
-}
-
-function readsOnly(expr: Expr, columns: ReadonlySet<number>): boolean {
-  const read = new Set<number>();
-  collectColumns(expr, read);
-  return [...read].every((column) => columns.has(column));
 }
 
 /** `window.start` tells the window, and so does `window.end`. */

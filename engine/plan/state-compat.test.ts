@@ -184,6 +184,31 @@ suite('what is refused, with the reason', () => {
     });
   });
 
+  test('the time zone', () => {
+    const found = compareState(planned(counts), planned(counts, { timeZone: 'Europe/Berlin' }));
+    assert.deepEqual(found, { kind: 'incompatible', reasons: ['the time zone is Europe/Berlin, was UTC'] });
+  });
+
+  test('what an aggregate over an aggregate would take back', () => {
+    const chained = (condition: string, calls: string): EpochsPlan =>
+      planned(
+        `SELECT c, ${calls} FROM (SELECT word, count(*) AS c FROM a GROUP BY word HAVING ${condition}) GROUP BY c`,
+        { outputMode: 'update' },
+      );
+    const before = chained('count(*) > 1', 'count(*) AS n');
+    assert.deepEqual(compareState(before, chained('count(*) > 1', 'count(*) AS m')), { kind: 'same' });
+    const reasonsOf = (after: EpochsPlan): readonly string[] => {
+      const found = compareState(before, after);
+      return found.kind === 'incompatible' ? found.reasons : [];
+    };
+    assert.deepEqual(reasonsOf(chained('count(*) > 2', 'count(*) AS n')), [
+      'aggregate-2 would take back rows by other conditions than they were added by',
+    ]);
+    assert.deepEqual(reasonsOf(chained('count(*) > 1', 'count(*) AS n, max(word) AS top')), [
+      'aggregate-2 would take back rows from an aggregate that they were never added to',
+    ]);
+  });
+
   test('operators that change places', () => {
     const of = (condition: string): string =>
       `SELECT word, count(*) AS c FROM a WHERE ${condition} GROUP BY window(ts, '5 seconds'), word`;

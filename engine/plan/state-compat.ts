@@ -64,7 +64,7 @@ export function compareState(before: EpochsPlan, after: EpochsPlan): StateCompat
     } else reasons.push(`${operatorId} (${describe(was.stage)}) is gone: those that stay would go on without it`);
   }
   reasons.push(...swapped(old, next));
-  reasons.push(...compareSources(before, after), ...compareWatermarks(before, after));
+  reasons.push(...compareSources(before, after), ...compareWatermarks(before, after), ...compareZones(before, after));
   if (reasons.length > 0) return { kind: 'incompatible', reasons };
   const isSame = migrations.every(({ from, to, aggregates }) => from === to && aggregates === null);
   return isSame && notes.length === 0 ? { kind: 'same' } : { kind: 'compatible', migrations, notes };
@@ -171,6 +171,7 @@ function compareKind(findings: Findings, was: PlacedStage, is: PlacedStage): voi
     compareEventTimes(findings, aggregate.was.state.eventTime, aggregate.is.state.eventTime);
     const texts = (placed: PlacedStage): readonly string[] => placed.ports[0]?.aggregates ?? [];
     compareAggregates(findings, statesOfCalls(aggregate.was, texts(was)), statesOfCalls(aggregate.is, texts(is)));
+    if (aggregate.is.state.signed === true) compareTakenBack(findings, was, is);
   }
   const session = pairOf('session', was, is);
   if (session !== null) compareSessions(findings, session);
@@ -200,7 +201,8 @@ function compareUser(findings: Findings, { was, is }: Pair<'user'>): void {
       findings.reasons.push(`keeps ${variable.name} as a ${text(variable)}, kept it as a ${text(former)}`);
   }
   for (const { name } of was.state.variables)
-    if (!is.state.variables.some((variable) => variable.name === name)) findings.notes.push(`forgets the state ${name}`);
+    if (!is.state.variables.some((variable) => variable.name === name))
+      findings.notes.push(`forgets the state ${name}`);
 }
 
 /** The column with its type: names do not matter. */
@@ -272,6 +274,15 @@ function statesOfCalls(
     const types = buffers.map(({ type }) => formatType(type));
     return { name: aggregate.name, meaning: `${texts[index]} ${types.join(', ')}` };
   });
+}
+
+/** Rows that are taken back must have been added: by the same conditions, to the same aggregates. */
+function compareTakenBack(findings: Findings, was: PlacedStage, is: PlacedStage): void {
+  const filtersOf = ({ ports }: PlacedStage): string => JSON.stringify(ports.map(({ filters }) => filters));
+  if (filtersOf(was) !== filtersOf(is))
+    findings.reasons.push('would take back rows by other conditions than they were added by');
+  if (findings.aggregates?.some((place) => place < 0) === true)
+    findings.reasons.push('would take back rows from an aggregate that they were never added to');
 }
 
 /** Buffers are taken over by the aggregate that computes the same; others begin empty. */
@@ -363,6 +374,12 @@ function compareSources(before: EpochsPlan, after: EpochsPlan): string[] {
   for (const { name } of before.sources)
     if (!after.sources.some((source) => source.name === name)) reasons.push(`the source ${name} is gone`);
   return reasons;
+}
+
+/** Dates and their parts in the keys were made in the zone that the job had. */
+function compareZones(before: EpochsPlan, after: EpochsPlan): string[] {
+  if (before.timeZone === after.timeZone || !before.stages.some(({ kind }) => kind === 'state')) return [];
+  return [`the time zone is ${after.timeZone}, was ${before.timeZone}`];
 }
 
 /** The job's watermark goes on from where it stands: delays may change, what it is taken from may not. */

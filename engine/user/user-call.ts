@@ -126,7 +126,8 @@ export class UserCall {
     if (!changes) return false;
     const { bytes, from, to } = site.keyBytes;
     const key = site.key >= 0 ? site.key : this.#store.add(site.group, bytes, from, to);
-    for (const [variable, pending] of this.#pending.entries()) if (pending.touched) this.#apply(variable, pending, key, site);
+    for (const [variable, pending] of this.#pending.entries())
+      if (pending.touched) this.#apply(variable, pending, key, site);
     for (const [timeUs, what] of this.#timers) {
       if (what === 'set') this.#store.addTimer(key, timeUs);
       else this.#store.deleteTimer(key, timeUs);
@@ -161,7 +162,8 @@ export class UserCall {
     const times = (): CallTimes => this.#times;
     const timer = (timeMs: unknown): number => {
       this.#current();
-      if (!hasTimers) throw new TypeError('there are no timers without onTimer and timers: eventTime or processingTime');
+      if (!hasTimers)
+        throw new TypeError('there are no timers without onTimer and timers: eventTime or processingTime');
       if (typeof timeMs !== 'number' || !Number.isFinite(timeMs))
         throw new TypeError('the time of a timer is a number, ms since 1970');
       return usOf(timeMs);

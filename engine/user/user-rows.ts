@@ -251,7 +251,8 @@ class Lists implements UserValueCodec {
   write(value: unknown, out: ByteBuffer, place: string): void {
     if (!Array.isArray(value)) throw wrong(place, 'a list', value);
     putVarint(out, value.length + 1);
-    for (const [index, element] of (value as unknown[]).entries()) this.#element.write(element, out, `${place}[${index}]`);
+    for (const [index, element] of (value as unknown[]).entries())
+      this.#element.write(element, out, `${place}[${index}]`);
   }
 
   read(reader: ByteReader): unknown {

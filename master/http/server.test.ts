@@ -367,7 +367,8 @@ suite('REST: jobs', () => {
       assert.ok(warnings.includes('what it keeps changes'), warnings.join());
     }
     tables.tables.clear();
-    control.changes = () => Promise.reject(new WeirError('STATE_INCOMPATIBLE', 'aggregate-1 is keyed by another column'));
+    control.changes = () =>
+      Promise.reject(new WeirError('STATE_INCOMPATIBLE', 'aggregate-1 is keyed by another column'));
     const refused = await put('', job('users'));
     assert.equal(refused.statusCode, 409);
     assert.equal(refused.json<{ code: string }>().code, 'STATE_INCOMPATIBLE');

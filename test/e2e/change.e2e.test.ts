@@ -97,6 +97,7 @@ describe('a stateful job is changed while it runs', { timeout: 120_000 }, () => 
   let store: MetaStore;
   let tables: TableStore;
   let load: Load;
+  let second: Process;
   const runs: (RunFacts & { readonly starts: ReadonlyMap<number, number> })[] = [];
   const running: JobShape[] = [];
   let lastWatermark = -Infinity;
@@ -127,14 +128,13 @@ describe('a stateful job is changed while it runs', { timeout: 120_000 }, () => 
     });
     await load.start();
     await cluster.startMaster();
-    await Promise.all([cluster.startWorker(), cluster.startWorker()]);
+    [, second] = await Promise.all([cluster.startWorker(), cluster.startWorker()]);
   });
 
   after(async () => {
     await load?.end();
     await connections?.close();
-    await cluster?.close(process.env['KEEP'] === '1');
-    if (process.env['KEEP'] === '1') console.error(cluster.directory);
+    await cluster?.close();
   });
 
   async function view(): Promise<JobView> {
@@ -152,10 +152,11 @@ describe('a stateful job is changed while it runs', { timeout: 120_000 }, () => 
     const starts = await until(`run ${facts.run} begins`, 15_000, async () => {
       const head = await store.readEpochs(JOB, facts.run as Run);
       if (head === undefined) return undefined;
-      return new Map(Object.entries(head.starts).map(([lane, at]) => [Number(parseLaneId(lane as LaneId).partition), at]));
+      return new Map(
+        Object.entries(head.starts).map(([lane, at]) => [Number(parseLaneId(lane as LaneId).partition), at]),
+      );
     });
     runs.push({ ...facts, starts });
-    if (process.env['KEEP'] === '1') console.error(facts.run, JSON.stringify((await store.readEpochs(JOB, facts.run as Run))), [...starts]);
     const begin = [...starts.values()].reduce((sum, at) => sum + at, 0);
     await until(`run ${facts.run} commits ${records} records`, 15_000, async () => {
       const { row, epochs } = await view();
@@ -235,7 +236,14 @@ describe('a stateful job is changed while it runs', { timeout: 120_000 }, () => 
       warnings.some((warning) => warning.includes('begins sum(v) empty')),
       warnings.join(),
     );
-    await counted({ run: 2, below: 1000, sums: true, writesSecond: false });
+    await counted({ run: 2, below: 1000, sums: true, writesSecond: false }, 20);
+  });
+
+  test('a worker that dies then: its groups come back from what the change made of the state', async () => {
+    const { counters } = await view();
+    await second.kill9();
+    await cluster.startWorker();
+    await until('the job goes on', 20_000, async () => (await view()).counters.read > counters.read + 300);
   });
 
   test('filter, delay, sinks and trigger change under way', async () => {

@@ -184,6 +184,11 @@ const MARKS = `
     schema: id STRING NOT NULL, ref STRING NOT NULL, ts TIMESTAMP NOT NULL
     watermark: { column: ts, delay: ${DELAY_MS / 1000}s }`;
 
+/** The `sources` of a job file over the events, or over both streams. */
+export function sourcesOf(both: boolean): string {
+  return both ? EVENTS + MARKS : EVENTS;
+}
+
 /** A table's rows by primary key, both as text. */
 export type TableRows = Map<string, string>;
 

@@ -264,6 +264,7 @@ async function main(): Promise<void> {
     note('all jobs commit');
     await sleep(QUIET_MS);
     starting.end();
+    note(lagOf(world));
     await theRun(world, startedAt);
     await load.events.end();
     await load.marks.end();
@@ -276,7 +277,7 @@ async function main(): Promise<void> {
     for (const { row, epochs } of watch.views)
       note(
         `${row.name}: ${row.state} ${JSON.stringify(row.reason)}, planned ${epochs?.planned}, committed ${epochs?.committed}, ` +
-          `lag ${epochs?.lag}, on ${JSON.stringify(epochs?.workers)}`,
+          `lag ${epochs?.lag}, on ${JSON.stringify(epochs?.workers)}, last ${JSON.stringify(epochs?.lastProgress?.durationMs)}`,
       );
     note(problems.at(-1) ?? '');
   } finally {
@@ -323,7 +324,11 @@ async function theRun(world: World, startedAt: number): Promise<void> {
 }
 
 function lagOf({ watch }: World): string {
-  return `lag ${watch.views.map(({ row, lag, epochs }) => `${row.name} ${lag} (epoch ${epochs?.committed ?? -1})`).join(', ')}`;
+  const lags = watch.views.map(
+    ({ row, lag, epochs }) =>
+      `${row.name} ${lag} (epoch ${epochs?.committed ?? -1}, p50 ${Math.round(epochs?.epochMsP50 ?? 0)} ms)`,
+  );
+  return `lag ${lags.join(', ')}`;
 }
 
 async function theEnd(world: World, load: { readonly events: Load; readonly marks: Load }): Promise<void> {

@@ -15,8 +15,8 @@ export class JobCheck {
   readonly #query: StatementSync;
   readonly #inserts: ReadonlyMap<string, StatementSync>;
 
-  /** Throws where the job is refused. */
-  constructor(job: Job) {
+  /** `meant`: the job as SQLite gets it. Throws where the job is refused. */
+  constructor(job: Job, meant: Job = job) {
     this.#job = job;
     this.#runner = new JobRunner(job);
     this.#database = new DatabaseSync(':memory:');
@@ -31,7 +31,7 @@ export class JobCheck {
         return [name, this.#database.prepare(`INSERT INTO ${name} VALUES (${places})`)];
       }),
     );
-    this.#query = this.#database.prepare(sqliteQuery(job));
+    this.#query = this.#database.prepare(sqliteQuery(meant));
     this.#query.setReturnArrays(true);
   }
 

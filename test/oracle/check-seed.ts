@@ -31,7 +31,10 @@ export function checkSeed(seed: number, inputs: number, small: boolean): SeedOut
       if (wrong === null) continue;
       const found = { job: drawn.job, input };
       const told = small ? shrink(found, (candidate) => kindOf(wrongOf(candidate)) === kindOf(wrong)) : found;
-      return { passed: index, failure: describe(seed, inputs, told, wrongOf(told) ?? `only after other inputs: ${wrong}`) };
+      return {
+        passed: index,
+        failure: describe(seed, inputs, told, wrongOf(told) ?? `only after other inputs: ${wrong}`),
+      };
     }
     return { passed: inputs, failure: null };
   } finally {
@@ -73,9 +76,12 @@ function textOf(error: unknown): string {
 }
 
 function describeJob(job: Job): string {
-  const sources = (JSON.parse(jobFile(job)) as { sources: Record<string, { schema: string; watermark?: { delay: string } }> }).sources;
+  const sources = (
+    JSON.parse(jobFile(job)) as { sources: Record<string, { schema: string; watermark?: { delay: string } }> }
+  ).sources;
   const lines = Object.entries(sources).map(
-    ([name, { schema, watermark }]) => `${name}: ${schema}${watermark === undefined ? '' : ` watermark ${watermark.delay}`}`,
+    ([name, { schema, watermark }]) =>
+      `${name}: ${schema}${watermark === undefined ? '' : ` watermark ${watermark.delay}`}`,
   );
   const tables = job.tables.map(({ name, rows }) => `${name}: ${JSON.stringify(rows)}`);
   return [
@@ -88,7 +94,9 @@ function describeJob(job: Job): string {
 }
 
 function describe(seed: number, inputs: number, { job, input }: Case, wrong: string): string {
-  const epochs = input.epochs.map(({ rows, restart }) => `${restart > 0 ? `(${restart} hosts) ` : ''}${JSON.stringify(rows)}`);
+  const epochs = input.epochs.map(
+    ({ rows, restart }) => `${restart > 0 ? `(${restart} hosts) ` : ''}${JSON.stringify(rows)}`,
+  );
   return [
     `seed ${seed}: node test/oracle/main.ts --seed ${seed} --inputs ${inputs}`,
     describeJob(job),

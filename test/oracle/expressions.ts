@@ -81,8 +81,7 @@ export function toWeir(expr: Expr, nameOf: (name: string) => string = (name) => 
     case 'millis':
       return `unix_millis(${a})`;
     default:
-      if (!infix.has(expr.name))
-        return `${expr.name}(${expr.args.map((arg) => toWeir(arg, nameOf)).join(', ')})`;
+      if (!infix.has(expr.name)) return `${expr.name}(${expr.args.map((arg) => toWeir(arg, nameOf)).join(', ')})`;
       return `(${a} ${expr.name} ${b})`;
   }
 }
@@ -199,7 +198,20 @@ function textOf(expr: Expr | undefined): string {
 // ---- drawing ----------------------------------------------------------------------------------------------------
 
 /** Beyond ASCII: two bytes, three bytes behind a surrogate's code unit, four bytes. */
-export const texts: readonly string[] = ['', 'a', 'b', 'ab', 'ba', 'B', ' a', 'é', 'aé', '\u{ff5e}', '\u{1f600}', 'a\u{1f600}b'];
+export const texts: readonly string[] = [
+  '',
+  'a',
+  'b',
+  'ab',
+  'ba',
+  'B',
+  ' a',
+  'é',
+  'aé',
+  '\u{ff5e}',
+  '\u{1f600}',
+  'a\u{1f600}b',
+];
 
 export function drawValue(rng: SimRng, type: DataType): Literal {
   switch (type.kind) {
@@ -286,7 +298,7 @@ export class Drawer {
           case 1:
             return call('instr', INT, this.of(STRING, depth), literal(rng.pick(['a', 'b', 'é']), STRING));
           case 2:
-            return call('cast', INT, this.of(rng.pick([DOUBLE, BOOLEAN]), depth));
+            return call('cast', INT, this.#castable(depth));
           default:
             return this.#arithmetic(INT, depth);
         }
@@ -306,6 +318,13 @@ export class Drawer {
       default:
         return this.#text(depth);
     }
+  }
+
+  /** What fits into an INT: no sum of any kind. */
+  #castable(depth: number): Expr {
+    const leaf = this.leaf(DOUBLE);
+    const isSmall = leaf.kind === 'literal' || (leaf.kind === 'column' && /^([lr]_)*c\d/.test(leaf.name));
+    return isSmall && this.#rng.chance(0.5) ? leaf : this.of(BOOLEAN, depth);
   }
 
   #arithmetic(type: DataType, depth: number): Expr {

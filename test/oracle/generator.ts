@@ -22,6 +22,7 @@ import {
 } from './expressions.ts';
 import type {
   Aggregate,
+  AggregateName,
   Bounds,
   EventTime,
   FixedTable,
@@ -71,12 +72,24 @@ const MINUTE = 60_000;
 
 export function drawJob(rng: SimRng): DrawnJob {
   const baseUs = rng.pick([0, -30_000_000, 1_700_000_000_000_000]);
-  const isLate = rng.chance(0.45);
+  const isLate = rng.chance(0.55);
   const mode = rng.pick<Mode>(['append', 'append', 'append', 'append', 'update', 'update', 'complete']);
-  const builder = new Builder(rng, mode, baseUs, isLate ? rng.pick([0, 0, 1000, 5000]) : 60 * MINUTE);
+  const builder = new Builder(
+    rng,
+    mode,
+    baseUs,
+    isLate ? rng.pick([[0], [0], [1000], [5000], [0, 3000]]) : [60 * MINUTE],
+  );
   const job = builder.job();
   const stepMs = isLate ? rng.pick([4000, 9000, 20_000]) : 3000;
-  return { job, baseUs, isLate, stepMs, spreadMs: rng.pick([4000, 12_000]), hosts: rng.pick([[1], [2], [1, 2], [1, 3], [2, 3]]) };
+  return {
+    job,
+    baseUs,
+    isLate,
+    stepMs,
+    spreadMs: rng.pick([4000, 12_000]),
+    hosts: rng.pick([[1], [2], [1, 2], [1, 3], [2, 3]]),
+  };
 }
 
 export function drawInput({ job, baseUs, isLate, stepMs, spreadMs, hosts }: DrawnJob, rng: SimRng): Input {
@@ -120,18 +133,20 @@ class Builder {
   readonly #rng: SimRng;
   readonly #mode: Mode;
   readonly #baseUs: number;
-  readonly #delay: number;
+  readonly #delays: readonly number[];
+  /** Where the job file declares them. */
+  readonly #delayOf = new Map<string, number>();
   /** Where watermarks stand. */
   readonly #watermark: Of<'scan'>['watermark'];
   readonly #sources: SourceTable[] = [];
   readonly #tables: FixedTable[] = [];
   #names = 0;
 
-  constructor(rng: SimRng, mode: Mode, baseUs: number, delay: number) {
+  constructor(rng: SimRng, mode: Mode, baseUs: number, delays: readonly number[]) {
     this.#rng = rng;
     this.#mode = mode;
     this.#baseUs = baseUs;
-    this.#delay = delay;
+    this.#delays = delays;
     this.#watermark = mode !== 'append' && rng.chance(0.4) ? 'none' : rng.pick(['job', 'query']);
     for (const name of rng.chance(0.5) ? ['s0', 's1'] : ['s0']) this.#sources.push(this.#source(name));
   }
@@ -189,11 +204,14 @@ class Builder {
     const rng = this.#rng;
     const top = rng.int(0, 100);
     const isAppend = this.#mode === 'append';
-    if (this.#mode === 'complete') return this.#after(top < 25 ? this.#session(this.#input()) : this.#aggregate(this.#input()));
-    if (top < 35) return isAppend ? this.#after(this.#aggregate(this.#input())) : this.#aggregate(this.#input());
-    if (top < 47) return isAppend ? this.#after(this.#session(this.#input())) : this.#session(this.#input());
-    if (top < 55 && isAppend) return this.#limit(rng.chance(0.5) ? this.#aggregate(this.#input()) : this.#input());
-    if (top < 66 && isAppend) return this.#chained();
+    if (this.#mode === 'complete') {
+      if (top < 20) return this.#chained();
+      return this.#after(top < 40 ? this.#session(this.#input()) : this.#aggregate(this.#input()));
+    }
+    if (top < 32) return this.#after(this.#aggregate(this.#input()));
+    if (top < 44) return this.#after(this.#session(this.#input()));
+    if (top < (isAppend ? 58 : 72)) return this.#chained();
+    if (top < 66 && isAppend) return this.#limit(rng.chance(0.5) ? this.#aggregate(this.#input()) : this.#input());
     if (top < 75 && isAppend) return this.#joinOfAggregates();
     if (top < 84) return this.#dedup(rng.chance(0.15) ? this.#windowsOf(this.#base()) : this.#input());
     if (top < 91) return this.#rank();
@@ -204,19 +222,27 @@ class Builder {
   #after(input: Query): Query {
     if (this.#rng.chance(0.7)) return input;
     const drawer = this.#drawer(input.columns);
-    const items = input.columns.map(({ name }): Named => ({ name, expr: column(input.columns.find((c) => c.name === name)!) }));
+    const items = input.columns.map(({ name }): Named => ({
+      name,
+      expr: column(input.columns.find((c) => c.name === name)!),
+    }));
     items.push({ name: this.#name('e'), expr: this.#computed(drawer, 2) });
     return this.#select(input, items, this.#rng.chance(0.5) ? drawer.of(BOOLEAN, 2) : null, null);
   }
 
   #order(root: Query): Job['order'] {
-    const names = [...root.columns.map(({ name }) => name), ...root.windows.flatMap((name) => [`${name}_start`, `${name}_end`])];
+    const names = [
+      ...root.columns.map(({ name }) => name),
+      ...root.windows.flatMap((name) => [`${name}_start`, `${name}_end`]),
+    ];
     const shuffled = names.toSorted(() => this.#rng.pick([-1, 1]));
     const by = shuffled.map((name) => ({ name, descending: this.#rng.chance(0.4) }));
     return { by, limit: this.#rng.chance(0.5) ? this.#rng.int(1, 5) : null };
   }
 
   #limit(input: Query): Query {
+    // A row of the far future that finds no partner comes out at once, and takes the place of another.
+    if (input.kind !== 'aggregate' && nodesOf(input).some(({ kind }) => kind === 'join')) return input;
     const { columns, windows, time } = input;
     return { kind: 'limit', input, count: this.#rng.int(1, 12), columns, windows, time };
   }
@@ -224,9 +250,25 @@ class Builder {
   /** Windows of windows. */
   #chained(): Query {
     const rng = this.#rng;
-    if (rng.chance(0.25)) return rng.chance(0.5) ? this.#dedup(this.#unionOfAggregates()) : this.#aggregate(this.#unionOfAggregates());
+    if (this.#mode !== 'append') return this.#chainedChanges();
+    if (rng.chance(0.25))
+      return rng.chance(0.5) ? this.#dedup(this.#unionOfAggregates()) : this.#aggregate(this.#unionOfAggregates());
     const below = this.#aggregate(this.#input(), true);
     return rng.chance(0.2) ? this.#dedup(below) : this.#aggregate(below, false);
+  }
+
+  /** Groups of rows that change later: what they were is taken back. */
+  #chainedChanges(): Query {
+    const draw = this.#rng.int(0, this.#mode === 'complete' ? 65 : 100);
+    const below =
+      draw < 50
+        ? this.#after(this.#aggregate(this.#input()))
+        : draw < 65
+          ? this.#unionOfAggregates()
+          : draw < 83
+            ? this.#session(this.#input())
+            : this.#rank();
+    return this.#after(this.#aggregate(below));
   }
 
   #unionOfAggregates(): Query {
@@ -265,7 +307,9 @@ class Builder {
 
   /** Windows instead of times. */
   #windowsOf(input: Query): Query {
-    const items = input.columns.filter(({ name }) => name !== 'ts').map((each): Named => ({ name: each.name, expr: column(each) }));
+    const items = input.columns
+      .filter(({ name }) => name !== 'ts')
+      .map((each): Named => ({ name: each.name, expr: column(each) }));
     return this.#select(input, items, null, this.#rng.pick(windowSpecs));
   }
 
@@ -281,10 +325,10 @@ class Builder {
   /** Rows for an operator. */
   #input(): Query {
     const draw = this.#rng.int(0, 100);
-    if (draw < 45) return this.#base();
-    if (draw < 60) return this.#union();
-    if (draw < 74) return this.#staticJoin(this.#base());
-    if (draw < 86) return this.#dedup(this.#base(), true);
+    if (draw < 40) return this.#base();
+    if (draw < 52) return this.#union();
+    if (draw < 64) return this.#staticJoin(this.#base());
+    if (draw < 74) return this.#dedup(this.#base(), true);
     return this.#mode === 'complete' ? this.#base() : this.#join(true);
   }
 
@@ -292,7 +336,9 @@ class Builder {
     const { name, columns } = this.#rng.pick(this.#sources);
     const marked = this.#watermark !== 'none';
     const time: EventTime = { name: 'ts', kind: 'timestamp', marked };
-    return { kind: 'scan', source: name, watermark: this.#watermark, delay: this.#delay, columns, windows: [], time };
+    const delay = (this.#watermark === 'job' ? this.#delayOf.get(name) : undefined) ?? this.#rng.pick(this.#delays);
+    this.#delayOf.set(name, delay);
+    return { kind: 'scan', source: name, watermark: this.#watermark, delay, columns, windows: [], time };
   }
 
   /** A source, perhaps with a projection and a filter. */
@@ -325,7 +371,7 @@ class Builder {
       const drawer = this.#drawer(base.columns);
       const items: Named[] = [
         ...base.columns.slice(0, 2).map((each) => ({ name: each.name, expr: column(each) })),
-        ...names.map((name, index) => ({ name, expr: this.#computed(drawer, 1, types[index]!) })),
+        ...names.map((name, index) => ({ name, expr: this.#computed(drawer, 1, types[index]) })),
       ];
       return this.#select(base, items, this.#rng.chance(0.3) ? drawer.of(BOOLEAN, 1) : null, null);
     });
@@ -371,7 +417,9 @@ class Builder {
   #dedup(input: Query, between = false): Query {
     const rng = this.#rng;
     const { columns, windows, time } = input;
-    const isFirst = columns.some(({ name }) => name === 'ts') && (input.kind === 'scan' || (input.kind === 'select' && input.input.kind === 'scan'));
+    const isFirst =
+      columns.some(({ name }) => name === 'ts') &&
+      (input.kind === 'scan' || (input.kind === 'select' && input.input.kind === 'scan'));
     const wantsOn = isFirst && windows.length === 0 && rng.chance(between ? 0.6 : 0.7);
     if (wantsOn) {
       const others = columns.filter(({ name }) => name !== 'id' && name !== 'ts');
@@ -381,14 +429,32 @@ class Builder {
       // Rows are late by a time that is read later on: it is read for certain where it is part of the key.
       const isKey = (between && time?.marked === true) || rng.chance(0.5);
       if (!within && isKey && !keys.includes('ts')) keys.push('ts');
-      return { kind: 'dedup', input, mode: within ? 'within' : 'on', keys, delay: this.#delay, columns, windows, time };
+      return {
+        kind: 'dedup',
+        input,
+        mode: within ? 'within' : 'on',
+        keys,
+        delay: delayOf(input),
+        columns,
+        windows,
+        time,
+      };
     }
     // Fewer columns, so that rows are equal now and then; the event time stays.
     const kept = columns.filter(({ name }) => name === time?.name || (!/(^|_)id$/.test(name) && rng.chance(0.8)));
     const items = kept.map((each): Named => ({ name: each.name, expr: column(each) }));
     if (items.length === 0) items.push({ name: columns[0]!.name, expr: column(columns[0]!) });
     const narrow = this.#select(input, items, null, null);
-    return { kind: 'dedup', input: narrow, mode: 'distinct', keys: [], delay: 0, columns: narrow.columns, windows, time };
+    return {
+      kind: 'dedup',
+      input: narrow,
+      mode: 'distinct',
+      keys: [],
+      delay: 0,
+      columns: narrow.columns,
+      windows,
+      time,
+    };
   }
 
   // ---- joins ----------------------------------------------------------------------------------------------------
@@ -404,7 +470,11 @@ class Builder {
     let [left, right] = [rng.chance(0.12) ? this.#joinedSide() : this.#side(), this.#side()];
     const type = this.#joinType();
     const isMarked = left.time?.marked === true && right.time?.marked === true;
-    const kind = rng.pick(isMarked && (type !== 'inner' || between) ? ['bounds', 'bounds', 'window', 'time'] : ['bounds', 'window', 'none', 'time']);
+    const kind = rng.pick(
+      isMarked && (type !== 'inner' || between)
+        ? ['bounds', 'bounds', 'window', 'time']
+        : ['bounds', 'window', 'none', 'time'],
+    );
     if (type !== 'inner' && !isMarked) return this.#joined(left, right, 'inner', null, false);
     if (kind === 'window') {
       const spec = rng.pick(windowSpecs);
@@ -431,7 +501,7 @@ class Builder {
       .filter(({ name }) => name.startsWith(side))
       .map((each): Named => ({ name: each.name.slice(2), expr: column(each) }));
     const named = this.#select(joined, items, null, null);
-    return { ...named, time: { name: 'ts', kind: 'timestamp', marked: joined.time?.marked === true } } as Query;
+    return { ...named, time: { name: 'ts', kind: 'timestamp', marked: joined.time?.marked === true } };
   }
 
   /** A stream that was joined with a table, under its own names again. */
@@ -441,7 +511,7 @@ class Builder {
       .filter(({ name }) => name.startsWith('l_') || this.#rng.chance(0.5))
       .map((each): Named => ({ name: each.name.replace(/^l_/, '').replace(/^r_/, 'f'), expr: column(each) }));
     const named = this.#select(joined, items, null, null);
-    return { ...named, time: { name: 'ts', kind: 'timestamp', marked: joined.time?.marked === true } } as Query;
+    return { ...named, time: { name: 'ts', kind: 'timestamp', marked: joined.time?.marked === true } };
   }
 
   #windowed(input: Query, spec: WindowSpec): Query {
@@ -453,7 +523,12 @@ class Builder {
   #bounds(type: JoinType, between: boolean): Bounds {
     const rng = this.#rng;
     const lower = rng.pick([-5000, -2000, 0, 1000]);
-    const both = { lower, lowerStrict: rng.chance(0.3), upper: lower + rng.pick([0, 2000, 6000, 15_000]), upperStrict: rng.chance(0.3) };
+    const both = {
+      lower,
+      lowerStrict: rng.chance(0.3),
+      upper: lower + rng.pick([0, 2000, 6000, 15_000]),
+      upperStrict: rng.chance(0.3),
+    };
     // With one bound rows of any age match: what groups them by that age has dropped them as late.
     if (between || type === 'full' || rng.chance(0.7)) return both;
     if (type === 'right') return { ...both, upper: null };
@@ -463,7 +538,8 @@ class Builder {
 
   #joined(left: Query, right: Query, type: JoinType, bounds: Bounds | null, sameTime: boolean): Query {
     const rng = this.#rng;
-    const plain = (side: Query): Column[] => side.columns.filter(({ name }) => name !== side.time?.name && name !== 'ts');
+    const plain = (side: Query): Column[] =>
+      side.columns.filter(({ name }) => name !== side.time?.name && name !== 'ts');
     const keys = Array.from({ length: rng.chance(0.25) ? 2 : 1 }, (): JoinKey => {
       const own = rng.pick(plain(left));
       const same = plain(right).filter((each) => formatType(each.type) === formatType(own.type) && each.name !== 'id');
@@ -480,8 +556,13 @@ class Builder {
     });
     const half = type === 'semi' || type === 'anti';
     const both = [...prefixed(left.columns, 'l'), ...prefixed(right.columns, 'r')];
-    const usable = [...prefixed(plain(left), 'l'), ...prefixed(plain(right), 'r')].filter(({ type: of }) => of.kind !== 'timestamp');
-    const windows = [...left.windows.map((name) => `l_${name}`), ...(half ? [] : right.windows.map((name) => `r_${name}`))];
+    const usable = [...prefixed(plain(left), 'l'), ...prefixed(plain(right), 'r')].filter(
+      ({ type: of }) => of.kind !== 'timestamp',
+    );
+    const windows = [
+      ...left.windows.map((name) => `l_${name}`),
+      ...(half ? [] : right.windows.map((name) => `r_${name}`)),
+    ];
     const fromLeft = half || type === 'left' || (type !== 'right' && rng.chance(0.5));
     return {
       kind: 'join',
@@ -507,6 +588,7 @@ class Builder {
     const isWindow = time?.kind === 'window';
     let by: Of<'aggregate'>['by'];
     if (spec !== undefined) by = spec;
+    else if (time === null) by = 'none';
     else if (windowed) by = isWindow && rng.chance(0.4) ? 'same' : rng.pick(windowSpecs);
     else if (this.#mode === 'append') by = rng.chance(0.2) ? (isWindow ? 'same' : 'time') : rng.pick(windowSpecs);
     else by = rng.chance(0.45) ? rng.pick(windowSpecs) : isWindow && rng.chance(0.3) ? 'same' : 'none';
@@ -517,33 +599,28 @@ class Builder {
     const keys = Array.from({ length: keyCount }, (): Named => {
       return { name: this.#name('k'), expr: this.#key(drawer, columns, spec === undefined ? null : INT) };
     });
-    const aggregates = this.#aggregates(input.columns);
+    const aggregates = this.#aggregates(input);
     const own = [...keys.map(({ name, expr }): Column => ({ name, type: expr.type })), ...aggregates];
     const windows = by === 'none' || by === 'time' ? [] : ['w'];
     const outTime: EventTime | null =
       by === 'none'
         ? null
-        : { name: by === 'time' ? 'ts' : 'w', kind: by === 'time' ? 'timestamp' : 'window', marked: time?.marked === true };
+        : {
+            name: by === 'time' ? 'ts' : 'w',
+            kind: by === 'time' ? 'timestamp' : 'window',
+            marked: time?.marked === true,
+          };
     return {
       kind: 'aggregate',
       input,
       by,
       keys,
       aggregates,
-      having: rng.chance(0.2) ? this.#having(own, aggregates) : null,
+      having: rng.chance(0.2) ? this.#drawer(own).of(BOOLEAN, 2) : null,
       columns: by === 'time' ? [...own.map(plainColumn), { name: 'ts', type: TIMESTAMP }] : own.map(plainColumn),
       windows,
       time: outTime,
     };
-  }
-
-  /** In update mode what once holds goes on to hold: rows that were given are not taken back. */
-  #having(columns: readonly Column[], aggregates: Aggregate[]): Expr {
-    if (this.#mode !== 'update') return this.#drawer(columns).of(BOOLEAN, 2);
-    const count: Aggregate = { name: this.#name('a'), function: 'count', arg: null, distinct: false, filter: null, type: BIGINT };
-    aggregates.push(count);
-    (columns as Column[]).push(count);
-    return call('>=', BOOLEAN, column(count), literal(this.#rng.int(1, 4), BIGINT));
   }
 
   #session(input: Query): Query {
@@ -552,11 +629,11 @@ class Builder {
     const others = input.columns.filter(({ type }) => type.kind !== 'timestamp');
     if (others.length === 0) return this.#aggregate(input);
     const drawer = this.#drawer(others);
-    const keys = Array.from(
-      { length: rng.pick([1, 1, 2]) },
-      (): Named => ({ name: this.#name('k'), expr: this.#key(drawer, others, null) }),
-    );
-    const aggregates = this.#aggregates(input.columns);
+    const keys = Array.from({ length: rng.pick([1, 1, 2]) }, (): Named => ({
+      name: this.#name('k'),
+      expr: this.#key(drawer, others, null),
+    }));
+    const aggregates = this.#aggregates(input, ['min_by', 'max_by']);
     const gap = rng.pick([1000, 3000, 8000]);
     return {
       kind: 'session',
@@ -570,8 +647,8 @@ class Builder {
     };
   }
 
-  #aggregates(columns: readonly Column[]): Aggregate[] {
-    return Array.from({ length: this.#rng.int(1, 5) }, () => this.#oneAggregate(columns));
+  #aggregates(input: Query, ordered: readonly AggregateName[] = orderedAggregates): Aggregate[] {
+    return Array.from({ length: this.#rng.int(1, 5) }, () => this.#oneAggregate(input, ordered));
   }
 
   /** A numeric type, mostly one that a column has. */
@@ -580,11 +657,17 @@ class Builder {
     return own.length > 0 && this.#rng.chance(0.8) ? this.#rng.pick(own).type : this.#rng.pick(numbers);
   }
 
-  #oneAggregate(columns: readonly Column[]): Aggregate {
+  #oneAggregate(input: Query, ordered: readonly AggregateName[]): Aggregate {
     const rng = this.#rng;
+    const { columns } = input;
     const drawer = this.#drawer(columns);
     const name = this.#name('a');
     const filter = rng.chance(0.2) ? drawer.of(BOOLEAN, 1) : null;
+    if (isPlain(input) && rng.chance(0.12)) {
+      const arg = drawer.any(1);
+      const one = rng.pick(ordered);
+      return { name, function: one, arg, distinct: false, filter, type: arg.type };
+    }
     switch (rng.int(0, 9)) {
       case 0:
         return { name, function: 'count', arg: null, distinct: false, filter, type: BIGINT };
@@ -593,7 +676,14 @@ class Builder {
       case 2:
         return { name, function: 'count_if', arg: drawer.of(BOOLEAN, 1), distinct: false, filter, type: BIGINT };
       case 3:
-        return { name, function: rng.pick(['bool_and', 'bool_or']), arg: drawer.of(BOOLEAN, 1), distinct: false, filter, type: BOOLEAN };
+        return {
+          name,
+          function: rng.pick(['bool_and', 'bool_or']),
+          arg: drawer.of(BOOLEAN, 1),
+          distinct: false,
+          filter,
+          type: BOOLEAN,
+        };
       case 4:
       case 5: {
         const arg = drawer.any(1);
@@ -611,6 +701,8 @@ class Builder {
   }
 }
 
+const orderedAggregates: readonly AggregateName[] = ['min_by', 'max_by', 'first', 'last'];
+
 const numbers: readonly DataType[] = [INT, BIGINT, DOUBLE, decimal(7, 2), decimal(9, 1)];
 
 function sumType(type: DataType): DataType {
@@ -620,6 +712,16 @@ function sumType(type: DataType): DataType {
 
 function averageType(type: DataType): DataType {
   return type.kind === 'decimal' ? decimal(type.precision + 4, scaleOf(type) + 4) : DOUBLE;
+}
+
+/** Of the watermark below. */
+function delayOf(query: Query): number {
+  return nodesOf(query).find((node) => node.kind === 'scan')?.delay ?? 0;
+}
+
+/** Rows of one source, each once. */
+function isPlain(query: Query): boolean {
+  return query.kind === 'scan' || (query.kind === 'select' && query.window === null && isPlain(query.input));
 }
 
 function readsColumn(expr: Expr): boolean {

@@ -1,11 +1,12 @@
 /**
- * `node test/oracle/main.ts [--seed N] [--runs M] [--inputs K]`: random jobs against SQLite, one per seed with K inputs.
- * Prints what does not agree, made small, with the command that repeats it; the exit code is 1 when anything did.
+ * `node test/oracle/main.ts [--seed N] [--runs M] [--inputs K] [--show L]`: random jobs against SQLite, one per seed with
+ * K inputs. Prints the first L that do not agree, made small, with the command that repeats each; the exit code is 1
+ * when there was one.
  */
 import { parseArgs } from 'node:util';
 import { checkSeed } from './check-seed.ts';
 
-const usage = 'usage: node test/oracle/main.ts [--seed N] [--runs M] [--inputs K]';
+const usage = 'usage: node test/oracle/main.ts [--seed N] [--runs M] [--inputs K] [--show L]';
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
@@ -33,5 +34,7 @@ for (let seed = first; seed < first + runs; seed++) {
   if (failed <= show) process.stdout.write(`${outcome.failure}\n\n`);
 }
 const seconds = (performance.now() - started) / 1000;
-process.stdout.write(`${passed} pairs of job and input agree, ${failed} jobs do not; ${seconds.toFixed(1)} s, ${(process.cpuUsage().user / 1e6).toFixed(1)} s of CPU\n`);
+process.stdout.write(
+  `${passed} pairs of job and input agree, ${failed} jobs do not; ${seconds.toFixed(1)} s, ${(process.cpuUsage().user / 1e6).toFixed(1)} s of CPU\n`,
+);
 process.exitCode = failed === 0 ? 0 : 1;

@@ -28,9 +28,24 @@ export interface Named {
   readonly expr: Expr;
 }
 
+/** `min_by` and `max_by` go by id, `first` and `last` by the order of arrival: over rows of one source, each once. */
+export type AggregateName =
+  | 'count'
+  | 'sum'
+  | 'min'
+  | 'max'
+  | 'avg'
+  | 'count_if'
+  | 'bool_and'
+  | 'bool_or'
+  | 'min_by'
+  | 'max_by'
+  | 'first'
+  | 'last';
+
 export interface Aggregate {
   readonly name: string;
-  readonly function: 'count' | 'sum' | 'min' | 'max' | 'avg' | 'count_if' | 'bool_and' | 'bool_or';
+  readonly function: AggregateName;
   /** null = `count(*)`. */
   readonly arg: Expr | null;
   readonly distinct: boolean;
@@ -157,7 +172,10 @@ export interface Job {
   readonly tables: readonly FixedTable[];
   readonly root: Query;
   /** complete: columns of the result, NULLs as Spark puts them; `limit` of them. */
-  readonly order: { readonly by: readonly { readonly name: string; readonly descending: boolean }[]; readonly limit: number | null } | null;
+  readonly order: {
+    readonly by: readonly { readonly name: string; readonly descending: boolean }[];
+    readonly limit: number | null;
+  } | null;
   readonly noDataEpochs: boolean;
   readonly watermarkPolicy: 'min' | 'max';
 }
@@ -238,7 +256,10 @@ export function weirQuery({ root, order }: Job): string {
     ...root.columns.map(({ name }) => name),
     ...root.windows.flatMap((name) => [`${name}.start AS ${name}_start`, `${name}.end AS ${name}_end`]),
   ];
-  const text = `SELECT ${items.join(', ')} FROM ${relation(root, 't')}`;
+  const text =
+    items.length % 3 === 0 && root.kind !== 'scan'
+      ? `WITH named AS (${write(root)}) SELECT ${items.join(', ')} FROM named`
+      : `SELECT ${items.join(', ')} FROM ${relation(root, 't')}`;
   if (order === null) return text;
   const by = order.by.map(({ name, descending }) => `${name}${descending ? ' DESC' : ''}`);
   return `${text} ORDER BY ${by.join(', ')}${order.limit === null ? '' : ` LIMIT ${order.limit}`}`;
@@ -342,16 +363,21 @@ function writeJoin(query: Of<'join'>): string {
   const conditions = query.keys.map(keyText);
   if (query.sameTime) conditions.push(`${leftTime} = ${rightTime}`);
   if (bounds !== null && bounds.lower !== null)
-    conditions.push(`${rightTime} ${bounds.lowerStrict ? '>' : '>='} ${leftTime} + INTERVAL ${bounds.lower} MILLISECONDS`);
+    conditions.push(
+      `${rightTime} ${bounds.lowerStrict ? '>' : '>='} ${leftTime} + INTERVAL ${bounds.lower} MILLISECONDS`,
+    );
   if (bounds !== null && bounds.upper !== null)
-    conditions.push(`${rightTime} ${bounds.upperStrict ? '<' : '<='} ${leftTime} + INTERVAL ${bounds.upper} MILLISECONDS`);
+    conditions.push(
+      `${rightTime} ${bounds.upperStrict ? '<' : '<='} ${leftTime} + INTERVAL ${bounds.upper} MILLISECONDS`,
+    );
   if (query.residual !== null) conditions.push(toWeir(query.residual, sideNames));
   const sides = `${relation(left, 'l')} ${joinWords[query.type]} ${relation(right, 'r')}`;
   return `SELECT ${sideItems(query)} FROM ${sides} ON ${conditions.join(' AND ')}`;
 }
 
 function aggregateText(aggregate: Aggregate): string {
-  const arg = aggregate.arg === null ? '*' : toWeir(aggregate.arg);
+  const by = aggregate.function.endsWith('_by') ? ', id' : '';
+  const arg = aggregate.arg === null ? '*' : `${toWeir(aggregate.arg)}${by}`;
   const filter = aggregate.filter === null ? '' : ` FILTER (WHERE ${toWeir(aggregate.filter)})`;
   return `${aggregate.function}(${aggregate.distinct ? 'DISTINCT ' : ''}${arg})${filter}`;
 }
@@ -366,7 +392,9 @@ function writeAggregate(query: Of<'aggregate'>): string {
     ...aggregates.map((each) => `${aggregateText(each)} AS ${each.name}`),
     ...window.map((text) => `${text} AS ${by === 'time' ? 'ts' : 'w'}`),
   ];
-  const groups = [...window, ...keyTexts];
+  // Groups by place for a change.
+  const places = [...window.map(() => items.length), ...keys.map((_, index) => index + 1)];
+  const groups = aggregates.length % 2 === 0 ? places : [...window, ...keyTexts];
   const groupBy = groups.length === 0 ? '' : ` GROUP BY ${groups.join(', ')}`;
   const texts = new Map([
     ...keys.map(({ name }, index) => [name, keyTexts[index]!] as const),

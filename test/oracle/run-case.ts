@@ -41,7 +41,6 @@ const PRESENT_US_MAX = 4_000_000_000_000_000;
 export class JobRunner {
   readonly #job: Job;
   readonly #plan: EpochsPlan;
-  readonly #columns: readonly Column[];
   readonly #runs = new Map<number, LocalRun>();
   readonly #scans: readonly Of<'scan'>[];
 
@@ -50,7 +49,6 @@ export class JobRunner {
     this.#job = job;
     const plan = planOf(jobFile(job));
     this.#plan = { ...plan, sinkPlans: [{ kind: 'console', name: 'console' }], sinks: plan.sinks.slice(0, 1) };
-    this.#columns = resultColumns(job.root);
     this.#scans = nodesOf(job.root).filter((node): node is Of<'scan'> => node.kind === 'scan');
   }
 
@@ -59,7 +57,9 @@ export class JobRunner {
   }
 
   run(input: Input): Outcome {
-    return new CaseRun(this.#job, this.#plan, this.#columns, this.#scans, (hosts) => this.#fresh(hosts)).run(input);
+    return new CaseRun(this.#job, this.#plan, resultColumns(this.#job.root), this.#scans, (hosts) =>
+      this.#fresh(hosts),
+    ).run(input);
   }
 
   /** So many hosts without any state. */
@@ -80,7 +80,6 @@ export class JobRunner {
 class CaseRun {
   readonly #job: Job;
   readonly #plan: EpochsPlan;
-  readonly #columns: readonly Column[];
   readonly #scans: readonly Of<'scan'>[];
   readonly #fresh: (hosts: number) => LocalRun;
   readonly #arrivals = new Map<string, Arrival[]>();
@@ -105,7 +104,6 @@ class CaseRun {
   ) {
     this.#job = job;
     this.#plan = plan;
-    this.#columns = columns;
     this.#scans = scans;
     this.#fresh = fresh;
     this.#result = accumulatedOf(job, columns);
@@ -140,7 +138,8 @@ class CaseRun {
         rowCount += list.length;
         inputs.push(this.#encode(source, partition, list));
         if (isFuture) continue;
-        for (const row of list) this.#arrivals.get(source.name)!.push({ row, epoch: this.#epoch, lateUs: this.#lateUs });
+        for (const row of list)
+          this.#arrivals.get(source.name)!.push({ row, epoch: this.#epoch, lateUs: this.#lateUs });
       }
     }
     // No epoch without rows is ever planned but those that the watermark asks for.
@@ -240,10 +239,7 @@ class CaseRun {
 
   /** In append mode results wait for the watermark. */
   #needsEnd(): boolean {
-    return (
-      this.#job.mode === 'append' &&
-      nodesOf(this.#job.root).some(({ kind }) => waitsForTime.has(kind))
-    );
+    return this.#job.mode === 'append' && nodesOf(this.#job.root).some(({ kind }) => waitsForTime.has(kind));
   }
 
   /** A row in the far future through every source, and so many epochs that all watermarks have passed. */
@@ -266,7 +262,8 @@ class CaseRun {
     const again = new LocalRun(this.#plan, { hosts });
     for (const { name, rows } of this.#plan.statics) if (rows.kind === 'inline') again.setStatic(name, rows.rows);
     for (const epoch of this.#history) again.runEpoch(epoch);
-    if (!isDeepStrictEqual(again.states(), run.states())) this.#faults.push(`a replay in ${hosts} hosts gives other states`);
+    if (!isDeepStrictEqual(again.states(), run.states()))
+      this.#faults.push(`a replay in ${hosts} hosts gives other states`);
   }
 }
 
@@ -293,7 +290,8 @@ function accumulatedOf(job: Job, columns: readonly Column[]): Accumulated {
       rows: () => latest,
     };
   }
-  const { root } = job;
+  // A projection of results has their key.
+  const root = job.root.kind === 'select' && isResult(job.root.input) ? job.root.input : job.root;
   if (job.mode === 'update' && root.kind === 'rank') return keyed(columns, new Set(['id', 'w_start']), parse);
   if (job.mode === 'update' && (root.kind === 'aggregate' || root.kind === 'session')) {
     const time = root.kind === 'aggregate' && root.by === 'time' ? ['ts'] : [];
@@ -306,7 +304,8 @@ function accumulatedOf(job: Job, columns: readonly Column[]): Accumulated {
     add: (lines) => {
       for (const line of lines) {
         const row = parse(line);
-        const isFuture = ids.some((place) => Number(row[place]) < 0) || times.some((place) => Number(row[place]) > PRESENT_US_MAX);
+        const isFuture =
+          ids.some((place) => Number(row[place]) < 0) || times.some((place) => Number(row[place]) > PRESENT_US_MAX);
         if (!isFuture) all.push(row);
       }
     },
@@ -314,8 +313,16 @@ function accumulatedOf(job: Job, columns: readonly Column[]): Accumulated {
   };
 }
 
+function isResult({ kind }: Query): boolean {
+  return kind === 'aggregate' || kind === 'session' || kind === 'rank';
+}
+
 /** Rows replace those of the same key, or take them away. */
-function keyed(columns: readonly Column[], names: ReadonlySet<string>, parse: (line: string) => ResultRow): Accumulated {
+function keyed(
+  columns: readonly Column[],
+  names: ReadonlySet<string>,
+  parse: (line: string) => ResultRow,
+): Accumulated {
   const places = columns.flatMap(({ name }, index) => (names.has(name) ? [index] : []));
   const byKey = new Map<string, ResultRow>();
   return {

@@ -53,10 +53,18 @@ function* smallerJobs({ job, input }: Case): Iterable<Case> {
   if (job.order !== null) yield { job: { ...job, order: null }, input };
   for (const [index, table] of job.tables.entries())
     for (const row of table.rows.keys())
-      yield { job: { ...job, tables: job.tables.with(index, { ...table, rows: table.rows.toSpliced(row, 1) }) }, input };
+      yield {
+        job: { ...job, tables: job.tables.with(index, { ...table, rows: table.rows.toSpliced(row, 1) }) },
+        input,
+      };
   const { root } = job;
   // What only passes on the columns of its input.
-  if (root.kind === 'limit' || root.kind === 'dedup' || root.kind === 'rank' || (root.kind === 'select' && root.window === null))
+  if (
+    root.kind === 'limit' ||
+    root.kind === 'dedup' ||
+    root.kind === 'rank' ||
+    (root.kind === 'select' && root.window === null)
+  )
     yield withRoot(root.input);
   for (const smaller of smallerQueries(root)) yield withRoot(smaller);
 }
@@ -73,7 +81,11 @@ function* smallerQueries(query: Query): Iterable<Query> {
       }
       for (const [index, { name, expr }] of query.items.entries()) {
         if (query.items.length > 1)
-          yield { ...query, items: query.items.toSpliced(index, 1), columns: query.columns.filter((c) => c.name !== name) };
+          yield {
+            ...query,
+            items: query.items.toSpliced(index, 1),
+            columns: query.columns.filter((c) => c.name !== name),
+          };
         for (const smaller of smallerExprs(expr))
           yield { ...query, items: query.items.with(index, { name, expr: smaller }) };
       }
@@ -111,7 +123,8 @@ function* smallerQueries(query: Query): Iterable<Query> {
       for (const [index, { name, expr }] of query.keys.entries()) {
         const columns = query.columns.filter((c) => c.name !== name);
         if (query.keys.length > least) yield { ...query, keys: query.keys.toSpliced(index, 1), columns };
-        for (const smaller of smallerExprs(expr)) yield { ...query, keys: query.keys.with(index, { name, expr: smaller }) };
+        for (const smaller of smallerExprs(expr))
+          yield { ...query, keys: query.keys.with(index, { name, expr: smaller }) };
       }
       for (const [index, aggregate] of query.aggregates.entries()) {
         const { name, arg, filter } = aggregate;

@@ -4,8 +4,8 @@
  * `seq_`, its epoch and place in the order of arrival. They go along until the first operator with state has judged by them.
  */
 import type { DataType } from '../../core/types.ts';
-import { type Expr, scaleOf, toSqlite } from './expressions.ts';
-import type { Aggregate, FixedTable, Job, JoinKey, Mode, Named, Of, Query, SourceTable, WindowSpec } from './queries.ts';
+import { type Column, type Expr, scaleOf, toSqlite } from './expressions.ts';
+import type { Aggregate, Job, JoinKey, Mode, Named, Of, Query, WindowSpec } from './queries.ts';
 import { inputsOf, resultColumns } from './queries.ts';
 
 const US = 1000;
@@ -16,14 +16,12 @@ export const SEQ_PER_EPOCH = 1_000_000;
 /** Statements that make the tables of a job, and fill the fixed ones. */
 export function tableStatements({ sources, tables }: Pick<Job, 'sources' | 'tables'>): readonly string[] {
   return [
-    ...sources.map(
-      ({ name, columns }) => `CREATE TABLE ${name} (${columnText(columns)}, late_ INTEGER, seq_ INTEGER)`,
-    ),
+    ...sources.map(({ name, columns }) => `CREATE TABLE ${name} (${columnText(columns)}, late_ INTEGER, seq_ INTEGER)`),
     ...tables.map(({ name, columns }) => `CREATE TABLE ${name} (${columnText(columns)})`),
   ];
 }
 
-function columnText(columns: SourceTable['columns'] | FixedTable['columns']): string {
+function columnText(columns: readonly Column[]): string {
   return columns.map(({ name, type }) => `${name} ${affinity(type)}`).join(', ');
 }
 
@@ -195,12 +193,16 @@ class Translation {
     const conditions: string[] = [];
     if (judged && final !== null) conditions.push(`(late_ IS NULL OR ${final} IS NULL OR ${final} > late_)`);
     // Without a time a group is never final.
-    if (this.#mode === 'append' && by === 'time') conditions.push(`${final} IS NOT NULL`);
+    if (this.#mode === 'append' && (by === 'time' || by === 'same')) conditions.push(`${final} IS NOT NULL`);
     const where = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
     const timeItems = isWindow ? [`${start} AS w_start`, `${end} AS w_end`] : by === 'time' ? [`${time} AS ts`] : [];
     const keyed = `SELECT *, ${keyItems(keys)}1 AS one_ FROM ${rows}${where}`;
     const own = keys.map((_, index) => `key${index}_`);
-    const items = [...keys.map(({ name }, index) => `key${index}_ AS ${name}`), ...timeItems, ...aggregates.map(aggregateItem)];
+    const items = [
+      ...keys.map(({ name }, index) => `key${index}_ AS ${name}`),
+      ...timeItems,
+      ...aggregates.map(aggregateItem),
+    ];
     const groups = [...own, ...(isWindow ? [start, end] : by === 'time' ? [time] : [])];
     const groupBy = groups.length === 0 ? '' : ` GROUP BY ${groups.join(', ')}`;
     const grouped = `SELECT ${items.join(', ')} FROM (${keyed})${groupBy}`;
@@ -215,7 +217,8 @@ class Translation {
       typeof gap === 'number'
         ? `${gap * US}`
         : `(CASE WHEN ${toSqlite(gap.when)} THEN ${gap.then * US} ELSE ${gap.otherwise * US} END)`;
-    const late = isFresh(input) && input.time?.marked === true ? ` AND (late_ IS NULL OR ${time} + ${gapUs} > late_)` : '';
+    const late =
+      isFresh(input) && input.time?.marked === true ? ` AND (late_ IS NULL OR ${time} + ${gapUs} > late_)` : '';
     const spans =
       `SELECT *, ${keyItems(keys)}${time} AS from_, ${time} + ${gapUs} AS to_ FROM (${this.write(input)}) ` +
       `WHERE ${time} IS NOT NULL AND ${gapUs} > 0${late}`;
@@ -297,10 +300,23 @@ function aggregateItem({ name, function: called, arg, distinct, filter }: Aggreg
   return `${aggregateValue(called, own, arg, text, rows)} AS ${name}`;
 }
 
-function aggregateValue(called: Aggregate['function'], own: string, arg: Expr | null, text: string, rows: string): string {
+function aggregateValue(
+  called: Aggregate['function'],
+  own: string,
+  arg: Expr | null,
+  text: string,
+  rows: string,
+): string {
   switch (called) {
     case 'count_if':
       return `coalesce(sum(CASE WHEN ${text} THEN 1 ELSE 0 END)${rows}, 0)`;
+    case 'min_by':
+    case 'max_by':
+    case 'first':
+    case 'last': {
+      const order = `${called.endsWith('_by') ? 'id' : 'seq_'}${called === 'max_by' || called === 'last' ? ' DESC' : ''}`;
+      return `json_extract(json_group_array(${text} ORDER BY ${order})${rows}, '$[0]')`;
+    }
     case 'bool_and':
       return `min${own}`;
     case 'bool_or':

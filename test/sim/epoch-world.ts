@@ -102,6 +102,8 @@ export interface WorkerScript {
   repeat: number;
   /** Called before an order is carried out; a text is reported as trouble that a new attempt may heal. */
   trouble: (order: EpochRun, plan: EpochPlan) => { code: string; retry: boolean; peer?: string } | null;
+  /** Asked for a snapshot, it gives none. */
+  withholds: () => boolean;
 }
 
 interface Row {
@@ -509,6 +511,7 @@ export class ScriptedWorker {
       mute: false,
       repeat: 1,
       trouble: () => null,
+      withholds: () => false,
       ...script,
     };
     this.#poll();
@@ -696,7 +699,8 @@ export class ScriptedWorker {
     await this.#write(token, run, plan, groups);
     // A worker writes on after it was told of another attempt only what is under way; it does not report.
     if (stale()) return;
-    const stored = run.snapshot ? this.#store(groups, run.snapshotAll, epoch, token) : [];
+    const snapshot = run.snapshot && !this.script.withholds();
+    const stored = snapshot ? this.#store(groups, run.snapshotAll, epoch, token) : [];
     const index = assignment.workers.findIndex(({ id }) => id === this.id);
     const read = (Object.entries(plan.ranges) as [LaneId, OffsetRange][])
       .filter(([lane]) => assignment.partitions[lane] === index)
@@ -710,7 +714,7 @@ export class ScriptedWorker {
         late: [],
         state: [{ stage: 1, rows, bytes: rows * 8, evicted: 0 }],
         stored,
-        snapshot: run.snapshot,
+        snapshot,
       },
     });
   }

@@ -48,7 +48,7 @@ export function drawFaults(rng: SimRng): ReadonlySet<FaultKind> {
 }
 
 /** How the network misbehaves while the faults last. */
-export function networkFaults(kinds: ReadonlySet<FaultKind>, rng: SimRng): NetworkFaults {
+export function networkFaults(kinds: ReadonlySet<string>, rng: SimRng): NetworkFaults {
   const upTo = (limit: number): number => rng.unit() * limit;
   return {
     ...healthy,

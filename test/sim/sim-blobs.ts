@@ -31,6 +31,11 @@ export class SimBlobServer {
   damage(id: string): void {
     this.#damaged.add(id);
   }
+
+  /** All blobs are as they were written again. */
+  repair(): void {
+    this.#damaged.clear();
+  }
 }
 
 /** One process's client. */

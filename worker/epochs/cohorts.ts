@@ -7,7 +7,7 @@
  */
 import type { Clock, Rng } from '../../core/clock.ts';
 import { backoffMs } from '../../core/clock.ts';
-import { isWeirError } from '../../core/errors.ts';
+import { WeirError, isWeirError } from '../../core/errors.ts';
 import type { EpochHead } from '../../core/epoch/types.ts';
 import type { AssignmentView } from './assignment-view.ts';
 import { Cohort } from './cohort.ts';
@@ -30,6 +30,7 @@ export class Cohorts {
   readonly #parts: CohortsParts;
   readonly #cohorts: Cohort[] = [];
   readonly #ending = new Set<Promise<void>>();
+  #closed = false;
   #made = 0;
 
   constructor(parts: CohortsParts) {
@@ -125,6 +126,7 @@ export class Cohorts {
 
   /** Everything here ends. */
   async close(): Promise<void> {
+    this.#closed = true;
     for (const cohort of this.#cohorts.slice()) this.#remove(cohort);
     await Promise.all(this.#ending);
   }
@@ -152,7 +154,8 @@ export class Cohorts {
 
   /** Begins to restore groups in a host of their own. */
   #bring(groups: readonly number[]): Cohort {
-    const { executor, open, observer, clock } = this.#parts;
+    const { executor, open, observer, clock, job } = this.#parts;
+    if (this.#closed) throw new WeirError('FENCED', `job ${job} holds no key groups here any more`);
     const cohort = new Cohort(`${open.hostKey}/groups-${this.#made++}`, executor, open.graph.stateStages, groups);
     this.#cohorts.push(cohort);
     const startedAt = clock.mono();

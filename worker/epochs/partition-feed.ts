@@ -44,6 +44,10 @@ export class PartitionFeed {
   /** Somebody waits for offsets up to here: reads beyond the bound if need be. */
   #wanted: number;
   #wall: WeirError | null = null;
+  /** Monotonic ms when the fetch began that last said where the log ends. */
+  #seenAt = Number.NEGATIVE_INFINITY;
+  /** Somebody asked for an end of the log that was seen no earlier, monotonic ms; null = he has been told. */
+  #owedSince: number | null = null;
   #failure: Error | null = null;
   readonly #changed = new Gate();
 
@@ -72,6 +76,18 @@ export class PartitionFeed {
   /** Why reading does not go on, for a while or for good. */
   get wall(): WeirError | null {
     return this.#wall;
+  }
+
+  /** True while somebody waits for a newer end of the log than {@link logEnd}. */
+  get isStale(): boolean {
+    return this.#owedSince !== null;
+  }
+
+  /** Tells everything anew, with an end of the log that is no older than `ageMs`: a process may have stood still. */
+  tellAnew(ageMs: number): void {
+    const since = this.#parts.clock.mono() - ageMs;
+    this.#owedSince = this.#seenAt >= since ? null : since;
+    if (this.#owedSince === null) this.#parts.onNews();
   }
 
   /** Marks that were not released, in order. */
@@ -159,8 +175,9 @@ export class PartitionFeed {
 
   /** False when the source does not answer at the moment. */
   async #fetch(): Promise<boolean> {
-    const { reader, partition, fetchBytes, signal, onNews, onFetched } = this.#parts;
+    const { reader, partition, fetchBytes, signal, clock, onNews, onFetched } = this.#parts;
     const at = this.#end;
+    const begunAt = clock.mono();
     try {
       const fetched = await reader.fetch({
         partition,
@@ -177,7 +194,10 @@ export class PartitionFeed {
       const { batches, next } = batchesIn(fetched, at);
       onFetched(fetched.bytes.byteLength);
       if (next > at) this.#append(batches, next);
-      if (next > at || hadWall || fetched.lastStableOffset !== this.#logEnd) {
+      this.#seenAt = begunAt;
+      const isOwed = this.#owedSince !== null && begunAt >= this.#owedSince;
+      if (isOwed) this.#owedSince = null;
+      if (next > at || hadWall || isOwed || fetched.lastStableOffset !== this.#logEnd) {
         this.#logEnd = fetched.lastStableOffset;
         onNews();
       }

@@ -12,6 +12,8 @@ import { readRange } from './read-range.ts';
 
 /** Reports follow each other no closer, ms. */
 const REPORT_INTERVAL_MS = 5;
+/** An end of a log that is told to somebody new was seen no longer ago, ms. */
+const FRESH_MS = 500;
 /** Marks of one partition in one report. */
 const MARKS_MAX = 64;
 /** Bytes read ahead, over all partitions and per partition. */
@@ -98,8 +100,11 @@ export class PartitionFeeds {
 
   /** Tells everything once more: to a master that knows nothing yet. */
   tellAll(): void {
-    for (const followed of this.#feeds.values()) followed.told = -1;
-    for (const lane of [...this.#feeds.keys(), ...this.#refused.keys()]) this.#tell(lane);
+    for (const followed of this.#feeds.values()) {
+      followed.told = -1;
+      followed.feed.tellAnew(FRESH_MS);
+    }
+    for (const lane of this.#refused.keys()) this.#tell(lane);
   }
 
   async close(): Promise<void> {
@@ -140,7 +145,7 @@ export class PartitionFeeds {
         offsets: marks.map(({ offset }) => offset),
         timestampsMs: marks.map(({ timestampMs }) => timestampMs),
         logEnd: feed.logEnd,
-        code: feed.wall?.code ?? '',
+        code: feed.wall?.code ?? (feed.isStale ? 'SOURCE_UNAVAILABLE' : ''),
         message: feed.wall?.message ?? '',
       },
     ];

@@ -85,10 +85,9 @@ export function evictionRule(plan: StatefulPlan, mode: OutputMode): string | nul
   }
 }
 
-function userRule({ variables, timers, watermarkLagUs }: Extract<LogicalPlan, { kind: 'user' }>): string {
-  const time = timers === 'eventTime' ? watermark(watermarkLagUs) : 'the time of epochs';
+function userRule({ variables }: Extract<LogicalPlan, { kind: 'user' }>): string {
   const rules = variables.map(({ name, ttlUs }) =>
-    ttlUs === null ? `${name} when a function clears it` : `${name} when written ${duration(ttlUs)} before ${time}`,
+    ttlUs === null ? `${name} by functions` : `${name} by functions or ${duration(ttlUs)} after it was written`,
   );
   return rules.join('; ');
 }

@@ -86,11 +86,7 @@ function keyColumn(
   const column = columns[index];
   if (column === undefined) {
     const names = columns.map((each) => each.name);
-    say(
-      path,
-      `the query gives no column ${name}`,
-      didYouMean(name, names) ?? `its columns are: ${names.join(', ')}`,
-    );
+    say(path, `the query gives no column ${name}`, didYouMean(name, names) ?? `its columns are: ${names.join(', ')}`);
     return undefined;
   }
   if (!isGroupable(column.type)) {
@@ -103,7 +99,7 @@ function keyColumn(
 function checkInput(text: string, columns: Schema, analysis: Analysis): void {
   const { problems } = analysis.input;
   const path = `${PATH}.input`;
-  for (const { name, type } of parseSchema(text, path, problems) ?? []) {
+  for (const { name, type, nullable } of parseSchema(text, path, problems) ?? []) {
     const given = columns.find((column) => column.name === name);
     if (given === undefined) {
       const names = columns.map((each) => each.name);
@@ -112,6 +108,9 @@ function checkInput(text: string, columns: Schema, analysis: Analysis): void {
     } else if (formatType(given.type) !== formatType(type)) {
       const message = `the query gives ${name} as ${formatType(given.type)}, not as ${formatType(type)}`;
       problems.push({ path, message, hint: 'change one of them, or CAST in the query' });
+    } else if (given.nullable && !nullable) {
+      const message = `the query may give NULL as ${name}, which is declared NOT NULL`;
+      problems.push({ path, message, hint: 'leave NOT NULL out, or declare it in the schema of the source' });
     }
   }
 }
@@ -143,7 +142,11 @@ function mapKey(text: string, path: string, analysis: Analysis): DataType | unde
   const type = catchSyntax(path, problems, () => parseType(text));
   if (type === undefined) return undefined;
   if (isGroupable(type)) return type;
-  problems.push({ path, message: `the key of a map is one type that can be compared, not ${text}`, hint: 'write STRING' });
+  problems.push({
+    path,
+    message: `the key of a map is one type that can be compared, not ${text}`,
+    hint: 'write STRING',
+  });
   return undefined;
 }
 

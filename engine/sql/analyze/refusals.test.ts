@@ -65,9 +65,14 @@ suite('output modes', () => {
       'a JOIN b ON a.k = b.k: a join of two streams is not supported in complete mode',
     ],
     [
-      'SELECT n, count(*) AS c FROM (SELECT k, count(*) AS n FROM a GROUP BY k) GROUP BY n',
+      'SELECT n, first(k) AS f FROM (SELECT k, count(*) AS n FROM a GROUP BY k) GROUP BY n',
       'update',
-      'GROUP BY n: an aggregate over an aggregate only in append mode: in update mode the rows below change later',
+      'GROUP BY n: first over an aggregate only in append mode: in update mode the rows below change later, and which of them is the first changes with that',
+    ],
+    [
+      'SELECT n, count(*) AS c FROM (SELECT k, count(*) AS n FROM a GROUP BY k) WHERE uuid() > k GROUP BY n',
+      'update',
+      'GROUP BY n: an aggregate over an aggregate must take back what it added, and a function between them gives another value each time',
     ],
     [
       'SELECT DISTINCT n FROM (SELECT k, count(*) AS n FROM a GROUP BY k)',
@@ -93,6 +98,9 @@ suite('output modes', () => {
       ['SELECT DISTINCT a.k FROM a JOIN b ON a.k = b.k', 'update'],
       [`SELECT k, count(*) AS n FROM a GROUP BY k, session_window(ts, '1 minute')`, 'update'],
       ['SELECT row_number() OVER (PARTITION BY k ORDER BY v) AS rn FROM a', 'update'],
+      ['SELECT n, count(*) AS c FROM (SELECT k, count(*) AS n FROM a GROUP BY k) GROUP BY n', 'update'],
+      ['SELECT n, count(*) AS c FROM (SELECT k, count(*) AS n FROM a GROUP BY k) GROUP BY n', 'complete'],
+      ['SELECT n, any_value(k) AS c FROM (SELECT k, count(*) AS n FROM a GROUP BY k) GROUP BY n', 'update'],
     ];
     for (const [query, mode] of allowed) assert.deepEqual(mistakes(query, mode), [], query);
   });

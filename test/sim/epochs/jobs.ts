@@ -8,8 +8,8 @@ import type { JobDefinition } from '../../../master/coordinator.ts';
 import type { Produced } from './producer.ts';
 import { EVENTS, MARKS } from './producer.ts';
 
-/** Rows come out of order by up to 2 s, and clocks of producers differ: nothing within this is late. ms */
-const DELAY_MS = 15_000;
+/** A changed job may wait so much longer for late rows, ms. */
+const LONGER_MS = 3000;
 const WINDOW_MS = 1000;
 const GAP_MS = 700;
 const JOIN_MS = 2000;
@@ -17,16 +17,32 @@ const JOIN_MS = 2000;
 /** What a table must hold: rows as text by key as text. */
 export type ExpectedTable = ReadonlyMap<string, string>;
 
+/** Ways to write a job that keep the meaning of its state. */
+export interface JobVariant {
+  /** agg has one more aggregate; it begins empty where it is added. */
+  readonly more: boolean;
+  /** The watermark's delay is longer. */
+  readonly longer: boolean;
+}
+export const plainVariant: JobVariant = { more: false, longer: false };
+
+/** A run of a job as it came to be. */
+export interface RunFacts {
+  readonly variant: JobVariant;
+  /** Offset by `source/partition` where it began; none = 0. */
+  readonly starts: ReadonlyMap<string, number>;
+}
+
 export interface SimEpochJob {
   readonly name: string;
   readonly table: string;
   /** Columns in the order of `expected`: primary key first, joined by `|`. */
   readonly key: readonly string[];
   readonly columns: readonly string[];
-  readonly query: string;
+  readonly query: string | ((variant: JobVariant) => string);
   readonly outputMode: 'append' | 'update';
-  /** Of everything produced, and what is final at `watermarkMs`. */
-  expected(records: readonly Produced[], watermarkMs: number): ExpectedTable;
+  /** Of everything produced, and what is final at `watermarkMs`; `runs` are those that began, in order. */
+  expected(records: readonly Produced[], watermarkMs: number, runs: readonly RunFacts[]): ExpectedTable;
 }
 
 const isEvent = ({ topic }: Produced): boolean => topic === EVENTS;
@@ -42,6 +58,23 @@ function grouped<K>(records: readonly Produced[], keyOf: (record: Produced) => K
   return groups;
 }
 
+/**
+ * What the added aggregate shows in a group's row: as of the last run that had records of the group. Each run's records
+ * are those from its start to the start of the next; a run without the aggregate forgets it.
+ */
+function shownMax(group: readonly Produced[], runs: readonly RunFacts[]): string {
+  let state: number | null = null;
+  let shown: number | null = null;
+  const isOf = (index: number, { place, offset }: Produced): boolean =>
+    runs.findLastIndex(({ starts }) => (starts.get(place) ?? 0) <= offset) === index;
+  runs.forEach(({ variant }, index) => {
+    const own = group.filter((record) => isOf(index, record)).map(({ v }) => v);
+    state = variant.more && (state !== null || own.length > 0) ? Math.max(...own, state ?? 0) : null;
+    if (own.length > 0) shown = state;
+  });
+  return String(shown);
+}
+
 const sumOf = (records: readonly Produced[]): number => records.reduce((sum, { v }) => sum + v, 0);
 const windowOf = (ms: number): number => Math.floor(ms / WINDOW_MS) * WINDOW_MS;
 
@@ -50,14 +83,16 @@ export const simEpochJobs: readonly SimEpochJob[] = [
     name: 'agg',
     table: 'sim.agg',
     key: ['k'],
-    columns: ['n', 's', 'd'],
-    query: 'SELECT k, count(*) AS n, sum(v) AS s, count(DISTINCT v) AS d FROM events GROUP BY k',
+    columns: ['n', 's', 'd', 'm'],
+    query: ({ more }) =>
+      `SELECT k, count(*) AS n, sum(v) AS s, count(DISTINCT v) AS d, ${more ? 'max(v)' : 'CAST(NULL AS BIGINT)'} AS m
+       FROM events GROUP BY k`,
     outputMode: 'update',
-    expected: (records) =>
+    expected: (records, _, runs) =>
       new Map(
         [...grouped(records.filter(isEvent), ({ k }) => k)].map(([k, group]) => [
           String(k),
-          [group.length, sumOf(group), new Set(group.map(({ v }) => v)).size].join('|'),
+          [group.length, sumOf(group), new Set(group.map(({ v }) => v)).size, shownMax(group, runs)].join('|'),
         ]),
       ),
   },
@@ -157,14 +192,23 @@ export const simEpochJobs: readonly SimEpochJob[] = [
 
 const schema = 'id STRING NOT NULL, k INT NOT NULL, v BIGINT NOT NULL, t TIMESTAMP NOT NULL';
 
-/** The job file; `revision` changes something that keeps the state. */
-export function definitionOf(job: SimEpochJob, revision: number): JobDefinition & { readonly plan: EpochsPlan } {
+/**
+ * The job file, revision by revision. `delayMs`: nothing that comes within this is late; rows come out of order by up to
+ * 2 s, and partitions that nobody knows yet wait for some seconds.
+ */
+export function definitionOf(
+  job: SimEpochJob,
+  revision: number,
+  delayMs: number,
+  variant: JobVariant = plainVariant,
+): JobDefinition & { readonly plan: EpochsPlan } {
+  const query = typeof job.query === 'string' ? job.query : job.query(variant);
   const source = (topic: string): unknown => ({
     connector: 'kafka',
     topic,
     startingOffsets: 'earliest',
     schema,
-    watermark: { column: 't', delay: `${DELAY_MS}ms` },
+    watermark: { column: 't', delay: `${delayMs + (variant.longer ? LONGER_MS : 0)}ms` },
   });
   const text = JSON.stringify({
     apiVersion: 'weir/v1',
@@ -172,9 +216,9 @@ export function definitionOf(job: SimEpochJob, revision: number): JobDefinition 
     name: `sim-${job.name}`,
     sources: {
       events: source(EVENTS),
-      ...(job.query.includes('marks') ? { marks: source(MARKS) } : {}),
+      ...(query.includes('marks') ? { marks: source(MARKS) } : {}),
     },
-    query: `${job.query} -- ${revision}`,
+    query: `${query} -- ${revision}`,
     sinks: [
       {
         connector: 'cassandra',
@@ -193,10 +237,16 @@ export function definitionOf(job: SimEpochJob, revision: number): JobDefinition 
   if (planned.plan?.protocol !== 'epochs') throw new Error(`job ${job.name}: ${JSON.stringify(planned.problems)}`);
   return {
     name: jobNameOf(job),
-    hash: `${job.name}-${revision}`,
+    hash: `${job.name}/${revision}/${variant.more ? 'more' : ''}/${variant.longer ? 'longer' : ''}`,
     text: JSON.stringify({ formatVersion: 1, source: text, plan: planned.plan }),
     plan: planned.plan,
   };
+}
+
+/** Of the definition's hash. */
+export function variantOf(hash: string): JobVariant {
+  const [, , more, longer] = hash.split('/');
+  return { more: more === 'more', longer: longer === 'longer' };
 }
 
 export function jobNameOf(job: SimEpochJob): JobName {

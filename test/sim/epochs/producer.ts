@@ -14,6 +14,9 @@ export interface Produced {
   readonly v: number;
   /** Event time, ms. */
   readonly t: number;
+  /** `topic/partition`. */
+  readonly place: string;
+  readonly offset: number;
 }
 
 const encoder = new TextEncoder();
@@ -41,37 +44,48 @@ export class EpochProducer {
     const topic = this.#rng.chance(0.75) ? EVENTS : MARKS;
     const partition = this.#rng.int(0, this.#log.topic(topic).partitions.length);
     const count = this.#rng.chance(0.1) ? this.#rng.int(10, 30) : this.#rng.int(1, 5);
-    const now = SIM_EPOCH_MS + Math.floor(this.#sim.now);
-    this.#append(
-      topic,
-      partition,
-      Array.from({ length: count }, () => this.#record(topic, now - this.#rng.int(0, DISORDER_MS))),
-    );
+    this.#append(topic, partition, count, this.#now);
+  }
+
+  /** Puts an hour's records, and the last ones up to now, into one partition: the others begin where it ends. */
+  backlog(): void {
+    for (const topic of [EVENTS, MARKS]) {
+      const partition = this.#rng.int(0, this.#log.topic(topic).partitions.length);
+      for (let minute = 60; minute > 0; minute--)
+        this.#append(topic, partition, this.#rng.int(1, 3), this.#now - minute * 60_000);
+    }
   }
 
   /** A record in every partition so far ahead that everything before becomes final. Its event time, ms. */
   finish(aheadMs: number): number {
-    const t = SIM_EPOCH_MS + Math.floor(this.#sim.now) + aheadMs;
+    const t = this.#now + aheadMs;
     for (const topic of [EVENTS, MARKS])
-      for (const partition of this.#log.topic(topic).partitions.keys())
-        this.#append(topic, partition, [this.#record(topic, t)]);
+      for (const partition of this.#log.topic(topic).partitions.keys()) this.#append(topic, partition, 1, this.#now, t);
     return t;
   }
 
-  #record(topic: string, t: number): Produced {
-    const id = `${topic[0] ?? ''}${this.#made++}`;
-    return { topic, id, k: this.#rng.int(0, KEYS), v: this.#rng.int(0, VALUES), t };
+  get #now(): number {
+    return SIM_EPOCH_MS + Math.floor(this.#sim.now);
   }
 
-  #append(topic: string, partition: number, records: readonly Produced[]): void {
-    const now = SIM_EPOCH_MS + Math.floor(this.#sim.now);
+  /** One batch; without `t` the events happened a little before they were appended. */
+  #append(topic: string, partition: number, count: number, timestampMs: number, t?: number): void {
+    const first = this.#log.partition(topic, partition).end;
+    const records = Array.from({ length: count }, (_, index): Produced => {
+      const id = `${topic[0] ?? ''}${this.#made++}`;
+      const at = t ?? timestampMs - this.#rng.int(0, DISORDER_MS);
+      const [k, v] = [this.#rng.int(0, KEYS), this.#rng.int(0, VALUES)];
+      return { topic, id, k, v, t: at, place: `${topic}/${partition}`, offset: first + index };
+    });
     this.#log.append(
       topic,
       partition,
-      records.map(({ id, k, v, t }) => ({
+      records.map((record) => ({
         key: null,
-        value: encoder.encode(JSON.stringify({ id, k, v, t: new Date(t).toISOString() })),
-        timestampMs: now,
+        value: encoder.encode(
+          JSON.stringify({ id: record.id, k: record.k, v: record.v, t: new Date(record.t).toISOString() }),
+        ),
+        timestampMs,
       })),
     );
     this.records.push(...records);

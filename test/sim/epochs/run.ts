@@ -3,11 +3,10 @@
  * every epoch must come through; then what was late arrives, and every table is held against all that was produced.
  */
 import { isWeirError } from '../../../core/errors.ts';
-import { parseLaneId } from '../../../core/ids.ts';
-import type { LaneId } from '../../../core/ids.ts';
+import type { EpochHead } from '../../../core/epoch/types.ts';
+import { decodeManifest } from '../../../core/epoch/manifest.ts';
 import { MASTER, SimCluster } from '../cluster.ts';
-import type { FaultKind } from '../faults.ts';
-import { drawFaults, networkFaults } from '../faults.ts';
+import { networkFaults } from '../faults.ts';
 import { Simulation } from '../kernel.ts';
 import type { SimRng } from '../rng.ts';
 import { simLog } from '../run.ts';
@@ -16,26 +15,33 @@ import { LOG_SERVER } from '../sim-log.ts';
 import { META_SERVER } from '../sim-meta-store.ts';
 import { TABLE_SERVER } from '../sim-tables.ts';
 import { EpochChecker } from './checker.ts';
-import type { SimEpochJob } from './jobs.ts';
-import { definitionOf, jobNameOf, simEpochJobs } from './jobs.ts';
+import type { EpochFaultKind } from './faults.ts';
+import { drawEpochFaults } from './faults.ts';
+import type { JobVariant, SimEpochJob } from './jobs.ts';
+import { definitionOf, jobNameOf, plainVariant, simEpochJobs } from './jobs.ts';
+import type { EpochMutation } from './mutations.ts';
+import { clusterMutations } from './mutations.ts';
 import { EVENTS, EpochProducer, MARKS } from './producer.ts';
 
 export interface EpochRunOptions {
   /** Names of jobs; default: some, drawn from the seed. */
   readonly jobs?: readonly string[];
-  readonly faults?: ReadonlySet<FaultKind>;
+  readonly faults?: ReadonlySet<EpochFaultKind>;
+  /** Its mechanism has been taken away by `mutate`. */
+  readonly mutation?: EpochMutation;
   readonly print?: (line: string) => void;
 }
 
 export interface EpochRunResult {
   readonly seed: number;
   readonly violation: string | null;
-  readonly faults: readonly FaultKind[];
+  readonly faults: readonly EpochFaultKind[];
   readonly jobs: readonly string[];
   readonly traceHash: number;
   readonly events: number;
   readonly virtualMs: number;
   readonly commits: number;
+  readonly runs: number;
   readonly rowsSent: number;
   readonly records: number;
   /** Virtual ms from the healing until everything was committed. */
@@ -50,8 +56,10 @@ const FINISH_AHEAD_MS = 120_000;
 /** What is farther back than this from the last record is final. */
 const FINAL_MS = 60_000;
 
-/** Faults that make no difference to stateful jobs, or belong to stateless ones. */
-const others = new Set<FaultKind>(['revision', 'partitions']);
+/** Rows come out of order by 2 s, and a reader that is cut off is noticed within as much again. */
+const DELAY_MS = 6000;
+/** Partitions are found within seconds once a master looks. */
+const NEW_PARTITION_DELAY_MS = 25_000;
 
 export async function simulateEpochs(seed: number, options: EpochRunOptions = {}): Promise<EpochRunResult> {
   return await new EpochScenario(seed, options).run();
@@ -61,7 +69,7 @@ class EpochScenario {
   readonly #seed: number;
   readonly #sim: Simulation;
   readonly #rng: SimRng;
-  readonly #faults: ReadonlySet<FaultKind>;
+  readonly #faults: ReadonlySet<EpochFaultKind>;
   readonly #jobs: readonly SimEpochJob[];
   readonly #cluster: SimCluster;
   readonly #producer: EpochProducer;
@@ -69,18 +77,24 @@ class EpochScenario {
   readonly #chaosMs: number;
   #healed = false;
   #slots = 0;
+  #revisions = 0;
+  readonly #savepoints: { readonly job: SimEpochJob; readonly name: string }[] = [];
+  readonly #delayMs: number;
+  /** Manifest of the snapshot that was named last. */
+  #newest = '';
 
   constructor(seed: number, options: EpochRunOptions) {
     this.#seed = seed;
     this.#sim = new Simulation(seed);
     this.#rng = this.#sim.rng.fork('epoch scenario');
-    const drawn = drawFaults(this.#rng);
-    this.#faults = options.faults ?? new Set([...drawn].filter((kind) => !others.has(kind)));
+    const drawn = drawEpochFaults(this.#rng);
+    this.#faults = options.faults ?? drawn;
+    this.#delayMs = this.#faults.has('partitions') ? NEW_PARTITION_DELAY_MS : DELAY_MS;
     const first = this.#rng.int(0, simEpochJobs.length);
     this.#jobs = simEpochJobs.filter(({ name }, index) => options.jobs?.includes(name) ?? index === first);
     this.#chaosMs = this.#rng.int(3000, 9000);
     this.#cluster = new SimCluster(this.#sim, {
-      mutations: {},
+      mutations: clusterMutations(options.mutation),
       engine: 'real',
       log: simLog(this.#sim, options.print ?? ((): void => undefined)),
       failpointChance: () => (this.#faults.has('failpoint') && !this.#healed ? 0.01 : 0),
@@ -88,6 +102,7 @@ class EpochScenario {
     const { logServer, metaServer, tableServer } = this.#cluster;
     this.#producer = new EpochProducer(this.#sim, logServer, this.#rng.int(1, 4));
     this.#checker = new EpochChecker(this.#sim, metaServer, tableServer, this.#producer, this.#jobs);
+    this.#checker.onHead = (head) => this.#repair(head);
   }
 
   async run(): Promise<EpochRunResult> {
@@ -97,7 +112,7 @@ class EpochScenario {
     const healedAt = sim.now;
     this.#heal();
     let settledMs = 0;
-    const unfinished = (): string | null => this.#checker.unfinished((lane) => this.#endOf(lane as LaneId));
+    const unfinished = (): string | null => this.#checker.unfinished(this.#ends());
     if (sim.violation === null) {
       await sim.run(healedAt + SETTLE_LIMIT_MS, () => unfinished() === null, EVENTS_MAX);
       settledMs = sim.now - healedAt;
@@ -121,27 +136,35 @@ class EpochScenario {
       events,
       virtualMs: now,
       commits: this.#checker.commits,
+      runs: this.#checker.runs,
       rowsSent: this.#checker.writes,
       records: this.#producer.records.length,
       settledMs,
     };
   }
 
-  #endOf(lane: LaneId): number {
-    const { source, partition } = parseLaneId(lane);
-    return this.#cluster.logServer.lastStableOffset(source === 'marks' ? MARKS : EVENTS, partition);
+  #ends(): ReadonlyMap<string, number> {
+    const { logServer } = this.#cluster;
+    return new Map(
+      [EVENTS, MARKS].flatMap((topic) =>
+        [...logServer.topic(topic).partitions.keys()].map(
+          (index) => [`${topic}/${index}`, logServer.lastStableOffset(topic, index)] as const,
+        ),
+      ),
+    );
   }
 
   // ------------------------------------------------------------------------------------------------- what happens
 
   #begin(): void {
     const rng = this.#rng;
+    if (this.#faults.has('backlog')) this.#producer.backlog();
     for (let count = rng.int(0, 20); count > 0; count--) this.#producer.produce();
     this.#cluster.network.faults = networkFaults(this.#faults, rng);
     this.#cluster.startMaster(this.#skew());
     if (rng.chance(0.4)) this.#cluster.startMaster(this.#skew());
     for (let count = rng.int(1, 4); count > 0; count--) this.#startWorker();
-    for (const job of this.#jobs) this.#ask((coordinator) => coordinator.apply(definitionOf(job, 1)), job);
+    for (const job of this.#jobs) this.#apply(job, plainVariant, job);
     this.#produceAgain();
     for (const kind of this.#faults) this.#again(kind);
   }
@@ -154,7 +177,7 @@ class EpochScenario {
     });
   }
 
-  #again(kind: FaultKind): void {
+  #again(kind: EpochFaultKind): void {
     this.#sim.at(200 + this.#rng.unit() * 3000, null, () => {
       if (this.#healed) return;
       this.#strike(kind);
@@ -162,7 +185,7 @@ class EpochScenario {
     });
   }
 
-  #strike(kind: FaultKind): void {
+  #strike(kind: EpochFaultKind): void {
     const rng = this.#rng;
     const cluster = this.#cluster;
     const victim = cluster.workers.length === 0 ? null : rng.pick(cluster.workers);
@@ -212,9 +235,74 @@ class EpochScenario {
       case 'brokenStreams':
         cluster.network.faults = networkFaults(this.#faults, rng);
         break;
-      case 'revision':
-      case 'partitions':
+      case 'revision': {
+        const job = rng.pick(this.#jobs);
+        if (rng.chance(0.2)) this.#ask((coordinator) => coordinator.rollback(jobNameOf(job)));
+        else this.#apply(job, { more: job.name === 'agg' && rng.chance(0.5), longer: rng.chance(0.5) });
         break;
+      }
+      case 'partitions': {
+        const topic = rng.pick([EVENTS, MARKS]);
+        if (cluster.logServer.topic(topic).partitions.length < 6) cluster.logServer.addPartition(topic);
+        break;
+      }
+      case 'damage':
+        this.#damage();
+        if (victim !== null) {
+          cluster.crashWorker(victim.slot);
+          this.#later(2000, () => this.#startWorker(victim.slot));
+        }
+        break;
+      case 'savepoint':
+        this.#savepoint();
+        break;
+      case 'backlog':
+        break;
+    }
+  }
+
+  #apply(job: SimEpochJob, variant: JobVariant, until?: SimEpochJob): void {
+    const definition = definitionOf(job, ++this.#revisions, this.#delayMs, variant);
+    this.#ask((coordinator) => coordinator.apply(definition), until);
+  }
+
+  /** A blob that the newest snapshot alone names fails its checksum. */
+  #damage(): void {
+    const { metaServer, blobServer } = this.#cluster;
+    const name = jobNameOf(this.#rng.pick(this.#jobs));
+    const row = metaServer.job(name);
+    const head = row === undefined ? undefined : metaServer.head(name, row.run);
+    if (head === undefined || head.snapshot === null || head.snapshot.manifest === head.base?.manifest) return;
+    const blobsOf = (manifest: string): string[] => {
+      const bytes = blobServer.get(manifest);
+      return bytes === undefined ? [] : [manifest, ...Object.values(decodeManifest(bytes).groups)];
+    };
+    const former = head.formerSnapshot ?? head.base;
+    const kept = new Set(former === null ? [] : blobsOf(former.manifest));
+    const own = blobsOf(head.snapshot.manifest).filter((blob) => !kept.has(blob));
+    if (own.length > 0) blobServer.damage(this.#rng.chance(0.3) ? head.snapshot.manifest : this.#rng.pick(own));
+  }
+
+  /** Damage lasts until the next snapshot, which would name the damaged blob too, or the next run. */
+  #repair({ snapshot, base }: EpochHead): void {
+    if (snapshot?.manifest === this.#newest && base === null) return;
+    this.#newest = snapshot?.manifest ?? '';
+    this.#cluster.blobServer.repair();
+  }
+
+  #savepoint(): void {
+    const rng = this.#rng;
+    const known = this.#savepoints.length === 0 ? null : rng.pick(this.#savepoints);
+    if (known === null || rng.chance(0.5)) {
+      const job = rng.pick(this.#jobs);
+      const name = `s${this.#savepoints.length}`;
+      this.#savepoints.push({ job, name });
+      this.#ask((coordinator) => coordinator.createSavepoint(jobNameOf(job), name));
+    } else if (rng.chance(0.3))
+      this.#ask((coordinator) => coordinator.deleteSavepoint(jobNameOf(known.job), known.name));
+    else {
+      const definition = definitionOf(known.job, ++this.#revisions, this.#delayMs);
+      this.#ask((coordinator) => coordinator.apply(definition, { start: { savepoint: known.name } }));
     }
   }
 

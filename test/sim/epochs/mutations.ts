@@ -1,0 +1,116 @@
+/** One mechanism of the epochs' protocol taken away each: the checker must notice. */
+import { must } from '../../../core/assert.ts';
+import { InlineExecutor } from '../../../engine/inline-executor.ts';
+import { Cohort } from '../../../worker/epochs/cohort.ts';
+import { EpochInbox } from '../../../worker/epochs/epoch-inbox.ts';
+import type { Mutations } from '../mutations.ts';
+import { SimMetaServer, SimMetaStore } from '../sim-meta-store.ts';
+
+/** Replaces a method until the returned function is called. `make` gets the method as it was. */
+function replaced<T extends object, K extends keyof T>(
+  prototype: T,
+  name: K,
+  make: (original: T[K]) => T[K],
+): () => void {
+  const original = prototype[name];
+  prototype[name] = make(original);
+  return () => {
+    prototype[name] = original;
+  };
+}
+
+/** A change of the head that comes too late is made all the same. */
+function changeAnyway(when: (planCount: number) => boolean): () => void {
+  return replaced(
+    SimMetaServer.prototype,
+    'casEpochs',
+    (original) =>
+      function (this: SimMetaServer, expectedVer, next, plans) {
+        const outcome = original.call(this, expectedVer, next, plans);
+        if (outcome.kind !== 'rejected' || outcome.current === undefined || !when(plans.length)) return outcome;
+        const { ver } = outcome.current;
+        return original.call(this, ver, { ...next, ver: ver + 1 }, plans);
+      },
+  );
+}
+
+const byCluster = {
+  /** DONE is said before the tables acknowledged. */
+  doneBeforeAck: { commitBeforeAck: true },
+  /** The tables stamp rows with the time they arrive. */
+  arrivalTimes: { arrivalTimes: true },
+} as const satisfies Record<string, Mutations>;
+
+const byMethod = {
+  /** The order of an epoch is sent while its plan is on its way. */
+  orderBeforePlan: () =>
+    replaced(
+      SimMetaStore.prototype,
+      'casEpochs',
+      (original) =>
+        async function (this: SimMetaStore, expectedVer, next, plans) {
+          const outcome = original.call(this, expectedVer, next, plans);
+          return plans.length === 0 ? await outcome : { kind: 'applied' };
+        },
+    ),
+  /** A stage folds what has arrived. */
+  foldWithoutEnd: () => replaced(EpochInbox.prototype, 'missing', () => () => []),
+  /** Another attempt of an epoch that was folded folds it once more. */
+  foldAgain: () => {
+    const folded = new WeakMap<Cohort, Map<string, () => unknown>>();
+    const undoFold = replaced(
+      Cohort.prototype,
+      'fold',
+      (original) =>
+        function (this: Cohort, ...args) {
+          const own = folded.get(this) ?? new Map<string, () => unknown>();
+          folded.set(this, own);
+          own.set(`${args[1].epoch}/${args[0]}`, () => original.apply(this, args).catch(() => undefined));
+          return original.apply(this, args);
+        },
+    );
+    const undoKept = replaced(
+      Cohort.prototype,
+      'kept',
+      (original) =>
+        function (this: Cohort, epoch, stage) {
+          void folded.get(this)?.get(`${epoch}/${stage}`)?.();
+          return original.call(this, epoch, stage);
+        },
+    );
+    return () => {
+      undoFold();
+      undoKept();
+    };
+  },
+  /** Restored groups stay where their snapshot stood. */
+  restoreWithoutReplay: () =>
+    replaced(
+      Cohort.prototype,
+      'replay',
+      (original) =>
+        function (this: Cohort, stage, env, routing) {
+          return original.call(this, stage, env, routing, []);
+        },
+    ),
+  /** Restored groups begin empty. */
+  restoreEmpty: () => replaced(InlineExecutor.prototype, 'restore', () => () => Promise.resolve()),
+  /** Commits are not conditional. */
+  commitAnyway: () => changeAnyway((planCount) => planCount === 0),
+  /** A leader that was replaced goes on planning, and plans something else. */
+  planAnyway: () => changeAnyway((planCount) => planCount > 0),
+} as const satisfies Record<string, () => () => void>;
+
+export type EpochMutation = keyof typeof byCluster | keyof typeof byMethod;
+export const epochMutations = [...Object.keys(byCluster), ...Object.keys(byMethod)] as EpochMutation[];
+
+/** What the cluster is told of a mutation. */
+export function clusterMutations(mutation: EpochMutation | undefined): Mutations {
+  return mutation !== undefined && mutation in byCluster ? byCluster[mutation as keyof typeof byCluster] : {};
+}
+
+/** Takes a mechanism away until the returned function is called. */
+export function mutate(mutation: EpochMutation): () => void {
+  if (mutation in byCluster) return () => undefined;
+  return must(byMethod[mutation as keyof typeof byMethod], () => `there is no mutation ${mutation}`)();
+}
