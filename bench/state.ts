@@ -357,6 +357,7 @@ async function benchLatency(options: StateOptions, print: (line: Line) => void):
       phase: 'latency',
       rate,
       seconds: options.latencySeconds,
+      sentPerSecond: Math.round((sent * partitions) / total),
       p50Ms: p50s[p50s.length >> 1] ?? null,
       p99Ms: p99s.at(-1) ?? null,
       p99MsMedian: p99s[p99s.length >> 1] ?? null,

@@ -2,7 +2,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { zeroCounters } from '../lane/position.ts';
 import type { HeadFacts, StoredEntry } from './manifest.ts';
-import { blobsOf, decodeManifest, encodeManifest, manifestBytes, nextManifest, changedManifest } from './manifest.ts';
+import {
+  blobsOf,
+  changedManifest,
+  decodeManifest,
+  encodeManifest,
+  formatPlace,
+  manifestBytes,
+  nextManifest,
+  parsePlace,
+} from './manifest.ts';
 
 const at: HeadFacts = {
   epochTsUs: 1,
@@ -76,4 +85,15 @@ test('groups that are not stored anew go through every change of the aggregates'
 test('a manifest of a newer format is not read', () => {
   const newer = { ...nextManifest(null, 3, [], at, 'd'), formatVersion: 99 };
   assert.throws(() => decodeManifest(encodeManifest(newer)), /newer version/);
+});
+
+test('groups may share a blob, which is named as long as one of them is in it', () => {
+  const place = (offset: number): string => formatPlace({ blob: 'job/1/#0+1', part: { offset, length: 5 } });
+  assert.deepEqual(parsePlace(place(7)), { blob: 'job/1/#0+1', part: { offset: 7, length: 5 } });
+  assert.deepEqual(parsePlace('whole'), { blob: 'whole', part: null });
+  const first = nextManifest(null, 1, [entry(0, 1, place(0)), entry(0, 2, place(5))], at, 'd');
+  const second = nextManifest(first, 2, [entry(0, 1, 'own')], at, 'd');
+  assert.deepEqual(blobsOf('m', first), new Set(['m', 'job/1/#0+1']));
+  assert.deepEqual(blobsOf('m', second), new Set(['m', 'job/1/#0+1', 'own']));
+  assert.deepEqual(blobsOf('m', nextManifest(second, 3, [entry(0, 2, '')], at, 'd')), new Set(['m', 'own']));
 });

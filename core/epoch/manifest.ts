@@ -14,7 +14,7 @@ export interface Manifest {
   readonly epoch: number;
   /** Hash of the definition that made the state. */
   readonly definition: string;
-  /** `stage/group` → blob; groups that hold nothing are left out. */
+  /** `stage/group` → {@link StoredPlace} as text; groups that hold nothing are left out. */
   readonly groups: Readonly<Record<string, string>>;
   /** Bytes of each of them, in the same order. */
   readonly bytes: readonly number[];
@@ -26,11 +26,30 @@ export interface Manifest {
   readonly at: HeadFacts;
 }
 
+/** Where the bytes of a group are: a whole blob, or a part of one that holds several groups. */
+export interface StoredPlace {
+  readonly blob: string;
+  /** null = the whole blob. */
+  readonly part: { readonly offset: number; readonly length: number } | null;
+}
+
+/** `blob`, or `blob#offset+length`. */
+export function formatPlace({ blob, part }: StoredPlace): string {
+  return part === null ? blob : `${blob}#${part.offset}+${part.length}`;
+}
+
+/** Inverse of {@link formatPlace}. */
+export function parsePlace(text: string): StoredPlace {
+  const found = /^(.*)#(\d+)\+(\d+)$/.exec(text);
+  if (found === null) return { blob: text, part: null };
+  return { blob: found[1] ?? '', part: { offset: Number(found[2]), length: Number(found[3]) } };
+}
+
 /** What workers stored for one key group. */
 export interface StoredEntry {
   readonly stage: number;
   readonly group: number;
-  /** Empty = the group holds nothing. */
+  /** {@link StoredPlace} as text; empty = the group holds nothing. */
   readonly blob: string;
   readonly bytes: number;
 }
@@ -128,7 +147,7 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
 
 /** All blobs that the snapshot `id` names, itself included. */
 export function blobsOf(id: string, manifest: Manifest): Set<string> {
-  return new Set([id, ...Object.values(manifest.groups)]);
+  return new Set([id, ...Object.values(manifest.groups).map((place) => parsePlace(place).blob)]);
 }
 
 export function manifestBytes(manifest: Manifest): number {

@@ -26,7 +26,7 @@ import * as stream from './state-stream.ts';
 
 const KILL_EVERY_MS = 20_000;
 const QUIET_MS = 8000;
-const SETTLE_LIMIT_MS = 60_000;
+const SETTLE_LIMIT_MS = 180_000;
 const MOVE_GAP_MS_MAX = 500;
 const KILL_RESUME_MS_MAX = 5000;
 const LEADER_RESUME_MS_MAX = 4000;

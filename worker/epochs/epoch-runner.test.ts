@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { parsePlace } from '../../core/epoch/manifest.ts';
 import type { ExchangeMessage } from '../../core/ports.ts';
 import { jobText } from '../../engine/epoch/test-run.ts';
 import { TestCluster, waitFor } from './test-cluster.ts';
@@ -344,8 +345,8 @@ suite('key groups that come to another worker', () => {
       await cluster.step('all');
       await feed(5);
       await cluster.step('changed');
-      const blob = Object.values(cluster.manifest?.groups ?? {}).find((id) => id.includes('/1-')) ?? '';
-      await cluster.connections.blobs().delete([blob]);
+      const place = Object.values(cluster.manifest?.groups ?? {}).find((id) => id.includes('/1-')) ?? '';
+      await cluster.connections.blobs().delete([parsePlace(place).blob]);
       await cluster.kill('a');
       cluster.addWorker('b');
       await cluster.use(['b']);

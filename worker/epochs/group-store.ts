@@ -1,7 +1,11 @@
 /**
  * Takes snapshots: what changed in the key groups of a worker since it was last taken goes into blobs, which the master
  * names in a manifest. Groups that were brought here by replay have changed since the blob that their former owner stored.
+ *
+ * Small groups share a blob: what a store asks for a blob, two writes, two reads and a delete, is more than their bytes
+ * are worth. A blob goes when no snapshot names any group of it, so a shared one is bounded in size.
  */
+import { formatPlace } from '../../core/epoch/manifest.ts';
 import type { BlobStore, Failpoints } from '../../core/ports.ts';
 import type { EpochExecutor, GroupState } from '../../engine/epoch/contract.ts';
 import type { StoredGroup } from '../../proto/gen/control.ts';
@@ -10,6 +14,8 @@ import type { Cohort } from './cohort.ts';
 import type { AttemptKey } from './frame-sender.ts';
 
 const BLOBS_AT_ONCE = 8;
+/** Of a blob that several groups share: half a chunk of the stores. */
+const SHARED_BYTES_MAX = 256 * 1024;
 
 export class GroupStore {
   readonly #executor: EpochExecutor;
@@ -82,18 +88,56 @@ export class GroupStore {
   async #put(states: readonly GroupState[], key: AttemptKey): Promise<StoredGroup[]> {
     const blobs = this.#blobs();
     const stored: StoredGroup[] = [];
-    const queue = states.values();
+    for (const { stage, group, bytes } of states) if (bytes === null) stored.push({ stage, group, blob: '', bytes: 0 });
+    const queue = shared(states).values();
     const put = async (): Promise<void> => {
-      for (const { stage, group, bytes } of queue) {
-        const blob = bytes === null ? '' : blobId(key, stage, group);
-        if (bytes !== null) await blobs.put(blob, bytes, this.#signal);
+      for (const some of queue) {
+        const [first] = some;
+        if (first === undefined) continue;
+        const blob = blobId(key, first.stage, first.group);
+        await blobs.put(blob, some.length === 1 ? first.bytes : concat(some), this.#signal);
         await this.#failpoints.hit('epoch.midSnapshot');
-        stored.push({ stage, group, blob, bytes: bytes?.byteLength ?? 0 });
+        let offset = 0;
+        for (const { stage, group, bytes } of some) {
+          const part = some.length === 1 ? null : { offset, length: bytes.byteLength };
+          stored.push({ stage, group, blob: formatPlace({ blob, part }), bytes: bytes.byteLength });
+          offset += bytes.byteLength;
+        }
       }
     };
     await Promise.all(Array.from({ length: BLOBS_AT_ONCE }, put));
     return stored;
   }
+}
+
+type Held = GroupState & { readonly bytes: Uint8Array };
+
+/** Groups that go into one blob together, in the order of stage and group. */
+function shared(states: readonly GroupState[]): Held[][] {
+  const held = states.filter((state): state is Held => state.bytes !== null);
+  const packs: Held[][] = [];
+  let size = SHARED_BYTES_MAX;
+  for (const state of held.sort((a, b) => a.stage - b.stage || a.group - b.group)) {
+    const { byteLength } = state.bytes;
+    // A large group stays alone: it would be read with others that are wanted elsewhere.
+    if (size + byteLength > SHARED_BYTES_MAX) {
+      packs.push([]);
+      size = 0;
+    }
+    packs.at(-1)?.push(state);
+    size += byteLength;
+  }
+  return packs;
+}
+
+function concat(states: readonly Held[]): Uint8Array {
+  const whole = new Uint8Array(states.reduce((sum, { bytes }) => sum + bytes.byteLength, 0));
+  let offset = 0;
+  for (const { bytes } of states) {
+    whole.set(bytes, offset);
+    offset += bytes.byteLength;
+  }
+  return whole;
 }
 
 function blobId(key: AttemptKey, stage: number, group: number): string {

@@ -4,7 +4,7 @@
  * former owner had.
  */
 import { WeirError, isWeirError, messageOf } from '../../core/errors.ts';
-import { decodeManifest } from '../../core/epoch/manifest.ts';
+import { decodeManifest, parsePlace } from '../../core/epoch/manifest.ts';
 import type { EpochHead, EpochPlan, OffsetRange, SnapshotRef } from '../../core/epoch/types.ts';
 import { must } from '../../core/assert.ts';
 import { epoch as epochOf, offset, parseLaneId } from '../../core/ids.ts';
@@ -94,16 +94,23 @@ async function readStates(parts: RestoreParts, cohort: Cohort, ref: SnapshotRef)
   const held = new Set(groupsHeld(parts, cohort));
   const manifest = decodeManifest(bytes);
   const wanted = Object.entries(manifest.groups)
-    .map(([key, blob]) => ({ place: key.split('/').map(Number), blob, sections: manifest.sections?.[key] }))
-    .filter(({ place }) => held.has(place[1] ?? -1));
+    .map(([key, place]) => ({ key, of: key.split('/').map(Number), ...parsePlace(place) }))
+    .filter(({ of }) => held.has(of[1] ?? -1));
   const states: GroupState[] = [];
-  const queue = wanted.values();
+  const queue = Map.groupBy(wanted, ({ blob }) => blob).entries();
   const load = async (): Promise<void> => {
-    for (const { place, blob, sections } of queue) {
-      const state = await blobs.get(blob);
-      if (state === undefined) throw missing(parts.job, blob);
-      const [stage = -1, group = -1] = place;
-      states.push({ stage, group, bytes: state, ...(sections === undefined ? {} : { sections }) });
+    for (const [blob, groups] of queue) {
+      const whole = await blobs.get(blob);
+      if (whole === undefined) throw missing(parts.job, blob);
+      for (const { key, of, part } of groups) {
+        const [stage = -1, group = -1] = of;
+        // A copy: each goes to a thread of its own, with its memory.
+        const state = part === null ? whole : whole.slice(part.offset, part.offset + part.length);
+        if (part !== null && state.byteLength !== part.length)
+          throw missing(parts.job, `${blob} from ${part.offset} on`);
+        const sections = manifest.sections?.[key];
+        states.push({ stage, group, bytes: state, ...(sections === undefined ? {} : { sections }) });
+      }
     }
   };
   await Promise.all(Array.from({ length: BLOBS_AT_ONCE }, load));

@@ -4,7 +4,7 @@
  */
 import { isWeirError } from '../../../core/errors.ts';
 import type { EpochHead } from '../../../core/epoch/types.ts';
-import { decodeManifest } from '../../../core/epoch/manifest.ts';
+import { blobsOf, decodeManifest } from '../../../core/epoch/manifest.ts';
 import { MASTER, SimCluster } from '../cluster.ts';
 import { networkFaults } from '../faults.ts';
 import { Simulation } from '../kernel.ts';
@@ -273,13 +273,13 @@ class EpochScenario {
     const row = metaServer.job(name);
     const head = row === undefined ? undefined : metaServer.head(name, row.run);
     if (head === undefined || head.snapshot === null || head.snapshot.manifest === head.base?.manifest) return;
-    const blobsOf = (manifest: string): string[] => {
+    const named = (manifest: string): string[] => {
       const bytes = blobServer.get(manifest);
-      return bytes === undefined ? [] : [manifest, ...Object.values(decodeManifest(bytes).groups)];
+      return bytes === undefined ? [] : [...blobsOf(manifest, decodeManifest(bytes))];
     };
     const former = head.formerSnapshot ?? head.base;
-    const kept = new Set(former === null ? [] : blobsOf(former.manifest));
-    const own = blobsOf(head.snapshot.manifest).filter((blob) => !kept.has(blob));
+    const kept = new Set(former === null ? [] : named(former.manifest));
+    const own = named(head.snapshot.manifest).filter((blob) => !kept.has(blob));
     if (own.length > 0) blobServer.damage(this.#rng.chance(0.3) ? head.snapshot.manifest : this.#rng.pick(own));
   }
 
