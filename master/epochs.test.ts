@@ -578,6 +578,21 @@ test('a snapshot stands where its epoch ended, whatever was planned with the com
   }
 });
 
+test('a new leader does without the manifest of the newest snapshot when it is damaged', async () => {
+  const world = new EpochWorld(44, 1);
+  const first = world.lead();
+  world.addWorker('a');
+  await feed(world, 200);
+  const { ref } = await world.settle(first.coordinator.checkpoint());
+  world.blobs.damage(ref.manifest);
+  first.node.dead = true;
+  const next = world.lead();
+  await feed(world, 3000, 50);
+  const { ref: whole, manifest } = await world.settle(next.coordinator.checkpoint());
+  assert.ok(whole.epoch > ref.epoch && Object.keys(manifest.groups).length > 0);
+  await drained(world);
+});
+
 test('what a replaced attempt stored is no part of a snapshot', async () => {
   const world = new EpochWorld(42, 1);
   const master = world.lead();

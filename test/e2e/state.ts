@@ -75,7 +75,8 @@ class World {
   readonly watch: CommitWatch;
   readonly workers: Process[] = [];
   readonly masters: (Process | undefined)[] = [];
-  readonly moves: { readonly what: string; readonly ms: number; readonly gapMs: number }[] = [];
+  /** `ms`: until the last job was in place. */
+  readonly moves: { readonly what: string; readonly ms: number; readonly from: number; readonly to: number }[] = [];
   readonly kills: Resumption[] = [];
   readonly leaderKills: Resumption[] = [];
   readonly #services: readonly Service[];
@@ -175,7 +176,12 @@ class World {
     const joined = Array.from({ length: joining }, async () => {
       this.workers.push(await this.cluster.startWorker());
     });
-    await Promise.all([...joined, ...leaving.map((worker) => worker.stop())]);
+    // However long the handing over takes: nobody is killed for it.
+    const left = leaving.map((worker) => {
+      worker.signal('SIGTERM');
+      return worker.exited;
+    });
+    await Promise.all([...joined, ...left]);
     await until(`${what}: the jobs are on ${this.alive.length} workers`, SETTLE_LIMIT_MS, () =>
       Promise.resolve(this.isPlaced()),
     );
@@ -183,9 +189,13 @@ class World {
     await sleep(1000);
     const to = performance.now();
     phase.end();
-    const gapMs = Math.max(...jobs.map(({ name }) => this.watch.longestGap(name, phase.from, to)));
-    this.moves.push({ what, ms: Math.round(ms), gapMs: Math.round(gapMs) });
-    note(`${what}: done after ${Math.round(ms)} ms, longest gap ${Math.round(gapMs)} ms`);
+    this.moves.push({ what, ms: Math.round(ms), from: phase.from, to });
+    note(`${what}: done after ${Math.round(ms)} ms, longest gap until now ${this.gapOf(phase.from, to)} ms`);
+  }
+
+  /** Longest gap between commits of any job that overlaps the time, ms. */
+  gapOf(from: number, to: number): number {
+    return Math.round(Math.max(...jobs.map(({ name }) => this.watch.longestGap(name, from, to))));
   }
 
   /** Kills one worker, waits until all goes on, and lets another one join in its place. */
@@ -433,6 +443,7 @@ function report(world: World, load: { readonly events: Load; readonly marks: Loa
     list.length === 0
       ? '-'
       : `p50 ${figuresOf(list.map(({ ms }) => ms)).p50}, worst ${Math.max(...list.map(({ ms }) => ms))}`;
+  const gapsOfMoves = world.moves.map(({ what, from, to }) => `${what} ${world.gapOf(from, to)}`);
   const sum = (list: readonly number[]): number => list.reduce((total, one) => total + one, 0);
   const lines = [
     '# Stateful jobs under moves and kills',
@@ -453,6 +464,7 @@ function report(world: World, load: { readonly events: Load; readonly marks: Loa
     `| gap between commits without moves, ms | p50 ${steady.p50}, p99 ${steady.p99}, longest ${steady.max} (${steady.count}) |`,
     `| during planned moves, ms | p50 ${moving.p50}, p99 ${moving.p99}, longest ${moving.max} (${moving.count}) |`,
     `| planned moves: until the last job is in place, ms | p50 ${figuresOf(world.moves.map(({ ms }) => ms)).p50}, worst ${Math.max(...world.moves.map(({ ms }) => ms))} |`,
+    `| longest gap of any job by move, ms | ${gapsOfMoves.join('; ')} |`,
     `| kill of a worker → the slowest job commits again, ms | ${times(world.kills)} |`,
     `| key groups restored after kills / held by the dead | ${sum(world.kills.map(({ restored }) => restored))} / ${sum(world.kills.map(({ owned }) => owned))} |`,
     `| kill of the leader → the slowest job commits again, ms | ${times(world.leaderKills)} |`,

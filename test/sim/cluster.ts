@@ -2,7 +2,7 @@
  * A whole cluster in one process on virtual time: the real coordinator, the real workers and lanes, on a pretend network,
  * Kafka, tables and MetaStore. Starts, ends, stops and cuts off its processes; knows nothing of what should come of it.
  */
-import { WeirError, messageOf } from '../../core/errors.ts';
+import { messageOf } from '../../core/errors.ts';
 import { workerId } from '../../core/ids.ts';
 import type {
   Connections,

@@ -1,11 +1,15 @@
 /**
  * `npm run sim -- [SEED] [--seeds N] [--engine real|small] [--mutation NAME] [--verbose]`: simulated lives of a cluster,
- * one per seed. Prints what failed with the command that repeats it; the exit code is 1 when anything did.
+ * one per seed. With `--epochs [--jobs agg,win,ses,join,dedup,chain]` it runs stateful jobs instead of the stateless one.
+ * Prints what failed with the command that repeats it; the exit code is 1 when anything did.
  */
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../core/errors.ts';
-import type { Mutations } from './mutations.ts';
-import type { RunOptions, RunResult } from './run.ts';
+import { simEpochJobs } from './epochs/jobs.ts';
+import type { EpochMutation } from './epochs/mutations.ts';
+import { epochMutations, mutate } from './epochs/mutations.ts';
+import { simulateEpochs } from './epochs/run.ts';
+import type { RunOptions } from './run.ts';
 import { simulate } from './run.ts';
 
 /** Every so many seeds one is run twice and the two traces are held against each other. */
@@ -16,7 +20,23 @@ interface Settings {
   readonly count: number;
   readonly verbose: boolean;
   readonly engine: 'real' | 'small' | undefined;
-  readonly mutation: keyof Mutations | undefined;
+  readonly mutation: string | undefined;
+  /** Stateful jobs to run; null = the stateless one. */
+  readonly epochs: readonly string[] | null;
+}
+
+/** What both kinds of lives tell. */
+interface LifeResult {
+  readonly seed: number;
+  readonly violation: string | null;
+  readonly faults: readonly string[];
+  readonly traceHash: number;
+  readonly virtualMs: number;
+  readonly events: number;
+  readonly commits: number;
+  readonly rowsSent: number;
+  readonly runs: number;
+  readonly settledMs: number;
 }
 
 function settingsFrom(args: readonly string[]): Settings {
@@ -27,6 +47,8 @@ function settingsFrom(args: readonly string[]): Settings {
       seeds: { type: 'string' },
       engine: { type: 'string' },
       mutation: { type: 'string' },
+      epochs: { type: 'boolean', default: false },
+      jobs: { type: 'string' },
       verbose: { type: 'boolean', short: 'v', default: false },
     },
   });
@@ -42,8 +64,31 @@ function settingsFrom(args: readonly string[]): Settings {
     count,
     verbose: values.verbose,
     engine: values.engine,
-    mutation: values.mutation as keyof Mutations | undefined,
+    mutation: values.mutation,
+    epochs: values.epochs ? epochJobs(values.jobs, values.mutation) : null,
   };
+}
+
+function epochJobs(wanted: string | undefined, mutation: string | undefined): readonly string[] {
+  const known = simEpochJobs.map(({ name }) => name);
+  const jobs = wanted?.split(',') ?? known;
+  if (!jobs.every((job) => known.includes(job))) throw new Error(`--jobs takes some of ${known.join(',')}`);
+  if (mutation !== undefined && !(epochMutations as readonly string[]).includes(mutation))
+    throw new Error(`--mutation is one of ${epochMutations.join(', ')}`);
+  return jobs;
+}
+
+async function live(seed: number, settings: Settings): Promise<LifeResult> {
+  const { epochs, mutation } = settings;
+  if (epochs === null) return simulate(seed, optionsOf(settings));
+  const print = optionsOf(settings).print;
+  if (mutation === undefined) return simulateEpochs(seed, { jobs: epochs, ...(print && { print }) });
+  const undo = mutate(mutation as EpochMutation);
+  try {
+    return await simulateEpochs(seed, { jobs: epochs, mutation: mutation as EpochMutation, ...(print && { print }) });
+  } finally {
+    undo();
+  }
 }
 
 function optionsOf({ engine, mutation, verbose }: Settings): RunOptions {
@@ -54,15 +99,16 @@ function optionsOf({ engine, mutation, verbose }: Settings): RunOptions {
   };
 }
 
-function commandFor(seed: number, { engine, mutation }: Settings): string {
-  return `npm run sim -- ${seed}${engine === undefined ? '' : ` --engine ${engine}`}${mutation === undefined ? '' : ` --mutation ${mutation}`} --verbose`;
+function commandFor(seed: number, { engine, mutation, epochs }: Settings): string {
+  const what = epochs === null ? '' : ` --epochs --jobs ${epochs.join(',')}`;
+  return `npm run sim -- ${seed}${what}${engine === undefined ? '' : ` --engine ${engine}`}${mutation === undefined ? '' : ` --mutation ${mutation}`} --verbose`;
 }
 
 /** What is wrong with the seed, or null. */
-async function tryTwice(result: RunResult, settings: Settings): Promise<string | null> {
+async function tryTwice(result: LifeResult, settings: Settings): Promise<string | null> {
   if (result.violation !== null) return result.violation;
   if (result.seed % REPEAT_EVERY !== 0) return null;
-  const again = await simulate(result.seed, optionsOf({ ...settings, verbose: false }));
+  const again = await live(result.seed, { ...settings, verbose: false });
   return again.traceHash === result.traceHash
     ? null
     : `a second run went another way: trace ${again.traceHash}, not ${result.traceHash}`;
@@ -70,10 +116,10 @@ async function tryTwice(result: RunResult, settings: Settings): Promise<string |
 
 async function main(): Promise<number> {
   const settings = settingsFrom(process.argv.slice(2));
-  const results: RunResult[] = [];
+  const results: LifeResult[] = [];
   let failed = 0;
   for (let seed = settings.first; seed < settings.first + settings.count; seed++) {
-    const result = await simulate(seed, optionsOf(settings));
+    const result = await live(seed, settings);
     results.push(result);
     const wrong = await tryTwice(result, settings);
     if (wrong === null) continue;
@@ -82,7 +128,7 @@ async function main(): Promise<number> {
       `seed ${seed} (${result.faults.join(', ')}): ${wrong}\n  again: ${commandFor(seed, settings)}\n`,
     );
   }
-  const sum = (figure: (result: RunResult) => number): number =>
+  const sum = (figure: (result: LifeResult) => number): number =>
     results.reduce((total, result) => total + figure(result), 0);
   const settled = results.map((result) => result.settledMs).sort((a, b) => a - b);
   process.stdout.write(

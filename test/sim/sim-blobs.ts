@@ -32,6 +32,10 @@ export class SimBlobServer {
     this.#damaged.add(id);
   }
 
+  get isDamaged(): boolean {
+    return this.#damaged.size > 0;
+  }
+
   /** All blobs are as they were written again. */
   repair(): void {
     this.#damaged.clear();

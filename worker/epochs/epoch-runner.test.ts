@@ -339,6 +339,21 @@ suite('key groups that come to another worker', () => {
       assert.deepEqual(await cluster.rows(COUNTS), countsOf(all));
     }));
 
+  test('out of blobs that small groups share, each worker its own', () =>
+    withCluster(counts, ['a'], async (cluster, feed, all) => {
+      await feed(0);
+      await cluster.step('all');
+      const places = Object.values(cluster.manifest?.groups ?? {});
+      assert.ok(places.length >= 30, `only ${places.length} groups hold something`);
+      assert.equal(new Set(places.map((place) => parsePlace(place).blob)).size, 1);
+      cluster.addWorker('b');
+      cluster.addWorker('c');
+      await cluster.use(['b', 'c']);
+      await feed(5);
+      await cluster.step('changed');
+      assert.deepEqual(await cluster.rows(COUNTS), countsOf(all));
+    }));
+
   test('from the snapshot before when the newest is damaged', () =>
     withCluster(counts, ['a'], async (cluster, feed, all) => {
       await feed(0);

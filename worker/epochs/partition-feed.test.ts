@@ -157,6 +157,20 @@ suite('a partition that is read ahead', () => {
       assert.ok(news() > before);
     }));
 
+  test('an end of the log that was seen long ago is seen again before it is told as one', () =>
+    withLog(async ({ append, feed, news }) => {
+      const ahead = feed();
+      await append(4, 0);
+      await waitFor('what is there', () => ahead.readOffset === 4);
+      ahead.tellAnew(60_000);
+      assert.equal(ahead.isStale, false, 'it was seen within the minute');
+      const before = news();
+      ahead.tellAnew(-50);
+      assert.deepEqual([ahead.isStale, news()], [true, before + 1], 'what was read is told at once');
+      await waitFor('a fetch that began later', () => !ahead.isStale);
+      assert.ok(news() > before + 1);
+    }));
+
   test('reading stops at the bound and goes on with what is released or asked for', () =>
     withLog(async ({ append, feed, signal }) => {
       for (let batch = 0; batch < 8; batch++) await append(1, batch, 600_000);

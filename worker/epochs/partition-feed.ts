@@ -83,11 +83,14 @@ export class PartitionFeed {
     return this.#owedSince !== null;
   }
 
-  /** Tells everything anew, with an end of the log that is no older than `ageMs`: a process may have stood still. */
+  /**
+   * Tells everything anew: at once what was read, and with the next fetch an end of the log that is no older than
+   * `ageMs`. A process may have stood still since it last saw it.
+   */
   tellAnew(ageMs: number): void {
     const since = this.#parts.clock.mono() - ageMs;
     this.#owedSince = this.#seenAt >= since ? null : since;
-    if (this.#owedSince === null) this.#parts.onNews();
+    this.#parts.onNews();
   }
 
   /** Marks that were not released, in order. */

@@ -16,23 +16,32 @@ import { simulateEpochs } from './run.ts';
 const SEEDS = 200;
 /** Seeds a mutation may take to be noticed. */
 const MUTATION_SEEDS = 60;
+/** Rows that nothing overwrites, counts that show what is folded twice, and a stage behind a stage. */
+const mutationJobs = ['agg', 'dedup', 'join', 'chain'];
 const jobs = simEpochJobs.map(({ name }) => name);
+
+/** Three jobs by turns; now and then all six share the cluster. */
+function jobsOf(seed: number): string[] {
+  return seed % 10 === 0 ? jobs : jobs.filter((_, index) => index % 2 === seed % 2);
+}
 
 test(`six stateful jobs are exact under ${SEEDS} seeds of faults`, async () => {
   const failures: string[] = [];
   const kinds = new Set<string>();
   const totals = { commits: 0, runs: 0 };
   for (let seed = 1; seed <= SEEDS; seed++) {
-    const { violation, faults, commits, runs } = await simulateEpochs(seed, { jobs });
+    const { violation, faults, commits, runs } = await simulateEpochs(seed, { jobs: jobsOf(seed) });
     for (const kind of faults) kinds.add(kind);
     totals.commits += commits;
     totals.runs += runs;
     if (violation !== null)
-      failures.push(`npm run sim -- --epochs ${seed} --verbose (${faults.join(', ')}): ${violation}`);
+      failures.push(
+        `npm run sim -- --epochs ${seed} --jobs ${jobsOf(seed).join()} --verbose (${faults.join(', ')}): ${violation}`,
+      );
   }
   assert.deepEqual(failures, []);
   assert.equal(kinds.size, epochFaultKinds.length, 'every kind of fault was drawn');
-  assert.ok(totals.commits > SEEDS * 20 && totals.runs > SEEDS * 6, `it did something: ${JSON.stringify(totals)}`);
+  assert.ok(totals.commits > SEEDS * 20 && totals.runs > SEEDS * 3, `it did something: ${JSON.stringify(totals)}`);
 });
 
 for (const mutation of epochMutations) {
@@ -40,7 +49,7 @@ for (const mutation of epochMutations) {
     const undo = mutate(mutation);
     try {
       for (let seed = 1; seed <= MUTATION_SEEDS; seed++) {
-        const { violation } = await simulateEpochs(seed, { jobs: ['agg', 'chain'], mutation });
+        const { violation } = await simulateEpochs(seed, { jobs: mutationJobs, mutation });
         if (violation !== null) return;
       }
       assert.fail(`${MUTATION_SEEDS} seeds did not notice`);

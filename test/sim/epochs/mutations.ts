@@ -89,8 +89,8 @@ const byMethod = {
       Cohort.prototype,
       'replay',
       (original) =>
-        function (this: Cohort, stage, env, routing) {
-          return original.call(this, stage, env, routing, []);
+        function (this: Cohort, stage, env, routing, _inputs, ...rest) {
+          return original.call(this, stage, env, routing, [], ...rest);
         },
     ),
   /** Restored groups begin empty. */
