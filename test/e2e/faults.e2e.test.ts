@@ -89,7 +89,7 @@ describe('exactly once under faults on real Kafka and Cassandra', { timeout: 900
     await progress(`records are committed ${what}`, read + RATE / 2);
   }
 
-  for (const failpoint of failpointNames) {
+  for (const failpoint of failpointNames.filter((name) => name.startsWith('lane.'))) {
     test(`kill -9 at ${failpoint}`, async () => {
       const victim = await cluster.startWorker(`${failpoint}=kill@3`);
       const { signal } = await victim.exited;
