@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,6 +43,10 @@ export class SteppedCluster implements AsyncDisposable {
     const [http, grpc, embedded] = await freePorts(3);
     const cluster = new SteppedCluster(options, { http: http ?? 0, grpc: grpc ?? 0, embedded: embedded ?? 0 });
     try {
+      // The others need it from their first moment.
+      for (const child of cluster.#steps.at(-1) ?? []) child.start();
+      await cluster.#whenListening(embedded ?? 0);
+      for (const step of cluster.#steps.slice(0, -1)) for (const child of step) child.start();
       await cluster.#whenReady(new Set());
       return cluster;
     } catch (error) {
@@ -75,7 +79,6 @@ export class SteppedCluster implements AsyncDisposable {
     this.client = new MasterClient({ address: `http://${HOST}:${ports.http}`, token });
     const log = makeLog('test', 'error');
     this.connections = makeConnections(places, { clock: systemClock, rng: systemRng, log });
-    for (const one of [embedded, master, ...workers]) one.start();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -114,6 +117,15 @@ export class SteppedCluster implements AsyncDisposable {
     return false;
   }
 
+  async #whenListening(port: number): Promise<void> {
+    const end = performance.now() + START_PATIENCE_MS;
+    while (!(await accepts(port))) {
+      this.check();
+      if (performance.now() > end) throw new WeirError('TIMED_OUT', 'the test cluster did not come up within a minute');
+      await sleep(POLL_MS);
+    }
+  }
+
   async #whenReady(dead: ReadonlySet<string>): Promise<void> {
     const end = performance.now() + START_PATIENCE_MS;
     for (;;) {
@@ -128,6 +140,18 @@ export class SteppedCluster implements AsyncDisposable {
       await sleep(POLL_MS);
     }
   }
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, HOST);
+    const settle = (isOpen: boolean): void => {
+      socket.destroy();
+      resolve(isOpen);
+    };
+    socket.once('connect', () => settle(true));
+    socket.once('error', () => settle(false));
+  });
 }
 
 async function freePorts(count: number): Promise<number[]> {
