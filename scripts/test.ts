@@ -28,6 +28,8 @@ const folders = [
 ];
 /** Files that start processes or servers of their own, or use the shared servers. */
 const withServers = /\.(it|e2e)\.test\.ts$/;
+/** Long searches in this process alone: they need nothing, but the unit lane is to stay quick. */
+const searches = /^test\/(sim|model|oracle)\/.*\.it\.test\.ts$/;
 /** Lanes that need more than Node, Java and Maven; they have commands of their own. */
 const apart = /^test\/(compose|ui|ops|connect)\//;
 
@@ -42,8 +44,8 @@ const files = folders
   .filter((file) => !apart.test(file) && (lane === 'all' || !withServers.test(file)))
   .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
   .sort();
-const plain = files.filter((file) => !withServers.test(file));
-const served = files.filter((file) => withServers.test(file));
+const together = files.filter((file) => !withServers.test(file) || searches.test(file));
+const served = files.filter((file) => withServers.test(file) && !searches.test(file));
 
 const totals = { passed: 0, failed: 0, skipped: 0 };
 
@@ -66,7 +68,7 @@ async function runFiles(some: readonly string[], concurrency: number): Promise<v
   await finished(report);
 }
 
-await runFiles(plain, 2);
+await runFiles(together, 2);
 if (served.length > 0) {
   const { startCassandra, startKafka } = await import('../test/services/services.ts');
   const services: Service[] = [];
