@@ -201,10 +201,10 @@ suite('a job that is applied and does not run', { concurrency: 2 }, () => {
   });
 
   test('with --wait: 8 and the reason when it takes too long, 1 when it fails', async () => {
-    const wait = ['submit', path, '--wait', '--timeout', '50ms', '--address'];
+    const wait = ['submit', path, '--wait', '--timeout', '2s', '--address'];
     const late = await weir([...wait, await master(view('starting', reason))]);
     assert.equal(late.code, 8);
-    assert.ok(late.stderr.includes(`still starting after 50ms: ${reason.message} "weir describe`), late.stderr);
+    assert.ok(late.stderr.includes(`still starting after 2s: ${reason.message} "weir describe`), late.stderr);
     const failed = await weir([...wait, await master(view('starting', null), view('failed', reason))]);
     assert.deepEqual([failed.code, failed.stderr], [1, `${told}weir: Job users failed: ${reason.message}\n`]);
   });
