@@ -5,6 +5,7 @@ import type { ModuleSource, UserFunctions } from '../core/job/user-functions.ts'
 import type {
   EpochExecutor,
   EpochHost,
+  Frame,
   GroupState,
   MapResult,
   MapTask,
@@ -83,6 +84,14 @@ export class InlineExecutor implements Executor, EpochExecutor {
 
   reduce(key: string, thread: number, task: ReduceTask): Promise<ReduceResult> {
     return settled(() => this.#host(key, thread).reduce(task));
+  }
+
+  mapAgain(key: string, tasks: readonly MapTask[]): Promise<readonly (readonly Frame[])[]> {
+    return settled(() => tasks.map((task) => this.#host(key, 0).map(task).frames));
+  }
+
+  replay(key: string, thread: number, tasks: readonly ReduceTask[]): Promise<readonly (readonly Frame[])[]> {
+    return settled(() => tasks.map((task) => this.#host(key, thread).replay(task)));
   }
 
   takeChanged(key: string, thread: number, all: boolean): Promise<GroupState[]> {

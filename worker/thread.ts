@@ -6,6 +6,7 @@ import { isWeirError, messageOf, WeirError } from '../core/errors.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type {
   EpochHost,
+  Frame,
   GroupState,
   MapResult,
   MapTask,
@@ -35,6 +36,8 @@ export type ThreadRequest =
   | { readonly kind: 'closeEpochs'; readonly key: string }
   | { readonly kind: 'map'; readonly key: string; readonly task: MapTask }
   | { readonly kind: 'reduce'; readonly key: string; readonly task: ReduceTask }
+  | { readonly kind: 'mapAgain'; readonly key: string; readonly tasks: readonly MapTask[] }
+  | { readonly kind: 'replay'; readonly key: string; readonly tasks: readonly ReduceTask[] }
   | { readonly kind: 'takeChanged'; readonly key: string; readonly all: boolean }
   | { readonly kind: 'restore'; readonly key: string; readonly states: readonly GroupState[] }
   | { readonly kind: 'drop'; readonly key: string; readonly groups: readonly number[] }
@@ -51,6 +54,7 @@ export type ThreadReply =
   | { readonly kind: 'result'; readonly result: StageResult }
   | { readonly kind: 'mapped'; readonly result: MapResult }
   | { readonly kind: 'reduced'; readonly result: ReduceResult }
+  | { readonly kind: 'frames'; readonly frames: readonly (readonly Frame[])[] }
   | { readonly kind: 'states'; readonly states: GroupState[] }
   | {
       readonly kind: 'error';
@@ -113,6 +117,14 @@ function answer(request: ThreadRequest): unknown {
       const result = hostOf(request.key).reduce(request.task);
       return moved({ kind: 'reduced', result }, buffersOf(result, result.frames));
     }
+    case 'mapAgain': {
+      const host = hostOf(request.key);
+      return movedFrames(request.tasks.map((task) => host.map(task).frames));
+    }
+    case 'replay': {
+      const host = hostOf(request.key);
+      return movedFrames(request.tasks.map((task) => host.replay(task)));
+    }
     case 'takeChanged': {
       const states = hostOf(request.key).takeChanged(request.all);
       const buffers = states.flatMap(({ bytes }) => (bytes?.buffer instanceof ArrayBuffer ? [bytes.buffer] : []));
@@ -165,6 +177,12 @@ function buffersOf(
   }
   for (const { bytes } of frames) add(bytes);
   return [...buffers];
+}
+
+function movedFrames(frames: readonly (readonly Frame[])[]): unknown {
+  const buffers = new Set<ArrayBuffer>();
+  for (const { bytes } of frames.flat()) if (bytes.buffer instanceof ArrayBuffer) buffers.add(bytes.buffer);
+  return moved({ kind: 'frames', frames }, [...buffers]);
 }
 
 /** Without this, Piscina would clone the reply. With several buffers, the list has to be given by its symbols. */

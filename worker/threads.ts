@@ -10,6 +10,7 @@ import { WeirError } from '../core/errors.ts';
 import { recordCountOf } from '../engine/codecs/decode-records.ts';
 import type {
   EpochExecutor,
+  Frame,
   GroupState,
   MapResult,
   MapTask,
@@ -189,6 +190,38 @@ export class ThreadExecutor implements Executor, EpochExecutor {
     const size = task.inputs.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
     const reply = await askLoaded(to, { kind: 'reduce', key, task }, size);
     return must(reply.kind === 'reduced' ? reply.result : null, () => NO_RESULT);
+  }
+
+  /** Throws: as {@link map}. */
+  async mapAgain(key: string, tasks: readonly MapTask[]): Promise<readonly (readonly Frame[])[]> {
+    const thread = this.#leastLoaded();
+    if (thread === undefined) return this.#inline.mapAgain(key, tasks);
+    const owned = new Map<Uint8Array, Uint8Array<ArrayBuffer>>();
+    for (const { bytes } of tasks) if (!owned.has(bytes)) owned.set(bytes, ownBytes(bytes));
+    const size = [...owned.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const own = tasks.map((task) => ({ ...task, bytes: must(owned.get(task.bytes), () => 'a task without bytes') }));
+    const buffers = [...owned.values()].map(({ buffer }) => buffer);
+    const reply = await askLoaded(thread, { kind: 'mapAgain', key, tasks: own }, size, buffers);
+    return must(reply.kind === 'frames' ? reply.frames : null, () => NO_RESULT);
+  }
+
+  /** Throws: as {@link reduce}. */
+  async replay(key: string, thread: number, tasks: readonly ReduceTask[]): Promise<readonly (readonly Frame[])[]> {
+    const request: ThreadRequest = { kind: 'replay', key, tasks };
+    const user = this.#userHosts.get(key);
+    if (user !== undefined) {
+      const deadlineMs = tasks.reduce((sum, { stage }) => sum + (deadlineOf(user.plan, stage) ?? Infinity), 0);
+      const reply = await askUser(user.threads, thread, request, Number.isFinite(deadlineMs) ? deadlineMs : null);
+      return must(reply.kind === 'frames' ? reply.frames : null, () => NO_RESULT);
+    }
+    const to = this.#thread(thread);
+    if (to === undefined) return this.#inline.replay(key, thread, tasks);
+    const size = tasks.reduce(
+      (sum, task) => task.inputs.reduce((bytes, input) => bytes + input.bytes.byteLength, sum),
+      0,
+    );
+    const reply = await askLoaded(to, request, size);
+    return must(reply.kind === 'frames' ? reply.frames : null, () => NO_RESULT);
   }
 
   async takeChanged(key: string, thread: number, all: boolean): Promise<GroupState[]> {

@@ -122,6 +122,8 @@ export interface GroupState {
 export interface EpochHost {
   map(task: MapTask): MapResult;
   reduce(task: ReduceTask): ReduceResult;
+  /** Folds again what was folded and written before, and gives the frames for the stages behind: nothing else of it is of use. */
+  replay(task: ReduceTask): readonly Frame[];
   /** The groups whose state changed since they were last taken (all that hold something, with `all`), of every state stage. */
   takeChanged(all: boolean): GroupState[];
   /** Replaces a group's state; null empties it. Throws: STATE_DAMAGED when the bytes are not a state of this stage, STATE_INCOMPATIBLE. */
@@ -145,6 +147,13 @@ export interface EpochExecutor {
   /** Runs in the least loaded thread: map stages hold no state. The task's bytes belong to the executor from here on. */
   map(key: string, task: MapTask): Promise<MapResult>;
   reduce(key: string, thread: number, task: ReduceTask): Promise<ReduceResult>;
+  /**
+   * Maps again what was mapped before: one thread runs all tasks, and gives the frames of each. The tasks may share their
+   * bytes, which belong to the executor from here on.
+   */
+  mapAgain(key: string, tasks: readonly MapTask[]): Promise<readonly (readonly Frame[])[]>;
+  /** Folds epochs again, one after the other, and gives the frames of each. */
+  replay(key: string, thread: number, tasks: readonly ReduceTask[]): Promise<readonly (readonly Frame[])[]>;
   takeChanged(key: string, thread: number, all: boolean): Promise<GroupState[]>;
   restore(key: string, thread: number, states: readonly GroupState[]): Promise<void>;
   drop(key: string, thread: number, groups: readonly number[]): Promise<void>;

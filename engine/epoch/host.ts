@@ -6,7 +6,8 @@ import type { StaticRows } from '../operators/operator.ts';
 import type { EpochsPlan } from '../plan/epoch-plan.ts';
 import { timeZoneOf } from '../scan/time-zone.ts';
 import type { TimeZone } from '../scan/time-zone.ts';
-import type { EpochHost, GroupState, MapResult, MapTask, ReduceResult, ReduceTask, StateFigures } from './contract.ts';
+import type { EpochHost, Frame, GroupState, MapResult, MapTask } from './contract.ts';
+import type { ReduceResult, ReduceTask, StateFigures } from './contract.ts';
 import { MapRunner } from './map-runner.ts';
 import { ReduceRunner } from './reduce-runner.ts';
 import { stateOperatorOf } from './state-operators.ts';
@@ -66,6 +67,17 @@ class Host implements EpochHost {
 
   reduce(task: ReduceTask): ReduceResult {
     const result = this.#reduce(task.stage).run(task);
+    this.#checkBound();
+    return result;
+  }
+
+  replay(task: ReduceTask): readonly Frame[] {
+    const frames = this.#reduce(task.stage).replay(task);
+    this.#checkBound();
+    return frames;
+  }
+
+  #checkBound(): void {
     const { bytes } = this.figures();
     if (bytes > this.#stateBytesMax) {
       throw new WeirError(
@@ -74,7 +86,6 @@ class Host implements EpochHost {
         { facts: { bytes, bytesMax: this.#stateBytesMax } },
       );
     }
-    return result;
   }
 
   takeChanged(all: boolean): GroupState[] {

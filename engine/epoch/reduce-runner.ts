@@ -103,6 +103,13 @@ export class ReduceRunner {
     };
   }
 
+  /** As {@link run} for an epoch whose rows are written already: gives what goes on to other stages. Throws: STATE_LIMIT. */
+  replay(task: ReduceTask): readonly Frame[] {
+    if (this.#sinks === null) return this.run(task).frames;
+    this.operator.fold(this.#inputs(task), task.env, new FailureLog([]));
+    return [];
+  }
+
   // ---- what comes in --------------------------------------------------------------------------------------------
 
   #inputs(task: ReduceTask): StateInput[] {

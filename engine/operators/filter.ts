@@ -3,6 +3,7 @@ import type { ColumnBatch, RowOrigins } from '../column-batch.ts';
 import { Gen } from '../sql/codegen.ts';
 import { splitConjuncts } from '../sql/conjuncts.ts';
 import { formatExpr } from '../sql/format.ts';
+import { generated } from '../sql/generated.ts';
 import type { Runtime } from '../sql/runtime/runtime.ts';
 import type { FailureLog, Operator, Rows, RunContext } from './operator.ts';
 
@@ -60,5 +61,5 @@ ${gen.canFail ? `try {\n${row}\n} catch (thrown) { failures.caught(thrown, origi
 }
 return kept;
 };`;
-  return new Function('k', 'rt', source)(gen.constants, runtime) as FilterLoop;
+  return generated(source, gen.constants, runtime) as FilterLoop;
 }

@@ -8,6 +8,7 @@ import { reprOf } from '../sql/repr.ts';
 import { isFreeCast } from '../sql/coercion.ts';
 import { literalToValue } from '../sql/literal.ts';
 import { buildColumn } from '../sql/runtime/boxed.ts';
+import { generated } from '../sql/generated.ts';
 import type { Runtime } from '../sql/runtime/runtime.ts';
 import { gather, gatherOrigins } from './gather.ts';
 import type { FailureLog, Operator, Rows, RunContext } from './operator.ts';
@@ -135,7 +136,7 @@ ${gen.canFail ? `try {\n${body}\n} catch (thrown) { failures.caught(thrown, orig
 }
 return [${outputs.map(({ result }) => result).join(', ')}];
 };`;
-  return new Function('k', 'rt', source)(gen.constants, runtime) as ProjectLoop;
+  return generated(source, gen.constants, runtime) as ProjectLoop;
 }
 
 interface OutputCode {

@@ -40,6 +40,8 @@ export function delayed(executor: Executor & EpochExecutor, clock: Clock, rng: S
     closeEpochs: (key) => executor.closeEpochs(key),
     map: (key, task) => after(executor.map(key, task)),
     reduce: (key, thread, task) => inOrder(key, thread, () => executor.reduce(key, thread, task)),
+    mapAgain: (key, tasks) => after(executor.mapAgain(key, tasks)),
+    replay: (key, thread, tasks) => inOrder(key, thread, () => executor.replay(key, thread, tasks)),
     takeChanged: (key, thread, all) => inOrder(key, thread, () => executor.takeChanged(key, thread, all)),
     restore: (key, thread, states) => inOrder(key, thread, () => executor.restore(key, thread, states)),
     drop: (key, thread, groups) => inOrder(key, thread, () => executor.drop(key, thread, groups)),

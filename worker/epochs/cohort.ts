@@ -12,6 +12,7 @@ import type { EpochEnv, EpochExecutor, Frame, GroupState, ReduceResult, Routing 
 import type { AssignmentView } from './assignment-view.ts';
 import { threadOf } from './assignment-view.ts';
 import type { InputFrame } from './epoch-inbox.ts';
+import { inSteps } from './replay-steps.ts';
 
 /** What folding one stage of one epoch gave. */
 export interface KeptPart {
@@ -23,6 +24,12 @@ export interface KeptPart {
   readonly results: readonly { readonly thread: number; readonly result: ReduceResult }[];
   /** Results whose rows the sinks have acknowledged: they need not be written again. */
   readonly written: Set<ReduceResult>;
+}
+
+/** An epoch that is folded again, and the rows that come to one stage of it. */
+export interface ReplayedEpoch {
+  readonly env: EpochEnv;
+  readonly inputs: readonly InputFrame[];
 }
 
 export class Cohort {
@@ -146,16 +153,25 @@ export class Cohort {
     return part;
   }
 
-  /** Folds one stage of an epoch that was planned before; the frames alone are of use. Within {@link do}. */
-  async replay(
-    stage: number,
-    env: EpochEnv,
-    routing: Routing,
-    inputs: readonly InputFrame[],
-    logPartitions: readonly number[],
-  ): Promise<Frame[]> {
-    const results = await this.#reduce(stage, env, routing, inputs, logPartitions);
-    return results.flatMap(({ result }) => result.frames);
+  /**
+   * Folds one stage of epochs that were folded before, which follow one another, and gives the frames of each for the
+   * stages behind. Within {@link do}.
+   */
+  async replay(stage: number, epochs: readonly ReplayedEpoch[], routing: Routing): Promise<readonly Frame[][]> {
+    const last = must(epochs.at(-1), () => 'no epoch to replay').env.epoch;
+    const frames: Frame[][] = epochs.map(() => []);
+    const replayed = [...this.#threads()].map(async (thread) => {
+      const tasks = epochs.map(({ env, inputs }) => {
+        const own = inputs.filter((input) => input.thread === thread).map(({ port, bytes }) => ({ port, bytes }));
+        return { stage, env, routing, inputs: own, logPartitions: [] };
+      });
+      let at = 0;
+      for (const some of inSteps(tasks, ({ inputs }) => inputs.reduce((sum, { bytes }) => sum + bytes.byteLength, 0)))
+        for (const given of await this.#executor.replay(this.key, thread, some)) frames[at++]?.push(...given);
+    });
+    await Promise.all(replayed);
+    this.#epochs.set(stage, last);
+    return frames;
   }
 
   async #reduce(

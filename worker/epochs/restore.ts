@@ -3,6 +3,7 @@
  * again from the source. What a group holds after an epoch is a function of the plans up to it, so this gives what the
  * former owner had.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { WeirError, isWeirError, messageOf } from '../../core/errors.ts';
 import { decodeManifest, parsePlace } from '../../core/epoch/manifest.ts';
 import type { EpochHead, EpochPlan, OffsetRange, SnapshotRef } from '../../core/epoch/types.ts';
@@ -21,13 +22,14 @@ import type { InputFrame } from './epoch-inbox.ts';
 import type { OpenJob } from './open-job.ts';
 import type { RangeData } from './read-range.ts';
 import { cutIntoTasks, readRange } from './read-range.ts';
+import { inSteps } from './replay-steps.ts';
 import type { StaticTables } from './static-tables.ts';
 
 const BLOBS_AT_ONCE = 8;
-/** Plans whose ranges are read in one go. */
-const PLANS_AT_ONCE = 64;
-/** Epochs mapped while one is folded. */
-const EPOCHS_AHEAD = 4;
+/** Plans asked of the store in one go. */
+const PLANS_AT_ONCE = 256;
+/** Records of the plans that are read in one go: bounds what a restore holds in memory, twice. */
+const RECORDS_AT_ONCE = 50_000;
 
 export interface RestoreParts {
   readonly job: JobName;
@@ -132,27 +134,50 @@ export type Insist = <T>(work: () => Promise<T>) => Promise<T>;
  * Throws: what reading throws, NOT_FOUND when a plan is gone, STATE_LIMIT.
  */
 export async function replay(parts: RestoreParts, cohort: Cohort, to: number, insist: Insist): Promise<void> {
-  const { store, job, run, open } = parts;
+  const { store, job, run, open, statics } = parts;
   if (open.graph.stateStages.length === 0) return;
   while (cohort.standsAt < to) {
     const from = cohort.standsAt + 1;
-    const last = Math.min(to, from + PLANS_AT_ONCE - 1);
-    const plans = await insist(() => store.readPlans(job, run, epochOf(from), epochOf(last)));
-    const data = await insist(() => readAll(parts, plans));
+    const plans = await insist(() =>
+      store.readPlans(job, run, epochOf(from), epochOf(Math.min(to, from + PLANS_AT_ONCE - 1))),
+    );
+    const spans = spansOf(plans);
     // Mapping keeps no state: it goes ahead of folding, unless both see tables that change from epoch to epoch.
-    const epochsAhead = parts.statics.none ? EPOCHS_AHEAD : 1;
-    const mapped: Promise<readonly Mapped[]>[] = [];
-    for (const [index, plan] of plans.entries()) {
-      while (mapped.length < Math.min(plans.length, index + epochsAhead)) {
-        const ahead = must(plans[mapped.length], () => 'no such plan');
-        await insist(() => parts.statics.use(ahead.statics, [cohort.key], () => Promise.resolve()));
-        const mapping = mapAll(parts, cohort, ahead, data);
-        mapping.catch(() => undefined);
-        mapped.push(mapping);
+    const map = async (span: readonly EpochPlan[] | undefined): Promise<readonly Mapped[]> => {
+      if (span === undefined) return [];
+      const [first] = span;
+      if (first !== undefined) await insist(() => statics.use(first.statics, [cohort.key], () => Promise.resolve()));
+      return await mapAgain(parts, cohort, span, await insist(() => readAll(parts, span)));
+    };
+    let next = map(spans[0]);
+    for (const [index, span] of spans.entries()) {
+      const mapped = await next;
+      const ahead = (): Promise<readonly Mapped[]> => map(spans[index + 1]);
+      if (statics.none) {
+        next = ahead();
+        next.catch(() => undefined);
       }
-      await foldAgain(parts, cohort, plan, await must(mapped[index], () => 'not mapped'));
+      await foldAgain(parts, cohort, span, mapped);
+      if (!statics.none) next = ahead();
     }
   }
+}
+
+/** Plans that are read, mapped and folded in one go: of few records, and of the same versions of static tables. */
+function spansOf(plans: readonly EpochPlan[]): readonly (readonly EpochPlan[])[] {
+  const spans: EpochPlan[][] = [];
+  let records = 0;
+  for (const plan of plans) {
+    const last = spans.at(-1)?.at(-1);
+    const own = rangesOf(plan).reduce((sum, [, { from, to }]) => sum + to - from, 0);
+    if (last === undefined || records + own > RECORDS_AT_ONCE || !isDeepStrictEqual(last.statics, plan.statics)) {
+      spans.push([]);
+      records = 0;
+    }
+    spans.at(-1)?.push(plan);
+    records += own;
+  }
+  return spans;
 }
 
 /** Drops what a replay needed besides the cohort's own groups. */
@@ -179,55 +204,75 @@ async function readAll(parts: RestoreParts, plans: readonly EpochPlan[]): Promis
   return new Map(await Promise.all(entries));
 }
 
-interface Mapped {
-  readonly stage: number;
-  readonly frames: readonly Frame[];
-}
+/** What the map stages gave in one epoch, by stage. */
+type Mapped = readonly { readonly stage: number; readonly frames: readonly Frame[] }[];
 
-async function mapAll(
+/** Runs the map tasks of the plans: those of one partition and stage together, since each of them is small. */
+async function mapAgain(
   parts: RestoreParts,
   cohort: Cohort,
-  plan: EpochPlan,
+  plans: readonly EpochPlan[],
   data: ReadonlyMap<LaneId, RangeData>,
 ): Promise<readonly Mapped[]> {
   const { open, executor, run } = parts;
-  const env = envOf(plan, run, plan.epochTsUs);
   const routing = localRouting(groupsHeld(parts, cohort), executor.threadCount);
-  const { logPartitions } = open.sinks;
-  const results: Promise<Mapped>[] = [];
-  for (const [lane, { from, to }] of rangesOf(plan)) {
-    const batches = (data.get(lane)?.batches ?? []).filter((batch) => batch.nextOffset > from && batch.baseOffset < to);
+  const lanes = [...new Set(plans.flatMap((plan) => rangesOf(plan).map(([lane]) => lane)))].sort();
+  const mapped = plans.map((): { stage: number; frames: readonly Frame[] }[] => []);
+  const runs: Promise<void>[] = [];
+  for (const lane of lanes) {
+    const { batches } = must(data.get(lane), () => `nothing was read of ${lane}`);
     const { partition } = parseLaneId(lane);
-    for (const stage of open.mapStagesOf(lane)) {
-      for (const bytes of cutIntoTasks(batches)) {
-        const task = { ...bytes, stage, env, routing, partition, fromOffset: from, toOffset: to, logPartitions };
-        results.push(executor.map(cohort.key, task).then(({ frames }) => ({ stage, frames })));
+    const pieces = plans.flatMap((plan, at) => {
+      const range = plan.ranges[lane];
+      if (range === undefined) return [];
+      const { from, to } = range;
+      const own = batches.filter((batch) => batch.nextOffset > from && batch.baseOffset < to);
+      const task = { env: envOf(plan, run, plan.epochTsUs), routing, partition, fromOffset: from, toOffset: to };
+      return cutIntoTasks(own).map((bytes) => ({ at, task: { ...task, ...bytes, logPartitions: [] } }));
+    });
+    const stages = open.mapStagesOf(lane);
+    for (const stage of stages) {
+      for (const some of inSteps(pieces, ({ task }) => task.bytes.byteLength)) {
+        // The executor takes the bytes: another stage that reads the same partition needs its own.
+        const own = (bytes: Uint8Array): Uint8Array => (stage === stages.at(-1) ? bytes : bytes.slice());
+        const tasks = some.map(({ task }) => ({ ...task, stage, bytes: own(task.bytes) }));
+        const step = executor.mapAgain(cohort.key, tasks).then((results) => {
+          for (const [index, frames] of results.entries())
+            mapped[must(some[index], () => 'a result without a task').at]?.push({ stage, frames });
+        });
+        step.catch(() => undefined);
+        runs.push(step);
       }
     }
   }
-  return Promise.all(results);
+  await Promise.all(runs);
+  return mapped;
 }
 
 async function foldAgain(
   parts: RestoreParts,
   cohort: Cohort,
-  plan: EpochPlan,
+  plans: readonly EpochPlan[],
   mapped: readonly Mapped[],
 ): Promise<void> {
   const { open, executor, run } = parts;
   parts.signal.throwIfAborted();
-  const env = envOf(plan, run, plan.epochTsUs);
   const routing = localRouting(groupsHeld(parts, cohort), executor.threadCount);
-  const inputs = new Map<number, InputFrame[]>(open.graph.stateStages.map((stage) => [stage, []]));
-  const route = (from: number, frames: readonly Frame[]): void => {
+  const inputs = new Map<number, InputFrame[][]>(open.graph.stateStages.map((stage) => [stage, plans.map(() => [])]));
+  const route = (index: number, from: number, frames: readonly Frame[]): void => {
     for (const { stage, port, destination, rowCount, bytes } of frames)
-      inputs.get(stage)?.push({ fromStage: from, from: 0, part: 0, port, thread: destination, rowCount, bytes });
+      inputs
+        .get(stage)
+        ?.[index]?.push({ fromStage: from, from: 0, part: 0, port, thread: destination, rowCount, bytes });
   };
-  for (const { stage, frames } of mapped) route(stage, frames);
+  for (const [index, given] of mapped.entries()) for (const { stage, frames } of given) route(index, stage, frames);
   for (const stage of open.graph.stateStages) {
-    // A stage that stands further already folded this epoch before it was interrupted.
-    if (cohort.epochOf(stage) >= plan.epoch) continue;
-    route(stage, await cohort.replay(stage, env, routing, inputs.get(stage) ?? [], open.sinks.logPartitions));
+    const epochs = plans.map((plan, index) => ({
+      env: envOf(plan, run, plan.epochTsUs),
+      inputs: inputs.get(stage)?.[index] ?? [],
+    }));
+    const frames = await cohort.replay(stage, epochs, routing);
+    for (const [index, given] of frames.entries()) route(index, stage, given);
   }
 }
 
