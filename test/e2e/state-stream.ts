@@ -3,6 +3,8 @@
  * must hold in the end. Event time follows the sequence number, so results do not depend on where epochs are cut, as
  * long as no partition falls behind another by more than {@link DELAY_MS} of event time.
  */
+import { fileURLToPath } from 'node:url';
+import { evaluateJob } from '../../cli/job-module.ts';
 import { must } from '../../core/assert.ts';
 import type { RecordMaker } from '../support/load.ts';
 
@@ -195,7 +197,8 @@ export type TableRows = Map<string, string>;
 export interface StateJob {
   readonly name: string;
   readonly sources: string;
-  readonly query: string;
+  /** SQL, or the TypeScript file of the job, beside this one. */
+  readonly query: string | URL;
   readonly outputMode: 'append' | 'update';
   /** Partition key first. */
   readonly primaryKey: readonly [string, ...string[]];
@@ -298,9 +301,27 @@ export const jobs: readonly StateJob[] = [
       for (const [key, value] of rows) rows.set(key, `${value} ${largest.get(key) ?? 0}`);
     },
   },
+  {
+    name: 'spells',
+    sources: EVENTS,
+    query: new URL('./spells.ts', import.meta.url),
+    outputMode: 'append',
+    primaryKey: ['u', 'f'],
+    values: ['n', 's'],
+    expect(rows, config, counts) {
+      const sums = new Sums();
+      for (const event of eventsOf(config, counts.events))
+        sums.add(`${event.u} ${floorTo(event.ts, WINDOW_MS)}`, event.v);
+      sums.into(rows);
+    },
+  },
 ];
 
 export function jobFile(job: StateJob, trigger: string): string {
+  if (job.query instanceof URL) {
+    const file = JSON.parse(evaluateJob(fileURLToPath(job.query))) as object;
+    return JSON.stringify({ ...file, trigger });
+  }
   const [first, ...others] = job.primaryKey;
   return `
 apiVersion: weir/v1

@@ -37,7 +37,7 @@ const { values: options } = parseArgs({
     rate: { type: 'string', default: '20000' },
     store: { type: 'string', default: 'real' },
     trigger: { type: 'string', default: 'asap' },
-    jobs: { type: 'string', default: stream.jobs.map(({ name }) => name).join(',') },
+    jobs: { type: 'string', default: 'windows,sessions,orders,distinct,spells' },
     out: { type: 'string' },
     keep: { type: 'boolean', default: false },
   },
@@ -126,8 +126,9 @@ class World {
     return this.workers.filter((worker) => worker.alive);
   }
 
-  /** Every job runs on exactly the workers that are alive. */
+  /** Every job runs on exactly the workers that are alive. Throws when one has failed. */
   isPlaced(): boolean {
+    if (this.watch.failed.size > 0) throw new Error(`jobs failed: ${JSON.stringify([...this.watch.failed])}`);
     const names = this.alive.map(({ name }) => name).sort();
     return jobs.every(({ name }) => {
       const owners = this.watch.view(name)?.epochs?.workers.map(({ id }) => id.split('-')[0] ?? '') ?? [];
