@@ -164,6 +164,8 @@ export interface Select extends Span {
   readonly lateralViews: readonly LateralView[];
   readonly where: SqlExpr | null;
   readonly groupBy: readonly SqlExpr[];
+  /** GROUPING SETS, CUBE and ROLLUP, apart from `groupBy`: rows are grouped by one set out of each of them. */
+  readonly groupingSets: readonly (readonly (readonly SqlExpr[])[])[];
   /** Where GROUP BY stands. */
   readonly groupBySpan: Span | null;
   readonly having: SqlExpr | null;
@@ -172,6 +174,8 @@ export interface Select extends Span {
 export interface SetOperation extends Span {
   readonly kind: 'set';
   readonly op: 'union' | 'unionAll' | 'intersect' | 'except';
+  /** UNION BY NAME: columns meet by their names, not by their places. */
+  readonly byName: boolean;
   readonly left: QueryBody;
   readonly right: QueryBody;
 }

@@ -28,7 +28,11 @@ export function scaledInterval(text: string, unit: Interval): Interval | undefin
   if (!/^[+-]?(\d+\.?\d*|\.\d+)$/.test(value)) return undefined;
   const amount = Number(value);
   if (unit.months > 0) return Number.isInteger(amount) ? { months: amount * unit.months, microseconds: 0 } : undefined;
-  return { months: 0, microseconds: Math.round(amount * unit.microseconds) };
+  if (unit.microseconds !== 1_000_000) return { months: 0, microseconds: Math.round(amount * unit.microseconds) };
+  // Digits beyond microseconds fall away.
+  const [whole = '', fraction = ''] = value.replace(/^[+-]/, '').split('.');
+  const microseconds = Number(whole) * 1_000_000 + Number(fraction.slice(0, 6).padEnd(6, '0'));
+  return { months: 0, microseconds: value.startsWith('-') ? -microseconds : microseconds };
 }
 
 /** `1 day 2 hours`: what `window` and INTERVAL '…' take. Also `interval 10 minutes`, as Spark allows. */

@@ -1,17 +1,20 @@
 /**
  * Record batches of a task as chunks of about a megabyte, decoded one after another into the same memory, so that the
- * bytes stay in the processor's cache.
+ * bytes stay in the processor's cache. That is the memory of the thread's kernels, from the first chunk to the release.
  */
 import { isWeirError, WeirError } from '../core/errors.ts';
 import { COMPRESSION_MASK } from '../core/record-batch.ts';
-import { ByteBuffer } from './byte-buffer.ts';
 import { decodeBatch, RecordIndex } from './codecs/decode-records.ts';
+import { KernelArena } from './kernels/kernel-arena.ts';
+import { KERNEL_SLACK_BYTES } from './kernels/kernels.ts';
 import { BATCH_STRIDE } from './stage.ts';
 import type { StageTask } from './stage.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
 /** Memory kept between tasks for decoded bytes. */
 const ARENA_KEPT_BYTES = 16 * 1024 * 1024;
+/** Fewer bytes gain nothing from the kernels. */
+const KERNEL_BYTES_MIN = 4096;
 
 /** What decoding needs of a task. */
 export type ChunkTask = Pick<StageTask, 'bytes' | 'batches' | 'fromOffset' | 'toOffset' | 'partition' | 'stride'>;
@@ -19,7 +22,7 @@ export type ChunkTask = Pick<StageTask, 'bytes' | 'batches' | 'fromOffset' | 'to
 /** One per stage and thread: records and bytes are those of the chunk decoded last. */
 export class RecordChunks {
   readonly records = new RecordIndex();
-  readonly arena = new ByteBuffer();
+  readonly arena = new KernelArena();
   readonly #job: string;
   readonly #topic: string;
 
@@ -37,10 +40,8 @@ export class RecordChunks {
     const { batches } = task;
     const start = batches[first]!;
     const stop = batches[end - BATCH_STRIDE + 1]!;
-    const source = task.bytes.subarray(start, stop);
     this.records.clear();
-    this.arena.clear();
-    if (isPlain(task.bytes, start)) this.arena.adopt(source);
+    const { source, at } = this.#place(task.bytes, start, stop);
     for (let batch = first; batch < end; batch += BATCH_STRIDE) {
       const baseOffset = batches[batch + 2]!;
       try {
@@ -48,8 +49,8 @@ export class RecordChunks {
           source,
           {
             // As machine integers: the loops over bytes start from them.
-            start: (batches[batch]! - start) | 0,
-            end: (batches[batch + 1]! - start) | 0,
+            start: (batches[batch]! - start + at) | 0,
+            end: (batches[batch + 1]! - start + at) | 0,
             baseOffset,
             baseTimeUs: batches[batch + 3]!,
             stride: task.stride,
@@ -60,6 +61,7 @@ export class RecordChunks {
           this.records,
         );
       } catch (error) {
+        this.release();
         if (!isWeirError(error, 'BATCH_CORRUPT')) throw error;
         throw new WeirError(
           'BATCH_CORRUPT',
@@ -71,10 +73,34 @@ export class RecordChunks {
     return end;
   }
 
+  /**
+   * Empties the arena and puts the chunk's bytes where the kernels reach them: a compressed one beside the arena, a
+   * plain one as its content. Where they stand, and at which position they begin.
+   */
+  #place(bytes: Uint8Array, start: number, stop: number): { readonly source: Uint8Array; readonly at: number } {
+    const source = bytes.subarray(start, stop);
+    const { arena } = this;
+    const plain = isPlain(bytes, start);
+    if (source.byteLength < KERNEL_BYTES_MIN || !arena.enter()) {
+      arena.leave();
+      if (plain) arena.adopt(source);
+      return { source, at: 0 };
+    }
+    if (plain) {
+      arena.append(source);
+      return { source: arena.bytes, at: 0 };
+    }
+    const at = arena.allocate(source.byteLength + KERNEL_SLACK_BYTES);
+    if (at === 0 || arena.memory === null) return { source, at: 0 };
+    arena.memory.bytes.set(source, at);
+    return { source: arena.memory.bytes, at };
+  }
+
   /** Lets go of the task's bytes and of what an unusually large one needed. */
   release(): void {
+    this.records.clear();
+    this.arena.leave();
     this.arena.shrink(ARENA_KEPT_BYTES);
-    this.arena.clear();
   }
 }
 

@@ -17,7 +17,7 @@ import type { EpochWorker } from './epochs-placement.ts';
 import type { EpochsView } from './epochs-progress.ts';
 import { viewAtRest } from './epochs-progress.ts';
 import { deleteSnapshots, readManifest } from './epochs-snapshots.ts';
-import { staticBlobName } from './epochs-statics.ts';
+import { staticBlob } from '../core/epoch/static-blob.ts';
 import type { Checkpoint, EpochChange, RunBegin } from './epochs.ts';
 import { EpochCoordinator } from './epochs.ts';
 
@@ -227,7 +227,10 @@ export class EpochJob {
       const ref = must(savepoint.head.snapshot, () => `savepoint ${start.name} of job ${name} names no snapshot`);
       return this.#beginWith(row, plan, ref, Math.max(aboveUs, savepoint.head.epochTsUs), garbage);
     }
+    if (start.kind === 'offsets') return { kind: 'positions', positions: start.offsets, aboveUs, garbage };
     if (start.kind !== 'continue') return { kind: 'offsets', at: start.kind, aboveUs, garbage };
+    if (former === undefined && start.offsets !== undefined)
+      return { kind: 'positions', positions: start.offsets, aboveUs };
     if (former === undefined) return { kind: 'offsets', at: start.otherwise, aboveUs };
     if (former.snapshot === null) return { kind: 'positions', positions: former.starts, aboveUs };
     return this.#beginWith(row, plan, former.snapshot, aboveUs, garbage);
@@ -274,7 +277,7 @@ export class EpochJob {
       if (head.planned <= (head.base?.epoch ?? -1)) continue;
       const plans = await store.readPlans(name, head.run, head.planned, head.planned).catch(() => []);
       for (const [table, version] of Object.entries(plans[0]?.statics ?? {}))
-        others.push(staticBlobName(name, head.run, table, version));
+        others.push(staticBlob(name, head.run, table, version));
     }
     await blobs.delete(others);
     await deleteSnapshots({ store, blobs, job: name }, [...manifests], []);

@@ -28,7 +28,7 @@ const SUSPENSION_MS = 10_000;
 const RETRY_BASE_MS = 100;
 const RETRY_CAP_MS = 5000;
 /** A warm worker so far behind is prepared again before the switch. */
-const WARM_LAG_EPOCHS = 64;
+const WARM_LAG_EPOCHS = 16;
 /** But not more often than this: one who never catches up catches up with his first epoch. */
 const WARM_AGAIN_MAX = 5;
 

@@ -4,6 +4,7 @@
  */
 import type { Clock, Rng } from '../core/clock.ts';
 import { WeirError, codeOf, messageOf } from '../core/errors.ts';
+import { staticBlob } from '../core/epoch/static-blob.ts';
 import type { EpochHead, EpochPlan } from '../core/epoch/types.ts';
 import type { Epoch, Fence, JobName, Run } from '../core/ids.ts';
 import type { BlobStore, Log, TableStore } from '../core/ports.ts';
@@ -31,11 +32,6 @@ interface Version {
   readonly version: number;
   /** Monotonic ms when it is read anew. */
   readonly dueAt: number;
-}
-
-/** Name of the blob with one version of a table's rows: JSON, an array of rows. */
-export function staticBlobName(job: JobName, run: Run, table: string, version: number): string {
-  return `${job}/${run}/static/${table}/${version}`;
 }
 
 export class EpochStatics {
@@ -95,14 +91,10 @@ export class EpochStatics {
       const content = await this.#rowsOf(table);
       // Unlike any that a leader before may have stored without a plan to name it.
       const version = token * 2 ** 32 + rng.u32();
-      await blobs.put(
-        staticBlobName(job, run, name, version),
-        new TextEncoder().encode(JSON.stringify(content)),
-        signal,
-      );
+      await blobs.put(staticBlob(job, run, name, version), new TextEncoder().encode(JSON.stringify(content)), signal);
       this.#versions.set(name, { version, dueAt: clock.mono() + (rows.refreshMs ?? Infinity) });
       if (before !== undefined)
-        this.#replaced.push({ blob: staticBlobName(job, run, name, before.version), last: this.#planned });
+        this.#replaced.push({ blob: staticBlob(job, run, name, before.version), last: this.#planned });
       this.waiting = null;
     } catch (error) {
       const message = `job ${job} cannot read the table ${rows.keyspace}.${rows.table}: ${messageOf(error)}`;

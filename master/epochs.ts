@@ -15,6 +15,7 @@ import { WeirError, codeOf, errorTable, isWeirError, messageOf } from '../core/e
 import { changeHead } from '../core/epoch/change-head.ts';
 import type { HeadFacts, Manifest } from '../core/epoch/manifest.ts';
 import { planSlotFree } from '../core/epoch/slots.ts';
+import { roomFor } from '../core/epoch/row-times.ts';
 import { attemptFits, nextEpochTsUs } from '../core/epoch/time.ts';
 import type { EpochAssignment, EpochHead, EpochPlan, OffsetRange, SnapshotRef } from '../core/epoch/types.ts';
 import { EPOCH_FORMAT_VERSION } from '../core/epoch/types.ts';
@@ -25,6 +26,7 @@ import { addCounters, zeroCounters } from '../core/lane/position.ts';
 import type { MetaStore } from '../core/meta.ts';
 import type { BlobStore, Failpoints, Log, Source, TableStore } from '../core/ports.ts';
 import type { EpochSource, EpochsPlan } from '../engine/plan/epoch-plan.ts';
+import { tableStagesOf } from '../engine/plan/table-stages.ts';
 import type { EpochDone, EpochEnds, EpochMapped, EpochOrder, EpochReport, EpochTrouble } from '../proto/gen/control.ts';
 import { EpochLogs } from './epochs-logs.ts';
 import type { Offsets } from './epochs-logs.ts';
@@ -754,12 +756,15 @@ export class EpochCoordinator {
     const work = this.#work(head);
     if (work === null) return null;
     const { ranges, idle, watermarkUs, snapshot } = work;
+    const read = Object.fromEntries(ranges) as Record<LaneId, OffsetRange>;
+    const room = roomFor(read, tableStagesOf(this.#parts.plan));
     const plan: EpochPlan = {
       formatVersion: EPOCH_FORMAT_VERSION,
       epoch: next,
-      epochTsUs: nextEpochTsUs(head.epochTsUs, clock.now()),
+      epochTsUs: nextEpochTsUs(head.epochTsUs, clock.now(), room),
+      ...(room === 0 ? {} : { room }),
       token,
-      ranges: Object.fromEntries(ranges) as Record<LaneId, OffsetRange>,
+      ranges: read,
       lateUs: head.evictUs,
       evictUs: watermarkUs,
       idle,

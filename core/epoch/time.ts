@@ -1,6 +1,6 @@
 /**
  * Write times of epochs. An epoch's rows are written at its time plus the attempt's number, so that a later attempt and
- * a later epoch win whatever order the writes arrive in.
+ * a later epoch win whatever order the writes arrive in. Rows of tables are set apart below that (row-times.ts).
  */
 import { assert } from '../assert.ts';
 import type { Fence } from '../ids.ts';
@@ -10,9 +10,9 @@ export const EPOCH_SPAN_US = 1024;
 /** Attempts of one leader; the next leader's begin above them. */
 export const ATTEMPTS_PER_LEADER = 16;
 
-/** Time of the next epoch, µs: the wall clock, and above the one before whatever the clock says. */
-export function nextEpochTsUs(previousUs: number, nowMs: number): number {
-  return Math.max(previousUs + EPOCH_SPAN_US, Math.floor(nowMs) * 1000);
+/** Time of the next epoch, µs: the wall clock, and with its room above the one before whatever the clock says. */
+export function nextEpochTsUs(previousUs: number, nowMs: number, roomUs = 0): number {
+  return Math.max(previousUs + EPOCH_SPAN_US + roomUs, Math.floor(nowMs) * 1000);
 }
 
 /** Whether a leader may make this attempt of an epoch that `planToken` planned. */

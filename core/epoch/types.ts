@@ -19,8 +19,10 @@ export interface OffsetRange {
 export interface EpochPlan {
   readonly formatVersion: number;
   readonly epoch: Epoch;
-  /** µs; grows by at least 1024 from epoch to epoch. */
+  /** µs; at least 1024 and the plan's room above that of the epoch before. */
   readonly epochTsUs: number;
+  /** µs below `epochTsUs` that are this epoch's alone, for the order of its rows (row-times.ts); absent = none. */
+  readonly room?: number;
   /** The leader that planned it: attempts of later leaders write above its attempts. */
   readonly token: Fence;
   /** Partitions that contribute records; none = a no-data epoch. */

@@ -9,6 +9,8 @@ interface Action {
   readonly op: number;
   readonly key: readonly [string, string | null];
   readonly value: string;
+  /** A digit. */
+  readonly time: string;
 }
 
 function bindValue(text: string | null): Buffer {
@@ -19,8 +21,10 @@ function bindValue(text: string | null): Buffer {
 }
 
 function blockOf(actions: readonly Action[]): RowBlock {
-  const rows = actions.map(({ op, key, value }) => {
-    const body = Buffer.concat([...key, ...(op === ROW_OP_DELETE ? [] : [value]), '12345678'].map(bindValue));
+  const rows = actions.map(({ op, key, value, time }) => {
+    const body = Buffer.concat(
+      [...key, ...(op === ROW_OP_DELETE ? [] : [value]), `${'\0'.repeat(7)}${time}`].map(bindValue),
+    );
     const header = Buffer.alloc(ROW_HEADER_BYTES);
     header.writeUInt32BE(body.length);
     header.writeUInt8(op, 4);
@@ -35,18 +39,21 @@ const actions = fc.array(
     // Values whose bytes could be told apart wrongly: lengths decide where one ends.
     key: fc.tuple(fc.constantFrom('', 'a', 'ab', 'b'), fc.constantFrom('', 'a', 'ba', null)),
     value: fc.constantFrom('1', '22', ''),
+    time: fc.constantFrom('1', '1', '2'),
   }),
   { maxLength: 60 },
 );
 
-test('of the rows of a key the last one stays, upsert or delete, in the order of the rows that stay', () => {
+test('of the rows of a key the last of the newest stays, upsert or delete, in the order of the rows that stay', () => {
   fc.assert(
     fc.property(actions, (given) => {
+      const same = (a: Action, b: Action): boolean =>
+        a.key.join('|') === b.key.join('|') && (a.key[1] === null) === (b.key[1] === null);
       const expected = given.filter(
-        ({ key }, index) =>
-          !given
-            .slice(index + 1)
-            .some((later) => later.key.join('|') === key.join('|') && (later.key[1] === null) === (key[1] === null)),
+        (one, index) =>
+          !given.some(
+            (other, at) => same(one, other) && (other.time > one.time || (other.time === one.time && at > index)),
+          ),
       );
       const left = lastActions(blockOf(given), 2);
       assert.deepEqual(Buffer.from(left.bytes), blockOf(expected).bytes);
@@ -58,6 +65,8 @@ test('of the rows of a key the last one stays, upsert or delete, in the order of
 });
 
 test('rows without a repeated key stay where they are', () => {
-  const block = blockOf(Array.from({ length: 5000 }, (_, index) => ({ op: 0, key: [`k${index}`, null], value: 'v' })));
+  const block = blockOf(
+    Array.from({ length: 5000 }, (_, index) => ({ op: 0, key: [`k${index}`, null], value: 'v', time: '1' })),
+  );
   assert.equal(lastActions(block, 2), block);
 });

@@ -3,8 +3,8 @@ import type { RowBlock } from '../../core/row-block.ts';
 import { hashBytes } from '../state/key-encoder.ts';
 
 /**
- * The last row of each primary key, in the order of the rows that stay: what is left when an epoch's rows are written
- * one after another. All rows of an epoch carry one time, so a second action on a key would tie with the first.
+ * The row of each primary key with the greatest write time, and of several the last, in the order of the rows that stay:
+ * what a table would be left with. Actions on a key that tie would leave a bit of each.
  *
  * Keys are the first `primaryKeyCount` values of a row's body (core/row-block.ts), compared byte by byte.
  */
@@ -22,7 +22,7 @@ export function lastActions(block: RowBlock, primaryKeyCount: number): RowBlock 
     at += ROW_HEADER_BYTES + view.getUint32(at);
     starts[row + 1] = at;
   }
-  const superseded = supersededRows(bytes, starts, keyEnds);
+  const superseded = supersededRows(view, starts, keyEnds);
   if (superseded === null) return block;
   let kept = 0;
   let keptBytes = 0;
@@ -40,8 +40,14 @@ export function lastActions(block: RowBlock, primaryKeyCount: number): RowBlock 
   return { rowCount: kept, bytes: target };
 }
 
-/** 1 for each row whose key comes again; null = none does. Linear probing over the rows' hashes. */
-function supersededRows(bytes: Uint8Array, starts: Int32Array, keyEnds: Int32Array): Uint8Array | null {
+/** Write time at the end of a row. */
+function timeOf(view: DataView, rowEnd: number): number {
+  return view.getInt32(rowEnd - 8) * 4294967296 + view.getUint32(rowEnd - 4);
+}
+
+/** 1 for each row whose key has another that stays; null = none does. Linear probing over the rows' hashes. */
+function supersededRows(view: DataView, starts: Int32Array, keyEnds: Int32Array): Uint8Array | null {
+  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
   const rowCount = keyEnds.length;
   const mask = 2 ** Math.ceil(Math.log2(rowCount * 2)) - 1;
   const slots = new Int32Array(mask + 1).fill(-1);
@@ -58,7 +64,9 @@ function supersededRows(bytes: Uint8Array, starts: Int32Array, keyEnds: Int32Arr
       }
       if (sameBytes(bytes, start, end, starts[other]! + ROW_HEADER_BYTES, keyEnds[other]!)) {
         superseded ??= new Uint8Array(rowCount);
-        superseded[row] = 1;
+        const isNewer = timeOf(view, starts[row + 1]!) > timeOf(view, starts[other + 1]!);
+        superseded[isNewer ? other : row] = 1;
+        if (isNewer) slots[slot] = row;
         break;
       }
       slot = (slot + 1) & mask;

@@ -3,6 +3,7 @@
  * compiled stages of one job and the state of the key groups that live in its thread. Everything that passes is plain
  * data and bytes; the same tasks on the same state give the same results, byte for byte, wherever they run.
  */
+import type { RecordTimes } from '../../core/epoch/row-times.ts';
 import type { LaneCounters } from '../../core/lane/position.ts';
 import type { EpochsPlan } from '../plan/epoch-plan.ts';
 import type { OperatorId } from '../plan/logical-plan.ts';
@@ -20,6 +21,8 @@ export interface EpochEnv {
   readonly evictUs: number;
   /** Write time of this attempt's sink rows, µs. */
   readonly writeTimeUs: number;
+  /** µs below the write time that set the rows of tables apart (core/epoch/row-times.ts); absent = none. */
+  readonly room?: number;
 }
 
 /** Where rows go: for each key group the index of a destination (a thread of a worker); 255 = nowhere. */
@@ -55,6 +58,8 @@ export interface MapTask {
   readonly fromOffset: number;
   readonly toOffset: number;
   readonly logPartitions: readonly number[];
+  /** Write times of the range's records; absent = all have the attempt's. */
+  readonly rowTimes?: RecordTimes;
 }
 
 /** What any task of an epoch gives. */

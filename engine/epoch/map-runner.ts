@@ -63,8 +63,8 @@ export class MapRunner {
 
   run(task: MapTask): MapResult {
     const { env } = task;
-    const batches = withWriteTime(task.batches, env.writeTimeUs);
-    const chunked = { ...task, batches, stride: 0 };
+    const { batches, stride } = withWriteTimes(task);
+    const chunked = { ...task, batches, stride };
     this.#begin(task);
     const report = new EpochReport(this.#plan, env, this.#statics);
     const frames: Frame[] = [];
@@ -180,9 +180,14 @@ function withIndexesFrom(batch: ColumnBatch, first: number): ColumnBatch {
   return { ...batch, origins: { ...batch.origins, index: batch.origins.index.map((index) => index + first) } };
 }
 
-/** The table of batches with one write time for all records. */
-function withWriteTime(batches: Float64Array, writeTimeUs: number): Float64Array {
+/** The table of batches with the write times of their records. */
+function withWriteTimes({ batches, env, fromOffset, rowTimes }: MapTask): { batches: Float64Array; stride: number } {
   const changed = batches.slice();
-  for (let batch = 0; batch < changed.length; batch += BATCH_STRIDE) changed[batch + 3] = writeTimeUs;
-  return changed;
+  const { firstUs, step } = rowTimes ?? { firstUs: env.writeTimeUs, step: Number.POSITIVE_INFINITY };
+  for (let batch = 0; batch < changed.length; batch += BATCH_STRIDE) {
+    const delta = changed[batch + 2]! - fromOffset;
+    // Records before the range are left out: the first batch may have some.
+    changed[batch + 3] = firstUs + (step === 1 ? delta : Math.floor(Math.max(0, delta) / step));
+  }
+  return { batches: changed, stride: step === 1 ? 1 : 0 };
 }

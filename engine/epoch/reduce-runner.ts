@@ -6,6 +6,7 @@
  * by the key group that they came out of. A row's identity is its key group and its place among the group's rows.
  */
 import { assert, must } from '../../core/assert.ts';
+import { stateTimes } from '../../core/epoch/row-times.ts';
 import { deadLetterReasons, WeirError } from '../../core/errors.ts';
 import type { ColumnBatch, RowFailure, RowOrigins } from '../column-batch.ts';
 import { DeadLetterEncoder } from '../dead-letters.ts';
@@ -18,6 +19,8 @@ import type { GroupFailure, StateInput, StateOperator, StateOutput } from '../op
 import { KEY_GROUPS } from '../plan/epoch-plan.ts';
 import type { EpochsPlan, StateStage } from '../plan/epoch-plan.ts';
 import type { BadRecordPolicy } from '../plan/stage-plan.ts';
+import { tableStagesOf } from '../plan/table-stages.ts';
+import type { PlanTableStages } from '../plan/table-stages.ts';
 import type { TimeZone } from '../scan/time-zone.ts';
 import { BranchRunner, rowsAt, rowsInGroupOrder } from './branch-runner.ts';
 import type { BranchRows, SentBy } from './branch-runner.ts';
@@ -37,6 +40,7 @@ export class ReduceRunner {
   readonly #branch: BranchRunner;
   readonly #sinks: SinkEncoders | null;
   readonly #letters: LetterWriter;
+  readonly #tableStages: PlanTableStages;
   readonly #statics: ReadonlyMap<string, StaticRows>;
 
   /** Throws: UNSUPPORTED, SINK_SCHEMA. */
@@ -57,6 +61,7 @@ export class ReduceRunner {
     this.#branch = new BranchRunner(branch, 0, operator.output, plan.timeZone);
     this.#sinks = branch.target.kind === 'sink' ? new SinkEncoders(plan.sinkPlans, branch.output, timeZone) : null;
     this.#letters = new LetterWriter(plan, stage);
+    this.#tableStages = tableStagesOf(plan);
   }
 
   /** Throws: STATE_LIMIT; under onBadRecord: fail, the code of what went wrong. */
@@ -151,7 +156,8 @@ export class ReduceRunner {
       this.#sinks === null ? { ...output, successors: null } : pastFirst(output);
     assert(groups.length >= batch.rowCount, () => `${this.#stage.operatorId} gives rows without key groups`);
     const isWhole = this.#plan.outputMode === 'complete';
-    const fates = new RowFates(batch.rowCount, env.writeTimeUs, { changes, successors, isWhole });
+    const times = this.#writeTimes(batch.rowCount, env, groups, changes);
+    const fates = new RowFates(batch.rowCount, times, { changes, successors, isWhole });
     const origins = originsOfOutput(this.#stage.operatorId, groups, batch.rowCount, env);
     let input: ColumnBatch = { ...batch, origins };
     const from: SentBy = { groups, changes };
@@ -165,6 +171,17 @@ export class ReduceRunner {
     if (fates.failures.length > 0) this.#letters.write(fates.failures, groups);
     this.#letters.writeAlways(report.keep(), groups);
     return { rows, fates };
+  }
+
+  #writeTimes(rowCount: number, env: EpochEnv, groups: Uint8Array, changes: Uint8Array | null): Float64Array {
+    const { writeTimeUs, room = 0 } = env;
+    const times = new Float64Array(rowCount).fill(writeTimeUs);
+    const stage = this.#tableStages.stateStages.indexOf(this.#index);
+    if (room === 0 || stage < 0) return times;
+    const { givenUs, pastUs } = stateTimes({ room, writeTimeUs }, this.#tableStages, stage);
+    for (let row = 0; row < rowCount; row++)
+      times[row] = (changes !== null && isPast(changes[row]!) ? pastUs : givenUs) + groups[row]!;
+    return times;
   }
 
   /** null when some rows turned out bad. */
@@ -293,10 +310,10 @@ class RowFates {
 
   constructor(
     rowCount: number,
-    writeTimeUs: number,
+    writeTimeUs: Float64Array,
     { changes, successors, isWhole }: Pick<Ordered, 'changes' | 'successors'> & { readonly isWhole: boolean },
   ) {
-    this.#writeTimeUs = new Float64Array(rowCount).fill(writeTimeUs);
+    this.#writeTimeUs = writeTimeUs;
     this.#successors = successors;
     this.#deletes = changes?.some(isPast) === true ? changes.map((change) => (isPast(change) ? 1 : 0)) : null;
     this.#dead = new Uint8Array(rowCount);

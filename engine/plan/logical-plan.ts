@@ -43,8 +43,8 @@ export type JoinType = 'inner' | 'left' | 'right' | 'full' | 'semi' | 'anti';
 
 /**
  * What the join condition says about time: `left − right` lies in [lowerUs, upperUs] for every pair of rows that match
- * (null = unbounded), for the event times of both sides. `left` and `right` are columns of the side's own output. Bounds
- * written with < or > are one microsecond tighter.
+ * (null = unbounded, or of no use because the other side has no event time). `left` and `right` are columns of the side's
+ * own output, at least one of them event time. Bounds written with < or > are one microsecond tighter.
  */
 export interface JoinTimeBounds {
   readonly left: number;

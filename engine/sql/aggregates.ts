@@ -258,12 +258,16 @@ function approxInput(arg: AggregateArg): DataType | string {
   return arg.type.kind === 'date' || arg.type.kind === 'timestamp' ? arg.type : numberArg(arg);
 }
 
+/** mode(value [, deterministic]): the second argument changes nothing, the least of equally frequent values always wins. */
 const resolveMode: Resolve = (args) => {
-  const wrong = countOf(args, 1);
+  const wrong = countOf(args, 1, 2);
   if (wrong !== undefined) return wrong;
   const type = known((args[0] as AggregateArg).type);
+  const deterministic = args[1];
+  if (deterministic !== undefined && deterministic.type.kind !== 'boolean')
+    return `takes TRUE or FALSE as its second argument, not ${formatType(deterministic.type)}`;
   return orderable(type)
-    ? { args: [type], type, nullable: true }
+    ? { args: deterministic === undefined ? [type] : [type, BOOLEAN], type, nullable: true }
     : `takes values that can be compared, not ${formatType(type)}`;
 };
 

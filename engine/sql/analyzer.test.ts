@@ -105,7 +105,7 @@ suite('what has no place where it stands is refused by name', () => {
     ['SELECT id, count(*) FROM t GROUP BY id', /append mode needs a watermark/],
     ['SELECT id FROM t ORDER BY id', /ORDER BY is not supported in append mode/],
     ["SELECT id FROM t WHERE window(at, '1 minute') IS NOT NULL", /window\(\) stands only in a select list/],
-    ['SELECT id FROM t WHERE id IN (SELECT id FROM t) OR n > 1', /query within an expression/],
+    ['SELECT id FROM t WHERE id IN (SELECT id FROM t) OR n > 1', /within another expression/],
     ['SELECT upper(explode(tags)) FROM t', /stands only by itself/],
     ['SELECT id FROM t WHERE count(id) > 1', /aggregate function count stands only/],
   ];

@@ -17,7 +17,10 @@ export function emitCast(g: Gen, expr: Extract<Expr, { kind: 'cast' }>): Val {
   }
   const fails = !castNeverFails(from, to);
   if (fails && expr.mode === 'ansi') g.fails();
-  return g.strict([input], to, ([val]) => castCode(g, val as Val, from, to), { guarded: fails && expr.mode === 'try' });
+  return g.strict([input], to, ([val]) => castCode(g, val as Val, from, to), {
+    mayBeNull: to.kind === 'decimal' && isFractional(from),
+    guarded: fails && expr.mode === 'try',
+  });
 }
 
 function castCode(g: Gen, val: Val, from: DataType, to: DataType): Result {

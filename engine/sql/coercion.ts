@@ -141,18 +141,10 @@ function promotedString(other: DataType): DataType | undefined {
   return isAtomic(other) ? other : undefined;
 }
 
-/** May a value of `from` stand where a function takes `to`? */
+/** May a value of `from` stand where a function takes `to`? Numbers may lose digits, and raise where they do not fit. */
 export function canImplicitlyCast(from: DataType, to: DataType): boolean {
   if (sameType(from, to) || from.kind === 'null') return true;
-  if (isNumeric(from) && isNumeric(to)) {
-    const fromWidth = integralWidth[from.kind];
-    const toWidth = integralWidth[to.kind];
-    if (fromWidth !== undefined && toWidth !== undefined) return fromWidth <= toWidth;
-    if (isFractional(to)) return !(from.kind === 'double' && to.kind === 'float');
-    const digits = asDecimal(from);
-    if (to.kind !== 'decimal' || digits === undefined) return false;
-    return to.scale >= digits.scale && to.precision - to.scale >= digits.precision - digits.scale;
-  }
+  if (isNumeric(from) && isNumeric(to)) return true;
   if (to.kind === 'string') return isAtomic(from);
   if (from.kind === 'string') return isAtomic(to);
   if (from.kind === 'date' && to.kind === 'timestamp') return true;
@@ -169,10 +161,22 @@ export function canImplicitlyCast(from: DataType, to: DataType): boolean {
   return false;
 }
 
+/** Does every number of `from` have its equal, or nearest neighbour, in `to`? */
+function isWider(from: DataType, to: DataType): boolean {
+  const fromWidth = integralWidth[from.kind];
+  const toWidth = integralWidth[to.kind];
+  if (fromWidth !== undefined && toWidth !== undefined) return fromWidth <= toWidth;
+  if (isFractional(to)) return isNumeric(from) && !(from.kind === 'double' && to.kind === 'float');
+  const digits = asDecimal(from);
+  if (to.kind !== 'decimal' || digits === undefined) return false;
+  return to.scale >= digits.scale && to.precision - to.scale >= digits.precision - digits.scale;
+}
+
 /** May CAST(… AS …) be written at all? */
 export function canCast(from: DataType, to: DataType): boolean {
   if (sameType(from, to) || from.kind === 'null') return true;
   if (to.kind === 'string') return true;
+  if (from.kind === 'interval') return isIntegral(to) || to.kind === 'decimal';
   if (from.kind === 'array' && to.kind === 'array') return canCast(from.element, to.element);
   if (from.kind === 'map' && to.kind === 'map') return canCast(from.key, to.key) && canCast(from.value, to.value);
   if (from.kind === 'struct' && to.kind === 'struct') {
@@ -183,10 +187,7 @@ export function canCast(from: DataType, to: DataType): boolean {
   }
   if (!isAtomic(from) || !isAtomic(to)) return false;
   if (from.kind === 'string') return true;
-  if (isNumeric(from))
-    return (
-      isNumeric(to) || to.kind === 'boolean' || to.kind === 'timestamp' || (to.kind === 'binary' && isIntegral(from))
-    );
+  if (isNumeric(from)) return isNumeric(to) || to.kind === 'boolean' || to.kind === 'timestamp';
   if (from.kind === 'boolean') return isNumeric(to);
   if (from.kind === 'date') return to.kind === 'timestamp';
   if (from.kind === 'timestamp') return to.kind === 'date' || isNumeric(to);
@@ -206,13 +207,15 @@ export function castNeverFails(from: DataType, to: DataType): boolean {
   if (to.kind === 'binary') return true;
   if (isIntegral(from) && to.kind === 'timestamp') return from.kind !== 'bigint';
   if (from.kind === 'boolean') return to.kind !== 'decimal' || to.precision > to.scale;
-  return sameType(from, to) || (isNumeric(from) && isNumeric(to) && canImplicitlyCast(from, to));
+  return sameType(from, to) || isWider(from, to);
 }
 
 /** The expression as `to`; the same object where it has that type. */
 export function castTo(expr: Expr, to: DataType, mode: CastMode = 'ansi'): Expr {
   if (sameType(expr.type, to)) return expr;
-  const nullable = expr.nullable || (mode === 'try' && !castNeverFails(expr.type, to));
+  // NaN and the infinities are no decimals: NULL in every mode.
+  const mayVanish = to.kind === 'decimal' && isFractional(expr.type);
+  const nullable = expr.nullable || mayVanish || (mode === 'try' && !castNeverFails(expr.type, to));
   return { kind: 'cast', type: to, nullable, input: expr, mode };
 }
 
@@ -222,8 +225,7 @@ export function isFreeCast(from: DataType, to: DataType): boolean {
   if (from.kind === 'decimal' && to.kind === 'decimal') {
     return from.scale === to.scale && from.precision <= to.precision && from.precision <= 18 === to.precision <= 18;
   }
-  if (isIntegral(from) && isIntegral(to))
-    return from.kind !== 'bigint' && to.kind !== 'bigint' && canImplicitlyCast(from, to);
+  if (isIntegral(from) && isIntegral(to)) return from.kind !== 'bigint' && to.kind !== 'bigint' && isWider(from, to);
   if (from.kind === 'float') return to.kind === 'double';
   return (from.kind === 'binary' && to.kind === 'string') || (from.kind === 'string' && to.kind === 'binary');
 }

@@ -134,12 +134,14 @@ const forms: readonly (readonly [group: string, ...Row])[] = [
     'The date of current_timestamp().',
     [['current_date()', '2023-11-14']],
   ],
+  ['aggregate', 'try_sum', [], 'try_sum(number)', 'The sum; NULL when the sum of whole numbers is no BIGINT.', []],
+  ['aggregate', 'try_avg', [], 'try_avg(number)', 'The mean, as avg.', []],
   [
     'nested',
     'struct',
     [],
-    'struct(a, b AS c)',
-    'A struct of columns and named values.',
+    'struct(a, b AS c), struct(*)',
+    'A struct of columns and named values; a star stands for all columns of the row or of a struct.',
     [["struct(1 AS a, 'x' AS b)", '{1, x}']],
   ],
 ];

@@ -117,10 +117,18 @@ function fitFamily(arg: Expr, family: Extract<Param, string>): Expr | undefined 
       return isIntegral(arg.type) ? arg : undefined;
     case 'array':
     case 'map':
+      if (arg.type.kind === 'null') return castTo(arg, emptyTypes[family]);
+      return arg.type.kind === family ? arg : undefined;
     case 'struct':
       return arg.type.kind === family ? arg : undefined;
   }
 }
+
+/** What NULL is where an array or map stands. */
+const emptyTypes: Record<'array' | 'map', DataType> = {
+  array: { kind: 'array', element: NULL, containsNull: true },
+  map: { kind: 'map', key: NULL, value: NULL, valueContainsNull: true },
+};
 
 /** Fits arguments to parameters; the last `optional` parameters may be missing, `rest` takes all that follow. */
 export function fitAll(

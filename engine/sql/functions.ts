@@ -3,6 +3,7 @@ import { assert } from '../../core/assert.ts';
 import { characterFunctions } from './functions/characters.ts';
 import { conditionalFunctions } from './functions/conditional.ts';
 import { hashFunctions } from './functions/hashes.ts';
+import { intervalFunctions } from './functions/intervals.ts';
 import { jsonFunctions } from './functions/json.ts';
 import { nestedFunctions } from './functions/nested.ts';
 import { numberFormatFunctions } from './functions/number-formats.ts';
@@ -26,6 +27,7 @@ export const scalarFunctions: readonly FunctionDef[] = [
   ...numberFunctions,
   ...numberFormatFunctions,
   ...timeFunctions,
+  ...intervalFunctions,
   ...nestedFunctions,
   ...jsonFunctions,
   ...hashFunctions,

@@ -11,7 +11,7 @@ export function intervalOfUnits(text: string, from: string, to: string | null): 
   const unit = intervalUnit(from);
   if (unit === undefined) return undefined;
   if (to !== null) return rangeInterval(text.trim(), from.replace(/S$/, ''), to.replace(/S$/, ''));
-  return scaledInterval(text, unit);
+  return scaledInterval(text.trim().replace(/^([+-])\s+/, '$1'), unit);
 }
 
 const clockUnits = ['DAY', 'HOUR', 'MINUTE', 'SECOND'];
@@ -19,6 +19,8 @@ const clockUnits = ['DAY', 'HOUR', 'MINUTE', 'SECOND'];
 function rangeInterval(text: string, from: string, to: string): Interval | undefined {
   const sign = text.startsWith('-') ? -1 : 1;
   const body = text.replace(/^[+-]/, '');
+  // Blanks part days from hours only.
+  if (/ /.test(body) !== (from === 'DAY')) return undefined;
   if (from === 'YEAR' && to === 'MONTH') {
     const match = /^(\d+)-(\d+)$/.exec(body);
     if (match === null || Number(match[2]) > 11) return undefined;

@@ -66,10 +66,11 @@ const POWER = {
   bitOr: 6,
   bitXor: 7,
   bitAnd: 8,
-  sum: 9,
-  product: 10,
-  unary: 11,
-  postfix: 12,
+  shift: 9,
+  sum: 10,
+  product: 11,
+  unary: 12,
+  postfix: 13,
 };
 
 const binaryOperators = new Map<string, { readonly op: BinaryOp; readonly power: number }>([
@@ -84,6 +85,8 @@ const binaryOperators = new Map<string, { readonly op: BinaryOp; readonly power:
   ['<=', { op: '<=', power: POWER.comparison }],
   ['>', { op: '>', power: POWER.comparison }],
   ['>=', { op: '>=', power: POWER.comparison }],
+  ['!>', { op: '<=', power: POWER.comparison }],
+  ['!<', { op: '>=', power: POWER.comparison }],
   ['|', { op: '|', power: POWER.bitOr }],
   ['^', { op: '^', power: POWER.bitXor }],
   ['&', { op: '&', power: POWER.bitAnd }],
@@ -110,7 +113,53 @@ const reservedFunctions = new Set(['LEFT', 'RIGHT', 'LIKE', 'ILIKE', 'RLIKE', 'R
 const bareFunctions = new Set(['CURRENT_TIMESTAMP', 'CURRENT_DATE', 'LOCALTIMESTAMP']);
 
 /** Functions whose first argument may be the bare name of a unit. */
-const unitFunctions = new Set(['DATEADD', 'DATE_ADD', 'DATEDIFF', 'DATE_DIFF', 'TIMESTAMPADD', 'TIMESTAMPDIFF']);
+const unitFunctions = new Set([
+  'DATEADD',
+  'DATE_ADD',
+  'DATEDIFF',
+  'DATE_DIFF',
+  'TIMEDIFF',
+  'TIMESTAMPADD',
+  'TIMESTAMPDIFF',
+]);
+
+/** Functions whose arguments may go by name, with their parameters in order. */
+const namedParameters = new Map<string, readonly string[]>([
+  ['MASK', ['str', 'upperChar', 'lowerChar', 'digitChar', 'otherChar']],
+  ['EXPLODE', ['collection']],
+  ['EXPLODE_OUTER', ['collection']],
+  ['POSEXPLODE', ['collection']],
+  ['POSEXPLODE_OUTER', ['collection']],
+  ['INLINE', ['input']],
+  ['INLINE_OUTER', ['input']],
+]);
+
+/** What stands for parameters in the middle that are left out. */
+const namedDefaults = new Map([
+  ['upperChar', 'X'],
+  ['lowerChar', 'x'],
+  ['digitChar', 'n'],
+]);
+
+/** Words that are functions and, where no parenthesis follows, names. */
+const nameOrFunction = new Set(['LEFT', 'RIGHT']);
+
+/** Words that begin a clause of Spark's behind FROM, with what to write instead. */
+const refusedClauses: readonly (readonly [word: string, instead: string])[] = [
+  ['PIVOT', 'write one aggregate for each value: sum(x) FILTER (WHERE kind = 1) AS kind_1'],
+  ['UNPIVOT', "write LATERAL VIEW explode(map('a', a, 'b', b)) AS name, value"],
+  ['TABLESAMPLE', 'write a condition on a hash of the key: WHERE pmod(xxhash64(key), 100) < 5'],
+  ['QUALIFY', 'filter in a query around this one: SELECT * FROM (…) WHERE rn <= 10'],
+  ['DISTRIBUTE', 'rows go by the keys of GROUP BY, joins and sinks'],
+  ['CLUSTER', 'rows go by the keys of GROUP BY, joins and sinks'],
+];
+
+/** Words that begin a relation of Spark's, with what to write instead. */
+const refusedRelations: readonly { readonly word: string; readonly instead: string }[] = [
+  { word: 'VALUES', instead: 'name the rows as a table of the job, tables: { t: { schema, rows } }, and join it' },
+  { word: 'LATERAL', instead: 'write LATERAL VIEW explode(…) t AS x behind the source, or join the query' },
+  { word: 'STREAM', instead: 'name the source alone: every source is a stream' },
+];
 
 const DEPTH_MAX = 200;
 
@@ -250,8 +299,10 @@ class Parser {
       if (op === null) return left;
       const all = this.skip('ALL');
       if (!all) this.skip('DISTINCT');
+      const byName = op === 'union' && this.#is('BY') && this.#is('NAME', 1);
+      if (byName) this.#at += 2;
       const right = this.#queryTerm();
-      left = { kind: 'set', op: op === 'union' && all ? 'unionAll' : op, left, right, ...this.#span(start) };
+      left = { kind: 'set', op: op === 'union' && all ? 'unionAll' : op, byName, left, right, ...this.#span(start) };
     }
   }
 
@@ -280,13 +331,11 @@ class Parser {
     while (this.#is('LATERAL') && this.#is('VIEW', 1)) lateralViews.push(this.#lateralView());
     const where = this.skip('WHERE') ? this.expr() : null;
     const groupStart = this.#peek();
-    let groupBy: SqlExpr[] = [];
-    if (this.skip('GROUP')) {
-      this.#expect('BY', 'behind GROUP');
-      groupBy = this.#list(() => this.expr());
-    }
-    const groupBySpan = groupBy.length === 0 ? null : this.#span(groupStart);
+    const grouping = this.skip('GROUP') ? this.#groupBy() : { groupBy: [], groupingSets: [] };
+    const isGrouped = grouping.groupBy.length > 0 || grouping.groupingSets.length > 0;
+    const groupBySpan = isGrouped ? this.#span(groupStart) : null;
     const having = this.skip('HAVING') ? this.expr() : null;
+    this.#refuseClauses();
     return {
       kind: 'select',
       distinct,
@@ -296,11 +345,73 @@ class Parser {
       from,
       lateralViews,
       where,
-      groupBy,
+      ...grouping,
       groupBySpan,
       having,
       ...this.#span(start),
     };
+  }
+
+  /** Clauses that Spark has and streams do not. */
+  #refuseClauses(): void {
+    for (const [word, instead] of refusedClauses) {
+      if (this.#is(word)) throw new SqlSyntaxError(`${word} is not supported`, this.#peek(), instead);
+    }
+  }
+
+  /** What stands behind GROUP: expressions, and sets of them. */
+  #groupBy(): Pick<Select, 'groupBy' | 'groupingSets'> {
+    this.#expect('BY', 'behind GROUP');
+    const groupBy: SqlExpr[] = [];
+    const groupingSets: (readonly (readonly SqlExpr[])[])[] = [];
+    do {
+      if (this.#isGroupingSets()) groupingSets.push(this.#groupingSets());
+      else if ((this.#is('CUBE') || this.#is('ROLLUP')) && this.#is('(', 1))
+        groupingSets.push(this.#next().text.toUpperCase() === 'CUBE' ? cube(this.#setList()) : rollup(this.#setList()));
+      else groupBy.push(this.expr());
+    } while (this.skip(','));
+    // Hive's forms: the sets behind the list are of its expressions.
+    const ofAll = groupBy.map((expr) => [expr]);
+    if (this.#isGroupingSets()) return { groupBy: [], groupingSets: [...groupingSets, this.#groupingSets()] };
+    if (this.#is('WITH') && (this.#is('CUBE', 1) || this.#is('ROLLUP', 1))) {
+      this.#next();
+      return { groupBy: [], groupingSets: [this.#next().text.toUpperCase() === 'CUBE' ? cube(ofAll) : rollup(ofAll)] };
+    }
+    return { groupBy, groupingSets };
+  }
+
+  #isGroupingSets(): boolean {
+    return this.#is('GROUPING') && this.#is('SETS', 1);
+  }
+
+  #groupingSets(): readonly (readonly SqlExpr[])[] {
+    this.#at += 2;
+    this.#expect('(', 'behind GROUPING SETS');
+    const sets = this.#list(() => {
+      if (this.#isGroupingSets()) return this.#groupingSets();
+      if ((this.#is('CUBE') || this.#is('ROLLUP')) && this.#is('(', 1))
+        return this.#next().text.toUpperCase() === 'CUBE' ? cube(this.#setList()) : rollup(this.#setList());
+      return [this.#set()];
+    });
+    this.#expect(')', 'behind the grouping sets');
+    return sets.flat();
+  }
+
+  /** `(a, (b, c))` behind CUBE and ROLLUP. */
+  #setList(): readonly (readonly SqlExpr[])[] {
+    this.#expect('(', 'before the grouping columns');
+    const sets = this.#list(() => this.#set());
+    this.#expect(')', 'behind the grouping columns');
+    return sets;
+  }
+
+  /** `(a, b)`, `()` or `a`. */
+  #set(): readonly SqlExpr[] {
+    if (!this.#is('(')) return [this.expr()];
+    this.#next();
+    const exprs = this.#is(')') ? [] : this.#list(() => this.expr());
+    this.#expect(')', 'behind a grouping set');
+    return exprs;
   }
 
   #distinctOn(): SqlExpr[] {
@@ -371,6 +482,8 @@ class Parser {
       return this.#join('left');
     }
     if (this.skip('SEMI')) return this.#join('semi');
+    if (this.#is('NATURAL'))
+      throw new SqlSyntaxError('NATURAL JOIN is not supported', this.#peek(), 'name the columns: JOIN … USING (key)');
     return this.skip('ANTI') ? this.#join('anti') : null;
   }
 
@@ -392,9 +505,21 @@ class Parser {
       this.#expect(')', 'behind the relation');
       return this.#watermark(relation, start);
     }
+    const refused = refusedRelations.find(({ word }) => this.#is(word));
+    if (refused !== undefined)
+      throw new SqlSyntaxError(`${refused.word} is not supported in FROM`, start, refused.instead);
     const name = [this.#identifier('the name of a source')];
+    if (this.#is('(')) {
+      const call = name[0]?.text ?? '';
+      throw new SqlSyntaxError(
+        `functions that give rows do not stand in FROM, and ${call}(…) does`,
+        start,
+        `write LATERAL VIEW ${call}(…) behind the source whose rows it works on`,
+      );
+    }
     while (this.skip('.')) name.push(this.#anyIdentifier('a name'));
     const alias = this.#relationAlias();
+    this.#refuseClauses();
     return this.#watermark({ kind: 'table', name, alias, ...this.#span(start) }, start);
   }
 
@@ -417,6 +542,7 @@ class Parser {
 
   #relationAlias(): Identifier | null {
     if (this.skip('AS')) return this.#identifier('an alias behind AS');
+    if (refusedClauses.some(([word]) => this.#is(word) && (word === 'QUALIFY' || this.#is('(', 1)))) return null;
     return this.#isName() && !this.#isWatermark() ? this.#identifier('an alias') : null;
   }
 
@@ -478,6 +604,22 @@ class Parser {
   #infix(left: SqlExpr, start: Span, power: number): SqlExpr | null {
     const token = this.#peek();
     const key = token.kind === 'word' ? token.upper : token.kind === 'symbol' ? token.text : '';
+    const shift = this.#shift();
+    if (shift !== null) {
+      if (POWER.shift <= power) return null;
+      for (let count = shift.symbols; count > 0; count--) this.#next();
+      const right = this.expr(POWER.shift);
+      const name: Identifier = { text: shift.name, offset: token.offset, length: shift.symbols };
+      return {
+        kind: 'call',
+        name,
+        args: [left, right],
+        distinct: false,
+        filter: null,
+        over: null,
+        ...this.#span(start),
+      };
+    }
     const operator = binaryOperators.get(key);
     if (operator !== undefined) {
       if (operator.power <= power) return null;
@@ -488,9 +630,19 @@ class Parser {
     return power <= POWER.predicate ? this.#predicate(left, start) : null;
   }
 
+  /** `<<`, `>>` or `>>>` ahead. They are no tokens: `ARRAY<ARRAY<INT>>` ends in two. */
+  #shift(): { readonly name: string; readonly symbols: number } | null {
+    const first = this.#peek();
+    const joined = (ahead: number, text: string): boolean =>
+      this.#is(text, ahead) && this.#peek(ahead).offset === first.offset + ahead;
+    if (joined(0, '<') && joined(1, '<')) return { name: 'shiftleft', symbols: 2 };
+    if (!joined(0, '>') || !joined(1, '>')) return null;
+    return joined(2, '>') ? { name: 'shiftrightunsigned', symbols: 3 } : { name: 'shiftright', symbols: 2 };
+  }
+
   #predicate(input: SqlExpr, start: Span): SqlExpr | null {
     if (this.skip('IS')) {
-      const negated = this.skip('NOT');
+      const negated = this.skip('NOT') || this.skip('!');
       if (this.skip('DISTINCT')) {
         this.#expect('FROM', 'behind IS DISTINCT');
         const right = this.expr(POWER.comparison);
@@ -528,11 +680,25 @@ class Parser {
       }
       default: {
         const op = word.upper === 'LIKE' ? 'like' : word.upper === 'ILIKE' ? 'ilike' : 'rlike';
+        if (op !== 'rlike' && (this.#is('ANY') || this.#is('SOME') || this.#is('ALL')) && this.#is('(', 1))
+          return this.#likeOneOf(input, op, isNegated, start);
         const pattern = this.expr(POWER.comparison);
         const escape = op !== 'rlike' && this.skip('ESCAPE') ? this.#escapeCharacter() : null;
         return { kind: 'like', op, input, pattern, escape, negated: isNegated, ...this.#span(start) };
       }
     }
+  }
+
+  /** `a LIKE ANY (p, q)`: a LIKE for each pattern, joined by OR; by AND for ALL. */
+  #likeOneOf(input: SqlExpr, op: 'like' | 'ilike', negated: boolean, start: Span): SqlExpr {
+    const all = this.#next().text.toUpperCase() === 'ALL';
+    this.#expect('(', 'before the patterns');
+    const patterns = this.#list(() => this.expr());
+    this.#expect(')', 'behind the patterns');
+    const span = this.#span(start);
+    return patterns
+      .map((pattern): SqlExpr => ({ kind: 'like', op, input, pattern, escape: null, negated, ...span }))
+      .reduce((left, right) => ({ kind: 'binary', op: all ? 'and' : 'or', left, right, ...span }));
   }
 
   #escapeCharacter(): string {
@@ -604,7 +770,7 @@ class Parser {
   #parenthesized(): SqlExpr {
     const start = this.#next();
     if (this.#isLambdaParams()) {
-      const params = this.#list(() => this.#identifier('a parameter'));
+      const params = this.#list(() => this.#anyIdentifier('a parameter'));
       this.#expect(')', 'behind the parameters');
       this.#expect('->', 'behind the parameters');
       return { kind: 'lambda', params, body: this.expr(), ...this.#span(start) };
@@ -614,10 +780,10 @@ class Parser {
       this.#expect(')', 'behind the query');
       return { kind: 'subquery', query, ...this.#span(start) };
     }
-    const expr = this.expr();
-    if (this.#is(',')) {
+    const expr = this.#argument();
+    if (this.#is(',') || isAliased(expr)) {
       const rest = [expr];
-      while (this.skip(',')) rest.push(this.expr());
+      while (this.skip(',')) rest.push(this.#argument());
       this.#expect(')', 'behind the values');
       const span = this.#span(start);
       return {
@@ -637,7 +803,7 @@ class Parser {
   /** `a, b) ->` ahead, behind the open parenthesis? */
   #isLambdaParams(): boolean {
     let ahead = 0;
-    while (this.#isName(ahead)) {
+    while (['word', 'quoted'].includes(this.#peek(ahead).kind)) {
       if (this.#is(')', ahead + 1)) return this.#is('->', ahead + 2);
       if (!this.#is(',', ahead + 1)) return false;
       ahead += 2;
@@ -665,8 +831,7 @@ class Parser {
       case 'TIMESTAMP':
       case 'TIMESTAMP_LTZ':
       case 'X':
-        if (following.kind === 'string' && (token.upper !== 'X' || following.offset === token.offset + 1))
-          return this.#typedLiteral(token);
+        if (following.kind === 'string') return this.#typedLiteral(token);
         break;
       case 'INTERVAL':
         if (following.kind === 'string' || following.kind === 'number' || this.#is('-', 1) || this.#is('+', 1))
@@ -686,7 +851,8 @@ class Parser {
         if (this.#is('(', 1)) return this.#wordyCall(token);
         break;
     }
-    if (reserved.has(token.upper) && !(reservedFunctions.has(token.upper) && this.#is('(', 1))) {
+    const isCall = this.#is('(', 1);
+    if (reserved.has(token.upper) && !(isCall ? reservedFunctions : nameOrFunction).has(token.upper)) {
       throw this.#unexpected('expected an expression');
     }
     if (bareFunctions.has(token.upper) && !this.#is('(', 1)) {
@@ -739,12 +905,54 @@ class Parser {
       this.#expect(')', 'behind the condition of FILTER');
     }
     const over = this.skip('OVER') ? this.#window() : null;
-    return { kind: 'call', name, args: this.#unitArgument(name, args), distinct, filter, over, ...this.#span(start) };
+    args = this.#placed(name, this.#unitArgument(name, args));
+    return { kind: 'call', name, args, distinct, filter, over, ...this.#span(start) };
+  }
+
+  /** Arguments given by name, at their places. */
+  #placed(name: Identifier, args: SqlExpr[]): SqlExpr[] {
+    const named = args.filter(isNamedArgument);
+    if (named.length === 0) return args;
+    const parameters = namedParameters.get(name.text.toUpperCase());
+    const first = named[0] as SqlExpr;
+    if (parameters === undefined) throw new SqlSyntaxError(`arguments of ${name.text} go by place, not by name`, first);
+    const places: (SqlExpr | undefined)[] = [];
+    for (const [index, arg] of args.entries()) {
+      if (!isNamedArgument(arg)) {
+        if (places.length !== index) throw new SqlSyntaxError('arguments by place stand before those by name', arg);
+        places[index] = arg;
+        continue;
+      }
+      const place = parameters.findIndex(
+        (parameter) => parameter.toLowerCase() === arg.name.text.slice(1).toLowerCase(),
+      );
+      if (place < 0)
+        throw new SqlSyntaxError(
+          `${name.text} has no parameter ${arg.name.text.slice(1)}`,
+          arg,
+          `the parameters are: ${parameters.join(', ')}`,
+        );
+      if (places[place] !== undefined) throw new SqlSyntaxError(`${parameters[place]} is given twice`, arg);
+      places[place] = arg.args[0];
+    }
+    return Array.from(places, (arg, index) => {
+      const value = namedDefaults.get(parameters[index] ?? '');
+      if (arg !== undefined) return arg;
+      if (value === undefined) throw new SqlSyntaxError(`${name.text} needs ${parameters[index]}`, first);
+      return { kind: 'literal', literal: { kind: 'string', value }, offset: first.offset, length: first.length };
+    });
   }
 
   #argument(): SqlExpr {
     const expr = this.expr();
-    if (this.#is('=>')) throw new SqlSyntaxError('arguments go by place here, not by name', this.#next());
+    if (this.#is('=>')) {
+      const [parameter] = expr.kind === 'name' && expr.parts.length === 1 ? expr.parts : [];
+      if (parameter === undefined) throw this.#unexpected('expected the name of a parameter before =>');
+      this.#next();
+      const name: Identifier = { ...parameter, text: `=${parameter.text}` };
+      const value = this.expr();
+      return { kind: 'call', name, args: [value], distinct: false, filter: null, over: null, ...this.#span(expr) };
+    }
     // struct(a AS b): the alias names the field.
     if (this.#is('AS')) {
       this.#next();
@@ -841,7 +1049,10 @@ class Parser {
     const start = this.#next();
     let months = 0;
     let microseconds = 0;
+    let parts = 0;
+    let hasRange = false;
     do {
+      parts++;
       const sign = this.skip('-') ? -1 : 1;
       if (sign === 1) this.skip('+');
       const value = this.#next();
@@ -854,7 +1065,8 @@ class Parser {
       const part = hasUnit
         ? intervalOfUnits(value.text, unit.upper, to?.toUpperCase() ?? null)
         : intervalOfText(value.text);
-      if (part === undefined)
+      hasRange ||= to !== null;
+      if (part === undefined || (hasRange && parts > 1))
         throw new SqlSyntaxError(
           'this is not an interval',
           this.#span(start),
@@ -862,8 +1074,19 @@ class Parser {
         );
       months += sign * part.months;
       microseconds += sign * part.microseconds;
-    } while (this.#peek().kind === 'number' || (this.#peek().kind === 'string' && this.#peek(1).kind === 'word'));
+    } while (this.#isIntervalPart());
+    if ((months | 0) !== months || !(microseconds >= -(2 ** 63) && microseconds <= 2 ** 63))
+      throw new SqlSyntaxError('this interval is too long', this.#span(start));
     return { kind: 'literal', literal: { kind: 'interval', months, microseconds }, ...this.#span(start) };
+  }
+
+  /** Another number and unit of an interval; a sign before it belongs to it. */
+  #isIntervalPart(): boolean {
+    const signs = this.#is('-') || this.#is('+') ? 1 : 0;
+    const value = this.#peek(signs);
+    const unit = this.#peek(signs + 1);
+    if (value.kind !== 'number' && value.kind !== 'string') return false;
+    return unit.kind === 'word' && isIntervalUnit(unit.upper);
   }
 
   #extract(): SqlExpr {
@@ -1036,6 +1259,29 @@ class Parser {
     this.#closeType('STRUCT');
     return { kind: 'struct', fields };
   }
+}
+
+/** `a AS b` among arguments: a call of `$alias`. */
+function isAliased(expr: SqlExpr): boolean {
+  return expr.kind === 'call' && expr.name.text === '$alias';
+}
+
+/** An argument that was given by name: a call of `=name`. */
+function isNamedArgument(expr: SqlExpr): expr is Extract<SqlExpr, { kind: 'call' }> {
+  return expr.kind === 'call' && expr.name.text.startsWith('=');
+}
+
+/** All sets of the parts. */
+function cube(parts: readonly (readonly SqlExpr[])[]): readonly (readonly SqlExpr[])[] {
+  const [first, ...others] = parts;
+  if (first === undefined) return [[]];
+  const rest = cube(others);
+  return [...rest.map((set) => [...first, ...set]), ...rest];
+}
+
+/** The parts from the first on, each time one less. */
+function rollup(parts: readonly (readonly SqlExpr[])[]): readonly (readonly SqlExpr[])[] {
+  return [...parts.keys(), parts.length].map((length) => parts.slice(0, parts.length - length).flat());
 }
 
 const simpleTypes = new Map<string, DataType>([

@@ -48,6 +48,8 @@ export interface ClusterOptions {
   readonly failpointChance: () => number;
   /** Topics that jobs write to turn every other call away. */
   readonly fullEverySecondCall?: boolean;
+  /** Gives the functions of jobs that have some; default: those of their modules. */
+  readonly loadModule?: typeof loadModule;
 }
 
 /** One life of a worker process. */
@@ -180,7 +182,7 @@ export class SimCluster {
     const threads = rng.int(1, 3);
     const engine =
       this.#options.engine === 'real'
-        ? new InlineExecutor({ threadCount: threads, loadModule })
+        ? new InlineExecutor({ threadCount: threads, loadModule: this.#options.loadModule ?? loadModule })
         : new SmallExecutor({ threadCount: threads });
     const worker = new Worker({
       id: workerId(id),
@@ -198,6 +200,7 @@ export class SimCluster {
         fetchBytes: rng.pick([300, 2000, 1 << 20]),
         inFlightBytes: rng.pick([1000, 1 << 20]),
         inFlightChunks: rng.int(1, 9),
+        unprocessedChunks: 2,
       },
       budget: new ByteBudget(rng.pick([2000, 1 << 20])),
       observe: () => silentObserver,

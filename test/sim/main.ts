@@ -1,11 +1,11 @@
 /**
  * `npm run sim -- [SEED] [--seeds N] [--engine real|small] [--mutation NAME] [--verbose]`: simulated lives of a cluster,
- * one per seed. With `--epochs [--jobs agg,win,ses,join,dedup,chain]` it runs stateful jobs instead of the stateless one.
+ * one per seed. With `--epochs [--jobs agg,win,…]` it runs jobs with epochs instead of the stateless one.
  * Prints what failed with the command that repeats it; the exit code is 1 when anything did.
  */
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../core/errors.ts';
-import { simEpochJobs } from './epochs/jobs.ts';
+import { jobsOfSeed, simEpochJobs } from './epochs/jobs.ts';
 import type { EpochMutation } from './epochs/mutations.ts';
 import { epochMutations, mutate } from './epochs/mutations.ts';
 import { simulateEpochs } from './epochs/run.ts';
@@ -21,7 +21,7 @@ interface Settings {
   readonly verbose: boolean;
   readonly engine: 'real' | 'small' | undefined;
   readonly mutation: string | undefined;
-  /** Stateful jobs to run; null = the stateless one. */
+  /** Stateful jobs to run (none named = by turns); null = the stateless one. */
   readonly epochs: readonly string[] | null;
 }
 
@@ -71,7 +71,7 @@ function settingsFrom(args: readonly string[]): Settings {
 
 function epochJobs(wanted: string | undefined, mutation: string | undefined): readonly string[] {
   const known = simEpochJobs.map(({ name }) => name);
-  const jobs = wanted?.split(',') ?? known;
+  const jobs = wanted?.split(',') ?? [];
   if (!jobs.every((job) => known.includes(job))) throw new Error(`--jobs takes some of ${known.join(',')}`);
   if (mutation !== undefined && !(epochMutations as readonly string[]).includes(mutation))
     throw new Error(`--mutation is one of ${epochMutations.join(', ')}`);
@@ -79,8 +79,9 @@ function epochJobs(wanted: string | undefined, mutation: string | undefined): re
 }
 
 async function live(seed: number, settings: Settings): Promise<LifeResult> {
-  const { epochs, mutation } = settings;
-  if (epochs === null) return simulate(seed, optionsOf(settings));
+  const { mutation } = settings;
+  if (settings.epochs === null) return simulate(seed, optionsOf(settings));
+  const epochs = settings.epochs.length === 0 ? jobsOfSeed(seed) : settings.epochs;
   const print = optionsOf(settings).print;
   if (mutation === undefined) return simulateEpochs(seed, { jobs: epochs, ...(print && { print }) });
   const undo = mutate(mutation as EpochMutation);
@@ -100,7 +101,8 @@ function optionsOf({ engine, mutation, verbose }: Settings): RunOptions {
 }
 
 function commandFor(seed: number, { engine, mutation, epochs }: Settings): string {
-  const what = epochs === null ? '' : ` --epochs --jobs ${epochs.join(',')}`;
+  const jobs = epochs === null || epochs.length === 0 ? '' : ` --jobs ${epochs.join(',')}`;
+  const what = epochs === null ? '' : ` --epochs${jobs}`;
   return `npm run sim -- ${seed}${what}${engine === undefined ? '' : ` --engine ${engine}`}${mutation === undefined ? '' : ` --mutation ${mutation}`} --verbose`;
 }
 

@@ -2,18 +2,18 @@
  * One simulated life of a cluster: chaos for some seconds of virtual time, then everything heals and the job must finish
  * its work; then what was late arrives, and the tables are held against the log. The seed decides all of it.
  */
-import { isWeirError } from '../../core/errors.ts';
-import type { Log } from '../../core/ports.ts';
 import type { JobDefinition } from '../../master/coordinator.ts';
 import { defaultGenerator } from '../support/generator.ts';
 import { Checker } from './checker.ts';
-import { MASTER, SimCluster } from './cluster.ts';
+import { Chaos } from './chaos.ts';
+import { SimCluster } from './cluster.ts';
 import type { FaultKind } from './faults.ts';
 import { drawFaults, networkFaults } from './faults.ts';
 import type { SimNode } from './kernel.ts';
 import { Simulation } from './kernel.ts';
 import { breakPrefixRule } from './mutate.ts';
 import type { Mutations } from './mutations.ts';
+import { simLog } from './print-log.ts';
 import { Producer } from './producer.ts';
 import type { SimRng } from './rng.ts';
 import { SIM_JOB, SIM_TOPIC, simPlan } from './sim-job.ts';
@@ -93,9 +93,8 @@ class Scenario {
   readonly #chaosMs: number;
   readonly #script: Script | null;
   readonly #plainRegister: boolean;
-  #healed = false;
+  readonly #chaos: Chaos;
   #revision = 0;
-  #slots = 0;
 
   constructor(seed: number, options: RunOptions) {
     this.#seed = seed;
@@ -110,7 +109,15 @@ class Scenario {
       mutations: options.mutations ?? {},
       engine: options.engine ?? 'real',
       log: simLog(this.#sim, options.print ?? ((): void => undefined)),
-      failpointChance: () => (this.#faults.has('failpoint') && !this.#healed ? 0.01 : 0),
+      failpointChance: () => (this.#faults.has('failpoint') && !this.#chaos.healed ? 0.01 : 0),
+    });
+    this.#chaos = new Chaos({
+      sim: this.#sim,
+      rng: this.#rng,
+      cluster: this.#cluster,
+      faults: this.#faults,
+      others: () => [META_SERVER, TABLE_SERVER, LOG_SERVER],
+      jobs: [SIM_JOB],
     });
     const { logServer, metaServer, tableServer } = this.#cluster;
     this.#producer = new Producer(
@@ -129,7 +136,7 @@ class Scenario {
     this.#begin();
     await sim.run(this.#chaosMs, undefined, EVENTS_MAX);
     const healedAt = sim.now;
-    this.#heal();
+    this.#chaos.heal(SETTLE_LIMIT_MS);
     let settledMs = 0;
     if (sim.violation === null) {
       await sim.run(healedAt + SETTLE_LIMIT_MS, () => this.#checker.unfinished() === null, EVENTS_MAX);
@@ -173,11 +180,11 @@ class Scenario {
     this.#cluster.logServer.createTopic(SIM_TOPIC, this.#script?.partitions ?? rng.int(1, 5));
     for (let count = rng.int(0, 20); count > 0; count--) this.#producer.produce();
     this.#cluster.network.faults = networkFaults(this.#faults, rng);
-    this.#cluster.startMaster(this.#skew());
-    for (let count = this.#script?.workers ?? rng.int(1, 4); count > 0; count--) this.#startWorker();
+    this.#cluster.startMaster(this.#chaos.skew());
+    for (let count = this.#script?.workers ?? rng.int(1, 4); count > 0; count--) this.#chaos.startWorker();
     this.#changeJob();
     this.#produceAgain();
-    for (const kind of this.#faults) this.#again(kind);
+    this.#chaos.begin(this.#faults, (kind) => this.#strike(kind));
     this.#script?.steps({
       cluster: this.#cluster,
       at: (ms, step) => void this.#sim.at(ms, null, step),
@@ -187,169 +194,32 @@ class Scenario {
 
   #produceAgain(): void {
     this.#sim.at(this.#rng.unit() * 150, null, () => {
-      if (this.#healed) return;
+      if (this.#chaos.healed) return;
       this.#producer.produce();
       this.#produceAgain();
     });
   }
 
-  #again(kind: FaultKind): void {
-    this.#sim.at(200 + this.#rng.unit() * 3000, null, () => {
-      if (this.#healed) return;
-      this.#strike(kind);
-      this.#again(kind);
-    });
-  }
-
   #strike(kind: FaultKind): void {
-    const rng = this.#rng;
-    const cluster = this.#cluster;
-    const victim = cluster.workers.length === 0 ? null : rng.pick(cluster.workers);
-    switch (kind) {
-      case 'workerCrash':
-      case 'failpoint':
-        if (kind === 'workerCrash' && victim !== null) cluster.crashWorker(victim.slot);
-        this.#later(2000, () => this.#startWorker(victim?.slot));
-        break;
-      case 'workerPause':
-        if (victim !== null) this.#sim.pause(victim.node, rng.unit() * 9000);
-        break;
-      case 'cutMaster':
-        if (victim !== null) this.#cut(victim.slot, MASTER);
-        break;
-      case 'cutServer':
-        if (victim !== null) this.#cut(victim.slot, rng.pick([META_SERVER, TABLE_SERVER, LOG_SERVER]));
-        break;
-      case 'masterCrash':
-        cluster.crashMaster();
-        this.#later(4000, () => {
-          if (cluster.masterNode === null) cluster.startMaster(this.#skew());
-        });
-        break;
-      case 'masterPause':
-        if (cluster.masterNode !== null) this.#sim.pause(cluster.masterNode, rng.unit() * 5000);
-        this.#later(2500, () => cluster.startMaster(this.#skew()));
-        break;
-      case 'joinLeave':
-        if (victim !== null && rng.chance(0.5)) cluster.leaveWorker(victim.slot);
-        else if (cluster.workers.length < 6) this.#startWorker();
-        break;
-      case 'revision':
-        this.#changeJob();
-        break;
-      case 'stopStart':
-        this.#ask((coordinator) => (rng.chance(0.5) ? coordinator.stop(SIM_JOB) : coordinator.cancel(SIM_JOB)));
-        this.#later(2000, () => this.#ask((coordinator) => coordinator.start(SIM_JOB)));
-        break;
-      case 'partitions':
-        if (cluster.logServer.topic(SIM_TOPIC).partitions.length < 7) cluster.logServer.addPartition(SIM_TOPIC);
-        break;
-      case 'clocks':
-        if (victim !== null) victim.node.wallSkewMs = this.#skew();
-        break;
-      case 'loss':
-      case 'lateWrites':
-      case 'brokenStreams':
-        cluster.network.faults = networkFaults(this.#faults, rng);
-        break;
-    }
-  }
-
-  #later(withinMs: number, act: () => void): void {
-    this.#sim.at(this.#rng.unit() * withinMs, null, () => {
-      if (!this.#healed) act();
-    });
-  }
-
-  #cut(worker: string, other: string): void {
-    const lot = this.#rng.int(0, 3);
-    if (lot !== 0) this.#cluster.network.cut(worker, other);
-    if (lot !== 1) this.#cluster.network.cut(other, worker);
-    this.#later(6000, () => this.#cluster.network.mend(worker, other));
-  }
-
-  #skew(): number {
-    return this.#faults.has('clocks') ? this.#rng.unit() * 120_000 - 60_000 : 0;
-  }
-
-  #startWorker(slot?: string): void {
-    if (slot !== undefined && this.#cluster.workers.some((life) => life.slot === slot)) return;
-    this.#cluster.startWorker(slot ?? `w${this.#slots++}`, this.#skew());
+    if (this.#chaos.strike(kind)) return;
+    const { logServer } = this.#cluster;
+    if (kind === 'revision') this.#changeJob();
+    else if (kind === 'partitions' && logServer.topic(SIM_TOPIC).partitions.length < 7)
+      logServer.addPartition(SIM_TOPIC);
   }
 
   /** People change the job: a new revision, which is a new run. */
   #changeJob(): void {
     const revision = ++this.#revision;
-    const text = JSON.stringify({
-      formatVersion: 1,
-      source: `revision ${revision}`,
-      plan: simPlan({ rev: revision, onDataLoss: 'fail' }),
-    });
+    const plan = simPlan({ rev: revision, onDataLoss: 'fail' });
     const definition: JobDefinition = {
       name: SIM_JOB,
       hash: `hash-${revision}`,
-      text,
-      plan: simPlan({ rev: revision, onDataLoss: 'fail' }),
+      text: JSON.stringify({ formatVersion: 1, source: `revision ${revision}`, plan }),
+      plan,
     };
     this.#checker.revs.set(definition.hash, revision);
-    this.#ask((coordinator) => coordinator.apply(definition), revision === 1);
+    if (revision === 1) this.#chaos.submit(SIM_JOB, (coordinator) => coordinator.apply(definition));
+    else this.#chaos.ask((coordinator) => coordinator.apply(definition));
   }
-
-  /** Somebody asks the master for something, and again when `mustWork` and it could not. */
-  #ask(question: (coordinator: NonNullable<SimCluster['coordinator']>) => Promise<unknown>, mustWork = false): void {
-    const { coordinator, masterNode } = this.#cluster;
-    const again = (): void => {
-      if (mustWork) this.#sim.at(100, null, () => this.#ask(question, true));
-    };
-    if (coordinator === null || masterNode === null) {
-      again();
-      return;
-    }
-    const ask = async (): Promise<void> => {
-      try {
-        await question(coordinator);
-      } catch (error) {
-        if (!isWeirError(error)) throw error;
-        again();
-      }
-    };
-    this.#sim.at(0, masterNode, () => void ask());
-    // The master may end before it answers.
-    if (mustWork) this.#sim.at(3000, null, () => this.#cluster.metaServer.job(SIM_JOB) ?? this.#ask(question, true));
-  }
-
-  /** Everything works from here on; whatever people stopped is started again. */
-  #heal(): void {
-    this.#healed = true;
-    this.#cluster.heal();
-    for (const { node } of this.#cluster.workers) node.wallSkewMs = 0;
-    const start = (): void => {
-      const state = this.#cluster.metaServer.job(SIM_JOB)?.state;
-      if (state !== 'running' && state !== 'starting') this.#ask((coordinator) => coordinator.start(SIM_JOB));
-      if (this.#sim.now < this.#chaosMs + SETTLE_LIMIT_MS) this.#sim.at(500, null, start);
-    };
-    start();
-  }
-}
-
-/** Lines with virtual time in front. */
-export function simLog(
-  sim: Simulation,
-  print: (line: string) => void,
-  base: Readonly<Record<string, unknown>> = {},
-): Log {
-  const write =
-    (level: string) =>
-    (fields: Readonly<Record<string, unknown>>, message: string): void => {
-      const { err, ...rest } = { ...base, ...fields };
-      const cause = err instanceof Error ? ` ${err.stack ?? err.message}` : '';
-      print(`${sim.now.toFixed(1).padStart(9)} ${level.padEnd(5)} ${message} ${JSON.stringify(rest)}${cause}`);
-    };
-  return {
-    debug: write('debug'),
-    info: write('info'),
-    warn: write('warn'),
-    error: write('error'),
-    child: (fields) => simLog(sim, print, { ...base, ...fields }),
-  };
 }

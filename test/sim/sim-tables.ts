@@ -55,6 +55,8 @@ export class SimTableServer {
   readonly #tables = new Map<string, Map<string, StoredRow>>();
   readonly #behaviour: TableBehaviour;
   watcher: TableWatcher | null = null;
+  /** Rows of tables that jobs read, by `keyspace.table`. */
+  readonly contents = new Map<string, QueryResult>();
   #arrivals = 0;
 
   constructor(behaviour: TableBehaviour) {
@@ -163,8 +165,22 @@ export class SimTableStore implements TableStore {
     );
   }
 
-  query(): Promise<QueryResult> {
-    return Promise.reject(new WeirError('UNSUPPORTED', 'the simulated tables answer no queries'));
+  /** All rows of a table. */
+  query(cql: string): Promise<QueryResult> {
+    const table = / FROM (\S+)$/.exec(cql)?.[1] ?? '';
+    const unavailable = (): WeirError => new WeirError('SINK_UNAVAILABLE', 'the simulated tables do not answer');
+    const options = {
+      client: this.#node,
+      server: TABLE_SERVER,
+      timeoutMs: REQUEST_TIMEOUT_MS,
+      write: false,
+      unavailable,
+    };
+    return this.#network.request(options, () => {
+      const content = this.#server.contents.get(table);
+      if (content === undefined) throw new WeirError('UNSUPPORTED', `there is nothing to read in ${table}`);
+      return content;
+    });
   }
 
   close(): Promise<void> {

@@ -11,5 +11,6 @@ export function envOf(plan: EpochPlan, run: number, writeTimeUs: number): EpochE
     lateUs: plan.lateUs ?? Number.NEGATIVE_INFINITY,
     evictUs: plan.evictUs ?? Number.NEGATIVE_INFINITY,
     writeTimeUs,
+    ...(plan.room === undefined ? {} : { room: plan.room }),
   };
 }

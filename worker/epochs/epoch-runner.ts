@@ -40,7 +40,7 @@ import { mapEpoch } from './map-phase.ts';
 import { OpenJob } from './open-job.ts';
 import { PartitionFeeds } from './partition-feeds.ts';
 import type { Written } from './rewrite.ts';
-import { atWriteTime } from './rewrite.ts';
+import { laterBy } from './rewrite.ts';
 import { StaticTables } from './static-tables.ts';
 
 /** Stands for "no event time" in reports. */
@@ -490,9 +490,10 @@ export class EpochRunner {
         part.view === attempt.view ? result.frames : result.frames.flatMap(({ bytes }) => splitFrame(bytes, routing));
       attempt.addResult(result);
       attempt.addState(stage, result.state);
-      if (!part.written.has(result)) {
-        const { writeTimeUs: time } = attempt.env;
-        const rows = part.writeTimeUs === time ? result : atWriteTime(result, time);
+      // Rows that are set apart within the epoch are so within an attempt: it writes all of them.
+      if (attempt.env.room !== undefined || !part.written.has(result)) {
+        const later = attempt.env.writeTimeUs - part.writeTimeUs;
+        const rows = later === 0 ? result : laterBy(result, later);
         this.#write(attempt, rows, () => part.written.add(result));
       }
       await attempt.sender.send(stage, thread, frames);

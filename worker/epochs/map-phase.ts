@@ -5,8 +5,12 @@ import type { LaneId, Offset } from '../../core/ids.ts';
 import { parseLaneId, timestampUs } from '../../core/ids.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Failpoints } from '../../core/ports.ts';
+import { offsetsPerPlace, recordTimes } from '../../core/epoch/row-times.ts';
+import type { RecordTimes } from '../../core/epoch/row-times.ts';
 import type { EpochExecutor, MapResult } from '../../engine/epoch/contract.ts';
 import { encodeGapLetter } from '../../engine/gap-letter.ts';
+import type { EpochsPlan } from '../../engine/plan/epoch-plan.ts';
+import { tableStagesOf } from '../../engine/plan/table-stages.ts';
 import type { EpochAttempt } from './epoch-attempt.ts';
 import type { EpochObserver } from './epoch-observer.ts';
 import type { OpenJob } from './open-job.ts';
@@ -62,13 +66,17 @@ class MapRun implements Mapped {
   readonly #parts: MapParts;
   readonly #attempt: EpochAttempt;
   readonly #slots: number;
+  readonly #rowTimes: ReadonlyMap<LaneId, RecordTimes> | null;
   readonly #running = new Set<Promise<void>>();
 
   constructor(parts: MapParts, attempt: EpochAttempt) {
     this.#parts = parts;
     this.#attempt = attempt;
     this.#slots = TASKS_PER_THREAD * Math.max(1, parts.executor.threadCount);
-    this.eventTimesUs = parts.open.plan.watermarks.map(() => Number.NEGATIVE_INFINITY);
+    const { plan } = parts.open;
+    this.eventTimesUs = plan.watermarks.map(() => Number.NEGATIVE_INFINITY);
+    const lanes = lanesInOrder(Object.keys(attempt.plan.ranges) as LaneId[], plan);
+    this.#rowTimes = recordTimes(attempt.plan, lanes, tableStagesOf(plan), attempt.env.writeTimeUs);
   }
 
   async runLane(lane: LaneId, index: number): Promise<void> {
@@ -79,8 +87,9 @@ class MapRun implements Mapped {
     const data = await feeds.take(lane, range.from, range.to, attempt.signal);
     await failpoints.hit('epoch.afterFetch');
     this.#recordGaps(lane, data);
+    const places = { from: range.from, step: offsetsPerPlace(attempt.plan) };
     for (const stage of open.mapStagesOf(lane)) {
-      for (const task of cutIntoTasks(data.batches)) {
+      for (const task of cutIntoTasks(data.batches, places)) {
         while (this.#running.size >= this.#slots) await Promise.race(this.#running);
         attempt.check();
         const run = this.#runTask(lane, index, stage, task, range).finally(() => this.#running.delete(run));
@@ -102,6 +111,7 @@ class MapRun implements Mapped {
     const { open, executor, observer, write } = this.#parts;
     const attempt = this.#attempt;
     const { source, partition } = parseLaneId(lane);
+    const rowTimes = this.#rowTimes?.get(lane);
     const result = await executor.map(open.hostKey, {
       stage,
       env: attempt.env,
@@ -112,6 +122,7 @@ class MapRun implements Mapped {
       fromOffset: from,
       toOffset: to,
       logPartitions: open.sinks.logPartitions,
+      ...(rowTimes === undefined ? {} : { rowTimes }),
     });
     attempt.check();
     if (result.failure !== null) throw badRecord(open, lane, result.failure);
@@ -137,6 +148,16 @@ class MapRun implements Mapped {
       observer.lost(to - from);
     }
   }
+}
+
+/** By source in the order of the plan, and by partition. */
+function lanesInOrder(lanes: readonly LaneId[], { sources }: EpochsPlan): LaneId[] {
+  const places = lanes.map((lane) => {
+    const { source, partition } = parseLaneId(lane);
+    return { lane, source: sources.findIndex(({ name }) => name === source), partition };
+  });
+  places.sort((a, b) => a.source - b.source || a.partition - b.partition || (a.lane < b.lane ? -1 : 1));
+  return places.map(({ lane }) => lane);
 }
 
 function badRecord(open: OpenJob, lane: LaneId, failure: { offset: number; code: string; place: string }): WeirError {

@@ -61,17 +61,35 @@ const TASK_BYTES_MAX = 1 << 20;
  * Cuts a range into tasks at places that depend on the batches alone and not on how they were fetched: every attempt
  * and every replay of an epoch runs the same tasks, so that sums of floating-point numbers come out the same.
  */
-export function cutIntoTasks(batches: readonly HeldBatch[]): TaskBytes[] {
+export function cutIntoTasks(batches: readonly HeldBatch[], places: Places): TaskBytes[] {
   const tasks: TaskBytes[] = [];
   for (let first = 0; first < batches.length;) {
     let size = 0;
     let last = first;
-    while (last < batches.length && (last === first || size + sizeOf(batches, last) <= TASK_BYTES_MAX))
+    while (
+      last < batches.length &&
+      (last === first || size + sizeOf(batches, last) <= TASK_BYTES_MAX || inOnePlace(batches, last, places))
+    )
       size += sizeOf(batches, last++);
     tasks.push(taskBytes(batches.slice(first, last), size));
     first = last;
   }
   return tasks;
+}
+
+/** Offsets by their places in the order of the epoch's rows: so many share one, from the range's start on. */
+export interface Places {
+  readonly from: number;
+  readonly step: number;
+}
+
+/** The batch before has the same place. */
+function inOnePlace(batches: readonly HeldBatch[], index: number, { from, step }: Places): boolean {
+  const placeOf = (at: number): number => {
+    const { baseOffset } = must(batches[at], () => `no batch ${at}`);
+    return Math.floor(Math.max(0, baseOffset - from) / step);
+  };
+  return step > 1 && placeOf(index) === placeOf(index - 1);
 }
 
 function sizeOf(batches: readonly HeldBatch[], index: number): number {

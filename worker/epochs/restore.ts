@@ -6,6 +6,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { WeirError, isWeirError, messageOf } from '../../core/errors.ts';
 import { decodeManifest, parsePlace } from '../../core/epoch/manifest.ts';
+import { offsetsPerPlace } from '../../core/epoch/row-times.ts';
 import type { EpochHead, EpochPlan, OffsetRange, SnapshotRef } from '../../core/epoch/types.ts';
 import { must } from '../../core/assert.ts';
 import { epoch as epochOf, offset, parseLaneId } from '../../core/ids.ts';
@@ -228,7 +229,10 @@ async function mapAgain(
       const { from, to } = range;
       const own = batches.filter((batch) => batch.nextOffset > from && batch.baseOffset < to);
       const task = { env: envOf(plan, run, plan.epochTsUs), routing, partition, fromOffset: from, toOffset: to };
-      return cutIntoTasks(own).map((bytes) => ({ at, task: { ...task, ...bytes, logPartitions: [] } }));
+      return cutIntoTasks(own, { from, step: offsetsPerPlace(plan) }).map((bytes) => ({
+        at,
+        task: { ...task, ...bytes, logPartitions: [] },
+      }));
     });
     const stages = open.mapStagesOf(lane);
     for (const stage of stages) {

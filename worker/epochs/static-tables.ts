@@ -3,15 +3,11 @@
  * put the rows of that version into a blob, so that every worker, attempt and replay joins with the same.
  */
 import { must } from '../../core/assert.ts';
+import { staticBlob } from '../../core/epoch/static-blob.ts';
 import type { JobName, Run } from '../../core/ids.ts';
 import type { BlobStore } from '../../core/ports.ts';
 import type { EpochExecutor } from '../../engine/epoch/contract.ts';
 import type { EpochsPlan } from '../../engine/plan/epoch-plan.ts';
-
-/** Name of the blob with one version of a table's rows: JSON, an array of rows. */
-export function staticBlob(job: JobName, run: Run, table: string, version: number): string {
-  return `${job}/${run}/static/${table}/${version}`;
-}
 
 export class StaticTables {
   readonly #tables: readonly string[];

@@ -12,6 +12,7 @@ import { assignGroups } from '../../core/epoch/assign-groups.ts';
 import { changeHead } from '../../core/epoch/change-head.ts';
 import { encodeManifest, nextManifest } from '../../core/epoch/manifest.ts';
 import type { Manifest } from '../../core/epoch/manifest.ts';
+import { roomFor } from '../../core/epoch/row-times.ts';
 import type { EpochAssignment, EpochHead, EpochPlan, OffsetRange } from '../../core/epoch/types.ts';
 import { EPOCH_FORMAT_VERSION } from '../../core/epoch/types.ts';
 import { mergeEventTimes, nextWatermark } from '../../core/epoch/watermark.ts';
@@ -25,6 +26,7 @@ import type { EpochExecutor, ReduceResult, ReduceTask } from '../../engine/epoch
 import { InlineExecutor } from '../../engine/inline-executor.ts';
 import { planOf } from '../../engine/epoch/test-run.ts';
 import type { EpochsPlan } from '../../engine/plan/epoch-plan.ts';
+import { tableStagesOf } from '../../engine/plan/table-stages.ts';
 import type { EpochDone, EpochMapped, EpochReport, EpochTrouble } from '../../proto/gen/control.ts';
 import { noLog } from '../../test/conformance/no-log.ts';
 import { always } from '../../test/conformance/source.ts';
@@ -253,10 +255,12 @@ export class TestCluster {
         positions[lane] = to;
       }
     }
+    const room = roomFor(ranges, tableStagesOf(this.plan));
     const plan: EpochPlan = {
       formatVersion: EPOCH_FORMAT_VERSION,
       epoch: epoch(this.head.planned + 1),
-      epochTsUs: this.head.epochTsUs + 1024,
+      epochTsUs: this.head.epochTsUs + 1024 + room,
+      ...(room === 0 ? {} : { room }),
       token: fence(this.token),
       ranges,
       lateUs: this.#lateUs,

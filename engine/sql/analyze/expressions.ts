@@ -153,12 +153,17 @@ export class ExpressionAnalyzer {
       case 'lambda':
         return this.#analysis.problem(expr, 'a lambda stands only as an argument of a function like transform');
       case 'subquery':
+        return this.#analysis.unsupported(
+          expr,
+          'a query in the place of a value',
+          'join with the other query in FROM: the value of a stream changes while rows come',
+        );
       case 'inQuery':
       case 'exists':
         return this.#analysis.unsupported(
           expr,
-          'a query within an expression',
-          'join with the other query in FROM: LEFT SEMI JOIN for IN and EXISTS, LEFT ANTI JOIN for their opposites',
+          'IN (SELECT …) or EXISTS (SELECT …) within another expression',
+          'let it stand by itself in WHERE, beside other conditions with AND; for OR write two queries with UNION',
         );
     }
   }
@@ -256,7 +261,7 @@ export class ExpressionAnalyzer {
     }
     if (input.type.kind !== 'array')
       return this.#analysis.problem(expr.input, `only an ARRAY or a MAP has elements, not ${formatType(input.type)}`);
-    if (!isIntegral(index.type))
+    if (!isIntegral(index.type) && index.type.kind !== 'null')
       return this.#analysis.problem(
         expr.index,
         `the index of an ARRAY is a whole number, not ${formatType(index.type)}`,
@@ -267,7 +272,18 @@ export class ExpressionAnalyzer {
   #binary(op: BinaryOp, expr: Extract<SqlExpr, { kind: 'binary' }>, scope: Scope): Expr | undefined {
     const [left, right] = this.#all([expr.left, expr.right], scope);
     if (left === undefined || right === undefined) return undefined;
-    return this.apply(op, [left, right], expr, [expr.left, expr.right]);
+    const places = [expr.left, expr.right];
+    // A text beside an interval is a time, and the sum a text again.
+    const isText = (a: Expr, b: Expr): boolean => a.type.kind === 'string' && b.type.kind === 'interval';
+    if ((op === '+' || op === '-') && isText(left, right)) {
+      const moved = this.apply(op, [castTo(left, TIMESTAMP), right], expr, places);
+      return moved && castTo(moved, STRING);
+    }
+    if (op === '+' && isText(right, left)) {
+      const moved = this.apply(op, [left, castTo(right, TIMESTAMP)], expr, places);
+      return moved && castTo(moved, STRING);
+    }
+    return this.apply(op, [left, right], expr, places);
   }
 
   #like(expr: Extract<SqlExpr, { kind: 'like' }>, scope: Scope): Expr | undefined {
@@ -319,12 +335,17 @@ export class ExpressionAnalyzer {
   }
 
   #cast(input: Expr, type: DataType, mode: 'ansi' | 'try', span: Span): Expr | undefined {
+    // A cast that was written keeps a literal from counting as one beside decimals.
+    if (input.kind === 'literal' && isIntegral(input.type) && input.type.kind === type.kind)
+      return { kind: 'cast', type, nullable: input.nullable, input, mode };
     if (canCast(input.type, type)) return castTo(input, type, mode);
     return this.#analysis.problem(span, `${formatType(input.type)} cannot be cast to ${formatType(type)}`);
   }
 
-  #call(expr: CallNode, scope: Scope): Expr | undefined {
-    const name = expr.name.text.toLowerCase();
+  #call(call: CallNode, scope: Scope): Expr | undefined {
+    const name = call.name.text.toLowerCase();
+    const expr = name === 'count' ? call : this.#withoutStars(call, scope);
+    if (expr === undefined) return undefined;
     const handled = scope.calls?.(expr, name, scope);
     if (handled !== undefined && handled !== null) return handled;
     if (handled === undefined && scope.calls !== null) return undefined;
@@ -337,6 +358,7 @@ export class ExpressionAnalyzer {
       return this.#analysis.problem(expr.name, `there is no function ${expr.name.text}`, hint);
     }
     if (name === 'struct') return this.#struct(expr, scope);
+    if (name === 'decode' && expr.args.length > 2) return this.#decode(expr, scope);
     const args = this.#arguments(expr, definition, scope);
     if (args === undefined) return undefined;
     if (castType !== undefined && definition === undefined) {
@@ -346,6 +368,46 @@ export class ExpressionAnalyzer {
       return this.#cast(input, castType, 'ansi', expr);
     }
     return specialForms.has(name) ? this.#specialForm(name, args, expr) : this.apply(name, args, expr, expr.args);
+  }
+
+  /** The call with the columns that stars among its arguments stand for. */
+  #withoutStars(call: CallNode, scope: Scope): CallNode | undefined {
+    if (!call.args.some(({ kind }) => kind === 'star')) return call;
+    const args: SqlExpr[] = [];
+    for (const arg of call.args) {
+      const columns = arg.kind === 'star' ? this.#starNames(arg, scope) : [arg];
+      if (columns === undefined) return undefined;
+      args.push(...columns);
+    }
+    return { ...call, args };
+  }
+
+  #starNames(star: Extract<SqlExpr, { kind: 'star' }>, scope: Scope): SqlExpr[] | undefined {
+    const { offset, length } = star;
+    const nameOf = (...texts: readonly string[]): SqlExpr => ({
+      kind: 'name',
+      parts: texts.map((text) => ({ text, offset, length })),
+      offset,
+      length,
+    });
+    const shown = scope.columns.filter(({ hidden }) => !hidden);
+    const [first] = star.qualifier;
+    const of =
+      first === undefined
+        ? shown
+        : star.qualifier.length > 1
+          ? []
+          : shown.filter((column) => column.qualifier?.toLowerCase() === first.text.toLowerCase());
+    if (first === undefined || of.length > 0)
+      return of.map(({ qualifier, name }) => (qualifier === null ? nameOf(name) : nameOf(qualifier, name)));
+    const struct = this.expr({ kind: 'name', parts: star.qualifier, offset, length }, scope);
+    if (struct === undefined) return undefined;
+    if (struct.type.kind !== 'struct')
+      return this.#analysis.problem(
+        star,
+        `only a source or a STRUCT has columns to list, not ${formatType(struct.type)}`,
+      );
+    return struct.type.fields.map((field) => nameOf(...star.qualifier.map(({ text }) => text), field.name));
   }
 
   /** Calls that are no functions of one row's values, where nothing gives them a meaning. */
@@ -398,6 +460,11 @@ export class ExpressionAnalyzer {
       if (body === undefined) return undefined;
       args[index] = { kind: 'lambda', type: body.type, nullable: body.nullable, params, body };
     }
+    // What is no lambda where one belongs gives its value whatever the lambda would be called with.
+    for (const [index, arg] of args.entries()) {
+      if (arg === undefined || arg.kind === 'lambda' || definition?.lambdaParams?.(index, args) === undefined) continue;
+      args[index] = { kind: 'lambda', type: arg.type, nullable: arg.nullable, params: [], body: arg };
+    }
     return args as Expr[];
   }
 
@@ -430,7 +497,7 @@ export class ExpressionAnalyzer {
       }
       case 'typeof':
         if (a === undefined || args.length !== 1) return wrongCount('1 argument');
-        return stringLiteral(formatType(a.type).toLowerCase());
+        return stringLiteral(catalogType(a.type));
       case 'current_date':
       case 'curdate': {
         if (args.length !== 0) return wrongCount('no argument');
@@ -440,6 +507,22 @@ export class ExpressionAnalyzer {
       default:
         return this.#analysis.problem(expr.name, `there is no function ${name}`);
     }
+  }
+
+  /** decode(value, search, result, … [, otherwise]): a CASE in which NULL equals NULL. */
+  #decode(expr: CallNode, scope: Scope): Expr | undefined {
+    const args = this.#all(expr.args, scope);
+    if (args.some((arg) => arg === undefined)) return undefined;
+    const [value, ...rest] = args as [Expr, ...Expr[]];
+    const whens: (Expr | undefined)[] = [];
+    const thens: Expr[] = [];
+    for (let index = 0; index + 1 < rest.length; index += 2) {
+      whens.push(this.apply('<=>', [value, rest[index] as Expr], expr, expr.args));
+      thens.push(rest[index + 1] as Expr);
+    }
+    if (whens.includes(undefined)) return undefined;
+    const otherwise = rest.length % 2 === 1 ? (rest.at(-1) as Expr) : nullLiteral({ kind: 'null' });
+    return this.#conditional(whens as Expr[], thens, otherwise, expr, []);
   }
 
   #struct(expr: CallNode, scope: Scope): Expr | undefined {
@@ -500,6 +583,20 @@ export class ExpressionAnalyzer {
       value: 1,
     };
     return this.apply('-', [end, moment], span, []);
+  }
+}
+
+/** The type as `typeof` writes it: small letters, no blanks within. */
+function catalogType(type: DataType): string {
+  switch (type.kind) {
+    case 'array':
+      return `array<${catalogType(type.element)}>`;
+    case 'map':
+      return `map<${catalogType(type.key)},${catalogType(type.value)}>`;
+    case 'struct':
+      return `struct<${type.fields.map(({ name, type: field }) => `${name}:${catalogType(field)}`).join(',')}>`;
+    default:
+      return formatType(type).toLowerCase();
   }
 }
 

@@ -7,6 +7,7 @@ import type { ProjectedColumn } from '../../plan/stage-plan.ts';
 import { canonical } from './canonical.ts';
 import type { Analysis } from './context.ts';
 import { type EventTime, eventTimeOf, evictionColumn } from './event-time.ts';
+import { loosened } from './grouping-sets.ts';
 import { columnExpr, plainColumns, type Rows } from './scope.ts';
 import { holdsPlaceholder, isGroupable, placeholderOf, type SelectCalls, spanOf } from './select-calls.ts';
 import { windowType } from './windows.ts';
@@ -15,6 +16,8 @@ import { windowType } from './windows.ts';
 export interface GroupKey {
   readonly name: string;
   readonly expr: Expr;
+  /** What rows are grouped by where that is not the expression itself: it is NULL outside of its grouping sets. */
+  readonly computed?: Expr;
   readonly span: Span;
 }
 
@@ -34,7 +37,7 @@ export function groupRows(
   const { rows, session } = calls;
   const keys: ProjectedColumn[] = [];
   const places = new Map<string, number>();
-  for (const { name, expr, span } of listed) {
+  for (const { name, expr, computed = expr, span } of listed) {
     if (isSession(expr)) continue;
     if (holdsPlaceholder(expr, 'session'))
       return analysis.problem(
@@ -47,7 +50,7 @@ export function groupRows(
     const key = canonical(expr);
     if (places.has(key)) continue;
     places.set(key, keys.length);
-    keys.push({ name, type: expr.type, nullable: expr.nullable, expr });
+    keys.push({ name, type: expr.type, nullable: computed.nullable, expr: computed });
   }
   if (session !== null && !listed.some(({ expr }) => isSession(expr)))
     return analysis.problem(calls.sessionSpan ?? select, 'session_window() stands in GROUP BY too');
@@ -113,7 +116,7 @@ export function groupRows(
         ? columnExpr(call, firstAggregate + placeholder.index)
         : node;
     });
-    if (wrong === null) return placed;
+    if (wrong === null) return calls.grouping === null ? placed : loosened(placed);
     const column = wrong as Extract<Expr, { kind: 'column' }>;
     return analysis.problem(
       analysis.placeOf(column) ?? span,

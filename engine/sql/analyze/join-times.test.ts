@@ -53,6 +53,17 @@ suite('bounds between event times', () => {
     assert.deepEqual([nodeOf(plan, 'join').bounds, nodeOf(plan, 'join').leftTime], [null, null]);
   });
 
+  test('a side waits for the watermark of the other one alone', () => {
+    const sides = (left: string, right: string): readonly unknown[] => {
+      const on = 'l.k = r.k AND r.ts BETWEEN l.ts AND l.ts + INTERVAL 5 SECONDS';
+      const { bounds } = nodeOf(planOf(`SELECT l.k FROM ${left} AS l JOIN ${right} AS r ON ${on}`), 'join');
+      return [bounds?.lowerUs, bounds?.upperUs];
+    };
+    assert.deepEqual(sides(A, B), [-5 * S, 0]);
+    assert.deepEqual(sides('a', B), [-5 * S, null]);
+    assert.deepEqual(sides(A, 'b'), [null, 0]);
+  });
+
   test('a bound holds for exactly the pairs that match', () => {
     const side = fc.constantFrom('l', 'r');
     const form = fc.record({

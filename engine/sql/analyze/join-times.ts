@@ -90,7 +90,7 @@ interface PairBounds {
   upper: Bound | null;
 }
 
-/** The bounds on the first pair of event times that has the most of them. */
+/** The bounds on the first pair of times that has the most of them; at least one of the two is event time. */
 function timeBounds(
   equi: JoinNode['equi'],
   rest: readonly Expr[],
@@ -110,7 +110,7 @@ function timeBounds(
   for (const { op, left, right } of comparisons) addBounds(pairs, op, left, right, leftTimes, rightTimes, width);
   let best: PairBounds | undefined;
   for (const pair of pairs.values()) if (best === undefined || boundCount(pair) > boundCount(best)) best = pair;
-  if (best === undefined) return undefined;
+  if (best === undefined || boundCount(best) === 0) return undefined;
   const { lower, upper } = best;
   const lags = [0];
   if (lower !== null) lags.push(-lower.us + (lower.closed ? CLOSED_BOUND_US : 0));
@@ -149,7 +149,10 @@ function addBounds(
   const [[one, factor], [other, opposite]] = [...columns] as [[number, number], [number, number]];
   if (Math.abs(factor) !== 1 || opposite !== -factor) return;
   const [left, right] = one < other ? [one, other - width] : [other, one - width];
-  if (leftTimes[left]?.kind !== 'timestamp' || rightTimes[right]?.kind !== 'timestamp' || right < 0) return;
+  // A side waits for the other's watermark: it needs event time there, and any time of its own.
+  const leftWaits = rightTimes[right]?.kind === 'timestamp';
+  const rightWaits = leftTimes[left]?.kind === 'timestamp';
+  if (right < 0 || (!leftWaits && !rightWaits)) return;
   const key = `${left} ${right}`;
   const pair: PairBounds = pairs.get(key) ?? { left, right, lower: null, upper: null };
   pairs.set(key, pair);
@@ -159,8 +162,10 @@ function addBounds(
   const closed = op === '=' || op.length === 2;
   const isLower = op === '=' || op.startsWith('>') === (sign === 1);
   const isUpper = op === '=' || !isLower;
-  if (isLower && (pair.lower === null || isTighter(us, pair.lower.us, closed))) pair.lower = { us, closed };
-  if (isUpper && (pair.upper === null || isTighter(-us, -pair.upper.us, closed))) pair.upper = { us, closed };
+  if (isLower && leftWaits && (pair.lower === null || isTighter(us, pair.lower.us, closed)))
+    pair.lower = { us, closed };
+  if (isUpper && rightWaits && (pair.upper === null || isTighter(-us, -pair.upper.us, closed)))
+    pair.upper = { us, closed };
 }
 
 function isTighter(us: number, than: number, closed: boolean): boolean {

@@ -59,25 +59,19 @@ export function joinRows(
   return joined && withUsing(joined, join, using, left, right, expressions);
 }
 
-/** `input IN (SELECT …)`: the rows whose value is among those of the other query. */
-export function semiJoin(
+/** Rows with (semi) or without (anti) a row of the other query for which the conditions, over the columns of both, hold. */
+export function memberJoin(
   rows: Rows,
-  input: Expr,
   found: Rows,
+  type: 'semi' | 'anti',
+  conditions: readonly Expr[],
   span: Span,
-  expressions: ExpressionAnalyzer,
   analysis: Analysis,
 ): Rows | undefined {
-  const [column] = found.columns;
-  if (column === undefined || found.columns.length !== 1)
-    return analysis.problem(span, `IN (SELECT …) takes one column, not ${found.columns.length}`);
-  const value = columnExpr(column, column.index + rows.plan.output.length);
-  const same = expressions.apply('=', [input, value], span, []);
-  if (same === undefined) return undefined;
-  const join: JoinPlace = { ...spanOf(span), type: 'semi', on: null };
+  const join: JoinPlace = { ...spanOf(span), type, on: null };
   return rows.streaming && found.streaming
-    ? streamJoin(join, rows, found, [same], analysis)
-    : staticJoin(join, rows, found, [same], analysis);
+    ? streamJoin(join, rows, found, conditions, analysis)
+    : staticJoin(join, rows, found, conditions, analysis);
 }
 
 // ---- names ------------------------------------------------------------------------------------------------------

@@ -53,6 +53,10 @@ function number(span: Span, text: string, suffix: string, analysis: Analysis): E
     if (whole && value >= -limit && value < limit) return literal({ kind }, value);
     return analysis.problem(span, `${text} is not a ${kind.toUpperCase()}`);
   };
+  const finite = (kind: 'float' | 'double', value: number): Expr | undefined =>
+    Number.isFinite(value)
+      ? literal({ kind }, value)
+      : analysis.problem(span, `${text} is too large for a ${kind.toUpperCase()}`);
   switch (suffix) {
     case 'Y':
       return range('tinyint', 128);
@@ -64,16 +68,16 @@ function number(span: Span, text: string, suffix: string, analysis: Analysis): E
       return analysis.problem(span, `${text} is not a BIGINT`);
     }
     case 'F':
-      return literal({ kind: 'float' }, Math.fround(Number(text)));
+      return finite('float', Math.fround(Number(text)));
     case 'D':
-      return literal({ kind: 'double' }, Number(text));
+      return finite('double', Number(text));
   }
   if (suffix === '' && whole) {
     const value = BigInt(text);
     if (BigInt.asIntN(32, value) === value) return literal(INT, Number(value));
     if (BigInt.asIntN(64, value) === value) return literal({ kind: 'bigint' }, value.toString());
   }
-  if (suffix === '' && /e/i.test(text)) return literal({ kind: 'double' }, Number(text));
+  if (suffix === '' && /e/i.test(text)) return finite('double', Number(text));
   return decimal(span, text, analysis);
 }
 

@@ -101,9 +101,15 @@ function checkLimit(node: Of<'limit'>, nodes: readonly LogicalPlan[], analysis: 
       'LIMIT is not supported in update mode: a row within the limit may change later',
       'write outputMode: append',
     );
-  const isAggregate = ({ kind }: LogicalPlan): boolean => kind === 'aggregate';
-  if (outputMode === 'complete' && nodes.some(isAggregate) && ![...nodesOf(node)].some(isAggregate))
-    analysis.problem(node.span, 'LIMIT below an aggregation is not supported in complete mode', 'limit the result');
+  if (outputMode !== 'complete') return;
+  // Below an aggregation it is that of the query's life, as in append mode; between two it would be either.
+  const isBelow = nodes.some((each) => each.kind === 'aggregate' && [...nodesOf(each.input)].includes(node));
+  if (isBelow && [...nodesOf(node)].some(({ kind }) => kind === 'aggregate'))
+    analysis.problem(
+      node.span,
+      'LIMIT between two aggregations is not supported in complete mode',
+      'limit the result, or the rows below both',
+    );
 }
 
 function checkRank(node: Of<'rank'>, analysis: Analysis): void {

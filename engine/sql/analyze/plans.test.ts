@@ -99,6 +99,48 @@ project tag, \`count(*)\` AS n
   });
 });
 
+suite('grouping sets', () => {
+  explains([
+    [
+      'SELECT upper(k) AS u, v, grouping_id() AS id, grouping(v) AS g, count(v) AS c FROM a GROUP BY ROLLUP(k, v)',
+      'update',
+      `
+project upper(k) AS u, v, CASE WHEN (grouping_set = 1) THEN 1L WHEN (grouping_set = 2) THEN 3L ELSE 0L END AS id, CASE WHEN (grouping_set = 1) THEN 1 WHEN (grouping_set = 2) THEN 1 ELSE 0 END AS g, \`count(v)\` AS c
+  aggregate-1: aggregate count(v) by CASE WHEN (grouping_set = 0) THEN k WHEN (grouping_set = 1) THEN k END AS k, CASE WHEN (grouping_set = 0) THEN v END AS v, grouping_set [never evicted]
+    generate explode(array(0, 1, 2))
+      source a`,
+    ],
+    [
+      `SELECT window(ts, '5 seconds') AS w, k, count(*) AS n FROM ${A} GROUP BY window(ts, '5 seconds'), CUBE(k)`,
+      'append',
+      `
+project window AS w, k, \`count(*)\` AS n
+  aggregate-1: aggregate count(*) by window, CASE WHEN (grouping_set = 0) THEN k END AS k, grouping_set [evicted when window.end <= watermark]
+    generate explode(array(0, 1))
+      window ts of 5s
+        watermark ts - 10s
+          source a`,
+    ],
+  ]);
+
+  test('keys that may be missing are nullable, whatever is made of them', () => {
+    const { root } = planOf('SELECT n, n + 1 AS m, count(*) AS c FROM a GROUP BY CUBE(n)', 'update');
+    assert.deepEqual(
+      root.output.map(({ nullable }) => nullable),
+      [true, true, false],
+    );
+  });
+
+  test('all forms say the same', () => {
+    const sets = (groupBy: string): string =>
+      explained(`SELECT k, v, count(*) AS c FROM a GROUP BY ${groupBy}`, 'update');
+    assert.equal(sets('k, v WITH CUBE'), sets('CUBE(k, v)'));
+    assert.equal(sets('GROUPING SETS ((k, v), k, ())'), sets('ROLLUP(k, v)'));
+    assert.equal(sets('k, v GROUPING SETS ((k, v), (k))'), sets('k, ROLLUP(v)'));
+    assert.equal(sets('GROUPING SETS (ROLLUP(k, v), CUBE(v))'), sets('GROUPING SETS ((k, v), (k), (), (v), ())'));
+  });
+});
+
 suite('sessions', () => {
   explains([
     [
@@ -214,6 +256,21 @@ dedup-1: distinct on k [never evicted]
 });
 
 suite('UNION ALL', () => {
+  explains([
+    [
+      'SELECT k, v FROM a UNION ALL BY NAME SELECT w AS v, k FROM b',
+      'append',
+      `
+union all
+  project k, CAST(v AS BIGINT) AS v
+    project k, v
+      source a
+  project k, v
+    project w AS v, k
+      source b`,
+    ],
+  ]);
+
   test('widens types, takes the names of the first query, and is NULL where one of them may be', () => {
     const { root } = planOf('SELECT n AS x, v FROM a UNION ALL SELECT v, w FROM a JOIN b USING (k)');
     assert.deepEqual(
@@ -351,9 +408,40 @@ project v
   semi join with a table on stream.k = table.k
     filter (v > 1)
       source a
-    project k
-      filter (color = 'red')
-        table colors`,
+    filter (color = 'red')
+      table colors`,
+    ],
+    [
+      `SELECT v FROM a WHERE k NOT IN (SELECT k FROM colors WHERE color = a.k) AND NOT EXISTS (SELECT 1 FROM colors AS o WHERE k = a.k AND o.color <> 'red')`,
+      'append',
+      `
+project v
+  anti join with a table on stream.k = table.k
+    anti join with a table on stream.k = table.color AND ((stream.k = table.k) OR ((stream.k = table.k) IS NULL))
+      source a
+      table colors
+    filter (color <> 'red')
+      table colors`,
+    ],
+    [
+      `SELECT v FROM ${A} WHERE NOT EXISTS (SELECT * FROM ${B} WHERE k = a.k AND ts BETWEEN a.ts AND a.ts + INTERVAL 5 SECONDS)`,
+      'append',
+      `
+project v
+  join-1: anti join on left.k = right.k AND (right.ts >= left.ts) AND (right.ts <= (left.ts + INTERVAL 5 SECONDS)) [evicted left when ts <= watermark - 5s; right when ts <= watermark]
+    watermark ts - 10s
+      source a
+    watermark ts - 10s
+      source b`,
+    ],
+    [
+      'SELECT v FROM a WHERE (k, k) IN (SELECT k, color FROM colors)',
+      'append',
+      `
+project v
+  semi join with a table on stream.k = table.k AND stream.k = table.color
+    source a
+    table colors`,
     ],
     [
       'SELECT v FROM a LEFT ANTI JOIN colors c ON a.k <=> c.k',

@@ -9,12 +9,14 @@ import { didYouMean } from '../problems.ts';
 import type { Analysis } from './context.ts';
 import { dedupRows } from './dedup.ts';
 import type { EventTime } from './event-time.ts';
+import { isStateful } from './eviction.ts';
 import { ExpressionAnalyzer } from './expressions.ts';
 import { joinRows } from './joins.ts';
-import { columnExpr, plainColumns, requalified, type Rows, scopeOf } from './scope.ts';
+import { columnExpr, findColumns, plainColumns, requalified, type Rows, scopeOf } from './scope.ts';
 import { spanOf, wholeNumber } from './select-calls.ts';
 import { type OrderBy, SelectAnalyzer, sortRows } from './selects.ts';
-import { inputsOf } from './tree.ts';
+import type { Subqueries } from './subqueries.ts';
+import { inputsOf, nodesOf } from './tree.ts';
 import { constantInterval } from './windows.ts';
 
 /** Common table expressions in reach, each with those that it may use itself. */
@@ -40,9 +42,7 @@ export class QueryAnalyzer {
   }
 
   #query(query: Query, outer: Ctes): Rows | undefined {
-    let ctes = outer;
-    for (const { name, query: inner } of query.ctes)
-      ctes = new Map(ctes).set(name.text.toLowerCase(), { query: inner, outer: ctes });
+    const ctes = this.#ctes(query, outer);
     const limit = this.#count(query);
     const span = query.orderBySpan;
     const order: OrderBy | null = span === null ? null : { items: query.orderBy, span, limit: limit?.count ?? null };
@@ -79,13 +79,31 @@ export class QueryAnalyzer {
     switch (body.kind) {
       case 'select': {
         const from = body.from === null ? this.#nothing(body) : this.#relation(body.from, ctes);
-        return from && this.#selects.select(body, from, order, (query) => this.#query(query, ctes));
+        return from && this.#selects.select(body, from, order, this.#subqueries(ctes));
       }
       case 'nested':
         return this.#ordered(this.#query(body.query, ctes), order);
       case 'set':
         return this.#ordered(this.#set(body, ctes), order);
     }
+  }
+
+  #subqueries(ctes: Ctes): Subqueries {
+    return {
+      rows: (query) => this.#query(query, ctes),
+      from: (query, { from }) => {
+        const inner = this.#ctes(query, ctes);
+        const rows = from === null ? this.#nothing(query) : this.#relation(from, inner);
+        return rows && { rows, subqueries: this.#subqueries(inner) };
+      },
+    };
+  }
+
+  #ctes(query: Query, outer: Ctes): Ctes {
+    let ctes = outer;
+    for (const { name, query: inner } of query.ctes)
+      ctes = new Map(ctes).set(name.text.toLowerCase(), { query: inner, outer: ctes });
+    return ctes;
   }
 
   #nothing(span: Span): undefined {
@@ -120,7 +138,7 @@ export class QueryAnalyzer {
   // ---- set operations -------------------------------------------------------------------------------------------
 
   #set(set: SetOperation, ctes: Ctes): Rows | undefined {
-    const parts = setInputs(set, set.op).map((part) => this.#body(part, ctes, null));
+    const parts = setInputs(set, set).map((part) => this.#body(part, ctes, null));
     if (set.op === 'intersect' || set.op === 'except')
       return this.#analysis.problem(
         set,
@@ -128,8 +146,26 @@ export class QueryAnalyzer {
         set.op === 'intersect' ? 'use LEFT SEMI JOIN' : 'use LEFT ANTI JOIN',
       );
     if (parts.includes(undefined)) return undefined;
-    const union = this.#union(parts as Rows[], set);
+    const ordered = set.byName ? this.#byName(parts as Rows[], set) : (parts as Rows[]);
+    const union = ordered && this.#union(ordered, set);
     return union && set.op === 'union' ? dedupRows(union, null, null, set, this.#analysis) : union;
+  }
+
+  /** The parts with their columns in the order of the first one's. */
+  #byName(parts: readonly Rows[], span: Span): readonly Rows[] | undefined {
+    const [first, ...others] = parts as [Rows, ...Rows[]];
+    const ordered = others.map((rows): Rows | undefined => {
+      const columns = first.columns.map(({ name }) => findColumns(rows.columns, name, null));
+      if (rows.columns.length === columns.length && columns.every(({ length }) => length === 1))
+        return { ...rows, columns: columns.flat() };
+      const [odd = ''] = oddNames(first, rows);
+      return this.#analysis.problem(
+        span,
+        `UNION BY NAME needs the same names on both sides, and ${odd} is not on each exactly once`,
+        'give the columns the same names with AS; a missing one is CAST(NULL AS …) AS name',
+      );
+    });
+    return ordered.includes(undefined) ? undefined : [first, ...(ordered as Rows[])];
   }
 
   #union(parts: readonly Rows[], span: Span): Rows | undefined {
@@ -267,6 +303,13 @@ export class QueryAnalyzer {
   #marked(rows: Rows, name: Identifier, delayUs: number, span: Span): Rows | undefined {
     if (!rows.streaming)
       return this.#analysis.problem(span, 'a static table has no watermark', 'watermarks belong to streams');
+    const stateful = [...nodesOf(rows.plan)].find(isStateful);
+    if (stateful !== undefined)
+      return this.#analysis.problem(
+        span,
+        'a watermark stands below operators that keep state: it is computed while records are read',
+        'declare it within the sub-query, right behind the source: FROM events WATERMARK ts DELAY OF …; its column stays event time through joins, window_time() and DISTINCT',
+      );
     const earlier = findWatermark(rows.plan);
     if (earlier !== undefined)
       return this.#analysis.problem(
@@ -304,9 +347,15 @@ function limitSort(plan: LogicalPlan, count: number): LogicalPlan | undefined {
 }
 
 /** The queries that one kind of set operation puts together, from left to right. */
-function setInputs(body: QueryBody, op: SetOperation['op']): readonly QueryBody[] {
-  if (body.kind !== 'set' || body.op !== op) return [body];
-  return [...setInputs(body.left, op), ...setInputs(body.right, op)];
+function setInputs(body: QueryBody, of: SetOperation): readonly QueryBody[] {
+  if (body.kind !== 'set' || body.op !== of.op || body.byName !== of.byName) return [body];
+  return [...setInputs(body.left, of), ...setInputs(body.right, of)];
+}
+
+/** Names that are not on each side exactly once. */
+function oddNames(a: Rows, b: Rows): string[] {
+  const names = [...a.columns, ...b.columns].map(({ name }) => name);
+  return names.filter((name) => [a, b].some(({ columns }) => findColumns(columns, name, null).length !== 1));
 }
 
 /** The input with exactly the columns of the union; itself where it has them. */

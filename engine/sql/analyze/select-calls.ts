@@ -7,13 +7,14 @@ import { collectColumns, type Expr, type Span, type SqlExpr } from '../../../cor
 import type { DataType } from '../../../core/types.ts';
 import type { AggregateCall, RankCall, SortKey } from '../../plan/logical-plan.ts';
 import { aggregateByName } from '../aggregates.ts';
-import { castTo, commonType, INT } from '../coercion.ts';
+import { BIGINT, castTo, commonType, INT, isIntegral } from '../coercion.ts';
 import { nullLiteral } from '../literal.ts';
 import { isAggregateName, rankFunctions } from './calls.ts';
 import { canonical } from './canonical.ts';
 import type { Analysis } from './context.ts';
 import { eventTimeOf } from './event-time.ts';
 import type { ExpressionAnalyzer } from './expressions.ts';
+import { groupingId, type GroupingSets } from './grouping-sets.ts';
 import { type CallHandler, type CallNode, columnExpr, type Rows, type Scope, scopeOf } from './scope.ts';
 import { sessionWindow, type SessionWindow, timeWindow, windowType } from './windows.ts';
 
@@ -64,6 +65,8 @@ export class SelectCalls {
   readonly ranks: RankCall[] = [];
   rankWindow: RankWindow | null = null;
   session: SessionWindow | null = null;
+  /** Of a GROUP BY with grouping sets. */
+  grouping: GroupingSets | null = null;
   /** The rows that the calls are over, with the column that window() appends. */
   rows: Rows;
   /** Place of the column of window(), or -1. */
@@ -111,6 +114,7 @@ export class SelectCalls {
       if (call.over !== null || rankFunctions.has(name)) return this.#over(call, name, scope, allowed);
       if (name === 'window') return this.#timeWindow(call);
       if (name === 'session_window') return this.#session(call, allowed);
+      if (name === 'grouping' || name === 'grouping_id') return this.#groupingId(call, name, scope);
       if (isAggregateName(name) && allowed.aggregates) return this.#aggregate(call, name, scope);
       return null;
     };
@@ -166,9 +170,49 @@ export class SelectCalls {
     return columnExpr({ name: 'session_window', type: windowType, nullable: false }, SESSION);
   }
 
+  /** Spark's grouping functions; NULLs of the data are told from those of the sets by them. */
+  #groupingId(call: CallNode, name: string, scope: Scope): Expr | undefined {
+    const { grouping } = this;
+    if (grouping === null)
+      return this.#analysis.problem(call, `${name} belongs to a GROUP BY with GROUPING SETS, CUBE or ROLLUP`);
+    if (name === 'grouping' && call.args.length !== 1)
+      return this.#analysis.problem(call, `grouping takes 1 argument, not ${call.args.length}`);
+    const typed = call.args.map((arg) => this.#expressions.expr(arg, scope));
+    if (typed.includes(undefined)) return undefined;
+    const keys = call.args.length === 0 ? grouping.keys : (typed as Expr[]);
+    return (
+      groupingId(grouping, keys, name === 'grouping' ? { kind: 'tinyint' } : undefined) ??
+      this.#analysis.problem(call, `${name} takes columns of the grouping sets`)
+    );
+  }
+
   // ---- aggregates -----------------------------------------------------------------------------------------------
 
+  /** try_sum and try_avg. Whole numbers are summed as decimals, which no sum outgrows: NULL where that is no BIGINT. */
+  #tryAggregate(call: CallNode, name: 'try_sum' | 'try_avg', scope: Scope): Expr | undefined {
+    const [input] = call.args;
+    if (input === undefined || call.args.length !== 1)
+      return this.#analysis.problem(call, `${name} takes 1 argument, not ${call.args.length}`);
+    const typed = this.#expressions.expr(input, { ...scope, calls: this.#withinAggregate() });
+    if (typed === undefined) return undefined;
+    const plain = name.slice('try_'.length);
+    const callOf = (arg: SqlExpr): CallNode => ({ ...call, name: { ...call.name, text: plain }, args: [arg] });
+    if (name === 'try_avg' || !isIntegral(typed.type)) return this.#aggregate(callOf(input), plain, scope);
+    const { offset, length } = call;
+    const wide: SqlExpr = {
+      kind: 'cast',
+      input,
+      type: { kind: 'decimal', precision: 20, scale: 0 },
+      mode: 'ansi',
+      offset,
+      length,
+    };
+    const sum: SqlExpr = { kind: 'cast', input: callOf(wide), type: BIGINT, mode: 'try', offset, length };
+    return this.#expressions.expr(sum, scope);
+  }
+
   #aggregate(call: CallNode, name: string, scope: Scope): Expr | undefined {
+    if (name === 'try_sum' || name === 'try_avg') return this.#tryAggregate(call, name, scope);
     const definition = aggregateByName(name);
     if (definition === undefined) return this.#analysis.unsupported(call.name, `the aggregate function ${name}`);
     const inner: Scope = { ...scope, calls: this.#withinAggregate() };

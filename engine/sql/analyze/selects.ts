@@ -3,7 +3,6 @@ import {
   collectColumns,
   type Expr,
   type Identifier,
-  type Query,
   replaceNodes,
   type Select,
   type SelectItem,
@@ -25,8 +24,8 @@ import { dedupRows } from './dedup.ts';
 import { evictionColumn, projectTimes } from './event-time.ts';
 import type { ExpressionAnalyzer } from './expressions.ts';
 import { filtered } from './filters.ts';
+import { expanded, productOf } from './grouping-sets.ts';
 import { type GroupKey, groupRows } from './groups.ts';
-import { semiJoin } from './joins.ts';
 import {
   type CallNode,
   columnExpr,
@@ -46,6 +45,7 @@ import {
   spanOf,
   wholeNumber,
 } from './select-calls.ts';
+import { MembershipJoins, splitMemberships, type Subqueries } from './subqueries.ts';
 
 /** ORDER BY behind a SELECT; `limit` is that of the LIMIT behind it. */
 export interface OrderBy {
@@ -71,21 +71,20 @@ interface DraftColumn {
   readonly span: Span;
 }
 
-/** The rows of a query within an expression. */
-export type Subquery = (query: Query) => Rows | undefined;
-
 export class SelectAnalyzer {
   readonly #expressions: ExpressionAnalyzer;
   readonly #analysis: Analysis;
+  readonly #memberships: MembershipJoins;
 
   constructor(expressions: ExpressionAnalyzer, analysis: Analysis) {
     this.#expressions = expressions;
     this.#analysis = analysis;
+    this.#memberships = new MembershipJoins(expressions, analysis);
   }
 
   /** The rows of a SELECT over those of its FROM. */
-  select(select: Select, from: Rows, order: OrderBy | null, subquery: Subquery): Rows | undefined {
-    const rows = this.#where(select, from, subquery);
+  select(select: Select, from: Rows, order: OrderBy | null, subqueries: Subqueries): Rows | undefined {
+    const rows = this.#where(select, from, subqueries);
     if (rows === undefined) return undefined;
     const grouped =
       select.groupBySpan !== null ||
@@ -101,7 +100,7 @@ export class SelectAnalyzer {
    * WHERE behind the lateral views; conditions that only look at columns from before go in front of them, where they
    * spare the work.
    */
-  #where(select: Select, from: Rows, subquery: Subquery): Rows | undefined {
+  #where(select: Select, from: Rows, subqueries: Subqueries): Rows | undefined {
     const steps: GenerateStep[] = [];
     let all = from;
     for (const view of select.lateralViews) {
@@ -124,25 +123,17 @@ export class SelectAnalyzer {
     }
     if (select.where === null) return all;
     const { memberships, rest } = splitMemberships(select.where);
-    let rows = this.#conditions(rest, select.where, from, steps, all);
-    for (const membership of memberships) {
-      const input = this.#expressions.expr(membership.input, scopeOf(rows.columns));
-      const found = subquery(membership.query);
-      const joined = input && found && semiJoin(rows, input, found, membership, this.#expressions, this.#analysis);
-      if (joined === undefined) return undefined;
-      rows = joined;
-    }
-    return rows;
+    const rows = this.#conditions(rest, select.where, from, steps, all);
+    return this.#memberships.joined(rows, memberships, subqueries);
   }
 
-  #conditions(where: SqlExpr | null, span: Span, from: Rows, steps: readonly GenerateStep[], all: Rows): Rows {
-    if (where === null) return all;
-    const predicate = this.#expressions.boolean(where, scopeOf(all.columns), 'WHERE');
-    if (predicate === undefined) return all;
+  #conditions(where: readonly SqlExpr[], span: Span, from: Rows, steps: readonly GenerateStep[], all: Rows): Rows {
+    const typed = where.map((condition) => this.#expressions.boolean(condition, scopeOf(all.columns), 'WHERE'));
+    if (typed.length === 0 || typed.includes(undefined)) return all;
     const width = from.plan.output.length;
     const early: Expr[] = [];
     const late: Expr[] = [];
-    for (const condition of splitConjuncts(predicate))
+    for (const condition of (typed as Expr[]).flatMap(splitConjuncts))
       (late.length === 0 && readsOnlyBelow(condition, width) ? early : late).push(condition);
     let rows = filtered(from, early, span);
     for (const step of steps) rows = generated(rows, step);
@@ -211,7 +202,7 @@ export class SelectAnalyzer {
 
   #grouped(select: Select, input: Rows, order: OrderBy | null): Rows | undefined {
     const calls = new SelectCalls(input, this.#expressions, this.#analysis);
-    const keys = this.#groupKeys(select, calls);
+    const keys = this.#groupingKeys(select, calls);
     const aliases = new Map<string, Expr>();
     const scope = scopeOf(calls.columns, calls.handler({ aggregates: true, over: true }), aliases);
     const generatorItem = select.items.find(
@@ -254,19 +245,37 @@ export class SelectAnalyzer {
     return this.#finish(select, ranked.rows, columns, on as Located[], order, drafts, place);
   }
 
+  /** The keys of GROUP BY; with grouping sets, over the rows once for each set. */
+  #groupingKeys(select: Select, calls: SelectCalls): readonly GroupKey[] | undefined {
+    const plain = this.#groupKeys(select, select.groupBy, calls);
+    if (select.groupingSets.length === 0 || plain === undefined) return plain;
+    const sets = productOf(select.groupingSets).map((set) => this.#groupKeys(select, set, calls));
+    if (sets.includes(undefined)) return undefined;
+    const span = select.groupBySpan ?? spanOf(select);
+    if (calls.session !== null)
+      return this.#analysis.problem(span, 'session_window() does not stand beside grouping sets');
+    const all = (sets as (readonly GroupKey[])[]).map((set) => [...plain, ...set]);
+    const made = expanded(calls.rows, all, span, this.#analysis);
+    if (made === undefined) return undefined;
+    calls.rows = made.rows;
+    calls.grouping = made.grouping;
+    return made.keys;
+  }
+
   /** What GROUP BY lists: expressions, ordinals and aliases of the select list, or ALL. */
-  #groupKeys(select: Select, calls: SelectCalls): readonly GroupKey[] | undefined {
+  #groupKeys(select: Select, groupBy: readonly SqlExpr[], calls: SelectCalls): readonly GroupKey[] | undefined {
     const keys: GroupKey[] = [];
     let failed = false;
-    const [only] = select.groupBy;
+    const [only] = groupBy;
     const isAll =
       only !== undefined &&
-      select.groupBy.length === 1 &&
+      select.groupingSets.length === 0 &&
+      groupBy.length === 1 &&
       isPlainName(only, 'all') &&
       findColumns(calls.rows.columns, 'all', null).length === 0;
     const listed = isAll
       ? select.items.filter(({ expr }) => !hasAggregate(expr)).map(({ expr }) => expr)
-      : select.groupBy.map((expr) => this.#groupItem(expr, select, calls));
+      : groupBy.map((expr) => this.#groupItem(expr, select, calls));
     const handler = calls.handler({ aggregates: false, over: false });
     for (const sql of listed) {
       if (sql === undefined) {
@@ -291,8 +300,6 @@ export class SelectAnalyzer {
       if (hasAggregate(item.expr)) return problem(`column ${ordinal} is an aggregate: it cannot be grouped by`);
       return item.expr;
     }
-    if (expr.kind === 'call' && ['rollup', 'cube', 'grouping sets'].includes(expr.name.text.toLowerCase()))
-      return problem(`${expr.name.text} has no meaning for streams`, 'write one query for each grouping');
     if (expr.kind !== 'name' || expr.parts.length !== 1) return expr;
     const name = expr.parts[0]?.text ?? '';
     if (findColumns(calls.rows.columns, name, null).length > 0) return expr;
@@ -537,23 +544,6 @@ function generated(rows: Rows, step: GenerateStep): Rows {
     ],
     times: [...rows.times, ...step.generated.map(() => null)],
   };
-}
-
-type Membership = Extract<SqlExpr, { kind: 'inQuery' }>;
-
-/** The conditions `x IN (SELECT …)` that AND joins, and the others. */
-function splitMemberships(where: SqlExpr): {
-  readonly memberships: readonly Membership[];
-  readonly rest: SqlExpr | null;
-} {
-  if (where.kind === 'inQuery' && !where.negated) return { memberships: [where], rest: null };
-  if (where.kind !== 'binary' || where.op !== 'and') return { memberships: [], rest: where };
-  const left = splitMemberships(where.left);
-  const right = splitMemberships(where.right);
-  const memberships = [...left.memberships, ...right.memberships];
-  if (memberships.length === 0) return { memberships, rest: where };
-  if (left.rest === null || right.rest === null) return { memberships, rest: left.rest ?? right.rest };
-  return { memberships, rest: { ...where, left: left.rest, right: right.rest } };
 }
 
 function readsOnlyBelow(expr: Expr, width: number): boolean {

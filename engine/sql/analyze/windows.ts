@@ -120,6 +120,10 @@ function micros(value: number | null): Expr {
   return { kind: 'literal', type: BIGINT, nullable: value === null, value: value === null ? null : String(value) };
 }
 
+function isConstantDuration(expr: Expr): boolean {
+  return expr.type.kind === 'interval' || expr.kind === 'literal' || expr.kind === 'case';
+}
+
 /** An interval, or a text that names one, as BIGINT µs. */
 function durationExpr(expr: Expr, span: Span, expressions: ExpressionAnalyzer, analysis: Analysis): Expr | undefined {
   const inner = (part: Expr): Expr | undefined => durationExpr(part, span, expressions, analysis);
@@ -140,7 +144,8 @@ function durationExpr(expr: Expr, span: Span, expressions: ExpressionAnalyzer, a
       return { ...expr, type: BIGINT, branches: branches as { when: Expr; then: Expr }[], otherwise };
     }
     case 'cast':
-      return expr.type.kind === 'string' || expr.type.kind === 'interval' ? inner(expr.input) : gapProblem();
+      if (isConstantDuration(expr.input)) return inner(expr.input);
+      return spelled();
     case 'call': {
       const [first, second] = expr.args;
       if (expr.name === 'coalesce') {
@@ -155,16 +160,20 @@ function durationExpr(expr: Expr, span: Span, expressions: ExpressionAnalyzer, a
         const product = right && expressions.apply(expr.name, [left, right], span, []);
         return product && castTo(product, BIGINT);
       }
-      return gapProblem();
+      return spelled();
     }
     default:
-      return gapProblem();
+      return spelled();
+  }
+  /** A text that each row has of its own. */
+  function spelled(): Expr | undefined {
+    return expr.type.kind === 'string' ? expressions.apply('duration_micros', [expr], span, []) : gapProblem();
   }
   function gapProblem(): undefined {
     return analysis.problem(
       span,
-      'the gap of a session is a duration, or CASE … THEN with durations',
-      "write '5 minutes', INTERVAL 5 MINUTES, INTERVAL 1 SECOND * seconds, or CASE WHEN … THEN '5 minutes' ELSE … END",
+      'the gap of a session is a duration, or a text that names one',
+      "write '5 minutes', INTERVAL 5 MINUTES, INTERVAL 1 SECOND * seconds, CASE WHEN … THEN '5 minutes' ELSE … END, or concat(seconds, ' seconds')",
     );
   }
 }

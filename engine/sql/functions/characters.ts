@@ -26,6 +26,7 @@ import {
   toBinary,
 } from '../runtime/characters.ts';
 import { orNull } from '../runtime/runtime.ts';
+import { decodeText, isValidUtf8 } from '../runtime/text.ts';
 
 const DISTANCE_MAX = 2147483647;
 
@@ -162,6 +163,11 @@ export const characterFunctions: readonly FunctionDef[] = [
     type(args) {
       const fitted = fitAll(args, [STRING, STRING, STRING, STRING, STRING], 4);
       if ('complaint' in fitted) return fitted;
+      const long = fitted.findIndex(
+        (arg, index) =>
+          index > 0 && arg.kind === 'literal' && arg.value !== null && [...String(arg.value)].length !== 1,
+      );
+      if (long > 0) return { complaint: 'takes a single character here', arg: long };
       const defaults = [stringLiteral('X'), stringLiteral('x'), stringLiteral('n'), nullLiteral(STRING)];
       return {
         args: [...fitted, ...defaults.slice(fitted.length - 1)],
@@ -197,6 +203,43 @@ export const characterFunctions: readonly FunctionDef[] = [
     defaults: [intLiteral(DISTANCE_MAX)],
     returns: INT,
     call: levenshtein,
+  }),
+  strictFunction({
+    name: 'is_valid_utf8',
+    group: 'string',
+    usage: 'is_valid_utf8(text)',
+    about: 'True when the bytes of the text are UTF-8.',
+    params: [BINARY],
+    returns: BOOLEAN,
+    body: (g, [text]) => ({ value: `${g.fn(isValidUtf8)}(${g.boxed(text as Val)})` }),
+  }),
+  valueFunction({
+    name: 'make_valid_utf8',
+    group: 'string',
+    usage: 'make_valid_utf8(text)',
+    about: 'The text with U+FFFD for what is not UTF-8.',
+    params: [BINARY],
+    returns: STRING,
+    call: (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8'),
+  }),
+  valueFunction({
+    name: 'validate_utf8',
+    group: 'string',
+    usage: 'validate_utf8(text)',
+    about: 'The text; raises when its bytes are not UTF-8.',
+    params: [BINARY],
+    returns: STRING,
+    call: (bytes: Uint8Array): string => decodeText(bytes, 'UTF-8'),
+  }),
+  valueFunction({
+    name: 'try_validate_utf8',
+    group: 'string',
+    usage: 'try_validate_utf8(text)',
+    about: 'The text, NULL when its bytes are not UTF-8.',
+    params: [BINARY],
+    returns: STRING,
+    mayBeNull: true,
+    call: orNull((bytes: Uint8Array): string => decodeText(bytes, 'UTF-8')),
   }),
   withDefaults({
     name: 'to_binary',

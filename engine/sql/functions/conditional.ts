@@ -1,6 +1,5 @@
 /** Functions that choose among values, NULL included. Arguments that are not needed are not computed. */
 import type { Expr } from '../../../core/ast.ts';
-import type { Val } from '../codegen.ts';
 import { BOOLEAN, castTo, DOUBLE, INT, isNumeric, NULL, STRING } from '../coercion.ts';
 import {
   anyNullable,
@@ -8,12 +7,12 @@ import {
   customFunction,
   fitAll,
   type FunctionDef,
-  strictFunction,
   type Typing,
   unify,
 } from '../function-table.ts';
+import { intLiteral } from '../literal.ts';
 import { raiseExpressionFailed } from '../runtime/runtime.ts';
-import { comparison, nullSafeEqual } from './operators.ts';
+import { comparison, nullSafeEqual, typeComparison as typeEqual } from './operators.ts';
 
 function typeChoice(args: readonly Expr[], least: number, most: number): Typing | Complaint {
   const fitted = fitAll(
@@ -157,15 +156,30 @@ export const conditionalFunctions: readonly FunctionDef[] = [
       return g.nullVal(NULL);
     },
   }),
-  strictFunction({
+  customFunction({
     name: 'nullifzero',
     group: 'conditional',
     usage: 'nullifzero(number)',
-    about: 'NULL for zero, else the number.',
-    params: ['numeric'],
-    returns: ([arg]) => (arg !== undefined && isNumeric(arg.type) ? arg.type : INT),
-    mayBeNull: true,
-    body: (_g, [a]) => ({ boxed: `(${(a as Val).v} == 0 ? null : ${(a as Val).v})` }),
+    about: 'NULL for zero, else the number or text.',
+    type(args) {
+      const fitted = fitAll(args, ['any']);
+      if ('complaint' in fitted) return fitted;
+      const [arg] = fitted as [Expr];
+      if (arg.type.kind === 'null') return { args: [castTo(arg, INT)], type: INT, nullable: true };
+      const same = typeEqual([arg, intLiteral(0)]);
+      return 'complaint' in same ? same : { args: [arg, ...same.args], type: arg.type, nullable: true };
+    },
+    emit(g, call) {
+      const [arg, left, right] = call.args as [Expr, Expr?, Expr?];
+      if (left === undefined || right === undefined) return g.nullVal(call.type);
+      const out = g.declare(call.type, true);
+      const value = g.expr(arg);
+      g.line(`if (!(${value.nul})) {`);
+      g.line(`if (!(${comparison(g, '===', { ...g.expr(left), nul: 'false' }, g.expr(right))})) {`);
+      g.assign(out, value);
+      g.line('}}');
+      return out;
+    },
   }),
   customFunction({
     name: 'zeroifnull',
@@ -173,8 +187,11 @@ export const conditionalFunctions: readonly FunctionDef[] = [
     usage: 'zeroifnull(number)',
     about: 'Zero for NULL, else the number.',
     type(args) {
-      const fitted = fitAll(args, ['numeric']);
-      return 'complaint' in fitted ? fitted : { args: fitted, type: (fitted[0] as Expr).type, nullable: false };
+      const fitted = fitAll(args, ['any']);
+      if ('complaint' in fitted) return fitted;
+      const unified = unify([...fitted, intLiteral(0)]);
+      if ('complaint' in unified || !isNumeric(unified.type)) return { complaint: 'takes a number here', arg: 0 };
+      return { args: unified.args.slice(0, 1), type: unified.type, nullable: false };
     },
     emit(g, call) {
       const out = g.declare(call.type, true);

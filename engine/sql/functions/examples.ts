@@ -113,6 +113,7 @@ export const functionExamples: ReadonlyMap<string, readonly Example[]> = new Map
   [
     'like',
     [
+      ["'Spark' LIKE ANY ('x%', '%k')", 'true'],
       ["'Spark' LIKE 'S%k'", 'true'],
       ["'a%' LIKE 'a!%' ESCAPE '!'", 'true'],
       ["'ABC' LIKE 'abc'", 'false'],
@@ -183,7 +184,7 @@ export const functionExamples: ReadonlyMap<string, readonly Example[]> = new Map
   [
     'zeroifnull',
     [
-      ['zeroifnull(NULL)', '0.0'],
+      ['zeroifnull(NULL)', '0'],
       ['zeroifnull(2)', '2'],
     ],
   ],
@@ -309,7 +310,13 @@ export const functionExamples: ReadonlyMap<string, readonly Example[]> = new Map
       ["split_part('11.12.13', '.', 5)", ''],
     ],
   ],
-  ['format_number', [['format_number(12332.123456, 4)', '12,332.1235']]],
+  [
+    'format_number',
+    [
+      ["format_number(1234.5, '#,##0.00')", '1,234.50'],
+      ['format_number(12332.123456, 4)', '12,332.1235'],
+    ],
+  ],
   ['format_string', [["format_string('%05d %s %.2f', 42, 'a', 1.5)", '00042 a 1.50']]],
   ['base64', [["base64('Spark SQL')", 'U3BhcmsgU1FM']]],
   ['unbase64', [["CAST(unbase64('U3BhcmsgU1FM') AS STRING)", 'Spark SQL']]],
@@ -328,7 +335,13 @@ export const functionExamples: ReadonlyMap<string, readonly Example[]> = new Map
     ],
   ],
   ['encode', [["hex(encode('ä', 'UTF-8'))", 'C3A4']]],
-  ['decode', [["decode(X'C3A4', 'UTF-8')", 'ä']]],
+  [
+    'decode',
+    [
+      ["decode(2, 1, 'one', 2, 'two', 'many')", 'two'],
+      ["decode(X'C3A4', 'UTF-8')", 'ä'],
+    ],
+  ],
   [
     'ascii',
     [
@@ -356,6 +369,7 @@ export const functionExamples: ReadonlyMap<string, readonly Example[]> = new Map
   [
     'mask',
     [
+      ["mask('Ab-1', lowerChar => '?')", 'X?-n'],
       ["mask('AbCD123-@$#')", 'XxXXnnn-@$#'],
       ["mask('Ab1', '*', '*')", '**n'],
     ],
@@ -484,11 +498,18 @@ export const functionExamples: ReadonlyMap<string, readonly Example[]> = new Map
   [
     'ceil',
     [
+      ['ceil(2.345, 2)', '2.35'],
       ['ceil(-0.1)', '0'],
       ['ceil(5)', '5'],
     ],
   ],
-  ['floor', [['floor(-0.1)', '-1']]],
+  [
+    'floor',
+    [
+      ['floor(-1234, -2)', '-1300'],
+      ['floor(-0.1)', '-1'],
+    ],
+  ],
   [
     'sqrt',
     [
@@ -595,8 +616,20 @@ export const functionExamples: ReadonlyMap<string, readonly Example[]> = new Map
       ['conv(-10, 16, 10)', '18446744073709551600'],
     ],
   ],
-  ['shiftleft', [['shiftleft(2, 1)', '4']]],
-  ['shiftright', [['shiftright(-4, 1)', '-2']]],
+  [
+    'shiftleft',
+    [
+      ['1 << 4', '16'],
+      ['shiftleft(2, 1)', '4'],
+    ],
+  ],
+  [
+    'shiftright',
+    [
+      ['-16 >> 2', '-4'],
+      ['shiftright(-4, 1)', '-2'],
+    ],
+  ],
   ['shiftrightunsigned', [['shiftrightunsigned(-4, 1)', '2147483646']]],
   [
     'to_number',
@@ -638,6 +671,7 @@ export const functionExamples: ReadonlyMap<string, readonly Example[]> = new Map
   [
     'date_part',
     [
+      ["extract(SECOND FROM INTERVAL '1 02:03:04.5' DAY TO SECOND)", '4.500000'],
       ["date_part('DOW', DATE '2024-02-11')", '1'],
       ["extract(SECOND FROM TIMESTAMP '2009-07-30 12:58:59.9')", '59.900000'],
     ],
@@ -706,6 +740,14 @@ export const functionExamples: ReadonlyMap<string, readonly Example[]> = new Map
   ['timestamp_millis', [['timestamp_millis(1230219000123)', '2008-12-25 15:30:00.123']]],
   ['timestamp_micros', [['timestamp_micros(1230219000123123)', '2008-12-25 15:30:00.123123']]],
   ['unix_seconds', [["unix_seconds(TIMESTAMP '1970-01-01 00:00:01Z')", '1']]],
+  [
+    'duration_micros',
+    [
+      ["duration_micros('1 minute 2 seconds')", '62000000'],
+      ["duration_micros('-5 milliseconds')", '-5000'],
+      ["duration_micros('soon')", 'NULL'],
+    ],
+  ],
   ['unix_millis', [["unix_millis(TIMESTAMP '1970-01-01 00:00:01Z')", '1000']]],
   ['unix_micros', [["unix_micros(TIMESTAMP '1970-01-01 00:00:01Z')", '1000000']]],
   ['unix_date', [["unix_date(DATE '1970-01-02')", '1']]],
@@ -911,10 +953,18 @@ export const functionExamples: ReadonlyMap<string, readonly Example[]> = new Map
   ['transform_values', [["transform_values(map('a', 1), (k, v) -> v + 1)", '{a -> 2}']]],
   ['transform_keys', [["transform_keys(map('a', 1), (k, v) -> upper(k))", '{A -> 1}']]],
   // JSON
-  ['to_json', [["to_json(named_struct('a', 1, 'b', NULL))", '{"a":1}']]],
+  [
+    'to_json',
+    [
+      ["to_json(struct(NULL AS a), map('ignoreNullFields', 'false'))", '{"a":null}'],
+      ["to_json(named_struct('a', 1, 'b', NULL))", '{"a":1}'],
+    ],
+  ],
   [
     'from_json',
     [
+      ['from_json(\'{"a":"x"}\', \'a INT, _corrupt_record STRING\')', '{null, {"a":"x"}}'],
+      ["from_json('{\"d\":\"3.2.24\"}', 'd DATE', map('dateFormat', 'd.M.yy'))", '{2024-02-03}'],
       ['from_json(\'{"a":1, "b":0.8}\', \'a INT, b DOUBLE\')', '{1, 0.8}'],
       ["from_json('no JSON', 'a INT').a", 'NULL'],
     ],
@@ -965,4 +1015,40 @@ export const functionExamples: ReadonlyMap<string, readonly Example[]> = new Map
   ],
   ['randn', [['randn(7) = randn(7)', 'true']]],
   ['monotonically_increasing_id', [['monotonically_increasing_id()', '844424930234368']]],
+  ['quote', [["quote('it''s')", "'it\\'s'"]]],
+  [
+    'is_valid_utf8',
+    [
+      ["is_valid_utf8(X'C3A9')", 'true'],
+      ["is_valid_utf8(X'C3')", 'false'],
+    ],
+  ],
+  ['make_valid_utf8', [["make_valid_utf8(X'61C3')", 'a�']]],
+  [
+    'validate_utf8',
+    [
+      ["validate_utf8('abc')", 'abc'],
+      ["validate_utf8(X'C3')", 'EXPRESSION_FAILED'],
+    ],
+  ],
+  ['try_validate_utf8', [["try_validate_utf8(X'C3')", 'NULL']]],
+  ['bitmap_bit_position', [['bitmap_bit_position(40000)', '7231']]],
+  ['bitmap_bucket_number', [['bitmap_bucket_number(40000)', '2']]],
+  ['bitmap_count', [["bitmap_count(X'F00F')", '8']]],
+  ['current_timezone', [['current_timezone()', 'UTC']]],
+  [
+    'make_ym_interval',
+    [
+      ['CAST(make_ym_interval(1, 2) AS INT)', '14'],
+      ["DATE '2024-01-31' + make_ym_interval(0, 1)", '2024-02-29'],
+    ],
+  ],
+  ['make_dt_interval', [['CAST(make_dt_interval(0, 1, 30) AS INT)', '5400']]],
+  [
+    'array_size',
+    [
+      ['array_size(array(1, 2, 3))', '3'],
+      ['array_size(NULL)', 'NULL'],
+    ],
+  ],
 ]);

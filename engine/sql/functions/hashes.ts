@@ -77,12 +77,13 @@ function recordFunction(
     about,
     perRecord: true,
     type(args, context) {
-      const fitted = fitAll(args, [INT], 1);
+      const fitted = fitAll(args, ['any'], 1);
       if ('complaint' in fitted) return fitted;
       const [seed] = fitted as [Expr?];
-      if (seed !== undefined && (seed.kind !== 'literal' || !isIntegral(seed.type)))
+      if (seed !== undefined && (seed.kind !== 'literal' || !(isIntegral(seed.type) || seed.value === null)))
         return { complaint: 'takes a whole number that is written out', arg: 0 };
-      return { args: [seed ?? intLiteral(context.nextSite())], type, nullable: false };
+      const own = seed?.kind === 'literal' && seed.value === null ? intLiteral(0) : seed;
+      return { args: [own ?? intLiteral(context.nextSite())], type, nullable: false };
     },
     emit(g, call) {
       const [site] = call.args as [Expr];

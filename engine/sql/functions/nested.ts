@@ -318,6 +318,8 @@ interface LambdaSpec {
   /** How many of the lambdas may be left out; the emit of those is 'null'. */
   readonly inputs: (args: readonly (Expr | undefined)[], index: number) => readonly LambdaInput[] | undefined;
   readonly returns: (values: readonly Expr[], lambdas: readonly Expr[]) => DataType | Complaint;
+  /** The values as the function wants them together; undefined where they do not go with each other. */
+  readonly prepare?: (values: readonly Expr[]) => readonly Expr[] | undefined;
   /** What a lambda must give, if that is fixed. */
   readonly gives?: DataType;
   readonly mayBeNull?: boolean;
@@ -337,7 +339,9 @@ function lambdaFunction(spec: LambdaSpec): FunctionDef {
         ...Array.from({ length: spec.lambdaCount }, () => 'lambda' as const),
       ]);
       if ('complaint' in fitted) return fitted;
-      const values = fitted.slice(0, spec.values.length);
+      const fittedValues = fitted.slice(0, spec.values.length);
+      const values = spec.prepare === undefined ? fittedValues : spec.prepare(fittedValues);
+      if (values === undefined) return { complaint: 'takes values that go with each other', arg: 1 };
       const lambdas = fitted.slice(spec.values.length);
       const given = lambdas.map((lambda) => (spec.gives === undefined ? lambda : givingType(lambda, spec.gives)));
       if (given.includes(undefined))
@@ -352,7 +356,13 @@ function lambdaFunction(spec: LambdaSpec): FunctionDef {
     },
     emit: (g, call) => emitWithLambdas(g, call.args, call.type, spec.call, spec.mayBeNull === true),
   });
-  return { ...definition, lambdaParams: (index, args) => spec.inputs(args, index) };
+  return {
+    ...definition,
+    lambdaParams: (index, args) =>
+      index < spec.values.length || index >= spec.values.length + spec.lambdaCount
+        ? undefined
+        : spec.inputs(args, index),
+  };
 }
 
 /** The lambda with its body cast, or undefined where that cannot be. */
@@ -521,21 +531,30 @@ export const nestedFunctions: readonly FunctionDef[] = [
   ),
   customFunction({
     name: 'size',
-    aliases: ['cardinality', 'array_size'],
+    aliases: ['cardinality'],
     group: 'nested',
     usage: 'size(array or map)',
     about: 'How many elements or entries there are.',
     type(args) {
       const fitted = fitAll(args, ['any']);
       if ('complaint' in fitted) return fitted;
-      const [input] = fitted as [Expr];
+      const [given] = fitted as [Expr];
+      const input = given.type.kind === 'null' ? castTo(given, arrayOf(NULL, true)) : given;
       if (input.type.kind !== 'array' && input.type.kind !== 'map')
         return { complaint: 'takes an ARRAY or a MAP', arg: 0 };
-      return { args: fitted, type: INT, nullable: input.nullable };
+      return { args: [input], type: INT, nullable: input.nullable };
     },
     emit: (g, call) =>
       g.listLength(call.args[0] as Expr) ??
       g.strict(call.args, INT, ([container]) => ({ value: `${g.fn(sizeOf)}(${container?.v})` })),
+  }),
+  arrayFunction({
+    name: 'array_size',
+    usage: 'array_size(array)',
+    about: 'How many elements there are.',
+    params: ['array'],
+    returns: () => INT,
+    call: sizeOf,
   }),
   memberFunction(
     'array_contains',
@@ -770,8 +789,19 @@ export const nestedFunctions: readonly FunctionDef[] = [
     mayBeNull: false,
     call: mapContainsKey,
     type(args) {
-      const fitted = fitAll(args, ['map', mapType(args[0]).key]);
-      return 'complaint' in fitted ? fitted : { args: fitted, type: BOOLEAN, nullable: anyNullable(fitted) };
+      const fitted = fitAll(args, ['map', 'any']);
+      if ('complaint' in fitted) return fitted;
+      const [container, key] = fitted as [Expr, Expr];
+      const { type } = container;
+      const wanted = mapType(container);
+      const common = comparableType(wanted.key, key.type);
+      if (type.kind !== 'map' || common === undefined)
+        return { complaint: `takes ${formatType(wanted.key)} here, not ${formatType(key.type)}`, arg: 1 };
+      return {
+        args: [castTo(container, { ...wanted, key: common }), castTo(key, common)],
+        type: BOOLEAN,
+        nullable: anyNullable(fitted),
+      };
     },
   }),
   valueTyped({
@@ -922,20 +952,21 @@ export const nestedFunctions: readonly FunctionDef[] = [
     lambdaCount: 1,
     inputs: ([a, b]) => {
       if (a?.type.kind !== 'map' || b?.type.kind !== 'map') return undefined;
+      const key = comparableType(a.type.key, b.type.key);
+      if (key === undefined) return undefined;
       return [
-        { type: a.type.key, nullable: false },
+        { type: key, nullable: false },
         { type: a.type.value, nullable: true },
         { type: b.type.value, nullable: true },
       ];
     },
-    returns: ([a, b], [lambda]) => {
-      const key = commonType(mapType(a).key, mapType(b).key);
-      if (
-        key === undefined ||
-        formatType(key) !== formatType(mapType(a).key) ||
-        formatType(key) !== formatType(mapType(b).key)
-      )
-        return { complaint: 'takes maps with keys of one type', arg: 1 };
+    prepare: ([a, b, ...rest]) => {
+      const key = comparableType(mapType(a).key, mapType(b).key);
+      if (a === undefined || b === undefined || key === undefined) return undefined;
+      return [castTo(a, { ...mapType(a), key }), castTo(b, { ...mapType(b), key }), ...rest];
+    },
+    returns: ([a], [lambda]) => {
+      const { key } = mapType(a);
       return { kind: 'map', key, value: lambda?.type ?? NULL, valueContainsNull: lambda?.nullable ?? true };
     },
     call: mapZipWith,
@@ -1016,6 +1047,12 @@ function emitTimeSequence(g: Gen, call: CallExpr): Val {
   return g.strict(call.args, call.type, ([start, stop, by]) => ({
     boxed: `${g.fn(kernel)}(${start?.v}, ${stop?.v}, ${by?.v}, ${isMonths}, rt.zone)`,
   }));
+}
+
+/** The type in which two values are compared; texts go with texts only. */
+function comparableType(a: DataType, b: DataType): DataType | undefined {
+  if ((a.kind === 'string') !== (b.kind === 'string') && a.kind !== 'null' && b.kind !== 'null') return undefined;
+  return commonType(a, b);
 }
 
 function entryType({ key, value, valueContainsNull }: MapType): DataType {

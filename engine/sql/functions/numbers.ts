@@ -3,7 +3,7 @@ import type { Expr } from '../../../core/ast.ts';
 import type { DataType } from '../../../core/types.ts';
 import type { Gen, Result, Val } from '../codegen.ts';
 import { reprOf } from '../repr.ts';
-import { BIGINT, castTo, DOUBLE, INT, isFractional, isIntegral, STRING } from '../coercion.ts';
+import { asDecimal, BIGINT, BINARY, castTo, DOUBLE, INT, isFractional, isIntegral, STRING } from '../coercion.ts';
 import {
   anyNullable,
   type Complaint,
@@ -81,17 +81,23 @@ function checked(g: Gen, type: DataType, value: string): Result {
   return type.kind === 'decimal' ? { value: `${g.fn(checkDecimal)}(${value}, ${type.precision})` } : { value };
 }
 
-const abs = strictFunction({
+const abs = customFunction({
   name: 'abs',
   group: 'number',
   usage: 'abs(number)',
   about: 'The number without its sign.',
-  params: ['numeric'],
-  returns: ([arg]) => (arg as Expr).type,
-  body: (g, [x], call) =>
-    reprOf(call.type) === 'big'
-      ? checked(g, call.type, `(${x?.v} < 0n ? -${x?.v} : ${x?.v})`)
-      : checked(g, call.type, `Math.abs(${x?.v})`),
+  type(args) {
+    const fitted = fitAll(args, [args[0]?.type.kind === 'interval' ? 'any' : 'numeric']);
+    if ('complaint' in fitted) return fitted;
+    const [arg] = fitted as [Expr];
+    return { args: fitted, type: arg.type, nullable: arg.nullable };
+  },
+  emit: (g, call) =>
+    g.strict(call.args, call.type, ([x]) =>
+      reprOf(call.type) === 'big'
+        ? checked(g, call.type, `(${x?.v} < 0n ? -${x?.v} : ${x?.v})`)
+        : checked(g, call.type, `Math.abs(${x?.v})`),
+    ),
 });
 
 // ---- rounding ---------------------------------------------------------------------------------------------------
@@ -146,14 +152,35 @@ function rounded(g: Gen, half: boolean, x: Val, type: DataType, digits: number):
   return checked(g, type, `Number(${kernel}(BigInt(${x.v}), ${digits}))`);
 }
 
+/** ceil and floor with a number of digits work on decimals. */
+function typeWholeAt(args: readonly Expr[]): Typing | Complaint {
+  const [input] = args as [Expr];
+  const exact: DataType =
+    input.type.kind === 'double'
+      ? { kind: 'decimal', precision: 30, scale: 15 }
+      : input.type.kind === 'float'
+        ? { kind: 'decimal', precision: 14, scale: 7 }
+        : { kind: 'decimal', ...(asDecimal(input.type) ?? { precision: 38, scale: 18 }) };
+  const fitted = fitAll(args, [exact, INT]);
+  return 'complaint' in fitted ? fitted : typeRound(fitted);
+}
+
+function wholeAt(g: Gen, name: 'ceil' | 'floor', x: Val, type: DataType, digits: number): Result {
+  const scale = x.type.kind === 'decimal' ? x.type.scale : 0;
+  if (digits >= scale) return { same: x };
+  const whole = `${g.fn(name === 'ceil' ? ceilDecimal : floorDecimal)}(${x.v}, ${scale - digits})`;
+  return checked(g, type, digits < 0 ? `${whole} * ${g.constant(powerOfTen(-digits))}` : whole);
+}
+
 function wholeFunction(name: 'ceil' | 'floor', aliases: readonly string[], about: string): FunctionDef {
   return customFunction({
     name,
     aliases,
     group: 'number',
-    usage: `${name}(number)`,
+    usage: `${name}(number [, digits])`,
     about,
     type(args) {
+      if (args.length === 2) return typeWholeAt(args);
       const fitted = fitAll(args, ['numeric']);
       if ('complaint' in fitted) return fitted;
       const [input] = fitted as [Expr];
@@ -169,8 +196,10 @@ function wholeFunction(name: 'ceil' | 'floor', aliases: readonly string[], about
       };
     },
     emit: (g, call) =>
-      g.strict(call.args, call.type, ([x]) => {
+      g.strict(call.args.slice(0, 1), call.type, ([x]) => {
         const val = x as Val;
+        const digits = call.args[1];
+        if (digits?.kind === 'literal') return wholeAt(g, name, val, call.type, Number(digits.value));
         if (val.type.kind === 'decimal')
           return checked(
             g,
@@ -226,9 +255,18 @@ function bitAt(value: bigint, place: number): number {
   return Number((BigInt.asUintN(64, value) >> BigInt(place)) & 1n);
 }
 
+const LONG_MAX = 9223372036854775807n;
+
 /** NULL where Spark's is: no buckets, an empty range, values that are no numbers. */
 function widthBucket(value: number, min: number, max: number, buckets: bigint): bigint | null {
-  if (buckets <= 0n || Number.isNaN(value) || min === max || !Number.isFinite(min) || !Number.isFinite(max))
+  if (
+    buckets <= 0n ||
+    buckets === LONG_MAX ||
+    Number.isNaN(value) ||
+    min === max ||
+    !Number.isFinite(min) ||
+    !Number.isFinite(max)
+  )
     return null;
   const [low, high, at] = min < max ? [min, max, value] : [-min, -max, -value];
   if (at < low) return 0n;
@@ -237,9 +275,10 @@ function widthBucket(value: number, min: number, max: number, buckets: bigint): 
 
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ';
 
-/** Digits of one base as another; unsigned 64 bits, as Spark's NumberConverter without a negative target base. */
+/** Digits of one base as another: of 64 bits, unsigned for a positive target base and signed for a negative one. */
 function convertBase(text: string, from: number, to: number): string | null {
-  if (from < 2 || from > 36 || to < 2 || to > 36) return null;
+  const base = Math.abs(to);
+  if (from < 2 || from > 36 || base < 2 || base > 36) return null;
   const negative = text.startsWith('-');
   let value = 0n;
   for (const char of text.slice(negative ? 1 : 0).toUpperCase()) {
@@ -248,10 +287,13 @@ function convertBase(text: string, from: number, to: number): string | null {
     value = value * BigInt(from) + BigInt(digit);
     if (value > 0xffffffffffffffffn) raiseOverflow();
   }
-  return BigInt.asUintN(64, negative ? -value : value)
-    .toString(to)
-    .toUpperCase();
+  const bits = BigInt.asUintN(64, negative ? -value : value);
+  return (to < 0 ? BigInt.asIntN(64, bits) : bits).toString(base).toUpperCase();
 }
+
+// V8 rounds e correctly where Java's StrictMath is one unit in the last place above it.
+const EXP_OF_ONE = '2.7182818284590455';
+const COSH_OF_ONE = '1.543080634815244';
 
 export const numberFunctions: readonly FunctionDef[] = [
   abs,
@@ -261,9 +303,20 @@ export const numberFunctions: readonly FunctionDef[] = [
   wholeFunction('floor', [], 'The largest whole number that is not above.'),
   doubleFunction('sqrt', [], 'The square root; NaN for a negative number.', (x) => `Math.sqrt(${x})`),
   doubleFunction('cbrt', [], 'The cube root.', (x) => `Math.cbrt(${x})`),
-  doubleFunction('exp', [], 'e to the power of a number.', (x) => `Math.exp(${x})`),
+  doubleFunction('exp', [], 'e to the power of a number.', (x) => `(${x} === 1 ? ${EXP_OF_ONE} : Math.exp(${x}))`),
   doubleFunction('expm1', [], 'exp(x) - 1, exact for small x.', (x) => `Math.expm1(${x})`),
-  doubleFunction('sign', ['signum'], '-1, 0 or 1 by the sign.', (x) => `Math.sign(${x})`),
+  customFunction({
+    name: 'sign',
+    aliases: ['signum'],
+    group: 'number',
+    usage: 'sign(number)',
+    about: '-1, 0 or 1 by the sign.',
+    type(args) {
+      const fitted = fitAll(args, [args[0]?.type.kind === 'interval' ? 'any' : DOUBLE]);
+      return 'complaint' in fitted ? fitted : { args: fitted, type: DOUBLE, nullable: anyNullable(fitted) };
+    },
+    emit: (g, call) => g.strict(call.args, DOUBLE, ([x]) => ({ value: `Math.sign(${x?.v})` })),
+  }),
   doubleFunction(
     'rint',
     [],
@@ -278,7 +331,7 @@ export const numberFunctions: readonly FunctionDef[] = [
   doubleFunction('acos', [], 'Arc cosine.', (x) => `Math.acos(${x})`),
   doubleFunction('atan', [], 'Arc tangent.', (x) => `Math.atan(${x})`),
   doubleFunction('sinh', [], 'Hyperbolic sine.', (x) => `Math.sinh(${x})`),
-  doubleFunction('cosh', [], 'Hyperbolic cosine.', (x) => `Math.cosh(${x})`),
+  doubleFunction('cosh', [], 'Hyperbolic cosine.', (x) => `(Math.abs(${x}) === 1 ? ${COSH_OF_ONE} : Math.cosh(${x}))`),
   doubleFunction('tanh', [], 'Hyperbolic tangent.', (x) => `Math.tanh(${x})`),
   doubleFunction('degrees', [], 'Radians as degrees.', (x) => `${x} * (180 / Math.PI)`),
   doubleFunction('radians', [], 'Degrees as radians.', (x) => `${x} / 180 * Math.PI`),
@@ -334,7 +387,12 @@ export const numberFunctions: readonly FunctionDef[] = [
     returns: DOUBLE,
     body: (_g, [a, b]) => ({ value: `Math.hypot(${a?.v}, ${b?.v})` }),
   }),
-  doubleFunction('asinh', [], 'Inverse hyperbolic sine.', (x) => `Math.asinh(${x})`),
+  doubleFunction(
+    'asinh',
+    [],
+    'Inverse hyperbolic sine.',
+    (x) => `(${x} === -Infinity ? ${x} : Math.log(${x} + Math.sqrt(${x} * ${x} + 1)))`,
+  ),
   doubleFunction('acosh', [], 'Inverse hyperbolic cosine; NaN below 1.', (x) => `Math.acosh(${x})`),
   doubleFunction('atanh', [], 'Inverse hyperbolic tangent.', (x) => `Math.atanh(${x})`),
   doubleFunction('cot', [], 'Cotangent of radians.', (x) => `1 / Math.tan(${x})`),
@@ -374,6 +432,33 @@ export const numberFunctions: readonly FunctionDef[] = [
     body: (g, [value, min, max, buckets]) => ({
       boxed: `${g.fn(widthBucket)}(${value?.v}, ${min?.v}, ${max?.v}, ${buckets?.v})`,
     }),
+  }),
+  strictFunction({
+    name: 'bitmap_bit_position',
+    group: 'number',
+    usage: 'bitmap_bit_position(number)',
+    about: 'The place of a number in its bitmap of 32768 bits, from 0.',
+    params: [BIGINT],
+    returns: BIGINT,
+    body: (_g, [x]) => ({ value: `(${x?.v} > 0n ? (${x?.v} - 1n) % 32768n : -${x?.v} % 32768n)` }),
+  }),
+  strictFunction({
+    name: 'bitmap_bucket_number',
+    group: 'number',
+    usage: 'bitmap_bucket_number(number)',
+    about: 'The bitmap of 32768 bits a number belongs to, from 1.',
+    params: [BIGINT],
+    returns: BIGINT,
+    body: (_g, [x]) => ({ value: `(${x?.v} > 0n ? 1n + (${x?.v} - 1n) / 32768n : ${x?.v} / 32768n)` }),
+  }),
+  valueFunction({
+    name: 'bitmap_count',
+    group: 'number',
+    usage: 'bitmap_count(binary)',
+    about: 'How many bits of a binary are set.',
+    params: [BINARY],
+    returns: BIGINT,
+    call: (bytes: Uint8Array): bigint => BigInt(bytes.reduce((sum, byte) => sum + bitCount(byte), 0)),
   }),
   constantFunction('pi', Math.PI),
   constantFunction('e', Math.E),

@@ -49,7 +49,14 @@ import {
   remainderLong,
   rescale,
 } from '../runtime/numbers.ts';
-import { addMonthsToDate, addMonthsToTimestamp } from '../runtime/time.ts';
+import {
+  addDayTime,
+  addMonthsToDate,
+  addMonthsToTimestamp,
+  checkMicroseconds,
+  checkMonths,
+  localDifference,
+} from '../runtime/time.ts';
 
 // ---- comparisons ------------------------------------------------------------------------------------------------
 
@@ -69,7 +76,8 @@ export function comparison(g: Gen, op: '===' | '<' | '<=' | '>' | '>=', a: Val, 
   }
 }
 
-function typeComparison(args: readonly Expr[]): Typing | Complaint {
+/** A comparison of two values, brought to the type they have in common. */
+export function typeComparison(args: readonly Expr[]): Typing | Complaint {
   const count = fitAll(args, ['any', 'any']);
   if ('complaint' in count) return count;
   const unified = unify(args);
@@ -237,6 +245,8 @@ function typeArithmetic(op: Arithmetic, args: readonly Expr[]): Typing | Complai
 }
 
 function typeNumbers(op: Arithmetic, left: Expr, right: Expr): Typing | undefined {
+  // A text becomes a number only beside one.
+  if (left.type.kind === 'string' && right.type.kind === 'string') return undefined;
   const [a, b] = promoteStrings(left, right);
   if ((!isNumeric(a.type) && a.type.kind !== 'null') || (!isNumeric(b.type) && b.type.kind !== 'null'))
     return undefined;
@@ -379,6 +389,12 @@ function typeTimeArithmetic(op: Arithmetic, left: Expr, right: Expr): Typing | u
   const a = left.type;
   const b = right.type;
   if (op === '+' && isTime(b) && !isTime(a)) return typeTimeArithmetic(op, right, left);
+  if (a.kind === 'null' && (isTime(b) || b.kind === 'interval') && op !== '/')
+    return typeTimeArithmetic(op, castTo(left, b), right);
+  if (b.kind === 'null' && (a.kind === 'interval' || a.kind === 'timestamp')) {
+    if (op === '*' || op === '/') return typeTimeArithmetic(op, left, castTo(right, DOUBLE));
+    return typeTimeArithmetic(op, left, castTo(right, a.kind === 'interval' ? a : op === '-' ? a : MICROSECONDS));
+  }
   if (isTime(a) && b.kind === 'interval' && (op === '+' || op === '-')) {
     if (a.kind === 'date' && b.unit === 'microseconds' && !isWholeDays(right)) {
       return { args: [castTo(left, TIMESTAMP), right], type: TIMESTAMP, nullable };
@@ -398,9 +414,11 @@ function typeTimeArithmetic(op: Arithmetic, left: Expr, right: Expr): Typing | u
   if (a.kind === 'interval' && b.kind === 'interval' && a.unit === b.unit && (op === '+' || op === '-')) {
     return { args: [left, right], type: a, nullable };
   }
-  if (a.kind === 'interval' && isNumeric(b) && (op === '*' || op === '/'))
+  if (a.kind === 'interval' && b.kind === 'interval' && a.unit === b.unit && op === 'div')
+    return { args: [left, right], type: BIGINT, nullable };
+  if (a.kind === 'interval' && (isNumeric(b) || b.kind === 'string') && (op === '*' || op === '/'))
     return { args: [left, castTo(right, DOUBLE)], type: a, nullable };
-  if (isNumeric(a) && b.kind === 'interval' && op === '*')
+  if ((isNumeric(a) || a.kind === 'string') && b.kind === 'interval' && op === '*')
     return { args: [right, castTo(left, DOUBLE)], type: b, nullable };
   return undefined;
 }
@@ -413,7 +431,8 @@ function isWholeDays(expr: Expr): boolean {
 function times(g: Gen, op: Arithmetic, a: Val, b: Val, type: DataType): Result | undefined {
   const sign = op === '-' ? '-' : '';
   if (isTime(a.type) && isTime(b.type)) {
-    return { value: a.type.kind === 'date' ? `(${a.v} - ${b.v}) * ${DAY_US}` : `${a.v} - ${b.v}` };
+    if (a.type.kind === 'date') return { value: `(${a.v} - ${b.v}) * ${DAY_US}` };
+    return { value: `${g.fn(localDifference)}(${a.v}, ${b.v}, rt.zone)` };
   }
   if (isTime(a.type) && b.type.kind === 'interval') {
     g.fails();
@@ -422,16 +441,22 @@ function times(g: Gen, op: Arithmetic, a: Val, b: Val, type: DataType): Result |
       if (type.kind === 'date') return { value: `${g.fn(addMonthsToDate)}(${a.v}, ${months})` };
       return { value: `${g.fn(addMonthsToTimestamp)}(${a.v}, ${months}, rt.zone)` };
     }
-    return {
-      value: type.kind === 'date' ? `${g.fn(checkInt)}(${a.v} ${op} ${b.v} / ${DAY_US})` : `${a.v} ${op} ${b.v}`,
-    };
+    if (type.kind === 'date') return { value: `${g.fn(checkInt)}(${a.v} ${op} ${b.v} / ${DAY_US})` };
+    return { value: `${g.fn(addDayTime)}(${a.v}, ${sign}${b.v}, rt.zone)` };
   }
   if (a.type.kind === 'date') return { value: fitted(g, `${a.v} ${op} ${b.v}`, INT, true) };
-  if (a.type.kind === 'interval' && b.type.kind === 'interval') return { value: `${a.v} ${op} ${b.v}` };
   if (a.type.kind !== 'interval') return undefined;
-  if (op === '*') return { value: `Math.round(${a.v} * ${b.v})` };
   g.fails();
-  return { value: `Math.round(${g.fn(divideDouble)}(${a.v}, ${b.v}))` };
+  const check = g.fn(a.type.unit === 'months' ? checkMonths : checkMicroseconds);
+  if (op === 'div') return { value: `BigInt(Math.trunc(${g.fn(divideDouble)}(${a.v}, ${b.v})))` };
+  if (b.type.kind === 'interval') return { value: `${check}(${a.v} ${op} ${b.v})` };
+  const value = op === '*' ? `${a.v} * ${b.v}` : `${g.fn(divideDouble)}(${a.v}, ${b.v})`;
+  return { value: `${check}(${g.fn(roundHalfUp)}(${value}))` };
+}
+
+/** The nearest whole number, halves away from zero. */
+function roundHalfUp(value: number): number {
+  return value < 0 ? -Math.round(-value) : Math.round(value);
 }
 
 function arithmeticFunction(op: Arithmetic, name: string, about: string, guarded: boolean): FunctionDef {
@@ -478,14 +503,18 @@ const negative = customFunction({
     })),
 });
 
-const positive = strictFunction({
+const positive = customFunction({
   name: 'positive',
   group: 'operator',
   usage: '+a',
   about: 'The number itself.',
-  params: ['numeric'],
-  returns: ([arg]) => (arg as Expr).type,
-  body: (_g, [a]) => ({ same: a as Val }),
+  type(args) {
+    const fitted = args[0]?.type.kind === 'interval' ? fitAll(args, ['any']) : fitAll(args, ['numeric']);
+    return 'complaint' in fitted
+      ? fitted
+      : { args: fitted, type: (fitted[0] as Expr).type, nullable: anyNullable(fitted) };
+  },
+  emit: (g, call) => g.expr(call.args[0] as Expr),
 });
 
 // ---- bits -------------------------------------------------------------------------------------------------------

@@ -41,10 +41,10 @@ export const refusedFunctions: readonly RefusedFunction[] = [
     instead: "split(text, ',') and concat_ws(',', a, b)",
   },
   {
-    names: ['make_interval', 'try_make_interval', 'make_dt_interval', 'make_ym_interval'],
+    names: ['make_interval', 'try_make_interval'],
     group: 'time',
-    why: 'is not offered: intervals exist within expressions only',
-    instead: 'timestampadd(MINUTE, count, time), or INTERVAL 5 MINUTES',
+    why: 'mixes months and days, which an interval here cannot, and is not offered',
+    instead: 'make_ym_interval(years, months) and make_dt_interval(days, hours, minutes, seconds), one after the other',
   },
   {
     names: ['parse_json', 'try_parse_json', 'variant_get', 'try_variant_get', 'is_variant_null'],
@@ -72,12 +72,6 @@ export const refusedFunctions: readonly RefusedFunction[] = [
     group: 'misc',
     why: 'depends on the process that runs it and is not offered',
     instead: 'the hidden columns topic, partition and offset of the source, or a constant',
-  },
-  {
-    names: ['current_timezone'],
-    group: 'time',
-    why: 'is not offered',
-    instead: "date_format(time, 'VV'), or the timeZone of the job file as a constant",
   },
   {
     names: ['aes_encrypt', 'aes_decrypt', 'try_aes_decrypt'],

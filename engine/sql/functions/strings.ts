@@ -2,7 +2,7 @@
 import type { Expr } from '../../../core/ast.ts';
 import type { DataType } from '../../../core/types.ts';
 import type { Val } from '../codegen.ts';
-import { BINARY, BOOLEAN, commonType, INT, isIntegral, STRING } from '../coercion.ts';
+import { BIGINT, BINARY, BOOLEAN, commonType, INT, isIntegral, isNumeric, STRING } from '../coercion.ts';
 import {
   anyNullable,
   customFunction,
@@ -39,6 +39,8 @@ import {
   formatString,
   hex,
   initcap,
+  padBytes,
+  quoteText,
   reverseText,
   splitPart,
   substringIndex,
@@ -131,23 +133,30 @@ function padFunction(name: string, atLeft: boolean): FunctionDef {
     usage: `${name}(text, length [, fill])`,
     about: `Filled up on the ${atLeft ? 'left' : 'right'} to a length, or cut to it.`,
     type(args) {
-      const fitted = fitAll(args, [STRING, INT, STRING], 1);
+      // Bytes are filled with bytes, unless the filling is a text: then both are texts.
+      const isBinary = args[0]?.type.kind === 'binary' && args[2]?.type.kind !== 'string';
+      const type = isBinary ? BINARY : STRING;
+      const fitted = fitAll(args, [type, INT, type], 1);
       if ('complaint' in fitted) return fitted;
       return {
-        args: fitted.length === 3 ? fitted : [...fitted, stringLiteral(' ')],
-        type: STRING,
+        args: fitted.length === 3 ? fitted : [...fitted, isBinary ? ZERO_BYTE : stringLiteral(' ')],
+        type,
         nullable: anyNullable(fitted),
       };
     },
     emit(g, call) {
       g.fails();
-      return g.strict(call.args, STRING, (vals) => {
+      return g.strict(call.args, call.type, (vals) => {
         const [text, length, fill] = vals as readonly [Val, Val, Val];
+        if (call.type.kind === 'binary')
+          return { boxed: `${g.fn(padBytes)}(${g.boxed(text)}, ${length.v}, ${g.boxed(fill)}, ${atLeft})` };
         return { text: `${g.fn(pad)}(rt, ${g.bytesF(text)}, ${length.v}, ${g.bytesF(fill)}, ${atLeft})` };
       });
     },
   });
 }
+
+const ZERO_BYTE: Expr = { kind: 'literal', type: BINARY, nullable: false, value: '00' };
 
 const concat = customFunction({
   name: 'concat',
@@ -215,20 +224,20 @@ export const stringFunctions: readonly FunctionDef[] = [
   substringFunction,
   concat,
   concatWs,
-  strictFunction({
+  customFunction({
     name: 'length',
     aliases: ['len', 'char_length', 'character_length'],
     group: 'string',
     usage: 'length(text)',
     about: 'Characters of a text, bytes of a binary.',
-    params: ['any'],
-    returns: ([arg]) =>
-      arg?.type.kind === 'string' || arg?.type.kind === 'binary' || arg?.type.kind === 'null'
-        ? INT
-        : { complaint: 'takes STRING or BINARY here', arg: 0 },
-    body: (g, [text]) => ({
-      value: text?.type.kind === 'binary' ? text.l : `${g.fn(charCount)}(${g.bytesF(text as Val)})`,
-    }),
+    type(args) {
+      const fitted = fitAll(args, [args[0]?.type.kind === 'binary' ? BINARY : STRING]);
+      return 'complaint' in fitted ? fitted : { args: fitted, type: INT, nullable: anyNullable(fitted) };
+    },
+    emit: (g, call) =>
+      g.strict(call.args, INT, ([text]) => ({
+        value: text?.type.kind === 'binary' ? text.l : `${g.fn(charCount)}(${g.bytesF(text as Val)})`,
+      })),
   }),
   strictFunction({
     name: 'octet_length',
@@ -342,14 +351,27 @@ export const stringFunctions: readonly FunctionDef[] = [
     returns: STRING,
     call: initcap,
   }),
-  valueFunction({
+  customFunction({
     name: 'reverse',
     group: 'string',
     usage: 'reverse(text)',
     about: 'The characters, or the elements of an array, from the last to the first.',
-    params: ['any'],
-    returns: ([arg]) => (arg?.type.kind === 'array' ? arg.type : STRING),
-    call: reverseText,
+    type(args) {
+      const fitted = fitAll(args, [args[0]?.type.kind === 'array' ? 'array' : STRING]);
+      if ('complaint' in fitted) return fitted;
+      return { args: fitted, type: (fitted[0] as Expr).type, nullable: anyNullable(fitted) };
+    },
+    emit: (g, call) =>
+      g.strict(call.args, call.type, ([value]) => ({ boxed: `${g.fn(reverseText)}(${g.boxed(value as Val)})` })),
+  }),
+  valueFunction({
+    name: 'quote',
+    group: 'string',
+    usage: 'quote(text)',
+    about: 'The text between single quotes, those within it behind a backslash.',
+    params: [STRING],
+    returns: STRING,
+    call: quoteText,
   }),
   valueFunction({
     name: 'translate',
@@ -381,10 +403,13 @@ export const stringFunctions: readonly FunctionDef[] = [
   valueFunction({
     name: 'format_number',
     group: 'string',
-    usage: 'format_number(number, digits)',
-    about: 'A number like 1,234.50 with so many digits behind the point.',
-    params: ['numeric', INT],
-    returns: STRING,
+    usage: "format_number(number, digits) or format_number(number, '#,##0.00')",
+    about: 'A number like 1,234.50: with so many digits behind the point, or after a pattern.',
+    params: ['numeric', 'any'],
+    returns: ([, how]) =>
+      how?.type.kind === 'string' || isIntegral(how?.type ?? STRING) || how?.type.kind === 'null'
+        ? STRING
+        : { complaint: 'takes a number of digits or a pattern here', arg: 1 },
     mayBeNull: true,
     call: formatNumber,
     extra: (call) => [call.args[0]?.type],
@@ -420,17 +445,17 @@ export const stringFunctions: readonly FunctionDef[] = [
     returns: BINARY,
     call: unbase64,
   }),
-  valueFunction({
+  customFunction({
     name: 'hex',
     group: 'string',
     usage: 'hex(value)',
     about: 'A whole number, text or binary in hexadecimal digits.',
-    params: ['any'],
-    returns: ([arg]) =>
-      isIntegral(arg?.type ?? STRING) || arg?.type.kind === 'string' || arg?.type.kind === 'binary'
-        ? STRING
-        : { complaint: 'takes a whole number, STRING or BINARY here', arg: 0 },
-    call: hex,
+    type(args) {
+      const kind = args[0]?.type ?? STRING;
+      const fitted = fitAll(args, [isNumeric(kind) ? BIGINT : kind.kind === 'binary' ? BINARY : STRING]);
+      return 'complaint' in fitted ? fitted : { args: fitted, type: STRING, nullable: anyNullable(fitted) };
+    },
+    emit: (g, call) => g.strict(call.args, STRING, ([value]) => ({ boxed: `${g.fn(hex)}(${g.boxed(value as Val)})` })),
   }),
   valueFunction({
     name: 'unhex',

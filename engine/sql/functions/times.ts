@@ -1,9 +1,11 @@
 /** Functions over dates and timestamps. Local times are those of the session time zone. */
 import type { Expr } from '../../../core/ast.ts';
+import { intervalOfText } from '../../../core/interval.ts';
 import type { DataType } from '../../../core/types.ts';
+import { formatType } from '../../../core/types.ts';
 import type { Gen, Result, Val } from '../codegen.ts';
 import { reprOf } from '../repr.ts';
-import { BIGINT, BOOLEAN, castTo, DATE, DOUBLE, INT, isNumeric, STRING, TIMESTAMP } from '../coercion.ts';
+import { BIGINT, BOOLEAN, castTo, DATE, DOUBLE, INT, isIntegral, isNumeric, STRING, TIMESTAMP } from '../coercion.ts';
 import {
   anyNullable,
   type Complaint,
@@ -13,6 +15,7 @@ import {
   type Param,
   strictFunction,
   type Typing,
+  valueFunction,
 } from '../function-table.ts';
 import { booleanLiteral, stringLiteral } from '../literal.ts';
 import {
@@ -24,7 +27,8 @@ import {
   weekdayName,
 } from '../runtime/date-patterns.ts';
 import { checkInt, checkLong } from '../runtime/numbers.ts';
-import { orNull, raiseCastInvalid, raiseExpressionFailed } from '../runtime/runtime.ts';
+import { intervalParts, SECONDS, typeIntervalPart } from './intervals.ts';
+import { orNull, raiseCastInvalid, raiseExpressionFailed, raiseOverflow } from '../runtime/runtime.ts';
 import {
   addMonthsToDate,
   addMonthsToTimestamp,
@@ -47,6 +51,12 @@ import {
 import type { TimeZone } from '../../scan/time-zone.ts';
 import { timeZoneOf } from '../../scan/time-zone.ts';
 import { civilOf } from '../../encode/text.ts';
+
+function durationMicros(text: string): bigint | null {
+  const interval = intervalOfText(text);
+  if (interval === undefined) return null;
+  return interval.months === 0 ? BigInt(interval.microseconds) : raiseCastInvalid();
+}
 
 const yearOf = (days: number): number => civilOf(days).year;
 const monthOf = (days: number): number => civilOf(days).month;
@@ -254,7 +264,11 @@ function addDays(name: string, aliases: readonly string[], sign: '+' | '-'): Fun
       // date_add(unit, n, time) is timestampadd.
       if (args.length === 3 && sign === '+') return typeTimestampAdd(args);
       const fitted = fitAll(args, [DATE, INT]);
-      return 'complaint' in fitted ? fitted : { args: fitted, type: DATE, nullable: anyNullable(fitted) };
+      if ('complaint' in fitted) return fitted;
+      const count = args[1]?.type ?? INT;
+      if (isNumeric(count) && !(isIntegral(count) && count.kind !== 'bigint'))
+        return { complaint: `takes INT here, not ${formatType(count)}`, arg: 1 };
+      return { args: fitted, type: DATE, nullable: anyNullable(fitted) };
     },
     emit(g, call) {
       g.fails();
@@ -309,7 +323,7 @@ function emitTimestampAdd(g: Gen, args: readonly Expr[]): Val {
 
 const dateDiff = customFunction({
   name: 'datediff',
-  aliases: ['date_diff', 'timestampdiff'],
+  aliases: ['date_diff', 'timediff', 'timestampdiff'],
   group: 'time',
   usage: 'datediff(end, start) or datediff(unit, start, end)',
   about: 'Days from start to end, or whole units.',
@@ -344,17 +358,24 @@ function fromEpoch(name: string, about: string, perUnit: number): FunctionDef {
       const fitted = fitAll(args, ['numeric']);
       if ('complaint' in fitted) return fitted;
       const [input] = fitted as [Expr];
-      const exact = reprOf(input.type) === 'big' && input.type.kind === 'bigint';
+      const exact = reprOf(input.type) === 'big';
       return { args: [exact ? input : castTo(input, DOUBLE)], type: TIMESTAMP, nullable: input.nullable };
     },
     emit(g, call) {
       g.fails();
       return g.strict(call.args, TIMESTAMP, ([x]): Result => {
+        if (x?.type.kind === 'decimal')
+          return { value: `${g.fn(exactMicros)}(${x.v} * ${perUnit}n, ${g.constant(10n ** BigInt(x.type.scale))})` };
         if (x?.type.kind !== 'bigint') return { value: `Math.trunc(${x?.v} * ${perUnit})` };
         return { value: `Number(${g.fn(checkLong)}(${x.v} * ${perUnit}n))` };
       });
     },
   });
+}
+
+/** Raises for parts of a microsecond. */
+function exactMicros(scaled: bigint, unit: bigint): number {
+  return scaled % unit === 0n ? Number(checkLong(scaled / unit)) : raiseOverflow();
 }
 
 function toEpoch(name: string, about: string, perUnit: number): FunctionDef {
@@ -415,7 +436,6 @@ const clockParts = new Map<string, (timestamp: number, zone: TimeZone) => number
   ['MINUTES', minuteOf],
 ]);
 
-const SECONDS: DataType = { kind: 'decimal', precision: 8, scale: 6 };
 const secondWithFraction = (timestamp: number, zone: TimeZone): bigint => {
   const local = timestamp + zone.offsetAtUtc(timestamp);
   return BigInt(local - Math.floor(local / 60_000_000) * 60_000_000);
@@ -430,18 +450,26 @@ const datePartFunction = customFunction({
   type(args) {
     const fitted = fitAll(args, [STRING, 'any']);
     if ('complaint' in fitted) return fitted;
+    if (args[0]?.type.kind === 'null') return { args: [castTo(args[0], DOUBLE)], type: DOUBLE, nullable: true };
     const [field, time] = fitted as [Expr, Expr];
     const name = field.kind === 'literal' ? String(field.value).toUpperCase() : '';
     const isSecond = ['SECOND', 'S', 'SEC', 'SECONDS'].includes(name);
     if (!parts.has(name) && !clockParts.has(name) && !isSecond) return { complaint: `knows no field ${name}`, arg: 0 };
+    if (time.type.kind === 'interval') return typeIntervalPart(field, time, name);
     const inner = fitAll([time], [parts.has(name) ? DATE : TIMESTAMP]);
     if ('complaint' in inner) return { ...inner, arg: 1 };
     return { args: [field, inner[0] as Expr], type: isSecond ? SECONDS : INT, nullable: time.nullable };
   },
   emit(g, call) {
+    if (call.args.length === 1) return g.nullVal(DOUBLE);
     const [field, time] = call.args as [Expr, Expr];
     const name = field.kind === 'literal' ? String(field.value).toUpperCase() : '';
     return g.strict([time], call.type, ([x]) => {
+      const ofInterval = time.type.kind === 'interval' ? intervalParts.get(name) : undefined;
+      if (ofInterval !== undefined) {
+        const value = `Math.trunc(${x?.v} % ${ofInterval.modulo} / ${ofInterval.size})`;
+        return { value: call.type.kind === 'decimal' ? `BigInt(${value})` : `(${value} + 0)` };
+      }
       const part = parts.get(name);
       if (part !== undefined) return { value: `${g.fn(part.kernel)}(${x?.v})` };
       return { value: `${g.fn(clockParts.get(name) ?? secondWithFraction)}(${x?.v}, rt.zone)` };
@@ -495,10 +523,16 @@ function makeTimestampFunction(
     usage: `${name}(year, month, day, hour, minute, second [, 'zone'])`,
     about,
     type(args) {
+      if (args.length === 1) {
+        const date = fitAll(args, [DATE]);
+        if ('complaint' in date) return date;
+        return { args: [castTo(date[0] as Expr, TIMESTAMP)], type: TIMESTAMP, nullable: anyNullable(date) };
+      }
       const fitted = fitAll(args, [INT, INT, INT, INT, INT, MAKE_SECONDS, STRING], 1);
       return 'complaint' in fitted ? fitted : { args: fitted, type: TIMESTAMP, nullable: tries || anyNullable(fitted) };
     },
     emit(g, call) {
+      if (call.args.length === 1) return g.expr(call.args[0] as Expr);
       g.fails();
       return g.strict(
         call.args,
@@ -548,6 +582,17 @@ export const timeFunctions: readonly FunctionDef[] = [
     params: [DATE],
     returns: STRING,
     call: (days: number): string => monthName(monthOf(days)).slice(0, 3),
+  }),
+  customFunction({
+    name: 'current_timezone',
+    group: 'time',
+    usage: 'current_timezone()',
+    about: 'The time zone of the session.',
+    type: (args) =>
+      args.length === 0
+        ? { args, type: STRING, nullable: false }
+        : { complaint: `takes no argument, not ${args.length}` },
+    emit: (g) => g.fromBoxed(STRING, 'rt.zone.id', false),
   }),
   timePart('hour', 'The hour, 0 to 23.', hourOf),
   timePart('minute', 'The minute.', minuteOf),
@@ -671,6 +716,17 @@ export const timeFunctions: readonly FunctionDef[] = [
   toEpoch('unix_seconds', 'Seconds since 1970-01-01 UTC.', 1_000_000),
   toEpoch('unix_millis', 'Milliseconds since 1970-01-01 UTC.', 1000),
   toEpoch('unix_micros', 'Microseconds since 1970-01-01 UTC.', 1),
+  valueFunction({
+    name: 'duration_micros',
+    group: 'time',
+    usage: 'duration_micros(text)',
+    about:
+      'The microseconds of a duration in words, NULL for what is none; months have no fixed length and raise an error.',
+    params: [STRING],
+    returns: BIGINT,
+    mayBeNull: true,
+    call: durationMicros,
+  }),
   strictFunction({
     name: 'unix_date',
     group: 'time',

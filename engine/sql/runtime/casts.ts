@@ -20,7 +20,15 @@ import {
   rescale,
 } from './numbers.ts';
 import { raiseCastInvalid } from './runtime.ts';
-import { dateOfTimestamp, formatDate, formatTimestamp, parseDate, parseTimestamp, timestampOfDate } from './time.ts';
+import {
+  dateOfTimestamp,
+  formatDate,
+  formatInterval,
+  formatTimestamp,
+  parseDate,
+  parseTimestamp,
+  timestampOfDate,
+} from './time.ts';
 import type { TimeZone } from '../../scan/time-zone.ts';
 
 const SECOND_US = 1_000_000;
@@ -131,7 +139,7 @@ export function castValue(value: BoxedValue, from: DataType, to: DataType, zone:
     case 'timestamp':
       return castToTimestamp(value, from, zone);
     case 'binary':
-      return castToBinary(value, from);
+      return typeof value === 'string' ? Buffer.from(value, 'utf8') : raiseCastInvalid();
     case 'array': {
       const element = from.kind === 'array' ? from.element : from;
       return (value as readonly BoxedValue[]).map((item) => castValue(item, element, to.element, zone));
@@ -165,9 +173,15 @@ const INT_RANGE: Readonly<Record<'tinyint' | 'smallint' | 'int', readonly [numbe
   int: [-2147483648, 2147483647],
 };
 
+/** A day-time interval in whole seconds, a year-month interval in months. */
+function intervalNumber(value: number, unit: 'months' | 'microseconds'): number {
+  return unit === 'months' ? value : Math.trunc(value / SECOND_US);
+}
+
 function castToInt(value: BoxedValue, from: DataType, to: 'tinyint' | 'smallint' | 'int'): number {
   if (typeof value === 'string') return parseNumberWithin(value, INT_RANGE[to][0], INT_RANGE[to][1]);
   let whole: number;
+  if (from.kind === 'interval') return castToInt(intervalNumber(value as number, from.unit), { kind: 'int' }, to);
   if (typeof value === 'boolean') whole = value ? 1 : 0;
   else if (typeof value === 'bigint') whole = Number(from.kind === 'decimal' ? value / powerOfTen(from.scale) : value);
   else whole = doubleToInt(from.kind === 'timestamp' ? Math.floor((value as number) / SECOND_US) : (value as number));
@@ -178,6 +192,7 @@ function castToLong(value: BoxedValue, from: DataType): bigint {
   if (typeof value === 'string') return parseLong(value);
   if (typeof value === 'boolean') return value ? 1n : 0n;
   if (typeof value === 'bigint') return checkLong(from.kind === 'decimal' ? value / powerOfTen(from.scale) : value);
+  if (from.kind === 'interval') return BigInt(intervalNumber(value as number, from.unit));
   return doubleToLong(from.kind === 'timestamp' ? Math.floor((value as number) / SECOND_US) : (value as number));
 }
 
@@ -187,13 +202,14 @@ function castToDouble(value: BoxedValue, from: DataType): number {
   return from.kind === 'timestamp' ? (value as number) / SECOND_US : Number(value);
 }
 
-function castToDecimal(value: BoxedValue, from: DataType, precision: number, scale: number): bigint {
+function castToDecimal(value: BoxedValue, from: DataType, precision: number, scale: number): bigint | null {
   if (typeof value === 'string')
     return checkDecimal(parseDecimal(trimAll(value), scale) ?? raiseCastInvalid(), precision);
   if (typeof value === 'bigint')
     return checkDecimal(rescale(value, from.kind === 'decimal' ? from.scale : 0, scale), precision);
   if (typeof value === 'boolean') return checkDecimal(rescale(value ? 1n : 0n, 0, scale), precision);
-  if (from.kind === 'timestamp') return checkDecimal(rescale(BigInt(value as number), 6, scale), precision);
+  if (from.kind === 'timestamp' || (from.kind === 'interval' && from.unit === 'microseconds'))
+    return checkDecimal(rescale(BigInt(value as number), 6, scale), precision);
   if (from.kind === 'float' || from.kind === 'double') return doubleToDecimal(value as number, precision, scale);
   return checkDecimal(rescale(BigInt(value as number), 0, scale), precision);
 }
@@ -208,17 +224,6 @@ function castToTimestamp(value: BoxedValue, from: DataType, zone: TimeZone): num
     return Math.trunc((value as number) * SECOND_US);
   }
   return Number(value) * SECOND_US;
-}
-
-const BINARY_BYTES = { tinyint: 1, smallint: 2, int: 4, bigint: 8 } as const;
-
-function castToBinary(value: BoxedValue, from: DataType): Uint8Array {
-  if (typeof value === 'string') return Buffer.from(value, 'utf8');
-  const size = BINARY_BYTES[from.kind as keyof typeof BINARY_BYTES];
-  if (size === undefined) return raiseCastInvalid();
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigInt64BE(BigInt(value as number | bigint));
-  return bytes.subarray(8 - size);
 }
 
 export function castToString(value: BoxedValue, from: DataType, zone: TimeZone): string {
@@ -236,6 +241,8 @@ export function castToString(value: BoxedValue, from: DataType, zone: TimeZone):
       return formatDate(value as number);
     case 'timestamp':
       return formatTimestamp(value as number, zone);
+    case 'interval':
+      return formatInterval(value as number, from.unit);
     case 'binary':
       return Buffer.from(value as Uint8Array).toString('utf8');
     case 'array':

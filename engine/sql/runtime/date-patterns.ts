@@ -1,6 +1,6 @@
 /**
  * Date and time patterns as Spark takes them (org.apache.spark.sql.catalyst.util.DateTimeFormatterHelper, a subset of
- * java.time's DateTimeFormatter, English names): y u M L d D H h k K m s S a E q Q z V O x X Z, 'text'.
+ * java.time's DateTimeFormatter, English names): y M L d D H h k K m s S a E q Q z V O x X Z, 'text'.
  */
 import type { TimeZone } from '../../scan/time-zone.ts';
 import { timeZoneOf } from '../../scan/time-zone.ts';
@@ -35,10 +35,9 @@ type Part =
 
 export type DatePattern = readonly Part[];
 
-const formatLetters = 'yuMLdDHhkKmsSaEqQzVOxXZ';
+const formatLetters = 'yMLdDHhkKmsSaEqQzVOxXZ';
 const countMax = new Map([
   ['y', 6],
-  ['u', 6],
   ['M', 4],
   ['L', 4],
   ['d', 2],
@@ -80,6 +79,9 @@ export function compileDatePattern(pattern: string): DatePattern | string {
       if (!formatLetters.includes(char)) return `the letter ${char} means nothing in it`;
       if (count > (countMax.get(char) ?? 1))
         return `it has ${count} times the letter ${char}, and ${countMax.get(char)} are the most`;
+      if (char === 'V' && count !== 2) return 'it has the letter V once, and two are needed';
+      if (char === 'O' && count !== 1 && count !== 4)
+        return `it has ${count} times the letter O, and 1 or 4 are needed`;
       parts.push({ kind: 'field', letter: char, count });
       at += count;
     } else if (char === '[') {
@@ -154,7 +156,6 @@ function formatField(letter: string, count: number, days: number, time: number, 
   const hour = Math.floor(time / HOUR_US);
   switch (letter) {
     case 'y':
-    case 'u':
       if (count === 2) return pad(((year % 100) + 100) % 100, 2);
       return count === 1 ? String(year) : count === 4 ? formatYear(year) : pad(year, count);
     case 'M':
@@ -243,15 +244,15 @@ interface Fields {
 export function parseDatePattern(pattern: DatePattern, text: string, session: TimeZone): number | null {
   const fields: Fields = {
     year: 1970,
-    month: 1,
-    day: 1,
+    month: -1,
+    day: -1,
     dayOfYear: -1,
     hour: -1,
     hour12: -1,
     pm: null,
     minute: 0,
     second: 0,
-    micros: 0,
+    micros: -1,
     zone: null,
   };
   const end = parseParts(pattern, 0, text, 0, fields);
@@ -259,16 +260,24 @@ export function parseDatePattern(pattern: DatePattern, text: string, session: Ti
   let hour = fields.hour;
   if (hour < 0 && fields.hour12 >= 0) hour = fields.hour12 + (fields.pm === true ? 12 : 0);
   if (hour < 0) hour = fields.pm === true ? 12 : 0;
-  const days = fields.dayOfYear > 0 ? dayInYear(fields) : checkedDays(fields.year, fields.month, fields.day);
-  if (days === null || hour > 23 || fields.minute > 59 || fields.second > 59) return null;
-  const local = days * DAY_US + hour * HOUR_US + fields.minute * MINUTE_US + fields.second * SECOND_US + fields.micros;
+  const { month, day } = fields;
+  const days =
+    fields.dayOfYear >= 0 ? dayInYear(fields) : checkedDays(fields.year, month < 0 ? 1 : month, day < 0 ? 1 : day);
+  if (days === null || Number.isNaN(fields.micros) || hour > 23 || fields.minute > 59 || fields.second > 59)
+    return null;
+  const local =
+    days * DAY_US + hour * HOUR_US + fields.minute * MINUTE_US + fields.second * SECOND_US + Math.max(0, fields.micros);
   return toUtc(fields.zone ?? session, local);
 }
 
-function dayInYear({ year, dayOfYear: day }: Fields): number | null {
+/** The day by its number in the year; null when there is none, or when a month or day beside it says otherwise. */
+function dayInYear({ year, month, day, dayOfYear: place }: Fields): number | null {
   const first = checkedDays(year, 1, 1);
   const last = checkedDays(year, 12, 31);
-  return first === null || last === null || first + day - 1 > last ? null : first + day - 1;
+  if (first === null || last === null || place < 1 || first + place - 1 > last) return null;
+  const date = civilOf(first + place - 1);
+  if ((month >= 0 && month !== date.month) || (day >= 0 && day !== date.day)) return null;
+  return first + place - 1;
 }
 
 /** Where the parts from `index` on end in the text, or -1. */
@@ -295,7 +304,7 @@ function parseParts(parts: DatePattern, index: number, text: string, from: numbe
 }
 
 function isNumeric({ letter, count }: { readonly letter: string; readonly count: number }): boolean {
-  return 'yudDHhkKmsS'.includes(letter) || ('ML'.includes(letter) && count < 3);
+  return 'ydDHhkKmsS'.includes(letter) || ('ML'.includes(letter) && count < 3);
 }
 
 function parseField(
@@ -317,7 +326,6 @@ function parseField(
   const most = count === 1 ? (adjacent ? 1 : 19) : count;
   switch (letter) {
     case 'y':
-    case 'u':
       if (count === 2) return digits(2, 2, (value) => (fields.year = 2000 + value));
       return digits(count === 1 ? 1 : count, adjacent ? count : Math.max(count, 6), (value) => (fields.year = value));
     case 'M':
@@ -327,7 +335,7 @@ function parseField(
     case 'd':
       return digits(count, Math.min(most, 2), (value) => (fields.day = value));
     case 'D':
-      return digits(count, Math.min(most, 3), (value) => (fields.dayOfYear = value));
+      return digits(count, adjacent ? count : 3, (value) => (fields.dayOfYear = value));
     case 'H':
       return digits(count, Math.min(most, 2), (value) => (fields.hour = value));
     case 'k':
@@ -342,7 +350,10 @@ function parseField(
       return digits(count, Math.min(most, 2), (value) => (fields.second = value));
     case 'S':
       // As Spark does: a fraction of up to so many digits.
-      return digits(1, count, (value, length) => (fields.micros = Math.floor(value * 10 ** (6 - length))));
+      return digits(1, count, (value, length) => {
+        const micros = Math.floor(value * 10 ** (6 - length));
+        fields.micros = fields.micros < 0 || fields.micros === micros ? micros : Number.NaN;
+      });
     case 'a': {
       const name = text.slice(at, at + 2).toUpperCase();
       if (name !== 'AM' && name !== 'PM') return -1;

@@ -4,11 +4,29 @@ import type { TimeZone } from '../../scan/time-zone.ts';
 import type { BoxedMap, BoxedValue } from './boxed.ts';
 import { castToString } from './casts.ts';
 import { checkDecimal, formatDecimal, formatDouble, formatFloat, parseDecimal } from './numbers.ts';
-import { EvalFailure } from './runtime.ts';
-import { formatDate, formatTimestamp, pad, parseDate, parseTimestamp } from './time.ts';
+import { type DatePattern, formatDatePattern, parseDatePattern } from './date-patterns.ts';
+import { isObject, type Json, JsonNumber, numberText, own, parseJson, stringify } from './json-text.ts';
+import { EvalFailure, orNull, raiseExpressionFailed } from './runtime.ts';
+import { unbase64 } from './text.ts';
+import {
+  dateOfTimestamp,
+  formatDate,
+  formatTimestamp,
+  pad,
+  parseDate,
+  parseTimestamp,
+  timestampOfDate,
+} from './time.ts';
 
-/** to_json: fields that are NULL are left out, as Spark does. */
-export function toJson(value: BoxedValue, type: DataType, zone: TimeZone): string {
+/** How to_json writes. */
+export interface JsonWriting {
+  readonly ignoreNullFields: boolean;
+  readonly dateFormat: DatePattern | null;
+  readonly timestampFormat: DatePattern | null;
+}
+
+/** to_json; by default fields that are NULL are left out. */
+export function toJson(value: BoxedValue, type: DataType, zone: TimeZone, writing: JsonWriting): string {
   if (value === null) return 'null';
   switch (type.kind) {
     case 'boolean':
@@ -24,18 +42,22 @@ export function toJson(value: BoxedValue, type: DataType, zone: TimeZone): strin
     case 'decimal':
       return formatDecimal(value as bigint, type.scale);
     case 'date':
-      return `"${formatDate(value as number)}"`;
+      return writing.dateFormat === null
+        ? `"${formatDate(value as number)}"`
+        : JSON.stringify(formatDatePattern(writing.dateFormat, timestampOfDate(value as number, zone), zone));
     case 'timestamp':
-      return `"${isoTimestamp(value as number, zone)}"`;
+      return writing.timestampFormat === null
+        ? `"${isoTimestamp(value as number, zone)}"`
+        : JSON.stringify(formatDatePattern(writing.timestampFormat, value as number, zone));
     case 'binary':
       return `"${Buffer.from(value as Uint8Array).toString('base64')}"`;
     case 'array':
-      return `[${(value as readonly BoxedValue[]).map((element) => toJson(element, type.element, zone)).join(',')}]`;
+      return `[${(value as readonly BoxedValue[]).map((element) => toJson(element, type.element, zone, writing)).join(',')}]`;
     case 'map': {
       const map = value as BoxedMap;
       const entries = map.keys.map(
         (key, index) =>
-          `${JSON.stringify(castToString(key, type.key, zone))}:${toJson(map.values[index] ?? null, type.value, zone)}`,
+          `${JSON.stringify(keyText(key, type.key, zone))}:${toJson(map.values[index] ?? null, type.value, zone, writing)}`,
       );
       return `{${entries.join(',')}}`;
     }
@@ -43,13 +65,21 @@ export function toJson(value: BoxedValue, type: DataType, zone: TimeZone): strin
       const fields = value as readonly BoxedValue[];
       const present = type.fields.flatMap((field, index) => {
         const item = fields[index] ?? null;
-        return item === null ? [] : [`${JSON.stringify(field.name)}:${toJson(item, field.type, zone)}`];
+        if (item === null && writing.ignoreNullFields) return [];
+        return [`${JSON.stringify(field.name)}:${toJson(item, field.type, zone, writing)}`];
       });
       return `{${present.join(',')}}`;
     }
     default:
       return JSON.stringify(value);
   }
+}
+
+/** A key as Spark's rows show themselves: `[1,a]` for a struct. */
+function keyText(key: BoxedValue, type: DataType, zone: TimeZone): string {
+  if (type.kind !== 'struct') return castToString(key, type, zone);
+  const fields = key as readonly BoxedValue[];
+  return `[${type.fields.map((field, index) => castToString(fields[index] ?? null, field.type, zone)).join(',')}]`;
 }
 
 function jsonNumber(value: number, text: string): string {
@@ -69,86 +99,114 @@ function isoTimestamp(timestamp: number, zone: TimeZone): string {
 
 // ---- reading ----------------------------------------------------------------------------------------------------
 
-/** A number in its own digits: whole numbers beyond 2^53 and decimals must not go through a double. */
-class JsonNumber {
-  readonly text: string;
-
-  constructor(text: string) {
-    this.text = text;
-  }
+/** How from_json reads. */
+export interface JsonReading {
+  /** FAILFAST: raises for a text that is not JSON or that does not fit, instead of giving NULLs. */
+  readonly failFast: boolean;
+  /** The field that gets the whole text when something in it does not fit; -1: none. */
+  readonly corruptField: number;
+  readonly dateFormat: DatePattern | null;
+  readonly timestampFormat: DatePattern | null;
 }
 
-type Json = null | boolean | string | JsonNumber | Json[] | { [key: string]: Json };
+/** What a value is that does not fit its type; it makes the field around it NULL. */
+const MISFIT = Symbol('misfit');
 
-/** The value of a JSON text with numbers as {@link JsonNumber}; undefined when it is not JSON. */
-function parseJson(text: string): Json | undefined {
-  try {
-    return JSON.parse(text, (_key, value: unknown, context?: { readonly source?: string }) =>
-      typeof value === 'number' ? new JsonNumber(context?.source ?? String(value)) : value,
-    ) as Json;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-}
-
-/** from_json in PERMISSIVE mode: what is not JSON gives a struct of NULLs; a field that does not fit is NULL. */
-export function fromJson(text: string, type: DataType, zone: TimeZone): BoxedValue {
+/** from_json: what is not JSON gives a struct of NULLs; a field that does not fit is NULL. */
+export function fromJson(text: string, type: DataType, zone: TimeZone, reading: JsonReading): BoxedValue {
+  const reader = new JsonReader(reading, zone);
   const json = parseJson(text);
-  if (type.kind === 'struct') {
-    const object = Array.isArray(json) ? json[0] : json;
-    if (!isObject(object)) return text.trim() === '' ? null : type.fields.map(() => null);
-    return readJson(object, type, zone);
+  if (type.kind !== 'struct') {
+    // One object where an array of structs is asked for is an array of one.
+    const wrapped = type.kind === 'array' && type.element.kind === 'struct' && isObject(json) ? [json] : json;
+    const value = wrapped === undefined || wrapped === null ? MISFIT : reader.read(wrapped, type);
+    if (reading.failFast && (value === MISFIT || reader.bad) && text.trim() !== '') raiseExpressionFailed();
+    return value === MISFIT ? null : value;
   }
-  if (json === undefined) return null;
-  // One object where an array is asked for is an array of one.
-  return type.kind === 'array' && isObject(json) ? [readJson(json, type.element, zone)] : readJson(json, type, zone);
+  if (json === undefined && text.trim() === '') return null;
+  if (Array.isArray(json) && json.length === 0) return null;
+  const object = Array.isArray(json) ? json[0] : json;
+  const value = isObject(object) ? reader.read(object, type) : MISFIT;
+  const isBad = value === MISFIT || reader.bad;
+  if (isBad && reading.failFast) raiseExpressionFailed();
+  const fields = value === MISFIT ? type.fields.map(() => null) : [...(value as readonly BoxedValue[])];
+  if (reading.corruptField >= 0) fields[reading.corruptField] = isBad ? text : null;
+  return fields;
 }
 
-function isObject(json: Json | undefined): json is { [key: string]: Json } {
-  return typeof json === 'object' && json !== null && !Array.isArray(json) && !(json instanceof JsonNumber);
-}
+/** After org.apache.spark.sql.catalyst.json.JacksonParser with partial results. */
+class JsonReader {
+  /** True when something did not fit. */
+  bad = false;
+  readonly #reading: JsonReading;
+  readonly #zone: TimeZone;
 
-function readJson(json: Json, type: DataType, zone: TimeZone): BoxedValue {
-  if (json === null) return null;
-  if (json instanceof JsonNumber) return readNumber(json.text, type);
-  switch (type.kind) {
-    case 'string':
-      return typeof json === 'string' ? json : stringify(json);
-    case 'boolean':
-      return typeof json === 'boolean' ? json : null;
-    case 'date':
-      return typeof json === 'string' ? parseDate(json) : null;
-    case 'timestamp':
-      return typeof json === 'string' ? parseTimestamp(json, zone) : null;
-    case 'binary':
-      return typeof json === 'string' ? Buffer.from(json, 'base64') : null;
-    case 'float':
-    case 'double':
-      if (json === 'NaN') return Number.NaN;
-      return json === 'Infinity' || json === '+Infinity' ? Infinity : json === '-Infinity' ? -Infinity : null;
-    case 'decimal':
-      return typeof json === 'string' ? decimalOrNull(json, type.precision, type.scale) : null;
-    case 'array':
-      return Array.isArray(json) ? json.map((element) => readJson(element, type.element, zone)) : null;
-    case 'map': {
-      if (!isObject(json)) return null;
-      const keys = Object.keys(json);
-      return {
-        keys: keys.map((key) => (type.key.kind === 'string' ? key : readJson(key, type.key, zone))),
-        values: keys.map((key) => readJson(own(json, key), type.value, zone)),
-      };
+  constructor(reading: JsonReading, zone: TimeZone) {
+    this.#reading = reading;
+    this.#zone = zone;
+  }
+
+  read(json: Json, type: DataType): BoxedValue | typeof MISFIT {
+    if (json === null) return null;
+    if (json instanceof JsonNumber) return readNumber(json.text, type) ?? MISFIT;
+    switch (type.kind) {
+      case 'string':
+        return typeof json === 'string' ? json : stringify(json);
+      case 'boolean':
+        return typeof json === 'boolean' ? json : MISFIT;
+      case 'date':
+      case 'timestamp':
+        return typeof json === 'string' ? (this.#time(json, type.kind) ?? MISFIT) : MISFIT;
+      case 'binary':
+        return typeof json === 'string' ? (bytesOrNull(json) ?? MISFIT) : MISFIT;
+      case 'float':
+      case 'double':
+        return typeof json === 'string' ? (specialNumbers.get(json) ?? MISFIT) : MISFIT;
+      case 'decimal':
+        return typeof json === 'string' ? (decimalOrNull(json, type.precision, type.scale) ?? MISFIT) : MISFIT;
+      case 'array': {
+        if (!Array.isArray(json)) return MISFIT;
+        const elements = json.map((element) => this.read(element, type.element));
+        return elements.includes(MISFIT) ? MISFIT : (elements as readonly BoxedValue[]);
+      }
+      case 'map': {
+        if (!isObject(json)) return MISFIT;
+        const keys = Object.keys(json);
+        return { keys, values: keys.map((key) => this.#orNull(own(json, key), type.value)) };
+      }
+      case 'struct':
+        return isObject(json) ? type.fields.map((field) => this.#orNull(own(json, field.name), field.type)) : MISFIT;
+      default:
+        return MISFIT;
     }
-    case 'struct':
-      return isObject(json) ? type.fields.map((field) => readJson(own(json, field.name), field.type, zone)) : null;
-    default:
-      return null;
+  }
+
+  #orNull(json: Json, type: DataType): BoxedValue {
+    const value = this.read(json, type);
+    if (value !== MISFIT) return value;
+    this.bad = true;
+    return null;
+  }
+
+  #time(text: string, kind: 'date' | 'timestamp'): number | null {
+    const pattern = kind === 'date' ? this.#reading.dateFormat : this.#reading.timestampFormat;
+    if (pattern === null) return kind === 'date' ? parseDate(text) : parseTimestamp(text, this.#zone);
+    const timestamp = parseDatePattern(pattern, text, this.#zone);
+    return timestamp === null || kind === 'timestamp' ? timestamp : dateOfTimestamp(timestamp, this.#zone);
   }
 }
 
-function own(json: { readonly [key: string]: Json }, key: string): Json {
-  return Object.hasOwn(json, key) ? (json[key] ?? null) : null;
-}
+const specialNumbers = new Map([
+  ['NaN', Number.NaN],
+  ['INF', Infinity],
+  ['+INF', Infinity],
+  ['Infinity', Infinity],
+  ['+Infinity', Infinity],
+  ['-INF', -Infinity],
+  ['-Infinity', -Infinity],
+]);
+
+const bytesOrNull = orNull(unbase64);
 
 const limits: Partial<Record<DataType['kind'], bigint>> = {
   tinyint: 128n,
@@ -160,7 +218,7 @@ const limits: Partial<Record<DataType['kind'], bigint>> = {
 function readNumber(text: string, type: DataType): BoxedValue {
   switch (type.kind) {
     case 'string':
-      return text;
+      return numberText(text);
     case 'float':
       return Math.fround(Number(text));
     case 'double':
@@ -187,17 +245,6 @@ function decimalOrNull(text: string, precision: number, scale: number): bigint |
     if (failure instanceof EvalFailure) return null;
     throw failure;
   }
-}
-
-/** JSON as it was, without blanks. */
-function stringify(json: Json): string {
-  if (json === null || typeof json === 'boolean') return String(json);
-  if (json instanceof JsonNumber) return json.text;
-  if (typeof json === 'string') return JSON.stringify(json);
-  if (Array.isArray(json)) return `[${json.map(stringify).join(',')}]`;
-  return `{${Object.keys(json)
-    .map((key) => `${JSON.stringify(key)}:${stringify(own(json, key))}`)
-    .join(',')}}`;
 }
 
 // ---- paths ------------------------------------------------------------------------------------------------------
@@ -269,38 +316,53 @@ export function jsonObjectKeys(text: string): readonly string[] | null {
   return isObject(json) ? Object.keys(json) : null;
 }
 
+/** How schema_of_json infers. */
+export interface JsonInference {
+  readonly primitivesAsString: boolean;
+  readonly prefersDecimal: boolean;
+  readonly leadingZeros: boolean;
+}
+
 /** The type of a JSON text as Spark writes it (fields in the order of their names); null for what is not JSON. */
-export function schemaOfJson(text: string): string | null {
-  const json = parseJson(text);
+export function schemaOfJson(text: string, inference: JsonInference): string | null {
+  const json = parseJson(text, inference.leadingZeros);
   if (json === undefined) return null;
-  const type = inferType(json);
+  const type = inferType(json, inference);
   return type === null ? 'STRING' : formatInferred(type);
 }
 
 type Inferred =
   | { readonly kind: 'BOOLEAN' | 'BIGINT' | 'DOUBLE' | 'STRING' }
-  | { readonly kind: 'decimal'; readonly digits: number }
+  | { readonly kind: 'decimal'; readonly digits: number; readonly scale: number }
   | { readonly kind: 'array'; readonly element: Inferred | null }
   | { readonly kind: 'struct'; readonly fields: ReadonlyMap<string, Inferred | null> };
 
 /** null: nothing is known but that it may be NULL. */
-function inferType(json: Json): Inferred | null {
+function inferType(json: Json, inference: JsonInference): Inferred | null {
   if (json === null) return null;
-  if (typeof json === 'boolean') return { kind: 'BOOLEAN' };
-  if (typeof json === 'string') return { kind: 'STRING' };
-  if (json instanceof JsonNumber) {
-    if (!/^-?\d+$/.test(json.text)) return { kind: 'DOUBLE' };
-    const value = BigInt(json.text);
-    if (BigInt.asIntN(64, value) === value) return { kind: 'BIGINT' };
-    const digits = json.text.replace('-', '').length;
-    return digits > 38 ? { kind: 'DOUBLE' } : { kind: 'decimal', digits };
-  }
   if (Array.isArray(json)) {
-    return { kind: 'array', element: json.map(inferType).reduce<Inferred | null>(mergeTypes, null) };
+    const elements = json.map((element) => inferType(element, inference));
+    return { kind: 'array', element: elements.reduce<Inferred | null>(mergeTypes, null) };
   }
-  const fields = new Map<string, Inferred | null>();
-  for (const key of Object.keys(json)) fields.set(key, inferType(own(json, key)));
-  return { kind: 'struct', fields };
+  if (isObject(json)) {
+    const fields = new Map<string, Inferred | null>();
+    for (const key of Object.keys(json)) fields.set(key, inferType(own(json, key), inference));
+    return { kind: 'struct', fields };
+  }
+  if (typeof json === 'string' || inference.primitivesAsString) return { kind: 'STRING' };
+  return typeof json === 'boolean' ? { kind: 'BOOLEAN' } : inferNumber(json.text, inference.prefersDecimal);
+}
+
+function inferNumber(text: string, prefersDecimal: boolean): Inferred {
+  const [whole = '', fraction = ''] = text.replace('-', '').split('.');
+  if (/^-?\d+$/.test(text)) {
+    const value = BigInt(text);
+    if (BigInt.asIntN(64, value) === value) return { kind: 'BIGINT' };
+    return whole.length > 38 ? { kind: 'DOUBLE' } : { kind: 'decimal', digits: whole.length, scale: 0 };
+  }
+  const digits = Math.max(`${whole}${fraction}`.replace(/^0+/, '').length, fraction.length);
+  if (!prefersDecimal || /e/i.test(text) || digits > 38) return { kind: 'DOUBLE' };
+  return { kind: 'decimal', digits, scale: fraction.length };
 }
 
 function mergeTypes(a: Inferred | null, b: Inferred | null): Inferred | null {
@@ -311,7 +373,11 @@ function mergeTypes(a: Inferred | null, b: Inferred | null): Inferred | null {
     for (const [key, type] of b.fields) fields.set(key, mergeTypes(fields.get(key) ?? null, type));
     return { kind: 'struct', fields };
   }
-  if (a.kind === 'decimal' && b.kind === 'decimal') return a.digits >= b.digits ? a : b;
+  if (a.kind === 'decimal' && b.kind === 'decimal') {
+    const scale = Math.max(a.scale, b.scale);
+    const digits = Math.max(a.digits - a.scale, b.digits - b.scale) + scale;
+    return digits > 38 ? { kind: 'DOUBLE' } : { kind: 'decimal', digits, scale };
+  }
   if (a.kind === b.kind) return a;
   const kinds = [a.kind, b.kind];
   if (kinds.every((kind) => kind === 'BIGINT' || kind === 'DOUBLE' || kind === 'decimal')) {
@@ -325,7 +391,7 @@ function formatInferred(type: Inferred | null): string {
   if (type === null) return 'STRING';
   switch (type.kind) {
     case 'decimal':
-      return `DECIMAL(${type.digits},0)`;
+      return `DECIMAL(${type.digits},${type.scale})`;
     case 'array':
       return `ARRAY<${formatInferred(type.element)}>`;
     case 'struct': {

@@ -119,14 +119,15 @@ export function doubleToInt(value: number): number {
   return whole | 0;
 }
 
+/** As {@link doubleToInt} with 64 bits. 2^63, which the largest BIGINT is as a double, becomes the largest BIGINT. */
 export function doubleToLong(value: number): bigint {
-  if (!(value >= -9223372036854775808 && value < 9223372036854775808)) raiseOverflow();
-  return BigInt(Math.trunc(value));
+  if (!(value >= -9223372036854775808 && value <= 9223372036854775808)) raiseOverflow();
+  return value === 9223372036854775808 ? 9223372036854775807n : BigInt(Math.trunc(value));
 }
 
-/** The unscaled decimal nearest to the shortest text of a double. */
-export function doubleToDecimal(value: number, precision: number, scale: number): bigint {
-  if (!Number.isFinite(value)) raiseOverflow();
+/** The unscaled decimal nearest to the shortest text of a double; null for NaN and the infinities. */
+export function doubleToDecimal(value: number, precision: number, scale: number): bigint | null {
+  if (!Number.isFinite(value)) return null;
   return checkDecimal(parseDecimal(String(value), scale) ?? raiseOverflow(), precision);
 }
 

@@ -217,8 +217,9 @@ export function regexpCount(text: string, regexp: Regexp): number {
   return count;
 }
 
+/** The first match; an empty one counts for none. */
 export function regexpSubstr(text: string, regexp: Regexp): string | null {
-  return regexp.first(text)?.groups[0] ?? null;
+  return regexp.first(text)?.groups[0] || null;
 }
 
 /** Position of the first match in characters from 1, 0 when there is none. */

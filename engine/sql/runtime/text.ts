@@ -25,6 +25,20 @@ export function reverseText(value: string | readonly BoxedValue[]): string | rea
   return typeof value === 'string' ? [...value].reverse().join('') : value.toReversed();
 }
 
+/** Bytes filled up to a length with other bytes, or cut to it; nothing to fill with leaves them short. */
+export function padBytes(bytes: Uint8Array, length: number, fill: Uint8Array, atLeft: boolean): Uint8Array {
+  if (length <= bytes.length) return bytes.slice(0, Math.max(0, length));
+  if (length > FILLED_BYTES_MAX) return raiseExpressionFailed();
+  const filling = Buffer.alloc(fill.length === 0 ? 0 : length - bytes.length, fill);
+  return atLeft ? Buffer.concat([filling, bytes]) : Buffer.concat([bytes, filling]);
+}
+
+const FILLED_BYTES_MAX = 64 * 1024 * 1024;
+
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "\\'")}'`;
+}
+
 export function translate(text: string, from: string, to: string): string {
   const targets = [...to];
   const map = new Map<string, string>();
@@ -62,7 +76,21 @@ export function splitPart(text: string, separator: string, part: number): string
 
 const DIGITS_MAX = 100;
 
-export function formatNumber(value: number | bigint, digits: number, type: DataType): string | null {
+/** `how`: digits behind the point, or a pattern of Java's DecimalFormat: `#`, `0`, `,` and one `.`, with text around. */
+export function formatNumber(value: number | bigint, how: number | bigint | string, type: DataType): string | null {
+  if (typeof how !== 'string') return formatDigits(value, Number(how), type, true);
+  const pattern = /^([^#0,.]*)([#,]*[0,]*)(?:\.(0*)(#*))?([^#0,.]*)$/.exec(how);
+  if (pattern === null) return raiseExpressionFailed();
+  const [, before = '', whole = '', fixed = '', free = '', behind = ''] = pattern;
+  const text = formatDigits(value, fixed.length + free.length, type, whole.includes(',')) ?? '';
+  const [, sign = '', digits = '', fraction = ''] = /^(-?)([^.]*)(?:\.(.*))?$/.exec(text) ?? [];
+  const least = whole.replace(/[^0]/g, '').length;
+  const shown = digits === '0' && least === 0 && fraction !== '' ? '' : digits.padStart(least, '0');
+  const kept = fraction.slice(0, fixed.length) + fraction.slice(fixed.length).replace(/0+$/, '');
+  return `${sign}${before}${shown}${kept === '' ? '' : `.${kept}`}${behind}`;
+}
+
+function formatDigits(value: number | bigint, digits: number, type: DataType, isGrouped: boolean): string | null {
   if (digits < 0 || digits > DIGITS_MAX) return null;
   let unscaled: bigint;
   if (typeof value === 'bigint') {
@@ -75,7 +103,7 @@ export function formatNumber(value: number | bigint, digits: number, type: DataT
   }
   const text = formatDecimal(unscaled, digits);
   const [whole = '0', fraction] = text.split('.');
-  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ',');
+  const grouped = isGrouped ? whole.replace(/\B(?=(\d{3})+$)/g, ',') : whole;
   return fraction === undefined ? grouped : `${grouped}.${fraction}`;
 }
 
@@ -144,7 +172,8 @@ function formatPlain(
   const decimal = type?.kind === 'decimal' ? Number(formatDecimal(value as bigint, type.scale)) : Number(value);
   switch (kind) {
     case 'd':
-      if (typeof value !== 'bigint' && !Number.isInteger(value)) return raiseExpressionFailed();
+      if (type?.kind === 'decimal' || (typeof value !== 'bigint' && !Number.isInteger(value)))
+        return raiseExpressionFailed();
       return signed(grouped(String(value)));
     case 'x':
       return typeof value === 'bigint' ? BigInt.asUintN(64, value).toString(16) : (Number(value) >>> 0).toString(16);
@@ -189,7 +218,9 @@ export function urlDecode(text: string): string {
 
 export function unbase64(text: string): Uint8Array {
   const clean = text.replace(/\s/g, '');
-  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(clean)) return raiseExpressionFailed();
+  // As java.util.Base64's MIME decoder with Spark's check: the last four characters are two, three or four digits.
+  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/.test(clean))
+    return raiseExpressionFailed();
   return Buffer.from(clean, 'base64');
 }
 
@@ -216,21 +247,63 @@ const encodings = new Map<string, BufferEncoding>([
 
 export function encodeText(text: string, charset: string): Uint8Array {
   const name = charset.toUpperCase();
+  if (name === 'UTF-32') return encodeUtf32(text);
   const encoding = encodings.get(name) ?? raiseExpressionFailed();
   if (encoding === 'ascii' || encoding === 'latin1') {
     const limit = encoding === 'ascii' ? 0x7f : 0xff;
-    return Uint8Array.from(
-      [...text].map((char) => ((char.codePointAt(0) ?? 0) > limit ? 0x3f : (char.codePointAt(0) ?? 0))),
-    );
+    return Uint8Array.from([...text], (char) => {
+      const code = char.codePointAt(0) ?? 0;
+      return code > limit ? raiseExpressionFailed() : code;
+    });
   }
   const bytes = Buffer.from(text, encoding);
   if (name === 'UTF-16BE') return bytes.swap16();
   return name === 'UTF-16' ? Buffer.concat([Buffer.from([0xfe, 0xff]), bytes.swap16()]) : bytes;
 }
 
+function encodeUtf32(text: string): Uint8Array {
+  const chars = [...text];
+  const bytes = Buffer.alloc(chars.length * 4);
+  for (const [index, char] of chars.entries()) bytes.writeUInt32BE(char.codePointAt(0) ?? 0, index * 4);
+  return bytes;
+}
+
+function decodeUtf32(bytes: Uint8Array): string {
+  const view = Buffer.from(bytes);
+  if (view.length % 4 !== 0) return raiseExpressionFailed();
+  let text = '';
+  for (let at = 0; at < view.length; at += 4) text += String.fromCodePoint(view.readUInt32BE(at));
+  return text;
+}
+
+const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return utf8Decoder.decode(bytes);
+  } catch (error) {
+    if (error instanceof TypeError) return raiseExpressionFailed();
+    throw error;
+  }
+}
+
+/** Is this UTF-8? */
+export function isValidUtf8(bytes: Uint8Array): boolean {
+  try {
+    utf8Decoder.decode(bytes);
+    return true;
+  } catch (error) {
+    if (error instanceof TypeError) return false;
+    throw error;
+  }
+}
+
 export function decodeText(bytes: Uint8Array, charset: string): string {
   const name = charset.toUpperCase();
+  if (name === 'UTF-32') return decodeUtf32(bytes);
   const encoding = encodings.get(name) ?? raiseExpressionFailed();
+  if (encoding === 'utf8') return decodeUtf8(bytes);
+  if (encoding === 'ascii' && bytes.some((byte) => byte > 0x7f)) return raiseExpressionFailed();
   if (name === 'UTF-16BE' || name === 'UTF-16') {
     const little = name === 'UTF-16' && bytes[0] === 0xff && bytes[1] === 0xfe;
     const big = name === 'UTF-16' && bytes[0] === 0xfe && bytes[1] === 0xff;

@@ -14,6 +14,7 @@ const SECOND_US = 1_000_000;
 /** UTC needs no tables. */
 export const utc: TimeZone = {
   id: 'UTC',
+  fixedOffsetUs: 0,
   offsetAtUtc: () => 0,
   offsetAtLocal: () => 0,
   nameAt: (_, short) => (short ? 'UTC' : 'Coordinated Universal Time'),
@@ -129,6 +130,42 @@ export function formatTimestamp(timestamp: number, zone: TimeZone): string {
   const fraction = time % SECOND_US;
   const text = `${formatDate(days)} ${pad(Math.floor(time / HOUR_US), 2)}:${pad(Math.floor((time / MINUTE_US) % 60), 2)}:${pad(Math.floor((time / SECOND_US) % 60), 2)}`;
   return fraction === 0 ? text : `${text}.${pad(fraction, 6).replace(/0+$/, '')}`;
+}
+
+/** `INTERVAL '1 02:03:04.5' DAY TO SECOND` or `INTERVAL '1-2' YEAR TO MONTH`. */
+export function formatInterval(value: number, unit: 'months' | 'microseconds'): string {
+  const sign = value < 0 ? '-' : '';
+  const size = Math.abs(value);
+  if (unit === 'months') return `INTERVAL '${sign}${Math.floor(size / 12)}-${size % 12}' YEAR TO MONTH`;
+  const clock = formatTimestamp(size % DAY_US, utc).slice(11);
+  return `INTERVAL '${sign}${Math.floor(size / DAY_US)} ${clock}' DAY TO SECOND`;
+}
+
+/** The time so many microseconds later: whole days move the local time, the rest the moment. */
+export function addDayTime(timestamp: number, microseconds: number, zone: TimeZone): number {
+  const days = Math.trunc(microseconds / DAY_US);
+  if (days === 0) return timestamp + microseconds;
+  const local = timestamp + zone.offsetAtUtc(timestamp) + days * DAY_US;
+  return toUtc(zone, local) + (microseconds - days * DAY_US);
+}
+
+/** The local time that has passed from `start` to `end`: a day is one of 24 hours even where clocks were changed. */
+export function localDifference(end: number, start: number, zone: TimeZone): number {
+  return end + zone.offsetAtUtc(end) - (start + zone.offsetAtUtc(start));
+}
+
+/** An interval's months, or raises ARITHMETIC_OVERFLOW. */
+export function checkMonths(months: number): number {
+  if ((months | 0) !== months) raiseOverflow();
+  return months;
+}
+
+const MICROSECONDS_MAX = 2 ** 63;
+
+/** An interval's microseconds, or raises ARITHMETIC_OVERFLOW. */
+export function checkMicroseconds(microseconds: number): number {
+  if (!(microseconds >= -MICROSECONDS_MAX && microseconds < MICROSECONDS_MAX)) raiseOverflow();
+  return microseconds;
 }
 
 /** Days of a text as CAST(… AS DATE) reads it; raises CAST_INVALID. */

@@ -7,12 +7,18 @@ import type { ConformanceCase } from './cases.ts';
 import { judgeStreamCase } from './judge.ts';
 import { judgeKafkaPlan } from './kafka-plan.ts';
 
-const { cases } = JSON.parse(readFileSync(new URL('cases.json', import.meta.url), 'utf8')) as {
-  readonly cases: readonly ConformanceCase[];
-};
+const cases = casesOf('cases.json');
 
-for (const workers of [1, 3]) {
-  describe(`Structured Streaming's semantics, ${workers} workers`, { timeout: 300_000 }, () => {
+for (const workers of [1, 3]) judgeAll(`Structured Streaming's semantics, ${workers} workers`, workers, cases);
+judgeAll("Structured Streaming's semantics, more cases", 1, casesOf('more-cases.json'));
+
+function casesOf(file: string): readonly ConformanceCase[] {
+  const text = readFileSync(new URL(file, import.meta.url), 'utf8');
+  return (JSON.parse(text) as { readonly cases: readonly ConformanceCase[] }).cases;
+}
+
+function judgeAll(name: string, workers: number, all: readonly ConformanceCase[]): void {
+  describe(name, { timeout: 600_000 }, () => {
     let cluster: SteppedCluster;
 
     before(async () => {
@@ -20,7 +26,7 @@ for (const workers of [1, 3]) {
     });
     after(() => cluster[Symbol.asyncDispose]());
 
-    for (const [index, one] of cases.entries()) {
+    for (const [index, one] of all.entries()) {
       if (one.kind === 'kafkaPlan' || one.sparkQuirk === true) continue;
       test(one.name, async () => {
         const verdict = await judgeStreamCase(cluster, one, `case${index}`);

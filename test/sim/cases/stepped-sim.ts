@@ -16,7 +16,7 @@ import { planJob } from '../../../engine/plan/plan-job.ts';
 import type { EmittedRow, InputRecord, JsonRow, StepInput } from '../../../cli/testing/stepped-job.ts';
 import { SimCluster } from '../cluster.ts';
 import { Simulation, SIM_EPOCH_MS } from '../kernel.ts';
-import { simLog } from '../run.ts';
+import { simLog } from '../print-log.ts';
 
 /** What happens to the cluster between two steps. */
 export type Disturbance = 'none' | 'restartJob' | 'killWorker' | 'killMaster' | 'rescale';

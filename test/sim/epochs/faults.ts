@@ -10,6 +10,12 @@ export const epochFaultKinds = [
   'savepoint',
   /** One partition of each topic begins an hour behind the others. */
   'backlog',
+  /** All workers end at once, and for a while there is none. */
+  'noWorkers',
+  /** Jobs read what is there and finish, and are started again (availableNow). */
+  'executions',
+  /** A source without records does not hold the watermark back, and in the end one has none. */
+  'idle',
 ] as const;
 export type EpochFaultKind = (typeof epochFaultKinds)[number];
 

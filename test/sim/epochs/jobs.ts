@@ -1,7 +1,9 @@
 /** The stateful jobs under test: planned by the real planner from job files as people write them. */
+import { must } from '../../../core/assert.ts';
 import { jobName } from '../../../core/ids.ts';
 import type { JobName } from '../../../core/ids.ts';
 import { loadJobFile } from '../../../core/job/file.ts';
+import type { UserFunctions, ValueState } from '../../../core/job/user-functions.ts';
 import type { EpochsPlan } from '../../../engine/plan/epoch-plan.ts';
 import { planJob } from '../../../engine/plan/plan-job.ts';
 import type { JobDefinition } from '../../../master/coordinator.ts';
@@ -13,6 +15,8 @@ const LONGER_MS = 3000;
 const WINDOW_MS = 1000;
 const GAP_MS = 700;
 const JOIN_MS = 2000;
+/** The static table of the job `stat`. */
+export const NAMES = 'names';
 
 /** What a table must hold: rows as text by key as text. */
 export type ExpectedTable = ReadonlyMap<string, string>;
@@ -23,14 +27,35 @@ export interface JobVariant {
   readonly more: boolean;
   /** The watermark's delay is longer. */
   readonly longer: boolean;
+  /** agg counts some records no more; what was counted before stays. */
+  readonly filtered: boolean;
 }
-export const plainVariant: JobVariant = { more: false, longer: false };
+export const plainVariant: JobVariant = { more: false, longer: false, filtered: false };
+
+/** How all jobs of a life run. */
+export interface JobSettings {
+  /** Nothing that comes within this is late, ms: rows come out of order by up to 2 s, and partitions that nobody knows yet wait. */
+  readonly delayMs: number;
+  /** A source without records for so long does not hold the watermark back, ms; null = never. */
+  readonly idleMs: number | null;
+  /** They read what is there and finish; somebody starts them again. */
+  readonly executions: boolean;
+}
+
+/** An epoch as it was planned. */
+export interface PlannedEpoch {
+  /** By `source/partition`. */
+  readonly ranges: ReadonlyMap<string, { readonly from: number; readonly to: number }>;
+  /** The rows of the static table that its records are joined with; null = the job has none. */
+  readonly names: ReadonlyMap<number, string> | null;
+}
 
 /** A run of a job as it came to be. */
 export interface RunFacts {
   readonly variant: JobVariant;
   /** Offset by `source/partition` where it began; none = 0. */
   readonly starts: ReadonlyMap<string, number>;
+  readonly epochs: readonly PlannedEpoch[];
 }
 
 export interface SimEpochJob {
@@ -41,8 +66,13 @@ export interface SimEpochJob {
   readonly columns: readonly string[];
   readonly query: string | ((variant: JobVariant) => string);
   readonly outputMode: 'append' | 'update';
+  readonly readsMarks?: true;
+  /** More of the job file. */
+  readonly more?: Readonly<Record<string, unknown>>;
   /** Of everything produced, and what is final at `watermarkMs`; `runs` are those that began, in order. */
   expected(records: readonly Produced[], watermarkMs: number, runs: readonly RunFacts[]): ExpectedTable;
+  /** Keys of rows that may show either of two states. */
+  unsure?(records: readonly Produced[], runs: readonly RunFacts[]): ReadonlySet<string>;
 }
 
 const isEvent = ({ topic }: Produced): boolean => topic === EVENTS;
@@ -58,6 +88,39 @@ function grouped<K>(records: readonly Produced[], keyOf: (record: Produced) => K
   return groups;
 }
 
+/** The run whose state holds the record. */
+function runOf(runs: readonly RunFacts[], { place, offset }: Produced): number {
+  return runs.findLastIndex(({ starts }) => (starts.get(place) ?? 0) <= offset);
+}
+
+const FILTERED_VALUE = 3;
+
+/** Records that the aggregate of their run counts. */
+function counted(records: readonly Produced[], runs: readonly RunFacts[]): Produced[] {
+  return records.filter(
+    (record) =>
+      isEvent(record) && (record.v !== FILTERED_VALUE || runs[runOf(runs, record)]?.variant.filtered !== true),
+  );
+}
+
+/**
+ * Groups with records that one run counted and showed, and a later one read again and left out: if nothing else comes,
+ * nothing of the group is shown again.
+ */
+function shownBefore(records: readonly Produced[], runs: readonly RunFacts[]): ReadonlySet<string> {
+  const ends = new Map<string, number>();
+  const unsure = new Set<string>();
+  for (const { variant, starts, epochs } of runs) {
+    if (variant.filtered)
+      for (const { place, offset, v, k } of records)
+        if (v === FILTERED_VALUE && offset >= (starts.get(place) ?? 0) && offset < (ends.get(place) ?? 0))
+          unsure.add(String(k));
+    for (const { ranges } of epochs)
+      for (const [place, { to }] of ranges) ends.set(place, Math.max(to, ends.get(place) ?? 0));
+  }
+  return unsure;
+}
+
 /**
  * What the added aggregate shows in a group's row: as of the last run that had records of the group. Each run's records
  * are those from its start to the start of the next; a run without the aggregate forgets it.
@@ -65,14 +128,25 @@ function grouped<K>(records: readonly Produced[], keyOf: (record: Produced) => K
 function shownMax(group: readonly Produced[], runs: readonly RunFacts[]): string {
   let state: number | null = null;
   let shown: number | null = null;
-  const isOf = (index: number, { place, offset }: Produced): boolean =>
-    runs.findLastIndex(({ starts }) => (starts.get(place) ?? 0) <= offset) === index;
   runs.forEach(({ variant }, index) => {
-    const own = group.filter((record) => isOf(index, record)).map(({ v }) => v);
+    const own = group.filter((record) => runOf(runs, record) === index).map(({ v }) => v);
     state = variant.more && (state !== null || own.length > 0) ? Math.max(...own, state ?? 0) : null;
     if (own.length > 0) shown = state;
   });
   return String(shown);
+}
+
+/** Every record in the order in which its rows are written: by epoch, source, partition and offset. */
+function* inWritingOrder(
+  records: readonly Produced[],
+  runs: readonly RunFacts[],
+): Generator<{ readonly record: Produced; readonly names: ReadonlyMap<number, string> | null }> {
+  const byPlace = grouped(records, ({ place }) => place);
+  for (const { epochs } of runs)
+    for (const { ranges, names } of epochs)
+      for (const [place, { from, to }] of [...ranges].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+        for (const record of byPlace.get(place) ?? [])
+          if (record.offset >= from && record.offset < to) yield { record, names };
 }
 
 const sumOf = (records: readonly Produced[]): number => records.reduce((sum, { v }) => sum + v, 0);
@@ -84,17 +158,18 @@ export const simEpochJobs: readonly SimEpochJob[] = [
     table: 'sim.agg',
     key: ['k'],
     columns: ['n', 's', 'd', 'm'],
-    query: ({ more }) =>
+    query: ({ more, filtered }) =>
       `SELECT k, count(*) AS n, sum(v) AS s, count(DISTINCT v) AS d, ${more ? 'max(v)' : 'CAST(NULL AS BIGINT)'} AS m
-       FROM events GROUP BY k`,
+       FROM events ${filtered ? `WHERE v <> ${FILTERED_VALUE}` : ''} GROUP BY k`,
     outputMode: 'update',
     expected: (records, _, runs) =>
       new Map(
-        [...grouped(records.filter(isEvent), ({ k }) => k)].map(([k, group]) => [
+        [...grouped(counted(records, runs), ({ k }) => k)].map(([k, group]) => [
           String(k),
           [group.length, sumOf(group), new Set(group.map(({ v }) => v)).size, shownMax(group, runs)].join('|'),
         ]),
       ),
+    unsure: shownBefore,
   },
   {
     name: 'win',
@@ -139,6 +214,7 @@ export const simEpochJobs: readonly SimEpochJob[] = [
   {
     name: 'join',
     table: 'sim.join',
+    readsMarks: true,
     key: ['id', 'mid'],
     columns: ['v', 'mv'],
     query: `SELECT e.id, coalesce(m.id, '') AS mid, e.v, m.v AS mv FROM events e LEFT JOIN marks m
@@ -188,18 +264,107 @@ export const simEpochJobs: readonly SimEpochJob[] = [
       return rows;
     },
   },
+  {
+    // No state, and one row for many records of both sources: which one stays is a matter of write times alone.
+    name: 'last',
+    table: 'sim.last',
+    readsMarks: true,
+    key: ['k'],
+    columns: ['id', 'v'],
+    query: 'SELECT k, id, v FROM events UNION ALL SELECT k, id, v FROM marks',
+    outputMode: 'append',
+    expected: (records, _, runs) => {
+      const rows = new Map<string, string>();
+      for (const { record } of inWritingOrder(records, runs)) rows.set(String(record.k), `${record.id}|${record.v}`);
+      return rows;
+    },
+  },
+  {
+    name: 'stat',
+    table: 'sim.stat',
+    key: ['id'],
+    columns: ['v', 'name'],
+    query: `SELECT e.id, e.v, ${NAMES}.name FROM events e JOIN ${NAMES} ON e.k = ${NAMES}.k`,
+    more: {
+      tables: {
+        [NAMES]: { connector: 'cassandra', keyspace: 'sim', table: NAMES, schema: 'k INT, name STRING', refresh: '1s' },
+      },
+    },
+    outputMode: 'append',
+    expected: (records, _, runs) => {
+      const rows = new Map<string, string>();
+      for (const { record, names } of inWritingOrder(records.filter(isEvent), runs))
+        rows.set(record.id, `${record.v}|${names?.get(record.k) ?? 'nobody'}`);
+      return rows;
+    },
+  },
+  {
+    name: 'user',
+    table: 'sim.user',
+    key: ['k'],
+    columns: ['n', 's', 'f'],
+    query: 'SELECT k, v, t FROM events',
+    more: {
+      keyedState: {
+        key: ['k'],
+        state: { state: { value: 'n BIGINT, s BIGINT, f BIGINT' } },
+        single: true,
+        output: 'k INT NOT NULL, n BIGINT, s BIGINT, f BIGINT',
+        timers: 'eventTime',
+        functions: ['onRow', 'onTimer'],
+      },
+      module: { hash: '0'.repeat(64), entry: 'job.ts', files: [{ path: 'job.ts', source: '' }] },
+    },
+    outputMode: 'append',
+    expected: (records, watermarkMs) =>
+      new Map(
+        [...grouped(records.filter(isEvent), ({ k }) => k)].map(([k, group]) => {
+          const timers = new Set(group.map(({ t }) => windowOf(t) + WINDOW_MS).filter((t) => t <= watermarkMs));
+          return [String(k), [group.length, sumOf(group), timers.size].join('|')];
+        }),
+      ),
+  },
 ];
+
+interface Kept {
+  readonly n: bigint;
+  readonly s: bigint;
+  readonly f: bigint;
+}
+
+/** Of the job `user`: counts and sums by key, and how many seconds with records are over. */
+export const userFunctions: UserFunctions = {
+  onRow(given, handle, context) {
+    const { k, v, t } = given as { readonly k: number; readonly v: bigint; readonly t: number };
+    const state = handle as ValueState<Kept>;
+    const { n, s, f } = state.get() ?? { n: 0n, s: 0n, f: 0n };
+    const next = { n: n + 1n, s: s + v, f };
+    state.set(next);
+    context.registerTimer(windowOf(t) + WINDOW_MS);
+    context.emit({ k, ...next });
+  },
+  onTimer(key, _, handle, context) {
+    const state = handle as ValueState<Kept>;
+    const { n, s, f } = must(state.get(), () => 'a timer of a key without state');
+    const next = { n, s, f: f + 1n };
+    state.set(next);
+    context.emit({ k: (key as { readonly k: number }).k, ...next });
+  },
+};
+
+/** A third of the jobs by turns; now and then all of them share the cluster. */
+export function jobsOfSeed(seed: number): string[] {
+  const names = simEpochJobs.map(({ name }) => name);
+  return seed % 20 === 0 ? names : names.filter((_, index) => index % 3 === seed % 3);
+}
 
 const schema = 'id STRING NOT NULL, k INT NOT NULL, v BIGINT NOT NULL, t TIMESTAMP NOT NULL';
 
-/**
- * The job file, revision by revision. `delayMs`: nothing that comes within this is late; rows come out of order by up to
- * 2 s, and partitions that nobody knows yet wait for some seconds.
- */
+/** The job file, revision by revision. */
 export function definitionOf(
   job: SimEpochJob,
   revision: number,
-  delayMs: number,
+  { delayMs, idleMs, executions }: JobSettings,
   variant: JobVariant = plainVariant,
 ): JobDefinition & { readonly plan: EpochsPlan } {
   const query = typeof job.query === 'string' ? job.query : job.query(variant);
@@ -209,6 +374,7 @@ export function definitionOf(
     startingOffsets: 'earliest',
     schema,
     watermark: { column: 't', delay: `${delayMs + (variant.longer ? LONGER_MS : 0)}ms` },
+    ...(idleMs === null ? {} : { idleTimeout: `${idleMs}ms` }),
   });
   const text = JSON.stringify({
     apiVersion: 'weir/v1',
@@ -216,7 +382,7 @@ export function definitionOf(
     name: `sim-${job.name}`,
     sources: {
       events: source(EVENTS),
-      ...(query.includes('marks') ? { marks: source(MARKS) } : {}),
+      ...(job.readsMarks === true ? { marks: source(MARKS) } : {}),
     },
     query: `${query} -- ${revision}`,
     sinks: [
@@ -229,7 +395,8 @@ export function definitionOf(
       },
     ],
     outputMode: job.outputMode,
-    trigger: 'asap',
+    trigger: executions ? 'availableNow' : 'asap',
+    ...job.more,
   });
   const { spec, problems } = loadJobFile(text);
   if (spec === null) throw new Error(`job ${job.name}: ${JSON.stringify(problems)}`);
@@ -237,7 +404,13 @@ export function definitionOf(
   if (planned.plan?.protocol !== 'epochs') throw new Error(`job ${job.name}: ${JSON.stringify(planned.problems)}`);
   return {
     name: jobNameOf(job),
-    hash: `${job.name}/${revision}/${variant.more ? 'more' : ''}/${variant.longer ? 'longer' : ''}`,
+    hash: [
+      job.name,
+      revision,
+      variant.more ? 'more' : '',
+      variant.longer ? 'longer' : '',
+      variant.filtered ? 'filtered' : '',
+    ].join('/'),
     text: JSON.stringify({ formatVersion: 1, source: text, plan: planned.plan }),
     plan: planned.plan,
   };
@@ -245,8 +418,8 @@ export function definitionOf(
 
 /** Of the definition's hash. */
 export function variantOf(hash: string): JobVariant {
-  const [, , more, longer] = hash.split('/');
-  return { more: more === 'more', longer: longer === 'longer' };
+  const [, , more, longer, filtered] = hash.split('/');
+  return { more: more === 'more', longer: longer === 'longer', filtered: filtered === 'filtered' };
 }
 
 export function jobNameOf(job: SimEpochJob): JobName {

@@ -89,12 +89,43 @@ const byMethod = {
       Cohort.prototype,
       'replay',
       (original) =>
-        function (this: Cohort, stage, env, routing, _inputs, ...rest) {
-          return original.call(this, stage, env, routing, [], ...rest);
+        function (this: Cohort, stage, epochs, routing) {
+          return original.call(
+            this,
+            stage,
+            epochs.map((epoch) => ({ ...epoch, inputs: [] })),
+            routing,
+          );
         },
     ),
   /** Restored groups begin empty. */
   restoreEmpty: () => replaced(InlineExecutor.prototype, 'restore', () => () => Promise.resolve()),
+  /** All rows of an epoch are written at one time. */
+  oneWriteTime: () =>
+    replaced(
+      InlineExecutor.prototype,
+      'map',
+      (original) =>
+        function (this: InlineExecutor, key, task) {
+          const without = { ...task };
+          Reflect.deleteProperty(without, 'rowTimes');
+          return original.call(this, key, without);
+        },
+    ),
+  /** Records are joined with the rows of a static table that were read first. */
+  staleTable: () => {
+    const first = new Map<string, Parameters<InlineExecutor['setStatic']>[2]>();
+    return replaced(
+      InlineExecutor.prototype,
+      'setStatic',
+      (original) =>
+        function (this: InlineExecutor, key, name, rows) {
+          const given = first.get(name) ?? rows;
+          first.set(name, given);
+          return original.call(this, key, name, given);
+        },
+    );
+  },
   /** Commits are not conditional. */
   commitAnyway: () => changeAnyway((planCount) => planCount === 0),
   /** A leader that was replaced goes on planning, and plans something else. */

@@ -21,7 +21,8 @@ export interface Produced {
 
 const encoder = new TextEncoder();
 const DISORDER_MS = 2000;
-const KEYS = 12;
+/** Values of `k`: from 0 on. */
+export const KEYS = 12;
 const VALUES = 9;
 
 export class EpochProducer {
@@ -56,10 +57,10 @@ export class EpochProducer {
     }
   }
 
-  /** A record in every partition so far ahead that everything before becomes final. Its event time, ms. */
-  finish(aheadMs: number): number {
+  /** A record in every partition of the topics so far ahead that everything before becomes final. Its event time, ms. */
+  finish(aheadMs: number, topics: readonly string[]): number {
     const t = this.#now + aheadMs;
-    for (const topic of [EVENTS, MARKS])
+    for (const topic of topics)
       for (const partition of this.#log.topic(topic).partitions.keys()) this.#append(topic, partition, 1, this.#now, t);
     return t;
   }

@@ -2,14 +2,14 @@
  * One simulated life of a cluster with stateful jobs: chaos for some seconds of virtual time, then everything heals and
  * every epoch must come through; then what was late arrives, and every table is held against all that was produced.
  */
-import { isWeirError } from '../../../core/errors.ts';
 import type { EpochHead } from '../../../core/epoch/types.ts';
 import { blobsOf, decodeManifest } from '../../../core/epoch/manifest.ts';
-import { MASTER, SimCluster } from '../cluster.ts';
+import { Chaos } from '../chaos.ts';
+import { SimCluster } from '../cluster.ts';
 import { networkFaults } from '../faults.ts';
 import { Simulation } from '../kernel.ts';
 import type { SimRng } from '../rng.ts';
-import { simLog } from '../run.ts';
+import { simLog } from '../print-log.ts';
 import { BLOB_SERVER } from '../sim-blobs.ts';
 import { LOG_SERVER } from '../sim-log.ts';
 import { META_SERVER } from '../sim-meta-store.ts';
@@ -17,11 +17,11 @@ import { TABLE_SERVER } from '../sim-tables.ts';
 import { EpochChecker } from './checker.ts';
 import type { EpochFaultKind } from './faults.ts';
 import { drawEpochFaults } from './faults.ts';
-import type { JobVariant, SimEpochJob } from './jobs.ts';
-import { definitionOf, jobNameOf, plainVariant, simEpochJobs } from './jobs.ts';
+import type { JobSettings, JobVariant, SimEpochJob } from './jobs.ts';
+import { definitionOf, jobNameOf, NAMES, simEpochJobs, userFunctions } from './jobs.ts';
 import type { EpochMutation } from './mutations.ts';
 import { clusterMutations } from './mutations.ts';
-import { EVENTS, EpochProducer, MARKS } from './producer.ts';
+import { EVENTS, EpochProducer, KEYS, MARKS } from './producer.ts';
 
 export interface EpochRunOptions {
   /** Names of jobs; default: some, drawn from the seed. */
@@ -58,8 +58,9 @@ const FINAL_MS = 60_000;
 
 /** Rows come out of order by 2 s, and a reader that is cut off is noticed within as much again. */
 const DELAY_MS = 6000;
-/** Partitions are found within seconds once a master looks. */
-const NEW_PARTITION_DELAY_MS = 25_000;
+/** Partitions are found within seconds once a master looks; a source that nobody reads may seem to be idle for as long. */
+const LONG_DELAY_MS = 25_000;
+const IDLE_MS = 3000;
 
 export async function simulateEpochs(seed: number, options: EpochRunOptions = {}): Promise<EpochRunResult> {
   return await new EpochScenario(seed, options).run();
@@ -75,11 +76,11 @@ class EpochScenario {
   readonly #producer: EpochProducer;
   readonly #checker: EpochChecker;
   readonly #chaosMs: number;
-  #healed = false;
-  #slots = 0;
+  readonly #chaos: Chaos;
   #revisions = 0;
+  #renamed = 0;
   readonly #savepoints: { readonly job: SimEpochJob; readonly name: string }[] = [];
-  readonly #delayMs: number;
+  readonly #settings: JobSettings;
   /** Manifest of the snapshot that was named last. */
   #newest = '';
 
@@ -89,7 +90,12 @@ class EpochScenario {
     this.#rng = this.#sim.rng.fork('epoch scenario');
     const drawn = drawEpochFaults(this.#rng);
     this.#faults = options.faults ?? drawn;
-    this.#delayMs = this.#faults.has('partitions') ? NEW_PARTITION_DELAY_MS : DELAY_MS;
+    const isIdle = this.#faults.has('idle') && !this.#faults.has('backlog');
+    this.#settings = {
+      delayMs: isIdle || this.#faults.has('partitions') ? LONG_DELAY_MS : DELAY_MS,
+      idleMs: isIdle ? IDLE_MS : null,
+      executions: this.#faults.has('executions'),
+    };
     const first = this.#rng.int(0, simEpochJobs.length);
     this.#jobs = simEpochJobs.filter(({ name }, index) => options.jobs?.includes(name) ?? index === first);
     this.#chaosMs = this.#rng.int(2500, 7500);
@@ -97,11 +103,26 @@ class EpochScenario {
       mutations: clusterMutations(options.mutation),
       engine: 'real',
       log: simLog(this.#sim, options.print ?? ((): void => undefined)),
-      failpointChance: () => (this.#faults.has('failpoint') && !this.#healed ? 0.01 : 0),
+      failpointChance: () => (this.#faults.has('failpoint') && !this.#chaos.healed ? 0.01 : 0),
+      loadModule: () => Promise.resolve(userFunctions),
     });
-    const { logServer, metaServer, tableServer } = this.#cluster;
+    this.#chaos = new Chaos({
+      sim: this.#sim,
+      rng: this.#rng,
+      cluster: this.#cluster,
+      faults: this.#faults,
+      others: () => [
+        META_SERVER,
+        TABLE_SERVER,
+        LOG_SERVER,
+        BLOB_SERVER,
+        ...this.#cluster.workers.map(({ slot }) => slot),
+      ],
+      jobs: this.#jobs.map(jobNameOf),
+    });
+    const { logServer, metaServer, tableServer, blobServer } = this.#cluster;
     this.#producer = new EpochProducer(this.#sim, logServer, this.#rng.int(1, 4));
-    this.#checker = new EpochChecker(this.#sim, metaServer, tableServer, this.#producer, this.#jobs);
+    this.#checker = new EpochChecker(this.#sim, metaServer, tableServer, blobServer, this.#producer, this.#jobs);
     this.#checker.onHead = (head) => this.#repair(head);
   }
 
@@ -110,7 +131,8 @@ class EpochScenario {
     this.#begin();
     await sim.run(this.#chaosMs, undefined, EVENTS_MAX);
     const healedAt = sim.now;
-    this.#heal();
+    // Executions go on being started to the end.
+    this.#chaos.heal(this.#settings.executions ? Infinity : SETTLE_LIMIT_MS);
     let settledMs = 0;
     const unfinished = (): string | null => this.#checker.unfinished(this.#ends());
     if (sim.violation === null) {
@@ -120,7 +142,10 @@ class EpochScenario {
       if (what !== null) sim.fail(`${SETTLE_LIMIT_MS} ms after everything was healed: ${what}`);
     }
     if (sim.violation === null) {
-      const lastMs = this.#producer.finish(FINISH_AHEAD_MS);
+      const lastMs = this.#producer.finish(
+        FINISH_AHEAD_MS,
+        this.#settings.idleMs === null ? [EVENTS, MARKS] : [EVENTS],
+      );
       await sim.run(Math.max(sim.now, healedAt) + LATEST_ARRIVAL_MS, undefined, EVENTS_MAX);
       const what = unfinished();
       if (what !== null && sim.violation === null) sim.fail(`all was done, and then: ${what}`);
@@ -158,87 +183,53 @@ class EpochScenario {
 
   #begin(): void {
     const rng = this.#rng;
+    this.#rename();
     if (this.#faults.has('backlog')) this.#producer.backlog();
     for (let count = rng.int(0, 20); count > 0; count--) this.#producer.produce();
     this.#cluster.network.faults = networkFaults(this.#faults, rng);
-    this.#cluster.startMaster(this.#skew());
-    if (rng.chance(0.4)) this.#cluster.startMaster(this.#skew());
-    for (let count = rng.int(1, 4); count > 0; count--) this.#startWorker();
-    for (const job of this.#jobs) this.#apply(job, plainVariant, job);
+    this.#cluster.startMaster(this.#chaos.skew());
+    if (rng.chance(0.4)) this.#cluster.startMaster(this.#chaos.skew());
+    for (let count = rng.int(1, 4); count > 0; count--) this.#chaos.startWorker();
+    for (const job of this.#jobs) {
+      const definition = definitionOf(job, ++this.#revisions, this.#settings);
+      this.#chaos.submit(definition.name, (coordinator) => coordinator.apply(definition));
+    }
     this.#produceAgain();
-    for (const kind of this.#faults) this.#again(kind);
+    this.#chaos.begin(this.#faults, (kind) => this.#strike(kind));
   }
 
   #produceAgain(): void {
     this.#sim.at(this.#rng.unit() * 200, null, () => {
-      if (this.#healed) return;
+      if (this.#chaos.healed) return;
       this.#producer.produce();
       this.#produceAgain();
     });
   }
 
-  #again(kind: EpochFaultKind): void {
-    this.#sim.at(200 + this.#rng.unit() * 3000, null, () => {
-      if (this.#healed) return;
-      this.#strike(kind);
-      this.#again(kind);
-    });
+  /** The static table gets other rows, and again in a while. */
+  #rename(): void {
+    const columns = ['k', 'name'].map((name) => ({ name, type: '' }));
+    const rows = Array.from({ length: KEYS }, (_, k) => [k, `${k}-${this.#renamed}`]);
+    this.#renamed++;
+    this.#cluster.tableServer.contents.set(`sim.${NAMES}`, { columns, rows });
+    this.#sim.at(this.#rng.unit() * 2500, null, () => this.#rename());
   }
 
   #strike(kind: EpochFaultKind): void {
+    if (this.#chaos.strike(kind)) return;
     const rng = this.#rng;
     const cluster = this.#cluster;
-    const victim = cluster.workers.length === 0 ? null : rng.pick(cluster.workers);
     switch (kind) {
-      case 'workerCrash':
-      case 'failpoint':
-        if (kind === 'workerCrash' && victim !== null) cluster.crashWorker(victim.slot);
-        this.#later(2000, () => {
-          this.#startWorker(victim?.slot);
-          if (cluster.masterNode === null) cluster.startMaster(this.#skew());
-        });
-        break;
-      case 'workerPause':
-        if (victim !== null) this.#sim.pause(victim.node, rng.unit() * 9000);
-        break;
-      case 'cutMaster':
-        if (victim !== null) this.#cut(victim.slot, MASTER);
-        break;
-      case 'cutServer':
-        if (victim !== null)
-          this.#cut(victim.slot, rng.pick([META_SERVER, TABLE_SERVER, LOG_SERVER, BLOB_SERVER, ...this.#slotNames()]));
-        break;
-      case 'masterCrash':
-        cluster.crashMaster();
-        this.#later(4000, () => cluster.startMaster(this.#skew()));
-        break;
-      case 'masterPause':
-        if (cluster.masterNode !== null) this.#sim.pause(cluster.masterNode, rng.unit() * 5000);
-        this.#later(2500, () => cluster.startMaster(this.#skew()));
-        break;
-      case 'joinLeave':
-        if (victim !== null && rng.chance(0.5)) cluster.leaveWorker(victim.slot);
-        else if (cluster.workers.length < 6) this.#startWorker();
-        break;
-      case 'stopStart': {
-        const job = rng.pick(this.#jobs);
-        const name = jobNameOf(job);
-        this.#ask((coordinator) => (rng.chance(0.5) ? coordinator.stop(name) : coordinator.cancel(name)));
-        this.#later(2000, () => this.#ask((coordinator) => coordinator.start(name)));
-        break;
-      }
-      case 'clocks':
-        if (victim !== null) victim.node.wallSkewMs = this.#skew();
-        break;
-      case 'loss':
-      case 'lateWrites':
-      case 'brokenStreams':
-        cluster.network.faults = networkFaults(this.#faults, rng);
-        break;
       case 'revision': {
         const job = rng.pick(this.#jobs);
-        if (rng.chance(0.2)) this.#ask((coordinator) => coordinator.rollback(jobNameOf(job)));
-        else this.#apply(job, { more: job.name === 'agg' && rng.chance(0.5), longer: rng.chance(0.5) });
+        const isCount = job.name === 'agg';
+        if (rng.chance(0.2)) this.#chaos.ask((coordinator) => coordinator.rollback(jobNameOf(job)));
+        else
+          this.#apply(job, {
+            more: isCount && rng.chance(0.5),
+            longer: rng.chance(0.5),
+            filtered: isCount && rng.chance(0.4),
+          });
         break;
       }
       case 'partitions': {
@@ -246,24 +237,29 @@ class EpochScenario {
         if (cluster.logServer.topic(topic).partitions.length < 6) cluster.logServer.addPartition(topic);
         break;
       }
-      case 'damage':
+      case 'damage': {
         this.#damage();
-        if (victim !== null) {
-          cluster.crashWorker(victim.slot);
-          this.#later(2000, () => this.#startWorker(victim.slot));
-        }
+        const victim = this.#chaos.victim();
+        if (victim !== null) this.#chaos.crash(victim);
         break;
+      }
       case 'savepoint':
         this.#savepoint();
         break;
-      case 'backlog':
+      case 'executions': {
+        const name = jobNameOf(rng.pick(this.#jobs));
+        if (cluster.metaServer.job(name)?.state === 'finished')
+          this.#chaos.ask((coordinator) => coordinator.start(name));
+        break;
+      }
+      default:
         break;
     }
   }
 
-  #apply(job: SimEpochJob, variant: JobVariant, until?: SimEpochJob): void {
-    const definition = definitionOf(job, ++this.#revisions, this.#delayMs, variant);
-    this.#ask((coordinator) => coordinator.apply(definition), until);
+  #apply(job: SimEpochJob, variant: JobVariant): void {
+    const definition = definitionOf(job, ++this.#revisions, this.#settings, variant);
+    this.#chaos.ask((coordinator) => coordinator.apply(definition));
   }
 
   /** A blob that the newest snapshot alone names fails its checksum. */
@@ -299,76 +295,12 @@ class EpochScenario {
       const job = rng.pick(this.#jobs);
       const name = `s${this.#savepoints.length}`;
       this.#savepoints.push({ job, name });
-      this.#ask((coordinator) => coordinator.createSavepoint(jobNameOf(job), name));
+      this.#chaos.ask((coordinator) => coordinator.createSavepoint(jobNameOf(job), name));
     } else if (rng.chance(0.3))
-      this.#ask((coordinator) => coordinator.deleteSavepoint(jobNameOf(known.job), known.name));
+      this.#chaos.ask((coordinator) => coordinator.deleteSavepoint(jobNameOf(known.job), known.name));
     else {
-      const definition = definitionOf(known.job, ++this.#revisions, this.#delayMs);
-      this.#ask((coordinator) => coordinator.apply(definition, { start: { savepoint: known.name } }));
+      const definition = definitionOf(known.job, ++this.#revisions, this.#settings);
+      this.#chaos.ask((coordinator) => coordinator.apply(definition, { start: { savepoint: known.name } }));
     }
-  }
-
-  #slotNames(): string[] {
-    return this.#cluster.workers.map(({ slot }) => slot);
-  }
-
-  #later(withinMs: number, act: () => void): void {
-    this.#sim.at(this.#rng.unit() * withinMs, null, () => {
-      if (!this.#healed) act();
-    });
-  }
-
-  #cut(worker: string, other: string): void {
-    if (worker === other) return;
-    const lot = this.#rng.int(0, 3);
-    if (lot !== 0) this.#cluster.network.cut(worker, other);
-    if (lot !== 1) this.#cluster.network.cut(other, worker);
-    this.#later(6000, () => this.#cluster.network.mend(worker, other));
-  }
-
-  #skew(): number {
-    return this.#faults.has('clocks') ? this.#rng.unit() * 120_000 - 60_000 : 0;
-  }
-
-  #startWorker(slot?: string): void {
-    if (slot !== undefined && this.#cluster.workers.some((life) => life.slot === slot)) return;
-    this.#cluster.startWorker(slot ?? `w${this.#slots++}`, this.#skew());
-  }
-
-  /** Somebody asks the master for something; with a job, again and again until the job is there. */
-  #ask(question: (coordinator: NonNullable<SimCluster['coordinator']>) => Promise<unknown>, until?: SimEpochJob): void {
-    const { coordinator, masterNode } = this.#cluster;
-    const isThere = (): boolean => until !== undefined && this.#cluster.metaServer.job(jobNameOf(until)) !== undefined;
-    if (until !== undefined)
-      this.#sim.at(500, null, () => {
-        if (!isThere()) this.#ask(question, until);
-      });
-    if (coordinator === null || masterNode === null) return;
-    const ask = async (): Promise<void> => {
-      try {
-        await question(coordinator);
-      } catch (error) {
-        if (!isWeirError(error)) throw error;
-      }
-    };
-    this.#sim.at(0, masterNode, () => void ask());
-  }
-
-  /** Everything works from here on; whatever people stopped is started again. */
-  #heal(): void {
-    this.#healed = true;
-    this.#cluster.heal();
-    for (const { node } of this.#cluster.workers) node.wallSkewMs = 0;
-    const { masterNode } = this.#cluster;
-    if (masterNode !== null) masterNode.wallSkewMs = 0;
-    const start = (): void => {
-      for (const job of this.#jobs) {
-        const state = this.#cluster.metaServer.job(jobNameOf(job))?.state;
-        if (state !== undefined && state !== 'running' && state !== 'starting')
-          this.#ask((coordinator) => coordinator.start(jobNameOf(job)));
-      }
-      if (this.#sim.now < this.#chaosMs + SETTLE_LIMIT_MS) this.#sim.at(500, null, start);
-    };
-    start();
   }
 }

@@ -1,0 +1,49 @@
+import { cases, refusals } from './test-cases.ts';
+
+cases('intervals', [
+  ["CAST(INTERVAL '1 02:03:04.5' DAY TO SECOND AS STRING)", "INTERVAL '1 02:03:04.5' DAY TO SECOND"],
+  ['CAST(INTERVAL -14 MONTHS AS STRING)', "INTERVAL '-1-2' YEAR TO MONTH"],
+  ['CAST(INTERVAL 90 MINUTES AS INT)', 5400],
+  ['CAST(INTERVAL 2 YEARS AS BIGINT)', '24n'],
+  ["CAST(INTERVAL '10.005' SECOND AS DECIMAL(4,2)) = 10.01", true],
+  ["extract(SECOND FROM INTERVAL '1 02:03:04.5' DAY TO SECOND) = 4.5", true],
+  ["date_part('hours', INTERVAL '-1 02:03:04' DAY TO SECOND)", -2],
+  ["date_part('month', INTERVAL 14 MONTHS)", 2],
+  ["extract(DAY FROM TIMESTAMP '2024-03-05 00:00:00' - TIMESTAMP '2024-03-01 12:00:00')", 3],
+  ['date_part(NULL, INTERVAL 1 DAY)', null],
+  ['INTERVAL 7 DAYS div INTERVAL 2 DAYS', '3n'],
+  ['CAST(abs(INTERVAL -3 MONTHS) AS INT)', 3],
+  ['sign(INTERVAL -3 MONTHS)', -1],
+  ["CAST('3' * INTERVAL 2 SECONDS AS INT)", 6],
+  ['INTERVAL 2 SECONDS / NULL IS NULL', true],
+  ['INTERVAL 1 SECOND / 0', 'DIVIDE_BY_ZERO'],
+  ['INTERVAL 2000000000 MONTHS * 2', 'ARITHMETIC_OVERFLOW'],
+  ['try_multiply(INTERVAL 2000000000 MONTHS, 2) IS NULL', true],
+  ['INTERVAL 100000000 DAYS + INTERVAL 100000000 DAYS', 'ARITHMETIC_OVERFLOW'],
+  ['CAST(INTERVAL 1 DAY -1 HOUR 30 MINUTES AS INT)', 84_600],
+  ["CAST(INTERVAL '1.9999999' SECOND AS DECIMAL(8,6)) = 1.999999", true],
+  ['CAST(make_dt_interval(1, 2, 3, 4.5) AS INT)', 93_784],
+  ['CAST(make_ym_interval(1, -2) AS INT)', 10],
+  ['make_ym_interval(200000000)', 'ARITHMETIC_OVERFLOW'],
+  ["'2024-01-31' + INTERVAL 1 MONTH", '2024-02-29 00:00:00'],
+  ["INTERVAL 1 DAY + '2024-01-31 10:00:00'", '2024-02-01 10:00:00'],
+  ["TIMESTAMP '2024-01-31 10:00:00' - NULL IS NULL", true],
+  ["CAST(DATE '2024-02-01' - DATE '2024-01-01' AS STRING)", "INTERVAL '31 00:00:00' DAY TO SECOND"],
+]);
+
+// Clocks went forward on 2024-03-31 there: the day had 23 hours, and counts as one of 24.
+cases(
+  'differences are of local time',
+  [
+    ["CAST(TIMESTAMP '2024-04-01 00:00:00' - TIMESTAMP '2024-03-31 00:00:00' AS INT)", 86_400],
+    ["CAST(TIMESTAMP '2024-03-31 12:00:00' - DATE '2024-03-31' AS INT)", 43_200],
+  ],
+  'Europe/Paris',
+);
+
+refusals('no intervals', [
+  ["INTERVAL '1-2' YEAR TO MONTH '3' MONTH", 'not an interval'],
+  ['INTERVAL 3000000000 MONTHS', 'too long'],
+  ["INTERVAL '1 2:03' HOUR TO SECOND", 'not an interval'],
+  ["date_part('year', INTERVAL 1 DAY)", 'finds no YEAR'],
+]);
