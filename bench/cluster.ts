@@ -22,10 +22,13 @@ import { startCassandra, startKafka } from '../test/services/services.ts';
 const cli = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
 const TOKEN = 'bench';
 const READY_LIMIT_MS = 60_000;
+/** Measured data is neither thrown away nor indexed more than needed. */
+const topicLimits = { 'log.retention.ms': '-1', 'log.segment.bytes': String(1 << 30) } as const;
 
 export interface StartedWeir {
   readonly masterPid: number;
   readonly workerPid: number;
+  readonly workerPids: readonly number[];
   /** From the start of both processes until the master lists the worker. */
   readonly readySeconds: number;
 }
@@ -44,6 +47,8 @@ export class BenchCluster implements AsyncDisposable {
   readonly #client: MasterClient;
   readonly #services: readonly Service[];
   readonly #children: ChildProcess[];
+  /** Master and workers. */
+  readonly #weir: ChildProcess[] = [];
   #worker: ChildProcess | undefined;
 
   private constructor(parts: {
@@ -82,7 +87,7 @@ export class BenchCluster implements AsyncDisposable {
     const children: ChildProcess[] = [];
     const env: NodeJS.ProcessEnv = { ...process.env, WEIR_TOKEN: TOKEN };
     if (options.store === 'real') {
-      const kafka = await startKafka({ heapMb: 768 });
+      const kafka = await startKafka({ heapMb: 1024, properties: topicLimits });
       services.push(kafka);
       env['KAFKA_BROKERS'] = kafka.address;
     }
@@ -118,8 +123,18 @@ export class BenchCluster implements AsyncDisposable {
     }
   }
 
-  /** A master and one worker. */
-  async startWeir(threads: number | null): Promise<StartedWeir> {
+  /** `host:port` of the real broker; undefined with the embedded log. */
+  get brokers(): string | undefined {
+    return this.#env['KAFKA_BROKERS'];
+  }
+
+  /** `host:port` of the real tables; undefined with embedded ones. */
+  get contactPoint(): string | undefined {
+    return this.#env['CASSANDRA_CONTACT_POINTS'];
+  }
+
+  /** A master and its workers, one if nothing else is said. */
+  async startWeir(threads: number | null, workers = 1): Promise<StartedWeir> {
     const { http, grpc } = this.#ports;
     const startedAt = performance.now();
     const master = spawnWeir(
@@ -129,18 +144,31 @@ export class BenchCluster implements AsyncDisposable {
       this.#directory,
     );
     this.#children.push(master);
-    const worker = this.#spawnWorker(threads);
+    this.#weir.push(master);
+    const started = Array.from({ length: workers }, () => this.#spawnWorker(threads));
     const deadline = performance.now() + READY_LIMIT_MS;
-    while ((await this.#client.workers().catch(() => [])).length === 0) {
-      if (master.exitCode !== null || worker.exitCode !== null) throw new Error(`a process ended:\n${this.#logs()}`);
+    const alive = async (): Promise<number> =>
+      (await this.#client.workers().catch(() => [])).filter(({ state }) => state === 'alive').length;
+    while ((await alive()) < workers) {
+      if (master.exitCode !== null || started.some(({ exitCode }) => exitCode !== null))
+        throw new Error(`a process ended:\n${this.#logs()}`);
       if (performance.now() > deadline) throw new Error(`not ready after ${READY_LIMIT_MS} ms:\n${this.#logs()}`);
       await sleep(5);
     }
     return {
       masterPid: master.pid ?? 0,
-      workerPid: worker.pid ?? 0,
+      workerPid: started[0]?.pid ?? 0,
+      workerPids: started.map(({ pid }) => pid ?? 0),
       readySeconds: (performance.now() - startedAt) / 1000,
     };
+  }
+
+  /** Ends master and workers; the servers stay. */
+  async stopWeir(): Promise<void> {
+    for (const child of this.#weir.splice(0).toReversed()) {
+      await stopChild(child);
+      this.#children.splice(this.#children.indexOf(child), 1);
+    }
   }
 
   /** Kills the worker and starts another one; its process id. Does not wait for it. */
@@ -163,6 +191,7 @@ export class BenchCluster implements AsyncDisposable {
       this.#directory,
     );
     this.#children.push(worker);
+    this.#weir.push(worker);
     this.#worker = worker;
     return worker;
   }
@@ -179,12 +208,12 @@ export class BenchCluster implements AsyncDisposable {
   }
 
   async apply(name: string, text: string): Promise<void> {
-    const outcome = await this.#client.apply(name, text, { dryRun: false });
+    const outcome = await persistently(async () => await this.#client.apply(name, text, { dryRun: false }));
     if (outcome.kind === 'refused') throw new Error(`${name} was refused: ${JSON.stringify(outcome.problems)}`);
   }
 
   async act(name: string, action: 'stop' | 'cancel'): Promise<void> {
-    await this.#client.act(name, action);
+    await persistently(async () => await this.#client.act(name, action));
     await this.waitFor(name, (view) => view.row.state === 'stopped');
   }
 
@@ -194,7 +223,7 @@ export class BenchCluster implements AsyncDisposable {
   }
 
   async job(name: string): Promise<JobView> {
-    return await this.#client.job(name);
+    return await persistently(async () => await this.#client.job(name));
   }
 
   /** Xor over the workers of a gauge of one job; undefined when none has it. */
@@ -228,6 +257,18 @@ export class BenchCluster implements AsyncDisposable {
     await this.connections.close();
     await Promise.all(this.#services.map((service) => service.dispose()));
     await rm(this.#directory, { recursive: true, force: true });
+  }
+}
+
+/** Asks again while the master says that it may answer later: on a busy machine another one may have to lead first. */
+async function persistently<T>(ask: () => Promise<T>): Promise<T> {
+  for (const deadline = performance.now() + READY_LIMIT_MS; ;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(isWeirError(error) && error.retryable) || performance.now() > deadline) throw error;
+      await sleep(100);
+    }
   }
 }
 

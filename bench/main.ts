@@ -1,20 +1,47 @@
 /** `npm run bench -- NAME [OPTIONS]`: measurements that print one JSON line each. */
-import { benchMainJob } from './main-job.ts';
-import { parseMainJobOptions, usage as mainJobUsage } from './options.ts';
-import { benchState, parseStateOptions, stateUsage } from './state.ts';
+import type { SuiteDefaults, SuiteOptions } from './suite-options.ts';
+import { parseSuiteOptions } from './suite-options.ts';
+
+interface Bench {
+  readonly defaults: SuiteDefaults;
+  bench(options: SuiteOptions): Promise<boolean>;
+}
+
+const suite: Readonly<Record<string, () => Promise<Bench>>> = {
+  noop: async () => await import('./noop.ts'),
+  count: async () => await import('./count.ts'),
+  cassandra: async () => await import('./cassandra.ts'),
+  kafka: async () => await import('./kafka.ts'),
+  latency: async () => await import('./latency.ts'),
+  nexmark: async () => await import('./nexmark.ts'),
+  start: async () => await import('./start.ts'),
+  scale: async () => await import('./scale.ts'),
+  memory: async () => await import('./memory.ts'),
+  guard: async () => await import('./guard.ts'),
+};
+
+const usage = `usage: npm run bench -- NAME [--peer NAME,…] [--records N] [--rounds N] [--partitions N] [--seed N]
+                               [--threads N] [--rates N,…] [--seconds N] [--warm-up N] [--only PART,…] [--no-weir]
+  NAME is one of ${Object.keys(suite).join(', ')}, state; bench/RESULTS.md says what they measure
+`;
+
+async function run(name: string | undefined, args: readonly string[]): Promise<number> {
+  if (name === 'state') {
+    const { benchState, parseStateOptions } = await import('./state.ts');
+    return await benchState(parseStateOptions(args));
+  }
+  const load = name === undefined ? undefined : suite[name];
+  if (load === undefined) throw new TypeError(name === undefined ? 'which bench?' : `there is no bench ${name}`);
+  const { defaults, bench } = await load();
+  return (await bench(parseSuiteOptions(args, defaults))) ? 0 : 1;
+}
 
 const [name, ...args] = process.argv.slice(2);
-const usage = name === 'state' ? stateUsage : name === 'main-job' ? mainJobUsage : `${mainJobUsage}\n${stateUsage}`;
 try {
-  if (name === 'main-job') process.exitCode = await benchMainJob(parseMainJobOptions(args));
-  else if (name === 'state') process.exitCode = await benchState(parseStateOptions(args));
-  else {
-    process.stderr.write(`usage: ${usage}\n`);
-    process.exitCode = 2;
-  }
+  process.exitCode = await run(name, args);
 } catch (error) {
-  process.stderr.write(
-    `bench: ${error instanceof TypeError ? `${error.message}\nusage: ${usage}` : String(error instanceof Error ? error.stack : error)}\n`,
-  );
-  process.exitCode = 1;
+  const text =
+    error instanceof TypeError ? `${error.message}\n${usage}` : String(error instanceof Error ? error.stack : error);
+  process.stderr.write(`bench: ${text}\n`);
+  process.exitCode = error instanceof TypeError ? 2 : 1;
 }

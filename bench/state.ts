@@ -20,7 +20,7 @@ import type { RecordMaker } from '../test/support/load.ts';
 import type { StreamConfig } from '../test/e2e/state-stream.ts';
 import * as stream from '../test/e2e/state-stream.ts';
 import { BenchCluster } from './cluster.ts';
-import { usageOf } from './process-usage.ts';
+import { usageOf } from './measure/process-usage.ts';
 
 const POLL_MS = 50;
 const STALL_MS = 120_000;

@@ -10,6 +10,7 @@
 import { must } from '../core/assert.ts';
 import type { Clock, Rng } from '../core/clock.ts';
 import { WeirError } from '../core/errors.ts';
+import type { MemoryPool } from '../core/memory-pool.ts';
 import type { MetaStore } from '../core/meta.ts';
 import type {
   BlobStore,
@@ -27,6 +28,8 @@ export interface ConnectionParts {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Log;
+  /** What fetched records are received into; default: each reader has a pool of its own. */
+  readonly memory?: MemoryPool;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;

@@ -47,7 +47,11 @@ export type StartPoint =
       readonly run: Run;
       readonly since: Run;
       readonly otherwise: 'initial' | 'earliest' | 'latest';
+      /** Comes before `otherwise`: where `since` was told to begin. */
+      readonly offsets?: Readonly<Record<LaneId, Offset>>;
     }
+  /** At these offsets; lanes that are not named as the job's startingOffsets say. */
+  | { readonly kind: 'offsets'; readonly offsets: Readonly<Record<LaneId, Offset>> }
   | { readonly kind: 'earliest' | 'latest' }
   /** Stateful jobs: with the state and the positions of a savepoint. */
   | { readonly kind: 'savepoint'; readonly name: string };
@@ -74,6 +78,8 @@ export interface JobRow {
   readonly runStart: TimestampUs;
   readonly stride: number;
   readonly start: StartPoint;
+  /** How many workers the job uses at most; absent and null = all. */
+  readonly workersMax?: number | null;
   readonly state: JobState;
   /** Why the state is what it is, where that needs saying. */
   readonly reason: { readonly code: string; readonly message: string } | null;

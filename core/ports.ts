@@ -35,7 +35,7 @@ export interface Fetched {
    * asked for. Owned by the receiver.
    */
   readonly bytes: Uint8Array;
-  /** True when `bytes` is the whole of its ArrayBuffer, which may then be transferred to a thread. */
+  /** True when nothing else lies in the memory of `bytes`: all of it is the receiver's, who may transfer it to a thread. */
   readonly transferable: boolean;
   readonly aborted: readonly AbortedTransaction[];
   /** End of what a read_committed reader may see. */

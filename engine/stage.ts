@@ -10,7 +10,7 @@ export const BATCH_STRIDE = 5;
 
 /** One piece of work: some record batches of one partition. Everything in it is plain data. */
 export interface StageTask {
-  /** Fetched bytes; transferred to the thread. */
+  /** Fetched bytes. The executor owns the memory they lie in, and may transfer it or use it for something else. */
   readonly bytes: Uint8Array;
   /**
    * The data batches to decode, {@link BATCH_STRIDE} numbers each: byte start, byte end, base offset, base write time µs

@@ -3,7 +3,7 @@
  * before it fetches anything, so that a second start finds the same.
  */
 import type { Offset, TimestampUs } from '../core/ids.ts';
-import { run } from '../core/ids.ts';
+import { laneId, run } from '../core/ids.ts';
 import type { LanePosition } from '../core/lane/position.ts';
 import { zeroCounters } from '../core/lane/position.ts';
 import type { RunTiming } from '../core/lane/timestamps.ts';
@@ -42,6 +42,8 @@ async function decideStart(facts: StartFacts, store: MetaStore, source: Source):
       return { nextOffset: before.position.nextOffset, bound, counters: zeroCounters };
     }
   }
+  const told = start.kind === 'continue' || start.kind === 'offsets' ? start.offsets?.[laneId(facts.key)] : undefined;
+  if (told !== undefined) return { nextOffset: told, bound: timing.runStart, counters: zeroCounters };
   const query = startQuery(facts);
   const offsets = await source.offsets(facts.topic, [facts.key.partition], query);
   const nextOffset: Offset = must(

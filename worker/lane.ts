@@ -35,6 +35,8 @@ import type { SinkSet } from './sink-set.ts';
 
 const FETCH_WAIT_MS = 250;
 const COMMIT_INTERVAL_MS = 100;
+/** While there is more to read than was read: what a commit costs is then better spent on records. */
+const COMMIT_BEHIND_INTERVAL_MS = 500;
 /** Above this distance between write times and now the lane slows down, ms. */
 const AHEAD_LIMIT_MS = 5000;
 
@@ -44,9 +46,16 @@ export interface LaneLimits {
   /** Fetched bytes that may wait for acknowledgement. */
   readonly inFlightBytes: number;
   readonly inFlightChunks: number;
+  /** Of these, chunks that may wait for their stage: enough to keep a thread busy. More would only fill memory. */
+  readonly unprocessedChunks: number;
 }
 
-export const defaultLaneLimits: LaneLimits = { fetchBytes: 1 << 20, inFlightBytes: 6 << 20, inFlightChunks: 16 };
+export const defaultLaneLimits: LaneLimits = {
+  fetchBytes: 2 << 20,
+  inFlightBytes: 8 << 20,
+  inFlightChunks: 16,
+  unprocessedChunks: 2,
+};
 
 export interface LaneParts {
   readonly key: LaneKey;
@@ -93,6 +102,8 @@ export class Lane {
   #inFlightBytes = 0;
   /** Chunks fetched and not acknowledged. */
   #openChunks = 0;
+  /** Of these, the ones whose stage has not run. */
+  #unprocessedChunks = 0;
   /** Stage results are taken in offset order: each chunk waits for the one before it. */
   #ordered: Promise<void> = Promise.resolve();
   #ordinal: LanePosition;
@@ -223,7 +234,10 @@ export class Lane {
       logPartitions: sinks.logPartitions,
     };
     const startedAt = clock.mono();
+    this.#unprocessedChunks += 1;
     const result = await executor.run(stageId, task);
+    this.#unprocessedChunks -= 1;
+    this.#wake();
     observer.phase('process', clock.mono() - startedAt);
     await failpoints.hit('lane.afterParse');
     return result;
@@ -362,7 +376,11 @@ export class Lane {
     const { limits, clock, budget } = this.#parts;
     for (;;) {
       if (this.#stopReading.signal.aborted) return;
-      if (this.#inFlightBytes >= limits.inFlightBytes || this.#openChunks >= limits.inFlightChunks)
+      if (
+        this.#inFlightBytes >= limits.inFlightBytes ||
+        this.#openChunks >= limits.inFlightChunks ||
+        this.#unprocessedChunks >= limits.unprocessedChunks
+      )
         await this.#changed.promise;
       else if (budget.full) await Promise.race([budget.released, this.#changed.promise]);
       else break;
@@ -393,7 +411,8 @@ export class Lane {
     if (this.#committing !== null || this.#cancelCommitTimer !== null || this.#failure !== null) return;
     if (this.#prefix.committable.nextOffset === this.#committed.nextOffset) return;
     const { clock } = this.#parts;
-    const wait = this.#lastCommitAt + COMMIT_INTERVAL_MS - clock.mono();
+    const interval = this.#cursor.offset < this.#endOffset ? COMMIT_BEHIND_INTERVAL_MS : COMMIT_INTERVAL_MS;
+    const wait = this.#lastCommitAt + interval - clock.mono();
     if (wait <= 0) this.#startCommit();
     else {
       this.#cancelCommitTimer = clock.timer(wait, () => {

@@ -4,6 +4,7 @@ import type { Server } from 'node:http';
 import { availableParallelism, hostname } from 'node:os';
 import { WeirError, messageOf } from '../core/errors.ts';
 import { workerId } from '../core/ids.ts';
+import { MemoryPool } from '../core/memory-pool.ts';
 import type { Log } from '../core/ports.ts';
 import { makeConnections } from '../connectors/connections.ts';
 import { systemClock, systemRng } from '../connectors/system/clock.ts';
@@ -44,7 +45,8 @@ export async function runWorker(options: WorkerOptions, env: NodeJS.ProcessEnv =
   const id = workerId(`${options.name ?? hostname()}-${rng.uuid().slice(0, 8)}`);
   const metrics = new WorkerMetrics(options.version);
   const http = await listenHttp(options.host, options.httpPort, metrics);
-  const connections = makeConnections(env, { clock: systemClock, rng, log });
+  const memory = new MemoryPool();
+  const connections = makeConnections(env, { clock: systemClock, rng, log, memory });
   await connections.ready();
   const threads = options.threads ?? availableParallelism();
   const advertisedHost = options.advertisedHost ?? advertised(options.host);
@@ -58,7 +60,7 @@ export async function runWorker(options: WorkerOptions, env: NodeJS.ProcessEnv =
     http.server.close();
     throw error;
   });
-  const executor = new ThreadExecutor({ threadCount: threads });
+  const executor = new ThreadExecutor({ threadCount: threads, memory });
   const worker = new Worker({
     id,
     control: new GrpcControlClient(options.master.split(',').map((address) => address.trim())),

@@ -51,7 +51,8 @@ export type ThreadRequest =
 /** Errors cross the thread boundary as data: a clone of an Error keeps neither its class nor its code. */
 export type ThreadReply =
   | { readonly kind: 'done' }
-  | { readonly kind: 'result'; readonly result: StageResult }
+  /** `spent`: the memory of the task's bytes, to be used again. */
+  | { readonly kind: 'result'; readonly result: StageResult; readonly spent: ArrayBuffer }
   | { readonly kind: 'mapped'; readonly result: MapResult }
   | { readonly kind: 'reduced'; readonly result: ReduceResult }
   | { readonly kind: 'frames'; readonly frames: readonly (readonly Frame[])[] }
@@ -102,7 +103,8 @@ function answer(request: ThreadRequest): unknown {
       const stage = stages.get(request.stageId);
       if (stage === undefined) throw new WeirError('NOT_FOUND', `there is no stage ${request.stageId} in this thread`);
       const result = stage.run(request.task);
-      return moved({ kind: 'result', result }, buffersOf(result));
+      const spent = request.task.bytes.buffer as ArrayBuffer;
+      return moved({ kind: 'result', result, spent }, [...buffersOf(result), spent]);
     }
     case 'openEpochs':
       return openEpochs(request);

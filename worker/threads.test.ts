@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { isWeirError } from '../core/errors.ts';
+import { MemoryPool } from '../core/memory-pool.ts';
 import { batchesOf, makeUsers, taskOf, userPlan, userRecord, userTableSink } from '../engine/created-users.fixture.ts';
 import type { EpochEnv, EpochExecutor, MapResult, ReduceResult } from '../engine/epoch/contract.ts';
 import { jobText, planOf, recordInput } from '../engine/epoch/test-run.ts';
@@ -36,13 +37,22 @@ test('a task gives the same in a thread as inline, and its bytes are handed over
   for (const task of tasks) assert.equal(task.bytes.byteLength, 0);
 });
 
-test('part of a larger buffer is copied', async () => {
-  const task = makeTask(9, 300);
-  const large = new Uint8Array(task.bytes.byteLength + 100);
-  large.set(task.bytes, 50);
-  const part = { ...task, bytes: large.subarray(50, 50 + task.bytes.byteLength) };
-  assert.deepEqual(await executor.run('users', part), compileStage(plan).run(task));
-  assert.equal(large.byteLength, part.bytes.byteLength + 100);
+test('the memory of a task comes back into the pool, from a thread and from here', async () => {
+  const memory = new MemoryPool();
+  const pooled = new ThreadExecutor({ threadCount: 1, memory });
+  await pooled.addStage('users', plan);
+  for (const count of [300, 20]) {
+    const task = makeTask(9, count);
+    const own = memory.take(Math.max(task.bytes.byteLength, 1 << 16));
+    const bytes = new Uint8Array(own, 0, task.bytes.byteLength);
+    bytes.set(task.bytes);
+    const size = own.byteLength;
+    assert.deepEqual(await pooled.run('users', { ...task, bytes }), compileStage(plan).run(task));
+    assert.equal(memory.idleBytes, size);
+    assert.equal(memory.take(size).byteLength, size, 'whole');
+    assert.equal(memory.idleBytes, 0);
+  }
+  await pooled.close();
 });
 
 test('few records do not leave the calling thread', async () => {

@@ -2,9 +2,10 @@
 import type { Clock, Rng } from '../../core/clock.ts';
 import { backoffMs } from '../../core/clock.ts';
 import { WeirError } from '../../core/errors.ts';
+import type { MemoryPool } from '../../core/memory-pool.ts';
 import type { Log } from '../../core/ports.ts';
 import { brokerFailure, isTransient, kafkaErrorName, kafkaErrors, topicFailure } from './failures.ts';
-import type { BrokerLink } from './kafkajs-internals.ts';
+import type { BrokerLink, FetchLink } from './kafkajs-internals.ts';
 import { KafkaTransport, splitAddress } from './kafkajs-internals.ts';
 import type { KafkaOptions } from './options.ts';
 import type { BrokerAddress, ClusterMetadata, Request, TopicMetadata } from './requests.ts';
@@ -14,6 +15,8 @@ export interface KafkaParts {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Log;
+  /** What records are received into; default: a pool of its own. */
+  readonly memory?: MemoryPool;
 }
 
 /** How often a transient refusal is met with another attempt before it is reported. */
@@ -60,10 +63,10 @@ export class Brokers {
     return (await this.#anyLink()).send(request);
   }
 
-  /** A connection of one's own to a broker that metadata named. Closed by the caller. */
-  open(nodeId: number): Promise<BrokerLink> {
+  /** A connection to fetch over, to a broker that metadata named. Closed by the caller. */
+  open(nodeId: number, memory: MemoryPool): Promise<FetchLink> {
     const { host, port } = this.#addressOf(nodeId);
-    return this.transport.open(host, port, [apis.fetch]);
+    return this.transport.openForFetch(host, port, memory);
   }
 
   learn(broker: BrokerAddress): void {

@@ -17,14 +17,16 @@ import type { Clock, Rng } from '../../core/clock.ts';
 import { backoffMs } from '../../core/clock.ts';
 import { WeirError } from '../../core/errors.ts';
 import type { Offset, Partition } from '../../core/ids.ts';
+import { MemoryPool } from '../../core/memory-pool.ts';
 import type { Fetched, FetchRequest, Log, SourceReader, TopicDescription } from '../../core/ports.ts';
 import { firstBatchBytes } from '../../core/record-batch.ts';
-import type { Brokers } from './brokers.ts';
+import type { Brokers, KafkaParts } from './brokers.ts';
 import { isTransient, kafkaErrors, meansStaleMetadata, topicFailure } from './failures.ts';
-import type { BrokerLink } from './kafkajs-internals.ts';
+import type { FetchedPartition } from './fetch-answers.ts';
+import type { FetchLink } from './kafkajs-internals.ts';
 import { REQUEST_TIMEOUT_MS } from './kafkajs-internals.ts';
 import { listOffsets, noPartition } from './list-offsets.ts';
-import type { FetchedPartition, FetchPosition, TopicMetadata } from './requests.ts';
+import type { FetchPosition, TopicMetadata } from './requests.ts';
 import { EARLIEST_TIME, LATEST_TIME, fetchRequest } from './requests.ts';
 import { wholeBatchesBytes } from './whole-batches.ts';
 
@@ -63,11 +65,12 @@ export class KafkaReader implements SourceReader {
   readonly #clock: Clock;
   readonly #rng: Rng;
   readonly #log: Log;
+  readonly #memory: MemoryPool;
   readonly #onClose: () => void;
   /** In the order in which they came. */
   readonly #waiting = new Set<Waiting>();
   readonly #lastAsked = new Map<Partition, number>();
-  readonly #links = new Map<number, BrokerLink>();
+  readonly #links = new Map<number, FetchLink>();
   /** Brokers with a poll outstanding. */
   readonly #polling = new Set<number>();
   /** What failed and is left alone for a moment: brokers, or METADATA. */
@@ -81,7 +84,7 @@ export class KafkaReader implements SourceReader {
   constructor(
     topic: TopicDescription,
     brokers: Brokers,
-    { clock, rng, log }: { readonly clock: Clock; readonly rng: Rng; readonly log: Log },
+    { clock, rng, log, memory = new MemoryPool() }: KafkaParts,
     onClose: () => void,
   ) {
     this.#topic = topic;
@@ -89,6 +92,7 @@ export class KafkaReader implements SourceReader {
     this.#clock = clock;
     this.#rng = rng;
     this.#log = log;
+    this.#memory = memory;
     this.#onClose = onClose;
   }
 
@@ -167,7 +171,7 @@ export class KafkaReader implements SourceReader {
       const positions = waiting.map((each) => this.#positionOf(each));
       const waitMs = this.#pollMs(nodeId, waiting);
       const bytes = Math.min(ANSWER_BYTES_MAX, sum(positions.map((position) => position.maxBytes)));
-      const answer = await link.send(
+      const answer = await link.fetch(
         fetchRequest(this.#topic.topicId, positions, waitMs, bytes),
         waitMs + REQUEST_TIMEOUT_MS,
       );
@@ -200,10 +204,10 @@ export class KafkaReader implements SourceReader {
     return Math.max(0, Math.min(missing ? SHORT_POLL_MS : LONG_POLL_MS, Math.ceil(patience)));
   }
 
-  async #link(nodeId: number): Promise<BrokerLink> {
+  async #link(nodeId: number): Promise<FetchLink> {
     const open = this.#links.get(nodeId);
     if (open?.usable === true) return open;
-    const link = await this.#brokers.open(nodeId);
+    const link = await this.#brokers.open(nodeId, this.#memory);
     if (this.#closed) {
       link.close();
       throw closedError(this.#topic.topic);
@@ -238,9 +242,7 @@ export class KafkaReader implements SourceReader {
       if (records.byteLength > 0) waiting.maxBytes = Math.max(waiting.maxBytes, firstBatchBytes(records) ?? 0);
       if (records.byteLength > 0 || this.#clock.mono() < waiting.deadline) return;
     }
-    // An answer holds several partitions and headers between them, and a thread takes its buffer whole.
-    const bytes = new Uint8Array(length);
-    bytes.set(records.subarray(0, length));
+    const bytes = new Uint8Array(records.buffer, 0, length);
     this.#waiting.delete(waiting);
     this.#lastAsked.set(waiting.request.partition, this.#clock.mono());
     waiting.resolve({ bytes, transferable: true, aborted, lastStableOffset, highWatermark, logStartOffset });

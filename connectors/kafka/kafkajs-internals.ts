@@ -12,11 +12,15 @@ import { Kafka, logLevel } from 'kafkajs';
 import type { Admin, KafkaConfig } from 'kafkajs';
 import { assert } from '../../core/assert.ts';
 import { WeirError } from '../../core/errors.ts';
+import type { MemoryPool } from '../../core/memory-pool.ts';
 import type { Log } from '../../core/ports.ts';
 import { brokerFailure } from './failures.ts';
+import type { FetchAnswer } from './fetch-answers.ts';
+import { FetchAnswers } from './fetch-answers.ts';
 import type { KafkaOptions } from './options.ts';
-import type { Api, Request } from './requests.ts';
-import { throttleTimeMs } from './requests.ts';
+import { ReadingSockets } from './reading-sockets.ts';
+import type { Api, FetchRequest, Request } from './requests.ts';
+import { apis, throttleTimeMs } from './requests.ts';
 
 const CONNECT_TIMEOUT_MS = 3000;
 /** Of requests that the broker should answer at once. ms */
@@ -27,8 +31,12 @@ export const REQUEST_TIMEOUT_MS = 5000;
 interface PrivateConnection {
   readonly requestQueue: PrivateRequestQueue;
   readonly socket?: { destroy(): void };
+  /** Set while it signs in, also anew. */
+  readonly authHandlers: unknown;
   isConnected(): boolean;
-  send(protocol: {
+  processData(bytes: Buffer): void;
+  /** `Payload` is what the request queue was given for the answer: bytes, if by kafkajs itself. */
+  send<Payload>(protocol: {
     readonly request: {
       readonly apiKey: number;
       readonly apiVersion: number;
@@ -37,13 +45,13 @@ interface PrivateConnection {
     };
     readonly response: {
       readonly decode: (
-        answer: Buffer,
-      ) => Promise<{ readonly answer: Buffer; readonly clientSideThrottleTime: number }>;
-      readonly parse: (decoded: { readonly answer: Buffer }) => Promise<Buffer>;
+        answer: Payload,
+      ) => Promise<{ readonly answer: Payload; readonly clientSideThrottleTime: number }>;
+      readonly parse: (decoded: { readonly answer: Payload }) => Promise<Payload>;
     };
     readonly requestTimeout: number;
     readonly logResponseError: boolean;
-  }): Promise<Buffer>;
+  }): Promise<Payload>;
   rejectRequests(error: Error): void;
   disconnect(): Promise<unknown>;
 }
@@ -54,6 +62,7 @@ interface PrivateRequestQueue {
   throttleCheckTimeoutId: NodeJS.Timeout | null;
   checkPendingRequests(): void;
   scheduleCheckPendingRequests(): void;
+  fulfillRequest(answer: { readonly size: number; readonly correlationId: number; readonly payload: unknown }): void;
 }
 
 interface PrivateConnectionPool {
@@ -102,7 +111,7 @@ function createCluster(kafka: Kafka): PrivateCluster {
 function checkConnection(pool: PrivateConnectionPool): PrivateConnection {
   const connection = pool.pool?.[0];
   expected(connection !== undefined, 'connection in a pool');
-  for (const method of ['isConnected', 'send', 'rejectRequests', 'disconnect'] as const) {
+  for (const method of ['isConnected', 'send', 'processData', 'rejectRequests', 'disconnect'] as const) {
     expected(typeof connection[method] === 'function', `${method} of a connection`);
   }
   const queue = connection.requestQueue;
@@ -114,6 +123,7 @@ function checkConnection(pool: PrivateConnectionPool): PrivateConnection {
     typeof queue.checkPendingRequests === 'function' && Array.isArray(queue.pending),
     'pending requests of a request queue',
   );
+  expected(typeof queue.fulfillRequest === 'function', 'fulfillRequest of a request queue');
   repairTimer(queue);
   return connection;
 }
@@ -148,10 +158,11 @@ export class KafkaTransport {
   readonly options: KafkaOptions;
   readonly #kafka: Kafka;
   readonly #cluster: PrivateCluster;
+  readonly #sockets = new ReadingSockets();
 
   constructor(options: KafkaOptions, log: Log) {
     this.options = options;
-    this.#kafka = new Kafka(kafkajsConfig(options, log));
+    this.#kafka = new Kafka({ ...kafkajsConfig(options, log), socketFactory: this.#sockets.connect });
     this.#cluster = createCluster(this.#kafka);
     // Connections that are never opened: the admin client profits from what opening one repairs.
     void this.#cluster.connectionPoolBuilder.build({ host: 'localhost', port: 0 }).then(checkConnection);
@@ -163,6 +174,36 @@ export class KafkaTransport {
    * Throws: SOURCE_UNAVAILABLE, UNAUTHORIZED, UNSUPPORTED.
    */
   async open(host: string, port: number, needed: readonly Api[]): Promise<BrokerLink> {
+    const { address, connection } = await this.#connect(host, port, needed);
+    return new BrokerLink(address, connection);
+  }
+
+  /** As {@link open}, for nothing but Fetch; records are received into memory of the pool. */
+  async openForFetch(host: string, port: number, memory: MemoryPool): Promise<FetchLink> {
+    const { address, connection } = await this.#connect(host, port, [apis.fetch]);
+    const { socket } = connection;
+    expected(socket !== undefined && 'authHandlers' in connection, 'socket and authHandlers of a connection');
+    const link = new FetchLink(address, connection);
+    const answers = new FetchAnswers(memory, ({ size, correlationId, answer }) =>
+      connection.requestQueue.fulfillRequest({ size, correlationId, payload: answer }),
+    );
+    this.#sockets.take(socket, (bytes) => {
+      // Between two answers a session that runs out is renewed, by kafkajs, which keeps what it is given.
+      if (connection.authHandlers !== null) return connection.processData(Buffer.from(bytes));
+      try {
+        answers.push(bytes);
+      } catch (error) {
+        link.close(error as Error);
+      }
+    });
+    return link;
+  }
+
+  async #connect(
+    host: string,
+    port: number,
+    needed: readonly Api[],
+  ): Promise<{ readonly address: string; readonly connection: PrivateConnection }> {
     const pool = await this.#cluster.connectionPoolBuilder.build({ host, port });
     const connection = checkConnection(pool);
     const address = `${host}:${port}`;
@@ -174,7 +215,7 @@ export class KafkaTransport {
       drop(connection, error as Error);
       throw brokerFailure(address, error);
     }
-    return new BrokerLink(address, connection);
+    return { address, connection };
   }
 
   /** Runs `use` with kafkajs' admin client: for what people do seldom. Throws what kafkajs throws. */
@@ -221,7 +262,7 @@ function checkVersions(address: string, broker: PrivateBroker, needed: readonly 
 }
 
 /** One connection to one broker. Answers come in the order of requests. */
-export class BrokerLink {
+class Link {
   readonly address: string;
   readonly #connection: PrivateConnection;
   #broken = false;
@@ -235,17 +276,24 @@ export class BrokerLink {
     return !this.#broken && this.#connection.isConnected();
   }
 
+  /** Requests without an answer fail. */
+  close(reason = new Error('the connection was closed')): void {
+    if (this.#broken) return;
+    this.#broken = true;
+    drop(this.#connection, reason);
+  }
+
   /**
-   * Sends a request and reads its answer; waits first for as long as the broker asked for silence. A request without an
-   * answer breaks the link, since a later answer could not be told from silence.
-   *
-   * Throws: SOURCE_UNAVAILABLE, UNAUTHORIZED.
+   * Waits first for as long as the broker asked for silence. A request without an answer breaks the link, since a later
+   * answer could not be told from silence.
    */
-  async send<Answer>(request: Request<Answer>, timeoutMs = REQUEST_TIMEOUT_MS): Promise<Answer> {
-    const { api, body } = request;
-    let answer: Buffer;
+  protected async ask<Payload>(
+    { api, body }: Omit<Request<never>, 'decode'>,
+    timeoutMs: number,
+    throttleTimeOf: (answer: Payload) => number,
+  ): Promise<Payload> {
     try {
-      answer = await this.#connection.send({
+      return await this.#connection.send<Payload>({
         request: {
           apiKey: api.key,
           apiVersion: api.version,
@@ -253,7 +301,7 @@ export class BrokerLink {
           encode: async () => ({ buf: body, buffer: body }),
         },
         response: {
-          decode: async (bytes) => ({ answer: bytes, clientSideThrottleTime: throttleTimeMs(api, bytes) }),
+          decode: async (answer) => ({ answer, clientSideThrottleTime: throttleTimeOf(answer) }),
           parse: async (decoded) => decoded.answer,
         },
         requestTimeout: timeoutMs,
@@ -263,14 +311,22 @@ export class BrokerLink {
       this.close();
       throw brokerFailure(this.address, error);
     }
-    return request.decode(answer);
   }
+}
 
-  /** Requests without an answer fail. */
-  close(): void {
-    if (this.#broken) return;
-    this.#broken = true;
-    drop(this.#connection, new Error('the connection was closed'));
+/** For every request but Fetch. */
+export class BrokerLink extends Link {
+  /** Sends a request and reads its answer. Throws: SOURCE_UNAVAILABLE, UNAUTHORIZED. */
+  async send<Answer>(request: Request<Answer>, timeoutMs = REQUEST_TIMEOUT_MS): Promise<Answer> {
+    return request.decode(await this.ask<Buffer>(request, timeoutMs, (answer) => throttleTimeMs(request.api, answer)));
+  }
+}
+
+/** For Fetch alone: {@link FetchAnswers} reads what comes back. */
+export class FetchLink extends Link {
+  /** The records of the answer are the caller's. Throws: SOURCE_UNAVAILABLE, UNAUTHORIZED. */
+  fetch(request: FetchRequest, timeoutMs: number): Promise<FetchAnswer> {
+    return this.ask<FetchAnswer>(request, timeoutMs, (answer) => answer.throttleTimeMs);
   }
 }
 

@@ -6,7 +6,6 @@
  * the one before it. Both came with Kafka 3.1, which is the oldest that works.
  */
 import type { Offset, Partition, TopicId } from '../../core/ids.ts';
-import type { AbortedTransaction } from '../../core/record-batch.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
 /** One kind of request in one version. */
@@ -183,21 +182,8 @@ export interface FetchPosition {
   readonly maxBytes: number;
 }
 
-export interface FetchedPartition {
-  readonly partition: Partition;
-  readonly errorCode: number;
-  readonly highWatermark: Offset;
-  readonly lastStableOffset: Offset;
-  readonly logStartOffset: Offset;
-  readonly aborted: readonly AbortedTransaction[];
-  /** A view into the answer; the last batch may be cut short. */
-  readonly records: Buffer;
-}
-
-export interface FetchAnswer {
-  readonly errorCode: number;
-  readonly partitions: readonly FetchedPartition[];
-}
+/** Its answer is read by {@link FetchAnswers}. */
+export type FetchRequest = Omit<Request<never>, 'decode'>;
 
 /** One poll of partitions of one topic, outside of any fetch session. Answered as soon as there is one byte. */
 export function fetchRequest(
@@ -205,7 +191,7 @@ export function fetchRequest(
   positions: readonly FetchPosition[],
   maxWaitMs: number,
   maxBytes: number,
-): Request<FetchAnswer> {
+): FetchRequest {
   const body = flexibleBody(64 + positions.length * 40);
   body.i32(-1).i32(maxWaitMs).i32(1).i32(maxBytes).i8(READ_COMMITTED).i32(0).i32(-1);
   body.compactArray([topicIdBytes(topicId)], (id) => {
@@ -225,38 +211,7 @@ export function fetchRequest(
     .compactArray([], () => undefined)
     .compactString('')
     .noTags();
-  return { api: apis.fetch, body: body.finish(), decode: decodeFetch };
-}
-
-function decodeFetch(answer: Buffer): FetchAnswer {
-  const reader = flexibleAnswer(answer);
-  reader.i32(); // throttle time
-  const errorCode = reader.i16();
-  reader.i32(); // session
-  const topics = reader.compactArray(() => {
-    reader.raw(UUID_BYTES);
-    const partitions = reader.compactArray(() => readFetchedPartition(reader));
-    reader.skipTags();
-    return partitions;
-  });
-  return { errorCode, partitions: topics.flat() };
-}
-
-function readFetchedPartition(reader: WireReader): FetchedPartition {
-  const partition = reader.i32() as Partition;
-  const errorCode = reader.i16();
-  const highWatermark = reader.i64() as Offset;
-  const lastStableOffset = reader.i64() as Offset;
-  const logStartOffset = reader.i64() as Offset;
-  const aborted = reader.compactArray(() => {
-    const transaction = { producerId: reader.bigI64(), firstOffset: reader.i64() as Offset };
-    reader.skipTags();
-    return transaction;
-  });
-  reader.i32(); // preferred read replica: only for clients that name their rack
-  const records = reader.compactBytes();
-  reader.skipTags();
-  return { partition, errorCode, highWatermark, lastStableOffset, logStartOffset, aborted, records };
+  return { api: apis.fetch, body: body.finish() };
 }
 
 // -------------------------------------------------------------------------------------------------------- Produce

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import { isWeirError } from '../../core/errors.ts';
+import { isWeirError, WeirError } from '../../core/errors.ts';
 import { compressionCodes } from '../../core/record-batch-encoder.ts';
 import type { Compression } from '../../core/record-batch-encoder.ts';
 import { ByteBuffer } from '../byte-buffer.ts';
+import { KernelArena } from '../kernels/kernel-arena.ts';
+import { KERNEL_SLACK_BYTES } from '../kernels/kernels.ts';
 import { Compressor, decompress } from './compression.ts';
 import { xxh32 } from './xxh32.ts';
 
@@ -13,12 +15,47 @@ const codecs = Object.keys(compressionCodes) as Compression[];
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 const corrupt = (error: unknown): boolean => isWeirError(error, 'BATCH_CORRUPT');
 
+/** Decompresses in kernel memory and outside of it, which must give the same bytes or the same words. */
 function unpack(codec: Compression, packed: Uint8Array): Uint8Array {
-  const target = new ByteBuffer(16);
+  const plain = outcome(() => unpackInto(codec, packed, new ByteBuffer(16), (framed) => ({ source: framed, at: 0 })));
+  const arena = new KernelArena();
+  const kernel = outcome(() => {
+    assert.ok(arena.enter());
+    try {
+      return unpackInto(codec, packed, arena, (framed) => {
+        const at = arena.allocate(framed.byteLength + KERNEL_SLACK_BYTES);
+        assert.ok(arena.memory !== null && at > 0);
+        arena.memory.bytes.set(framed, at);
+        return { source: arena.memory.bytes, at };
+      });
+    } finally {
+      arena.leave();
+    }
+  });
+  assert.deepEqual(kernel, plain);
+  if (plain instanceof Error) throw plain;
+  return plain;
+}
+
+function outcome(run: () => Uint8Array): Uint8Array | Error {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof WeirError) return error;
+    throw error;
+  }
+}
+
+function unpackInto(
+  codec: Compression,
+  packed: Uint8Array,
+  target: ByteBuffer,
+  place: (framed: Uint8Array) => { readonly source: Uint8Array; readonly at: number },
+): Uint8Array {
   target.append(bytesOf('before'));
   // Neighbours on both sides must neither be read nor written.
-  const framed = Uint8Array.from([1, 2, 3, ...packed, 4, 5, 6]);
-  decompress(compressionCodes[codec], framed, 3, 3 + packed.byteLength, target);
+  const { source, at } = place(Uint8Array.from([1, 2, 3, ...packed, 4, 5, 6]));
+  decompress(compressionCodes[codec], source, at + 3, at + 3 + packed.byteLength, target);
   assert.deepEqual(target.bytes.slice(0, 6), bytesOf('before'));
   return target.bytes.slice(6, target.length);
 }

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { crc32c } from '../../core/crc32c.ts';
-import { isWeirError } from '../../core/errors.ts';
+import { isWeirError, WeirError } from '../../core/errors.ts';
 import { compressionCodes, encodeRecordBatch, finishRecordBatch } from '../../core/record-batch-encoder.ts';
 import type { Compression, RecordToEncode } from '../../core/record-batch-encoder.ts';
 import { ByteBuffer } from '../byte-buffer.ts';
+import { KernelArena } from '../kernels/kernel-arena.ts';
+import { KERNEL_SLACK_BYTES } from '../kernels/kernels.ts';
 import { Compressor } from './compression.ts';
 import { decodeBatch, RecordIndex, visitHeaders } from './decode-records.ts';
 
@@ -29,11 +31,65 @@ function compressed(records: readonly RecordToEncode[], compression: Compression
   return batch;
 }
 
-function decode(batch: Uint8Array, changes: Partial<typeof whole> = {}): { index: RecordIndex; bytes: Uint8Array } {
-  const arena = new ByteBuffer();
+interface Decoded {
+  readonly index: RecordIndex;
+  readonly bytes: Uint8Array;
+}
+
+/** Decodes in kernel memory and outside of it, which must give the same records or the same refusal. */
+function decode(batch: Uint8Array, changes: Partial<typeof whole> = {}): Decoded {
+  const plain = outcome(() => decodeInto(batch, 0, batch.byteLength, changes, new ByteBuffer()));
+  const arena = new KernelArena();
+  assert.ok(arena.enter());
+  try {
+    const at = arena.allocate(batch.byteLength + KERNEL_SLACK_BYTES);
+    const { memory } = arena;
+    assert.ok(memory !== null && at > 0);
+    memory.bytes.set(batch, at);
+    const kernel = outcome(() => decodeInto(memory.bytes, at, at + batch.byteLength, changes, arena));
+    // The words may name a length that runs over the end of the bytes, and so differ.
+    if (plain instanceof WeirError || kernel instanceof WeirError)
+      assert.deepEqual([kernel instanceof WeirError && kernel.code], [plain instanceof WeirError && plain.code]);
+    else assert.deepEqual(recordsOf(kernel), recordsOf(plain));
+  } finally {
+    arena.leave();
+  }
+  if (plain instanceof WeirError) throw plain;
+  return plain;
+}
+
+function decodeInto(
+  source: Uint8Array,
+  start: number,
+  end: number,
+  changes: Partial<typeof whole>,
+  arena: ByteBuffer,
+): Decoded {
   const index = new RecordIndex();
-  decodeBatch(batch, { start: 0, end: batch.byteLength, ...whole, ...changes }, arena, index);
+  decodeBatch(source, { start, end, ...whole, ...changes }, arena, index);
   return { index, bytes: arena.bytes };
+}
+
+function outcome(run: () => Decoded): Decoded | WeirError {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof WeirError) return error;
+    throw error;
+  }
+}
+
+function recordsOf({ index, bytes }: Decoded): unknown[] {
+  return Array.from({ length: index.count }, (_, at) => [
+    range(bytes, index.keyStart[at], index.keyLength[at]),
+    range(bytes, index.valueStart[at], index.valueLength[at]),
+    index.keyStart[at],
+    index.headersStart[at],
+    index.offset[at],
+    index.timestampMs[at],
+    index.writeTimeUs[at],
+    index.timestampType[at],
+  ]);
 }
 
 const range = (bytes: Uint8Array, start: number | undefined, length: number | undefined): Uint8Array | null =>

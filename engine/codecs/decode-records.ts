@@ -5,6 +5,8 @@
 import { crc32c } from '../../core/crc32c.ts';
 import { ATTRIBUTE_LOG_APPEND_TIME, COMPRESSION_MASK, RECORD_BATCH_HEADER_BYTES } from '../../core/record-batch.ts';
 import type { ByteBuffer } from '../byte-buffer.ts';
+import { KernelArena } from '../kernels/kernel-arena.ts';
+import type { Kernels } from '../kernels/kernels.ts';
 import { decompress } from './compression.ts';
 import { corrupt } from './corrupt.ts';
 
@@ -30,28 +32,139 @@ export class RecordIndex {
   /** 0 = the producer's time, 1 = the broker's. */
   timestampType = new Uint8Array(0);
 
+  /** Address of the kernel's list of the arrays, while they stand in kernel memory; else 0. */
+  kernelAddress = 0;
+  #arrays: PlacedArrays | null = null;
+
+  /** Forgets the records. Arrays in kernel memory are given up; they have to be when that memory is. */
   clear(): void {
     this.count = 0;
+    if (this.kernelAddress === 0) return;
+    this.kernelAddress = 0;
+    this.#use(EMPTY);
   }
 
-  ensure(capacity: number): void {
+  /** Room for `capacity` records; in kernel memory when the arena has some left. */
+  ensure(capacity: number, arena: KernelArena | null = null): void {
     if (capacity <= this.offset.length) return;
     const size = Math.max(capacity, this.offset.length * 2, 256);
-    this.keyStart = grown(this.keyStart, new Int32Array(size));
-    this.keyLength = grown(this.keyLength, new Int32Array(size));
-    this.valueStart = grown(this.valueStart, new Int32Array(size));
-    this.valueLength = grown(this.valueLength, new Int32Array(size));
-    this.headersStart = grown(this.headersStart, new Int32Array(size));
-    this.offset = grown(this.offset, new Float64Array(size));
-    this.timestampMs = grown(this.timestampMs, new Float64Array(size));
-    this.writeTimeUs = grown(this.writeTimeUs, new Float64Array(size));
-    this.timestampType = grown(this.timestampType, new Uint8Array(size));
+    const placed = arena === null || (this.kernelAddress === 0 && this.count > 0) ? null : this.#placed(arena, size);
+    const from: IndexArrays = { ...this };
+    this.#use(placed ?? heapArrays(size));
+    this.kernelAddress = placed?.address ?? 0;
+    if (this.count > 0) copyArrays(from, this, this.count);
+  }
+
+  /** The arrays in kernel memory; where they are the same as last time, the views are too. */
+  #placed(arena: KernelArena, capacity: number): PlacedArrays | null {
+    const known = this.#arrays;
+    const size = Math.ceil(Math.max(capacity, this.count === 0 ? (known?.offset.length ?? 0) : 0) / 1024) * 1024;
+    const address = arena.allocate(PLACED_HEADER_BYTES + size * RECORD_INDEX_BYTES);
+    if (address === 0 || arena.memory === null) return null;
+    const reusable = known !== null && known.address === address && known.offset.length === size;
+    const arrays = reusable ? known : placedArrays(arena.memory, address, size);
+    writeAddresses(arena.memory, arrays);
+    this.#arrays = arrays;
+    return arrays;
+  }
+
+  #use(arrays: IndexArrays): void {
+    this.keyStart = arrays.keyStart;
+    this.keyLength = arrays.keyLength;
+    this.valueStart = arrays.valueStart;
+    this.valueLength = arrays.valueLength;
+    this.headersStart = arrays.headersStart;
+    this.offset = arrays.offset;
+    this.timestampMs = arrays.timestampMs;
+    this.writeTimeUs = arrays.writeTimeUs;
+    this.timestampType = arrays.timestampType;
   }
 }
 
-function grown<T extends Int32Array | Float64Array | Uint8Array>(from: T, to: T): T {
-  to.set(from);
-  return to;
+type IndexArrays = Pick<
+  RecordIndex,
+  | 'keyStart'
+  | 'keyLength'
+  | 'valueStart'
+  | 'valueLength'
+  | 'headersStart'
+  | 'offset'
+  | 'timestampMs'
+  | 'writeTimeUs'
+  | 'timestampType'
+>;
+
+interface PlacedArrays extends IndexArrays {
+  readonly address: number;
+}
+
+const EMPTY: IndexArrays = heapArrays(0);
+
+function heapArrays(size: number): IndexArrays {
+  return {
+    keyStart: new Int32Array(size),
+    keyLength: new Int32Array(size),
+    valueStart: new Int32Array(size),
+    valueLength: new Int32Array(size),
+    headersStart: new Int32Array(size),
+    offset: new Float64Array(size),
+    timestampMs: new Float64Array(size),
+    writeTimeUs: new Float64Array(size),
+    timestampType: new Uint8Array(size),
+  };
+}
+
+/** Bytes of an index per record: three doubles, five integers and a byte. */
+const RECORD_INDEX_BYTES = 45;
+/** The kernel's list of addresses stands before the arrays. */
+const PLACED_HEADER_BYTES = 64;
+
+function placedArrays({ buffer }: Kernels, address: number, size: number): PlacedArrays {
+  let at = address + PLACED_HEADER_BYTES;
+  const doubles = (): Float64Array<ArrayBuffer> => {
+    const array = new Float64Array(buffer, at, size);
+    at += size * 8;
+    return array;
+  };
+  const integers = (): Int32Array<ArrayBuffer> => {
+    const array = new Int32Array(buffer, at, size);
+    at += size * 4;
+    return array;
+  };
+  return {
+    address,
+    offset: doubles(),
+    timestampMs: doubles(),
+    writeTimeUs: doubles(),
+    keyStart: integers(),
+    keyLength: integers(),
+    valueStart: integers(),
+    valueLength: integers(),
+    headersStart: integers(),
+    timestampType: new Uint8Array(buffer, at, size),
+  };
+}
+
+/** In the order of Index in engine/kernels/assembly/frames.ts. */
+function writeAddresses({ view }: Kernels, arrays: PlacedArrays): void {
+  const { keyStart, keyLength, valueStart, valueLength, headersStart, timestampType } = arrays;
+  const { offset, timestampMs, writeTimeUs } = arrays;
+  const order = [keyStart, keyLength, valueStart, valueLength, headersStart, timestampType];
+  [...order, offset, timestampMs, writeTimeUs].forEach((array, index) =>
+    view.setUint32(arrays.address + 4 * index, array.byteOffset, true),
+  );
+}
+
+function copyArrays(from: IndexArrays, to: IndexArrays, count: number): void {
+  to.keyStart.set(from.keyStart.subarray(0, count));
+  to.keyLength.set(from.keyLength.subarray(0, count));
+  to.valueStart.set(from.valueStart.subarray(0, count));
+  to.valueLength.set(from.valueLength.subarray(0, count));
+  to.headersStart.set(from.headersStart.subarray(0, count));
+  to.offset.set(from.offset.subarray(0, count));
+  to.timestampMs.set(from.timestampMs.subarray(0, count));
+  to.writeTimeUs.set(from.writeTimeUs.subarray(0, count));
+  to.timestampType.set(from.timestampType.subarray(0, count));
 }
 
 /** Where a batch stands and which of its records count. */
@@ -78,7 +191,9 @@ export function decodeBatch(source: Uint8Array, batch: BatchToDecode, arena: Byt
   const { start, end } = batch;
   if (end - start < RECORD_BATCH_HEADER_BYTES || end > source.byteLength) throw corrupt('ends within its header');
   const view = new DataView(source.buffer, source.byteOffset, source.byteLength);
-  if (crc32c(source, start + 21, end) !== view.getUint32(start + 17)) throw corrupt('fails its checksum');
+  const kernelArena = arena instanceof KernelArena ? arena : null;
+  if (checksum(kernelArena, source, start + 21, end) !== view.getUint32(start + 17))
+    throw corrupt('fails its checksum');
   const attributes = view.getInt16(start + 21);
   const recordCount = view.getInt32(start + 57);
   if (recordCount < 0) throw corrupt(`claims ${recordCount} records`);
@@ -95,17 +210,53 @@ export function decodeBatch(source: Uint8Array, batch: BatchToDecode, arena: Byt
   const appendTime = (attributes & ATTRIBUTE_LOG_APPEND_TIME) !== 0;
   const firstTimestampMs = readI64(view, start + 27);
   const maxTimestampMs = readI64(view, start + 35);
-  index.ensure(index.count + recordCount);
-  decodeRecords(
-    arena.bytes,
-    from,
-    to,
+  const baseTimestampMs = appendTime ? maxTimestampMs : firstTimestampMs;
+  index.ensure(index.count + recordCount, kernelArena);
+  if (
+    kernelArena !== null &&
+    decodeByKernel(kernelArena, from, to, recordCount, batch, appendTime, baseTimestampMs, index)
+  )
+    return;
+  decodeRecords(arena.bytes, from, to, recordCount, batch, appendTime, baseTimestampMs, index);
+}
+
+function checksum(arena: KernelArena | null, source: Uint8Array, start: number, end: number): number {
+  const kernels = arena?.memory ?? null;
+  const address = kernels?.addressOf(source, start) ?? -1;
+  if (kernels === null || address < 0) return crc32c(source, start, end);
+  return kernels.run.crc32c(address, end - start, 0) >>> 0;
+}
+
+/** False when the kernel cannot, or finds something wrong. */
+function decodeByKernel(
+  { kernels, base }: KernelArena,
+  from: number,
+  to: number,
+  recordCount: number,
+  { baseOffset, baseTimeUs, stride, fromOffset, toOffset }: BatchToDecode,
+  appendTime: boolean,
+  baseTimestampMs: number,
+  index: RecordIndex,
+): boolean {
+  if (kernels === null || index.kernelAddress === 0) return false;
+  const count = kernels.run.decodeRecords(
+    base + from,
+    base + to,
+    base,
     recordCount,
-    batch,
-    appendTime,
-    appendTime ? maxTimestampMs : firstTimestampMs,
-    index,
+    index.kernelAddress,
+    index.count,
+    baseOffset,
+    baseTimeUs,
+    stride,
+    fromOffset,
+    toOffset,
+    baseTimestampMs,
+    appendTime ? 1 : 0,
   );
+  if (count < 0) return false;
+  index.count = count;
+  return true;
 }
 
 /** The number of data records of a batch, from its header. */
@@ -167,6 +318,7 @@ function decodeRecords(
   let row = index.count;
   at = from;
   for (let record = 0; record < recordCount; record++) {
+    if (at >= to) throw corrupt(`ends before its record at index ${record}`);
     const size = readVarint(bytes);
     const end = at + size;
     if (size < RECORD_BYTES_MIN - 1 || end > to) throw corrupt(`has a record of ${size} bytes at index ${record}`);

@@ -5,6 +5,7 @@
  */
 import { ByteBuffer } from '../byte-buffer.ts';
 import { BATCH_BYTES_MAX, corrupt, tooLarge } from './corrupt.ts';
+import { decompressByKernel } from './kernel-block.ts';
 import { xxh32 } from './xxh32.ts';
 
 const FRAME_MAGIC = 0x184d2204;
@@ -80,7 +81,9 @@ function decompressFrame(
     } else {
       const window = (flags & FLAG_INDEPENDENT) !== 0 ? target.length : frameStart;
       target.reserve(blockBytesMax);
-      decompressBlock(source, at, at + bytes, target, window, target.length + blockBytesMax);
+      const limit = target.length + blockBytesMax;
+      if (!decompressByKernel('lz4Block', source, at, at + bytes, target, window, limit))
+        decompressBlock(source, at, at + bytes, target, window, limit);
     }
     if (target.length - origin > BATCH_BYTES_MAX) throw tooLarge();
     at += bytes + trailer;

@@ -4,11 +4,13 @@
  */
 import type { ByteBuffer } from '../byte-buffer.ts';
 import { BATCH_BYTES_MAX, corrupt, tooLarge } from './corrupt.ts';
+import { decompressByKernel } from './kernel-block.ts';
 import { copyMatch } from './lz4.ts';
 
 const XERIAL_MAGIC = [0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00] as const;
 const XERIAL_HEADER_BYTES = 16;
 const BLOCK_BYTES = 32 * 1024;
+const OTHER_SIZE = 'has a Snappy block of another size than it says';
 
 /** Appends the decompressed bytes of `source[start, end)`. Throws: BATCH_CORRUPT. */
 export function snappyDecompress(source: Uint8Array, start: number, end: number, target: ByteBuffer): void {
@@ -51,6 +53,10 @@ function decompressBlock(source: Uint8Array, start: number, end: number, target:
   const out = target.bytes;
   const window = target.length;
   const limit = window + size;
+  if (decompressByKernel('snappyBlock', source, at, end, target, window, limit)) {
+    if (target.length !== limit) throw corrupt(OTHER_SIZE);
+    return;
+  }
   let to = window;
   while (at < end) {
     const tag = source[at++]!;
@@ -89,7 +95,7 @@ function decompressBlock(source: Uint8Array, start: number, end: number, target:
       throw corrupt('has a Snappy match outside of its window');
     to = copyMatch(out, to, distance, length);
   }
-  if (to !== limit) throw corrupt('has a Snappy block of another size than it says');
+  if (to !== limit) throw corrupt(OTHER_SIZE);
   target.length = to;
 }
 

@@ -6,6 +6,7 @@ import { WeirError } from '../../core/errors.ts';
 import type { DataType } from '../../core/types.ts';
 import { formatType } from '../../core/types.ts';
 import type { Column } from '../column-batch.ts';
+import type { KernelArena } from '../kernels/kernel-arena.ts';
 
 /** What a builder holds, as a small number for the scanner's switch. */
 export const BUILD_STRING = 0;
@@ -41,6 +42,11 @@ const scalarKinds = {
 
 /** Digits of a decimal whose unscaled value fits 64 bits. */
 const DECIMAL64_PRECISION_MAX = 18;
+
+/** Arrays in kernel memory have room for a multiple of this many rows, so that they are often the same. */
+const PLACED_ROWS = 512;
+/** Bytes a row takes there, whatever its kind: eight of value or start, four of length, one of a flag. */
+const PLACED_BYTES = 13;
 
 function buildKind(type: DataType, place: string): number {
   switch (type.kind) {
@@ -96,7 +102,11 @@ export class ColumnBuilder {
   i64 = new BigInt64Array(0);
   words = new Int32Array(0);
   big: bigint[] = [];
+  /** Where `start` or the values, `length` or `valid`, and `nonAscii` stand in kernel memory. */
+  readonly addresses = { values: 0, valid: 0, nonAscii: 0 };
   #capacity = 0;
+  /** Address of the arrays in kernel memory; 0 = they are the builder's own. */
+  #placed = 0;
 
   /** Throws: UNSUPPORTED for a type that no record can hold. */
   constructor(type: DataType, place: string, required: boolean) {
@@ -180,8 +190,113 @@ export class ColumnBuilder {
 
   /** Begins a batch: room for `rows` rows, all null; elements start from none. */
   begin(rows: number): void {
+    this.#takeOwn();
     this.ensure(rows);
     this.#clear(rows);
+  }
+
+  /** The same with arrays in kernel memory, but those of elements; false when that has no room. */
+  beginPlaced(rows: number, arena: KernelArena): boolean {
+    if (!this.#place(rows, arena)) return false;
+    this.#clear(rows);
+    return true;
+  }
+
+  #takeOwn(): void {
+    for (const child of this.children) child.#takeOwn();
+    if (this.#placed === 0) return;
+    this.#placed = 0;
+    this.#capacity = 0;
+    this.start = new Int32Array(0);
+    this.length = new Int32Array(0);
+    this.nonAscii = new Uint8Array(0);
+    this.valid = new Uint8Array(0);
+    this.i32 = new Int32Array(0);
+    this.f64 = new Float64Array(0);
+    this.words = new Int32Array(0);
+    this.i64 = new BigInt64Array(0);
+  }
+
+  #place(rows: number, arena: KernelArena): boolean {
+    if (this.kind === BUILD_STRUCT && !this.children.every((field) => field.#place(rows, arena))) return false;
+    const capacity = Math.ceil(rows / PLACED_ROWS) * PLACED_ROWS;
+    const at = arena.allocate(capacity * PLACED_BYTES);
+    const { memory } = arena;
+    if (at === 0 || memory === null) return false;
+    // Views cost more than a column of few rows: they are kept as long as they fit.
+    if (this.#placed === at && this.#capacity === capacity) return true;
+    this.#placed = at;
+    this.#capacity = capacity;
+    const second = at + capacity * 8;
+    this.addresses.values = at;
+    this.addresses.valid = second;
+    this.addresses.nonAscii = second + capacity * 4;
+    const { buffer } = memory;
+    switch (this.kind) {
+      case BUILD_STRING:
+      case BUILD_BINARY:
+      case BUILD_LIST:
+      case BUILD_MAP:
+        this.start = new Int32Array(buffer, at, capacity);
+        this.length = new Int32Array(buffer, second, capacity);
+        this.nonAscii = new Uint8Array(buffer, this.addresses.nonAscii, capacity);
+        return true;
+      case BUILD_FLOAT:
+      case BUILD_DOUBLE:
+      case BUILD_TIMESTAMP:
+        this.f64 = new Float64Array(buffer, at, capacity);
+        break;
+      case BUILD_BIGINT:
+      case BUILD_DECIMAL:
+        this.words = new Int32Array(buffer, at, capacity * 2);
+        this.i64 = new BigInt64Array(buffer, at, capacity);
+        break;
+      case BUILD_BIG_DECIMAL:
+        while (this.big.length < capacity) this.big.push(0n);
+        break;
+      case BUILD_STRUCT:
+        break;
+      default:
+        this.i32 = new Int32Array(buffer, at, capacity);
+    }
+    this.valid = new Uint8Array(buffer, second, capacity);
+    return true;
+  }
+
+  /** Moves what row `from` holds to row `to`. */
+  moveRow(from: number, to: number): void {
+    switch (this.kind) {
+      case BUILD_STRING:
+      case BUILD_BINARY:
+        this.nonAscii[to] = this.nonAscii[from]!;
+        this.start[to] = this.start[from]!;
+        this.length[to] = this.length[from]!;
+        return;
+      case BUILD_LIST:
+      case BUILD_MAP:
+        this.start[to] = this.start[from]!;
+        this.length[to] = this.length[from]!;
+        return;
+      case BUILD_FLOAT:
+      case BUILD_DOUBLE:
+      case BUILD_TIMESTAMP:
+        this.f64[to] = this.f64[from]!;
+        break;
+      case BUILD_BIGINT:
+      case BUILD_DECIMAL:
+        this.words[2 * to] = this.words[2 * from]!;
+        this.words[2 * to + 1] = this.words[2 * from + 1]!;
+        break;
+      case BUILD_BIG_DECIMAL:
+        this.big[to] = this.big[from]!;
+        break;
+      case BUILD_STRUCT:
+        for (const field of this.children) field.moveRow(from, to);
+        break;
+      default:
+        this.i32[to] = this.i32[from]!;
+    }
+    this.valid[to] = this.valid[from]!;
   }
 
   #clear(rows: number): void {

@@ -5,8 +5,11 @@ import { deadLetterReasons } from '../../core/errors.ts';
 import type { DataType } from '../../core/types.ts';
 import { ByteBuffer } from '../byte-buffer.ts';
 import type { Column } from '../column-batch.ts';
+import { RecordIndex } from '../codecs/decode-records.ts';
+import { KernelArena } from '../kernels/kernel-arena.ts';
 import { JsonScanner } from './json-scanner.ts';
 import type { ScanField } from './json-scanner.ts';
+import { RecordScanner } from './scan-records.ts';
 import { timeZoneOf } from './time-zone.ts';
 
 const encoder = new TextEncoder();
@@ -74,7 +77,20 @@ interface Scanned {
   readonly values: unknown[];
 }
 
-function makeScan(fields: readonly ScanField[], zone = 'UTC'): (...documents: Uint8Array[]) => Scanned[] {
+type Scan = (...documents: Uint8Array[]) => Scanned[];
+
+/** Scans by the kernel and by its twin, which must agree in everything. */
+function makeScan(fields: readonly ScanField[], zone = 'UTC'): Scan {
+  const twin = makeTwinScan(fields, zone);
+  const kernel = makeKernelScan(fields, zone);
+  return (...documents) => {
+    const results = twin(...documents);
+    assert.deepEqual(kernel(...documents), results);
+    return results;
+  };
+}
+
+function makeTwinScan(fields: readonly ScanField[], zone: string): Scan {
   const arena = new ByteBuffer();
   const timeZone = timeZoneOf(zone);
   assert.ok(timeZone);
@@ -89,7 +105,64 @@ function makeScan(fields: readonly ScanField[], zone = 'UTC'): (...documents: Ui
       return { reason: reason < 0 ? null : (deadLetterReasons[reason] ?? '?'), place: scanner.place };
     });
     const columns = scanner.columns();
-    return results.map((result, row) => ({ ...result, values: columns.map((column) => valueAt(column, row)) }));
+    return results.map((result, row) => ({
+      reason: result.reason,
+      place: result.reason === null ? '' : result.place,
+      values: result.reason === null ? columns.map((column) => valueAt(column, row)) : [],
+    }));
+  };
+}
+
+/** Documents that stand around the others, so that there are enough for the kernel, and their keys are learned. */
+const neighbours = [
+  '{}',
+  '{"a":"b"}',
+  '{"x":null,"a":1}',
+  '{"zz":[1,{"a":"]"}],"x":null}',
+  '[',
+  '{"a":"',
+  '{"x":1',
+  '',
+].map((text) => encoder.encode(text));
+
+function makeKernelScan(fields: readonly ScanField[], zone: string): Scan {
+  const arena = new KernelArena();
+  const timeZone = timeZoneOf(zone);
+  assert.ok(timeZone);
+  const columns = fields.map((each) => ({ ...each, kind: 'field' as const }));
+  const scanner = new RecordScanner(
+    { topic: 't', format: 'json', columns, recordBytesMax: 2 ** 20, recordDepthMax: 64 },
+    timeZone,
+    arena,
+  );
+  return (...documents) => {
+    assert.ok(arena.enter());
+    try {
+      const all = [...neighbours, ...documents, ...neighbours];
+      const records = new RecordIndex();
+      records.ensure(all.length);
+      records.keyLength.fill(-1);
+      all.forEach((document, record) => {
+        records.valueStart[record] = arena.append(document);
+        records.valueLength[record] = document.byteLength;
+      });
+      records.count = all.length;
+      const failures = new Map<number, Omit<Scanned, 'values'>>();
+      const fail = (record: number, reason: number, place: string): void => {
+        failures.set(record, { reason: deadLetterReasons[reason] ?? '?', place });
+      };
+      const batch = scanner.scan(records, 0, 0, all.length, false, () => false, fail);
+      const rowOf = new Map([...batch.origins.record.subarray(0, batch.rowCount)].map((record, row) => [record, row]));
+      assert.equal(batch.rowCount + failures.size, all.length);
+      return documents.map((_, index) => {
+        const record = neighbours.length + index;
+        const row = rowOf.get(record);
+        if (row === undefined) return { reason: null, place: '?', ...failures.get(record), values: [] };
+        return { reason: null, place: '', values: batch.columns.map((column) => valueAt(column, row)) };
+      });
+    } finally {
+      arena.leave();
+    }
   };
 }
 

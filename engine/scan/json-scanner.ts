@@ -16,6 +16,7 @@ import type { DeadLetterReason } from '../../core/errors.ts';
 import type { Column } from '../column-batch.ts';
 import type { ByteBuffer } from '../byte-buffer.ts';
 import type { DataType } from '../../core/types.ts';
+import type { KernelArena } from '../kernels/kernel-arena.ts';
 import { decodeBase64 } from './base64.ts';
 import {
   BUILD_BIGINT,
@@ -87,8 +88,9 @@ const BIGINT_MIN = -(2n ** 63n);
 const BIGINT_MAX = 2n ** 63n - 1n;
 
 /** An object of the schema: its fields, the keys they come under, and which of them failed in the current object. */
-interface ObjectShape {
+export interface ObjectShape {
   readonly fields: readonly ColumnBuilder[];
+  readonly keys: readonly string[];
   readonly layout: KeyLayout;
   readonly failure: Int32Array;
   readonly failurePlace: string[];
@@ -98,6 +100,7 @@ interface ObjectShape {
 function objectShape(fields: readonly ColumnBuilder[], keys: readonly string[]): ObjectShape {
   return {
     fields,
+    keys,
     layout: new KeyLayout(keys),
     failure: new Int32Array(fields.length).fill(NONE),
     failurePlace: fields.map((field) => field.place),
@@ -179,15 +182,32 @@ export class JsonScanner {
     }
   }
 
+  /** The document's own object. */
+  get root(): ObjectShape {
+    return this.#root;
+  }
+
+  /** The object of a struct of the schema. */
+  shapeOf(struct: ColumnBuilder): ObjectShape {
+    const shape = this.#shapes.get(struct);
+    assert(shape !== undefined, () => `${struct.place} is no struct`);
+    return shape;
+  }
+
   /** Begins a batch of at most `rows` documents, which stand in the arena. */
   begin(rows: number): void {
     for (const field of this.#fields) field.begin(rows);
     this.#refresh();
   }
 
-  /** The columns in the order of the fields. Valid until the next {@link begin}. */
-  columns(): Column[] {
-    const columns = this.#fields.map((field) => field.column(this.#arena.bytes));
+  /** The same with columns in kernel memory, for the kernel; false when that has no room. */
+  beginPlaced(rows: number, arena: KernelArena): boolean {
+    return this.#fields.every((field) => field.beginPlaced(rows, arena));
+  }
+
+  /** The columns in the order of the fields, over `data`, the arena's bytes. Valid until the next {@link begin}. */
+  columns(data: Uint8Array = this.#arena.bytes): Column[] {
+    const columns = this.#fields.map((field) => field.column(data));
     return this.#columns.map((index) => columns[index]!);
   }
 
@@ -218,6 +238,29 @@ export class JsonScanner {
     this.setNull(row);
     this.#place = '';
     return this.#broken;
+  }
+
+  /**
+   * Reads the value `[start, end)` of the arena, which stands `depth` levels deep, into the field; false when it is not
+   * good, and the record has to be scanned to know why.
+   */
+  readValue(field: ColumnBuilder, row: number, start: number, end: number, depth: number): boolean {
+    this.#refresh();
+    this.#failure = NONE;
+    field.setNull(row);
+    return this.#value(field, row, start, end, depth) === end && this.#failure === NONE;
+  }
+
+  /** As {@link scan}, for a row that another has begun to fill. */
+  rescan(start: number, end: number, row: number): number {
+    this.#refresh();
+    this.setNull(row);
+    return this.scan(start, end, row);
+  }
+
+  /** Moves what row `from` holds to row `to`. */
+  moveRow(from: number, to: number): void {
+    for (const field of this.#fields) field.moveRow(from, to);
   }
 
   setNull(row: number): void {

@@ -8,6 +8,7 @@ import type { ByteBuffer } from '../byte-buffer.ts';
 import type { RecordIndex } from '../codecs/decode-records.ts';
 import { visitHeaders } from '../codecs/decode-records.ts';
 import type { Column, ColumnBatch } from '../column-batch.ts';
+import { KernelArena } from '../kernels/kernel-arena.ts';
 import type { InputColumn, RecordColumn, StagePlan } from '../plan/stage-plan.ts';
 import {
   BUILD_BIGINT,
@@ -19,12 +20,25 @@ import {
   ColumnBuilder,
 } from './column-builder.ts';
 import { JsonScanner } from './json-scanner.ts';
+import { KernelJson } from './kernel-json.ts';
 import type { TimeZone } from './time-zone.ts';
 import { hasNonAscii, isUtf8 } from './utf8.ts';
 
 const reason = (code: DeadLetterReason): number => deadLetterReasons.indexOf(code);
 const TOO_LARGE = reason('RECORD_TOO_LARGE');
 const INVALID_UTF8 = reason('RECORD_INVALID_UTF8');
+
+/** Fewer records gain nothing from the kernel. */
+const KERNEL_ROWS_MIN = 8;
+
+/** Arrays in kernel memory: where the documents stand, and whether the kernel left them alone. */
+interface Places {
+  readonly address: number;
+  readonly capacity: number;
+  readonly start: Int32Array;
+  readonly length: Int32Array;
+  readonly status: Uint8Array;
+}
 
 interface RecordColumnBuilder {
   readonly column: RecordColumn;
@@ -39,6 +53,7 @@ export class RecordScanner {
   readonly #topic: string;
   readonly #recordBytesMax: number;
   readonly #json: JsonScanner | null;
+  readonly #kernel: KernelJson | null;
   readonly #record: readonly RecordColumnBuilder[];
   /** Per column of the plan: its place among the fields (≥ 0) or, as -1 - place, among the record columns. */
   readonly #places: readonly number[];
@@ -46,6 +61,10 @@ export class RecordScanner {
   #timestampMs = new Float64Array(0);
   #index = new Int32Array(0);
   #recordOfRow = new Int32Array(0);
+  #candidatePlaces: Places | null = null;
+  /** Generation of the arena that was scanned last, and where its arrays began before. */
+  #generation = -1;
+  #mark = 0;
 
   /** Throws: UNSUPPORTED for a column that records do not have. */
   constructor(plan: ScanPlan, timeZone: TimeZone, arena: ByteBuffer) {
@@ -54,8 +73,9 @@ export class RecordScanner {
     this.#recordBytesMax = plan.recordBytesMax;
     const fields = plan.columns.filter((column) => column.kind === 'field');
     const recordColumns = plan.columns.filter((column) => column.kind === 'record');
-    this.#json =
-      plan.format === 'json' ? new JsonScanner(fields, { depthMax: plan.recordDepthMax, timeZone }, arena) : null;
+    const options = { depthMax: plan.recordDepthMax, timeZone };
+    this.#json = plan.format === 'json' ? new JsonScanner(fields, options, arena) : null;
+    this.#kernel = this.#json === null ? null : new KernelJson(this.#json, options);
     if (this.#json === null && fields.length > 0) {
       throw new WeirError(
         'UNSUPPORTED',
@@ -83,9 +103,10 @@ export class RecordScanner {
   ): ColumnBatch {
     const capacity = to - from;
     this.#ensure(capacity);
-    this.#json?.begin(capacity);
     for (const { builder } of this.#record) builder.begin(capacity);
-    const rowCount = this.#rows(records, partition, from, to, nullValues, skip, fail);
+    const rowCount =
+      this.#rowsByKernel(records, partition, from, to, nullValues, skip, fail) ??
+      this.#rows(records, partition, from, to, nullValues, skip, fail);
     return {
       rowCount,
       columns: this.#columns(),
@@ -100,6 +121,126 @@ export class RecordScanner {
     };
   }
 
+  /** The rows, where the records stand in kernel memory; undefined where they have to be scanned without it. */
+  #rowsByKernel(
+    records: RecordIndex,
+    partition: number,
+    from: number,
+    to: number,
+    nullValues: boolean,
+    skip: (record: number) => boolean,
+    fail: (record: number, reasonIndex: number, place: string) => void,
+  ): number | undefined {
+    const arena = this.#arena;
+    if (this.#json === null || this.#kernel === null || nullValues || to - from < KERNEL_ROWS_MIN) return undefined;
+    if (!(arena instanceof KernelArena) || arena.kernels === null) return undefined;
+    // What the last scan of the same chunk took is free again.
+    if (arena.generation === this.#generation) arena.reset(this.#mark);
+    this.#generation = arena.generation;
+    this.#mark = arena.mark();
+    const places = this.#takePlaces(arena, to - from);
+    if (places === null) return undefined;
+    const candidates = this.#candidates(records, from, to, places, skip, fail);
+    const { address, capacity } = places;
+    const lengths = address + capacity * 4;
+    const hard = this.#kernel.scan(arena, candidates, address, lengths, lengths + capacity * 4);
+    if (hard < 0) return undefined;
+    if (hard === 0 && this.#record.length === 0) {
+      this.#takeOrigins(records, candidates);
+      return candidates;
+    }
+    return this.#settle(records, partition, candidates, places, fail);
+  }
+
+  #takePlaces(arena: KernelArena, rows: number): Places | null {
+    const capacity = Math.ceil(rows / 512) * 512;
+    const address = arena.allocate(capacity * 9);
+    if (address === 0 || arena.memory === null) return null;
+    const known = this.#candidatePlaces;
+    if (known !== null && known.address === address && known.capacity === capacity) return known;
+    const { buffer } = arena.memory;
+    this.#candidatePlaces = {
+      address,
+      capacity,
+      start: new Int32Array(buffer, address, capacity),
+      length: new Int32Array(buffer, address + capacity * 4, capacity),
+      status: new Uint8Array(buffer, address + capacity * 8, capacity),
+    };
+    return this.#candidatePlaces;
+  }
+
+  /** Lists the records that may become rows; how many there are. */
+  #candidates(
+    records: RecordIndex,
+    from: number,
+    to: number,
+    { start, length }: Places,
+    skip: (record: number) => boolean,
+    fail: (record: number, reasonIndex: number, place: string) => void,
+  ): number {
+    const { valueStart, valueLength, keyLength } = records;
+    const recordOfRow = this.#recordOfRow;
+    const bytesMax = this.#recordBytesMax;
+    let row = 0;
+    for (let record = from; record < to; record++) {
+      if (skip(record)) continue;
+      const bytes = valueLength[record]!;
+      if (Math.max(0, keyLength[record]!) + Math.max(0, bytes) > bytesMax) {
+        fail(record, TOO_LARGE, '');
+        continue;
+      }
+      start[row] = valueStart[record]!;
+      length[row] = bytes;
+      recordOfRow[row] = record;
+      row++;
+    }
+    return row;
+  }
+
+  #takeOrigins(records: RecordIndex, rows: number): void {
+    const { offset, timestampMs } = records;
+    const recordOfRow = this.#recordOfRow;
+    for (let row = 0; row < rows; row++) {
+      const record = recordOfRow[row]!;
+      this.#offset[row] = offset[record]!;
+      this.#timestampMs[row] = timestampMs[record]!;
+    }
+    this.#index.fill(0, 0, rows);
+  }
+
+  /** Scans what the kernel left alone, fills the record columns and closes the gaps of records that failed. */
+  #settle(
+    records: RecordIndex,
+    partition: number,
+    candidates: number,
+    { start, length, status }: Places,
+    fail: (record: number, reasonIndex: number, place: string) => void,
+  ): number {
+    const json = this.#json!;
+    const topic = this.#appendTopic();
+    let row = 0;
+    for (let candidate = 0; candidate < candidates; candidate++) {
+      const record = this.#recordOfRow[candidate]!;
+      if (status[candidate] !== 0) {
+        const failure = json.rescan(start[candidate]!, start[candidate]! + length[candidate]!, candidate);
+        if (failure >= 0) {
+          fail(record, failure, json.place);
+          continue;
+        }
+      }
+      const failedColumn = this.#record.length === 0 ? -1 : this.#recordColumns(records, record, partition, topic, row);
+      if (failedColumn >= 0) {
+        fail(record, INVALID_UTF8, this.#record[failedColumn]!.builder.place);
+        continue;
+      }
+      if (row !== candidate) json.moveRow(candidate, row);
+      this.#recordOfRow[row] = record;
+      row++;
+    }
+    this.#takeOrigins(records, row);
+    return row;
+  }
+
   /** A method of its own, with nothing behind the loop, so that it is compiled once and stays so. */
   #rows(
     records: RecordIndex,
@@ -111,6 +252,7 @@ export class RecordScanner {
     fail: (record: number, reasonIndex: number, place: string) => void,
   ): number {
     const topic = this.#appendTopic();
+    this.#json?.begin(to - from);
     let row = 0;
     for (let record = from; record < to; record++) {
       if (skip(record)) continue;
@@ -143,8 +285,10 @@ export class RecordScanner {
   }
 
   #columns(): Column[] {
-    const fields = this.#json?.columns() ?? [];
-    const record = this.#record.map(({ builder }) => builder.column(this.#arena.bytes));
+    // Kernel memory is much larger than what of it is in use.
+    const data = this.#arena.bytes.subarray(0, this.#arena.length);
+    const fields = this.#json?.columns(data) ?? [];
+    const record = this.#record.map(({ builder }) => builder.column(data));
     return this.#places.map((place) => (place >= 0 ? fields[place]! : record[-1 - place]!));
   }
 

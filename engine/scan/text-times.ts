@@ -27,6 +27,8 @@ function daysInMonth(year: number, month: number): number {
 
 /** Read position after {@link readDate} and {@link readDigits}. */
 let at = 0;
+/** Whether {@link readDate} found a day: only then may something stand behind the date. */
+let hasDay = false;
 
 /** A number of `min` to `max` digits at `at`; -1 when there is none. */
 function readDigits(bytes: Uint8Array, end: number, min: number, max: number): number {
@@ -44,6 +46,7 @@ function readDigits(bytes: Uint8Array, end: number, min: number, max: number): n
 /** Days of the date at `start`, leaving `at` behind it; NaN when there is none. */
 function readDate(bytes: Uint8Array, start: number, end: number): number {
   at = start;
+  hasDay = false;
   const year = readDigits(bytes, end, 4, 4);
   if (year < 0 || year > YEAR_MAX) return Number.NaN;
   if (at === end || bytes[at] !== 0x2d) return daysOf(year, 1, 1);
@@ -54,6 +57,7 @@ function readDate(bytes: Uint8Array, start: number, end: number): number {
   at++;
   const day = readDigits(bytes, end, 1, 2);
   if (day < 1 || day > daysInMonth(year, month)) return Number.NaN;
+  hasDay = true;
   return daysOf(year, month, day);
 }
 
@@ -62,7 +66,7 @@ export function parseDate(bytes: Uint8Array, start: number, end: number): number
   const from = trimStart(bytes, start, end);
   const to = trimEnd(bytes, from, end);
   const days = readDate(bytes, from, to);
-  if (at < to && bytes[at] !== 0x54 && bytes[at] !== 0x20) return Number.NaN;
+  if (at < to && (!hasDay || (bytes[at] !== 0x54 && bytes[at] !== 0x20))) return Number.NaN;
   return days;
 }
 
@@ -78,7 +82,7 @@ export function parseTimestamp(bytes: Uint8Array, start: number, end: number, se
   if (Number.isNaN(days)) return days;
   let localUs = days * DAY_US;
   if (at === to) return localUs - session.offsetAtLocal(localUs);
-  if (bytes[at] !== 0x54 && bytes[at] !== 0x20) return Number.NaN;
+  if (!hasDay || (bytes[at] !== 0x54 && bytes[at] !== 0x20)) return Number.NaN;
   at++;
   const timeUs = readTime(bytes, to);
   if (Number.isNaN(timeUs)) return timeUs;

@@ -5,6 +5,8 @@
 export interface TimeZone {
   /** `UTC`, `+01:00`, `Europe/Paris`. */
   readonly id: string;
+  /** Local time minus UTC, µs, where it is always the same; else null. */
+  readonly fixedOffsetUs: number | null;
   /** Local time minus UTC at the instant, µs. */
   offsetAtUtc(utcUs: number): number;
   /**
@@ -25,11 +27,11 @@ const REMEMBERED_MAX = 65_536;
 
 class FixedZone implements TimeZone {
   readonly id: string;
-  readonly #offsetUs: number;
+  readonly fixedOffsetUs: number;
 
   constructor(id: string, offsetUs: number) {
     this.id = id;
-    this.#offsetUs = offsetUs;
+    this.fixedOffsetUs = offsetUs;
   }
 
   nameAt(_: number, short: boolean): string {
@@ -37,11 +39,11 @@ class FixedZone implements TimeZone {
   }
 
   offsetAtUtc(): number {
-    return this.#offsetUs;
+    return this.fixedOffsetUs;
   }
 
   offsetAtLocal(): number {
-    return this.#offsetUs;
+    return this.fixedOffsetUs;
   }
 }
 
@@ -50,6 +52,7 @@ const LOCALES = ['en-US', 'en-GB', 'en-AU', 'en-IN', 'en-ZA', 'ja', 'ko'];
 
 class NamedZone implements TimeZone {
   readonly id: string;
+  readonly fixedOffsetUs = null;
   readonly #format: Intl.DateTimeFormat;
   readonly #offsets = new Map<number, number>();
   readonly #names = new Map<string, string>();

@@ -1,0 +1,106 @@
+/**
+ * `start`: cold processes until they take work, submit until the first row is committed, and `npm start` until its first
+ * row. Files are in the page cache after the first round.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { freePorts } from '../test/services/java-server.ts';
+import { MasterClient } from '../cli/client.ts';
+import { treeOf } from './measure/process-usage.ts';
+import { median, round } from './measure/statistics.ts';
+import { PROJECTION } from './noop.ts';
+import type { SuiteDefaults, SuiteOptions } from './suite-options.ts';
+import { print } from './throughput.ts';
+import { clusterWithUsers, usersJob } from './users-topic.ts';
+import { committedCounters } from './weir-run.ts';
+
+export const defaults: SuiteDefaults = { records: 20_000, rounds: 5, peers: [] };
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const LIMIT_MS = 60_000;
+
+/** Always true: start-up has no wrong result. */
+export async function bench(options: SuiteOptions): Promise<boolean> {
+  const ready: number[] = [];
+  const firstRow: number[] = [];
+  {
+    await using cluster = await clusterWithUsers(options);
+    for (let index = 0; index < options.rounds; index++) {
+      const started = await cluster.startWeir(options.threads);
+      ready.push(started.readySeconds);
+      const name = `start-${index}`;
+      const submittedAt = performance.now();
+      await cluster.apply(name, usersJob({ name, query: PROJECTION, sink: '{ connector: blackhole }' }));
+      while ((await committedCounters(cluster, name)).rowsOut === 0) await sleep(2);
+      firstRow.push((performance.now() - submittedAt) / 1000);
+      await cluster.act(name, 'stop');
+      await cluster.stopWeir();
+    }
+  }
+  const dev: number[] = [];
+  for (let index = 0; index < options.rounds; index++) dev.push(await devUntilFirstRow());
+  print({
+    bench: 'start',
+    system: 'weir',
+    rounds: options.rounds,
+    processesReadySeconds: round(median(ready), 3),
+    submitToFirstRowSeconds: round(median(firstRow), 3),
+    npmStartToFirstRowSeconds: round(median(dev), 3),
+    ofEachRound: { ready: ready.map(inMs), firstRow: firstRow.map(inMs), npmStart: dev.map(inMs) },
+    problems: [],
+  });
+  return true;
+}
+
+function inMs(seconds: number): number {
+  return Math.round(seconds * 1000);
+}
+
+/** `npm start` in a folder of its own, until a job of its has given a row. */
+async function devUntilFirstRow(): Promise<number> {
+  const home = await mkdtemp(join(tmpdir(), 'weir-bench-dev-'));
+  const [http = 0, grpc = 0, embedded = 0] = await freePorts(3);
+  const { KAFKA_BROKERS: _brokers, CASSANDRA_CONTACT_POINTS: _points, ...inherited } = process.env;
+  const flags = ['--port', String(http), '--grpc-port', String(grpc), '--embedded-port', String(embedded)];
+  const startedAt = performance.now();
+  const child = spawn('npm', ['start', '--silent', '--', ...flags], {
+    cwd: root,
+    env: { ...inherited, HOME: home, WEIR_TOKEN: 'bench' },
+    stdio: 'ignore',
+  });
+  try {
+    const client = new MasterClient({ address: `http://127.0.0.1:${http}`, token: 'bench' });
+    while (!(await hasRow(client))) {
+      if (child.exitCode !== null) throw new Error(`npm start ended with ${child.exitCode}`);
+      if (performance.now() - startedAt > LIMIT_MS) throw new Error(`npm start gave no row in ${LIMIT_MS} ms`);
+      await sleep(10);
+    }
+    return (performance.now() - startedAt) / 1000;
+  } finally {
+    const tree = treeOf([child.pid ?? 0]);
+    for (const pid of tree.toReversed()) {
+      try {
+        process.kill(pid, 'SIGTERM');
+      } catch {
+        // ended by itself
+      }
+    }
+    const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    if (child.exitCode === null && child.signalCode === null) await exited;
+    await rm(home, { recursive: true, force: true });
+  }
+}
+
+async function hasRow(client: MasterClient): Promise<boolean> {
+  try {
+    const jobs = await client.jobs();
+    return jobs.some(({ counters }) => counters.rowsOut > 0);
+  } catch {
+    // not there yet
+  }
+  return false;
+}

@@ -1,0 +1,164 @@
+/** One run of a Weir job over a topic that lies there: fresh processes, submit, until the last record is committed. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isWeirError } from '../core/errors.ts';
+import { jobName } from '../core/ids.ts';
+import type { LaneCounters } from '../core/lane/position.ts';
+import { addCounters, zeroCounters } from '../core/lane/position.ts';
+import type { BenchCluster } from './cluster.ts';
+import { cpuSecondsOf, treeCpu, treePeakRss, usageOf } from './measure/process-usage.ts';
+import { megabytes } from './measure/statistics.ts';
+import { WEIR_VERSION } from '../cli/version.ts';
+import type { Run, System } from './throughput.ts';
+import { note, warmUpRecords } from './throughput.ts';
+
+const POLL_MS = 5;
+const STALL_MS = 120_000;
+
+export interface WeirJob {
+  readonly cluster: BenchCluster;
+  /** Unique per round: a job's name is its place in the store. */
+  readonly name: (round: number) => string;
+  readonly text: (name: string) => string;
+  readonly records: number;
+  readonly threads: number | null;
+  readonly workers?: number;
+  /** Before the job is submitted: topics of its own. */
+  readonly prepare?: (name: string) => Promise<void>;
+  /** After the last commit, job and processes still there; what is wrong. */
+  readonly check: (name: string, counters: LaneCounters, round: number) => Promise<readonly string[]>;
+  /** Further figures, at the same time as `check`. */
+  readonly more?: (
+    name: string,
+    run: Omit<Run, 'problems'>,
+    counters: LaneCounters,
+  ) => Readonly<Record<string, unknown>>;
+}
+
+export function weirSystem(job: WeirJob): System {
+  return {
+    name: 'weir',
+    version: `${WEIR_VERSION}, Node ${process.versions.node}`,
+    warmUp: `processes started before each round; warm figures leave out the first ${warmUpRecords(job.records)} records`,
+    run: async (round) => await runWeir(job, round),
+  };
+}
+
+export async function runWeir(job: WeirJob, round: number): Promise<Run> {
+  const { cluster, records } = job;
+  const name = job.name(round);
+  await job.prepare?.(name);
+  const started = await cluster.startWeir(job.threads, job.workers);
+  const pids = [started.masterPid, ...started.workerPids];
+  try {
+    const serversBefore = cpuSecondsOf(cluster.serverPids);
+    const before = treeCpu(pids);
+    const submittedAt = performance.now();
+    await cluster.apply(name, job.text(name));
+    const passed = await untilRead(cluster, name, records, pids);
+    const wallSeconds = (performance.now() - submittedAt) / 1000;
+    const after = treeCpu(pids);
+    const cpu = { user: after.user - before.user, system: after.system - before.system };
+    const run = {
+      wallSeconds,
+      cpu,
+      warm: {
+        records: records - passed.warm.records,
+        cpuSeconds: after.user + after.system - passed.warm.cpuSeconds,
+        wallSeconds: (performance.now() - passed.warm.at) / 1000,
+      },
+      serverCpuSeconds: cpuSecondsOf(cluster.serverPids) - serversBefore,
+      peakRssBytes: treePeakRss(pids),
+      readySeconds: started.readySeconds,
+      firstRecordSeconds: (passed.firstAt - submittedAt) / 1000,
+    };
+    const problems = [...(await job.check(name, passed.counters, round))];
+    const ofEach = {
+      workerPeakRssMb: started.workerPids.map((pid) => megabytes(usageOf(pid).peakRssBytes)),
+      masterPeakRssMb: megabytes(usageOf(started.masterPid).peakRssBytes),
+    };
+    return { ...run, problems, more: { ...ofEach, ...job.more?.(name, run, passed.counters) } };
+  } finally {
+    await cluster.act(name, 'stop').catch(() => undefined);
+    await cluster.stopWeir();
+  }
+}
+
+interface Passed {
+  readonly counters: LaneCounters;
+  /** When the first record was committed. */
+  readonly firstAt: number;
+  readonly warm: { readonly records: number; readonly cpuSeconds: number; readonly at: number };
+}
+
+/** Waits until the job has committed `records` and looks at the processes when it got warm. */
+export async function untilRead(
+  cluster: BenchCluster,
+  name: string,
+  records: number,
+  pids: readonly number[],
+): Promise<Passed> {
+  const warmFrom = warmUpRecords(records);
+  let firstAt: number | undefined;
+  let warm: Passed['warm'] | undefined;
+  let counters = zeroCounters;
+  let progressedAt = performance.now();
+  let shownAt = progressedAt;
+  for (;;) {
+    const now = await committedOrFormer(cluster, name, counters);
+    const at = performance.now();
+    if (now.read > counters.read) progressedAt = at;
+    counters = now;
+    if (counters.read > 0) firstAt ??= at;
+    if (warm === undefined && counters.read >= warmFrom)
+      warm = { records: counters.read, cpuSeconds: cpuSecondsOf(pids), at };
+    if (counters.read >= records && warm !== undefined) return { counters, firstAt: firstAt ?? at, warm };
+    if (at - progressedAt > STALL_MS)
+      throw new Error(
+        `no progress for ${STALL_MS / 1000} s at ${JSON.stringify(counters)}: ${await state(cluster, name)}`,
+      );
+    if (at - shownAt > 5000) {
+      shownAt = at;
+      note(`${name}: ${counters.read} of ${records} records`);
+    }
+    await sleep(firstAt === undefined ? POLL_MS : 4 * POLL_MS);
+  }
+}
+
+/** A store that is too busy to answer is asked again. */
+async function committedOrFormer(cluster: BenchCluster, name: string, former: LaneCounters): Promise<LaneCounters> {
+  try {
+    return await committedCounters(cluster, name);
+  } catch (error) {
+    if (isWeirError(error) && error.retryable) return former;
+    throw error;
+  }
+}
+
+/** What the checkpoints say, straight from the metadata store: of lanes, or of epochs. */
+export async function committedCounters(cluster: BenchCluster, name: string): Promise<LaneCounters> {
+  const row = await cluster.store.readOwnership(jobName(name));
+  if (row === undefined) return zeroCounters;
+  const head = await cluster.store.readEpochs(jobName(name), row.run);
+  if (head !== undefined) return head.counters;
+  const lanes = await cluster.store.readLanes(jobName(name), row.run);
+  return lanes.reduce((sum, lane) => addCounters(sum, lane.position.counters), zeroCounters);
+}
+
+async function state(cluster: BenchCluster, name: string): Promise<string> {
+  const { row, lanes } = await cluster.job(name);
+  return JSON.stringify({
+    state: row.state,
+    reason: row.reason,
+    lanes: lanes.map(({ lane, state: lanesState, message }) => ({ lane, state: lanesState, message })),
+  });
+}
+
+/** Says what differs. */
+export function differences(
+  got: Readonly<Record<string, unknown>>,
+  wanted: Readonly<Record<string, unknown>>,
+): readonly string[] {
+  return Object.entries(wanted).flatMap(([what, value]) =>
+    got[what] === value ? [] : [`${what}: ${String(got[what])} instead of ${String(value)}`],
+  );
+}
