@@ -3,6 +3,7 @@
  * its thread, and with it the state that lives in it: from then on every call fails as that one did, until the job is
  * opened anew.
  */
+import { setTimeout } from 'node:timers/promises';
 import { Piscina } from 'piscina';
 import { must } from '../core/assert.ts';
 import { messageOf, WeirError } from '../core/errors.ts';
@@ -47,7 +48,7 @@ export class UserThreads {
   }
 
   /**
-   * Sends a request, to be answered within so many ms of its turn (null = whenever). Throws: USER_CODE_TIMEOUT,
+   * Sends a request, to be answered within so many ms of computing (null = whenever). Throws: USER_CODE_TIMEOUT,
    * USER_CODE_FAILED when the thread died of it.
    */
   async ask(thread: number, request: ThreadRequest, deadlineMs: number | null): Promise<ThreadReply> {
@@ -64,7 +65,9 @@ export class UserThreads {
   async #run(thread: UserThread, request: ThreadRequest, deadlineMs: number | null): Promise<ThreadReply> {
     if (this.#broken !== null) throw this.#broken;
     const deadline = deadlineMs === null ? null : new AbortController();
-    const timer = deadline === null ? undefined : setTimeout(() => deadline.abort(), deadlineMs ?? 0);
+    const ended = new AbortController();
+    if (deadline !== null && deadlineMs !== null)
+      void watch(thread.pool, deadlineMs, ended.signal).then((isOver) => isOver && deadline.abort());
     try {
       return await thread.pool.run(request, deadline === null ? {} : { signal: deadline.signal });
     } catch (error) {
@@ -72,7 +75,7 @@ export class UserThreads {
         deadline?.signal.aborted === true
           ? new WeirError(
               'USER_CODE_TIMEOUT',
-              `The functions of job ${this.#job} took longer than their deadline of ${deadlineMs} ms for the rows of one epoch; ` +
+              `The functions of job ${this.#job} computed longer than their deadline of ${deadlineMs} ms for the rows of one epoch; ` +
                 'their thread was ended. Mend what loops, take smaller epochs (maxOffsetsPerTrigger) or raise keyedState.deadline.',
               { facts: { job: this.#job, deadlineMs } },
             )
@@ -83,7 +86,7 @@ export class UserThreads {
             );
       throw this.#broken;
     } finally {
-      clearTimeout(timer);
+      ended.abort();
     }
   }
 
@@ -93,7 +96,41 @@ export class UserThreads {
   }
 }
 
-/** What the functions of a stage may take for one epoch, ms; null = the stage runs none. */
+/** A thread that does not say how long it has computed, or does not get to it, is given up after so many deadlines. */
+const WALL_DEADLINES_MAX = 10;
+
+/**
+ * True when the thread has computed for `deadlineMs` since now, false when the call has ended before. Its own CPU time
+ * counts: on a machine that has no time for it, a call takes long and nothing is wrong with it.
+ */
+async function watch(pool: Piscina, deadlineMs: number, ended: AbortSignal): Promise<boolean> {
+  const step = deadlineMs / 10;
+  const sleep = (ms: number): Promise<boolean> =>
+    setTimeout(ms, true, { signal: ended, ref: false }).catch(() => false);
+  // Few calls take this long; the others are spared the question.
+  if (!(await sleep(step))) return false;
+  const before = (await cpuMs(pool, step)) ?? 0;
+  for (let waited = step; waited < deadlineMs * WALL_DEADLINES_MAX;) {
+    const used = step + (((await cpuMs(pool, step)) ?? before) - before);
+    if (ended.aborted) return false;
+    if (used >= deadlineMs) return true;
+    const pause = Math.max(step, deadlineMs - used);
+    if (!(await sleep(pause))) return false;
+    waited += pause;
+  }
+  return true;
+}
+
+/** CPU time of the pool's only thread, ms; null when it is in code that cannot be asked. */
+async function cpuMs(pool: Piscina, patienceMs: number): Promise<number | null> {
+  const [thread] = pool.threads;
+  if (thread === undefined) return null;
+  const usage = thread.cpuUsage().then(({ user, system }) => (user + system) / 1000);
+  usage.catch(() => undefined);
+  return await Promise.race([usage, setTimeout(patienceMs, null, { ref: false })]).catch(() => null);
+}
+
+/** What the functions of a stage may compute for one epoch, ms; null = the stage runs none. */
 export function deadlineOf(plan: EpochsPlan, stage: number): number | null {
   const found = plan.stages[stage];
   return found?.kind === 'state' && found.state.kind === 'user' ? found.state.deadlineMs : null;
