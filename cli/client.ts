@@ -5,13 +5,16 @@ import type { ErrorCode } from '../core/errors.ts';
 import { WeirError, errorTable } from '../core/errors.ts';
 import type { JobProblem } from '../core/job/problem.ts';
 import type { QueryResult } from '../core/ports.ts';
-import type { SavepointView } from '../master/http/server.ts';
+import type { SavepointView } from '../master/http/documents.ts';
 import type { ApplyOutcome } from '../master/service.ts';
 import type { JobView, WorkerView } from '../master/views.ts';
 import type { Target } from './settings.ts';
 
 /** ms for a whole answer; a query may take its time. */
 const REQUEST_TIMEOUT_MS = 60_000;
+
+/** Actions without a body. */
+export type JobAction = 'stop' | 'pause' | 'cancel' | 'start' | 'resume';
 
 interface Answer {
   readonly status: number;
@@ -36,6 +39,53 @@ export class MasterClient {
 
   get address(): string {
     return this.#target.address;
+  }
+
+  /** Any route of REST by its path. */
+  async request<T>(method: string, path: string, body?: unknown): Promise<T> {
+    return await this.#ask<T>(method, path, body === undefined ? undefined : JSON.stringify(body));
+  }
+
+  /** As {@link request}, with the text of a job file. */
+  async sendFile<T>(method: string, path: string, text: string): Promise<T> {
+    return this.#value<T>(await this.#send(method, path, text, 'application/yaml'));
+  }
+
+  /** Calls `onEvent` for each server-sent event until the signal aborts or the master ends the stream. */
+  async follow(path: string, onEvent: (event: string, data: unknown) => void, signal: AbortSignal): Promise<void> {
+    const address = await this.#master();
+    const { token } = this.#target;
+    let response: Response;
+    try {
+      response = await fetch(address + path, {
+        signal,
+        headers: token === null ? {} : { authorization: `Bearer ${token}` },
+      });
+    } catch (cause) {
+      if (signal.aborted) return;
+      throw unreachableMaster(address, cause);
+    }
+    if (!response.ok || response.body === null) {
+      this.#value({ status: response.status, mayRepeat: false, body: parseBody(await response.text()) });
+      return;
+    }
+    let text = '';
+    const decoder = new TextDecoder();
+    try {
+      for await (const chunk of response.body) {
+        text += decoder.decode(chunk as Uint8Array, { stream: true });
+        for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
+          const lines = text.slice(0, end).split('\n');
+          text = text.slice(end + 2);
+          const field = (name: string): string | undefined =>
+            lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+          const [event, data] = [field('event'), field('data')];
+          if (event !== undefined && data !== undefined) onEvent(event, JSON.parse(data) as unknown);
+        }
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
   }
 
   async jobs(): Promise<readonly JobView[]> {
@@ -70,7 +120,7 @@ export class MasterClient {
     return this.#value<ApplyOutcome>(answer);
   }
 
-  async act(name: string, action: 'stop' | 'cancel' | 'start'): Promise<void> {
+  async act(name: string, action: JobAction): Promise<void> {
     await this.#ask('POST', `/v1/jobs/${encodeURIComponent(name)}/${action}`);
   }
 

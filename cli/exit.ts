@@ -16,6 +16,8 @@ export const exitCodes = {
   /** The master, or a service it needs, does not answer. */
   unreachable: 7,
   timedOut: 8,
+  /** `weir diff` found differences. */
+  differs: 10,
   interrupted: 130,
 } as const;
 

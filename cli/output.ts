@@ -1,16 +1,33 @@
 /** How results look: data on stdout, words for people on stderr. */
+import { createRequire } from 'node:module';
 
 export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+const chosen = { yaml: false, quiet: false };
+
+/** Documents are printed as YAML from now on. */
+export function printYaml(): void {
+  chosen.yaml = true;
+}
+
+/** Words for people are left out from now on; errors stay. */
+export function beQuiet(): void {
+  chosen.quiet = true;
+}
+
+/** One document: JSON, or YAML when that was asked for. */
 export function printJson(value: unknown): void {
-  print(JSON.stringify(value, null, process.stdout.isTTY ? 2 : undefined));
+  if (!chosen.yaml) return print(JSON.stringify(value, null, process.stdout.isTTY ? 2 : undefined));
+  // Only those who want YAML pay for loading it.
+  const { stringify } = createRequire(import.meta.url)('yaml') as typeof import('yaml');
+  print(stringify(value).replace(/\n$/, ''));
 }
 
 /** For people: on stderr, so that stdout stays data. */
 export function tell(text: string): void {
-  process.stderr.write(`${text}\n`);
+  if (!chosen.quiet) process.stderr.write(`${text}\n`);
 }
 
 /** Columns padded to their widest cell, two spaces between; on a terminal cut to its width. */

@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { WeirError } from '../core/errors.ts';
+import { beQuiet, printYaml } from './output.ts';
 
 const DEFAULT_ADDRESS = 'http://127.0.0.1:7080';
 
@@ -11,6 +12,8 @@ export interface GlobalOptions {
   readonly address?: string;
   readonly token?: string;
   readonly output?: string;
+  readonly context?: string;
+  readonly quiet?: boolean;
 }
 
 export interface Target {
@@ -21,18 +24,67 @@ export interface Target {
   readonly token: string | null;
 }
 
-/** From --address or WEIR_ADDRESS: one URL, or several separated by commas. Throws: USAGE when one is not a URL. */
+/**
+ * From --address, --context, WEIR_ADDRESS, WEIR_CONTEXT or the context in use, in this order: one URL, or several
+ * separated by commas. Throws: USAGE when one is not a URL; NOT_FOUND for a context that is not there.
+ */
 export function target(options: GlobalOptions): Target {
-  const given = options.address ?? process.env['WEIR_ADDRESS'] ?? DEFAULT_ADDRESS;
+  const context = options.address === undefined ? contextOf(options) : undefined;
+  const given = options.address ?? context?.address ?? DEFAULT_ADDRESS;
   const [address = DEFAULT_ADDRESS, ...others] = given
     .split(',')
     .filter((one) => one.trim() !== '')
     .map((one) => normalAddress(one.trim()));
-  const token = options.token ?? process.env['WEIR_TOKEN'] ?? readDevRun(address)?.token ?? readToken();
+  const token =
+    options.token ?? context?.token ?? process.env['WEIR_TOKEN'] ?? readDevRun(address)?.token ?? readToken();
   return { address, others, token: token === null || token === '' ? null : token };
 }
 
-function normalAddress(text: string): string {
+function contextOf(options: GlobalOptions): Context | undefined {
+  const environment = process.env['WEIR_ADDRESS'];
+  if (options.context === undefined && environment !== undefined && environment !== '') return { address: environment };
+  const { current, contexts } = readContexts();
+  const name = options.context ?? process.env['WEIR_CONTEXT'] ?? current;
+  if (name === undefined || name === '') return undefined;
+  const found = contexts.get(name);
+  if (found === undefined)
+    throw new WeirError('NOT_FOUND', `There is no context ${name}; "weir context list" lists those there are.`);
+  return found;
+}
+
+/** A cluster by name. */
+export interface Context {
+  readonly address: string;
+  readonly token?: string;
+}
+
+export interface Contexts {
+  readonly current?: string;
+  readonly contexts: ReadonlyMap<string, Context>;
+}
+
+/** None when the file is missing or cannot be read. */
+export function readContexts(): Contexts {
+  try {
+    const { current, contexts = {} } = JSON.parse(readText(homeFile('contexts.json')) ?? '') as {
+      readonly current?: string;
+      readonly contexts?: Readonly<Record<string, Context>>;
+    };
+    return { ...(current === undefined ? {} : { current }), contexts: new Map(Object.entries(contexts)) };
+  } catch {
+    return { contexts: new Map() };
+  }
+}
+
+/** Readable by the user alone: contexts may hold tokens. */
+export function writeContexts({ current, contexts }: Contexts): void {
+  mkdirSync(homeFile(), { recursive: true, mode: 0o700 });
+  const text = JSON.stringify({ current, contexts: Object.fromEntries(contexts) }, null, 2);
+  writeFileSync(homeFile('contexts.json'), `${text}\n`, { mode: 0o600 });
+}
+
+/** The URL as it is used. Throws: USAGE. */
+export function normalAddress(text: string): string {
   const full = /^https?:\/\//.test(text) ? text : `http://${text}`;
   if (!URL.canParse(full))
     throw new WeirError('USAGE', `The address ${text} is not a URL; it looks like ${DEFAULT_ADDRESS}.`);
@@ -101,10 +153,13 @@ export function compileCacheFolder(): string {
 
 export type OutputFormat = 'table' | 'wide' | 'json' | 'name';
 
-/** Throws: USAGE. */
+/** Where JSON is allowed YAML is too: the format is `json` then, and documents are printed as YAML. Throws: USAGE. */
 export function outputFormat(options: GlobalOptions, allowed: readonly OutputFormat[]): OutputFormat {
+  if (options.quiet === true) beQuiet();
   const wanted = options.output ?? process.env['WEIR_OUTPUT'] ?? 'table';
-  const format = allowed.find((name) => name === wanted);
+  const isYaml = wanted === 'yaml' && allowed.includes('json');
+  if (isYaml) printYaml();
+  const format = isYaml ? 'json' : allowed.find((name) => name === wanted);
   if (format === undefined)
     throw new WeirError('USAGE', `This command has no output format ${wanted}; it has ${allowed.join(', ')}.`);
   return format;

@@ -35,6 +35,9 @@ export const errorTable = {
   OFFSET_OUT_OF_RANGE: { domain: 'user', retry: 'no', text: 'the topic no longer holds the offset' },
   RECORD_FROM_FUTURE: { domain: 'user', retry: 'no', text: 'records are dated more than an hour ahead' },
   BATCH_CORRUPT: { domain: 'external', retry: 'no', text: 'a record batch fails its checksum or cannot be decoded' },
+  SCHEMA_INVALID: { domain: 'user', retry: 'no', text: 'a schema of records cannot be read' },
+  SCHEMA_UNKNOWN: { domain: 'external', retry: 'backoff', text: 'nobody here asks a registry for schemas' },
+  SCHEMA_REGISTRY_UNAVAILABLE: { domain: 'external', retry: 'backoff', text: 'the schema registry did not answer' },
   SOURCE_UNAVAILABLE: { domain: 'external', retry: 'backoff', text: 'Kafka did not answer' },
   // Sinks and stores
   SINK_UNAVAILABLE: { domain: 'external', retry: 'backoff', text: 'the sink did not answer or is overloaded' },
@@ -57,6 +60,8 @@ export const errorTable = {
   TIMED_OUT: { domain: 'cluster', retry: 'no', text: 'it took longer than allowed' },
   // Bad records: reasons of dead letters
   RECORD_NOT_JSON: { domain: 'user', retry: 'no', text: 'the record is not a JSON object' },
+  RECORD_MALFORMED: { domain: 'user', retry: 'no', text: 'the record is not of the format of its source' },
+  RECORD_SCHEMA_UNKNOWN: { domain: 'user', retry: 'no', text: 'the registry knows no such schema as the record names' },
   RECORD_INVALID_UTF8: { domain: 'user', retry: 'no', text: 'the record holds bytes that are not UTF-8' },
   RECORD_TOO_DEEP: { domain: 'user', retry: 'no', text: 'the record nests deeper than 64 levels' },
   RECORD_TOO_LARGE: { domain: 'user', retry: 'no', text: 'the record is larger than allowed' },
@@ -141,5 +146,7 @@ export const deadLetterReasons = [
   'OFFSETS_LOST',
   'BATCH_CORRUPT',
   'RECORD_LATE',
+  'RECORD_MALFORMED',
+  'RECORD_SCHEMA_UNKNOWN',
 ] as const satisfies readonly ErrorCode[];
 export type DeadLetterReason = (typeof deadLetterReasons)[number];

@@ -29,6 +29,7 @@ import { EpochJob, requireCompatible } from './epoch-job.ts';
 import type { EpochWorker } from './epochs-placement.ts';
 import { deleteSnapshots, readManifest } from './epochs-snapshots.ts';
 import { JobFiguresWindow } from './figures.ts';
+import { limitWorkers } from './scale.ts';
 import { viewJob } from './view-job.ts';
 import type { JobView, WorkerView } from './views.ts';
 
@@ -45,6 +46,8 @@ export interface CoordinatorParts {
   /** Token of this leader's lease: greater than that of every leader before. */
   readonly fence: Fence;
   readonly failpoints?: Failpoints;
+  /** Told after each change of a job's row. */
+  readonly onJobChange?: (name: JobName) => void;
 }
 
 export interface JobDefinition {
@@ -58,6 +61,8 @@ export interface JobDefinition {
 export interface ApplyOptions {
   /** Where the new run starts; default: a new job as its startingOffsets say, a changed one where it stood. */
   readonly start?: 'earliest' | 'latest' | 'continue' | { readonly savepoint: string };
+  /** Refused with CONFLICT when the job is at another revision; 0 = there must be none. */
+  readonly expectedRevision?: number;
 }
 
 const HEARTBEAT_INTERVAL_MS = 500;
@@ -71,6 +76,12 @@ const PARTITION_RETRY_MS = 1000;
 const UNKNOWN_TOPIC_PARTITIONS = 8;
 /** Revisions that a job can be taken back to. */
 const FORMER_REVISIONS_MAX = 20;
+
+/** States in which nothing of a job runs. */
+const atRest: readonly JobState[] = ['stopped', 'finished', 'failed'];
+
+/** Where {@link Coordinator.restartFrom} begins. */
+export type RestartPoint = Extract<StartPoint, { readonly kind: 'earliest' | 'latest' | 'offsets' | 'initial' }>;
 
 interface KnownWorker {
   readonly id: WorkerId;
@@ -154,6 +165,8 @@ export class Coordinator {
    */
   async apply(definition: JobDefinition, options: ApplyOptions = {}): Promise<JobRow> {
     const { store } = this.#parts;
+    const standing = this.#jobs.get(definition.name);
+    requireRevision(definition.name, standing?.row, options);
     await store.putDefinition(definition.hash, definition.text);
     let known = this.#jobs.get(definition.name);
     if (known === undefined) {
@@ -171,6 +184,7 @@ export class Coordinator {
     const job = known;
     return this.#exclusively(job, async () => {
       const { row } = job;
+      requireRevision(definition.name, row, options);
       const active = row.state === 'starting' || row.state === 'running';
       if (row.definition === definition.hash && options.start === undefined && row.state !== 'deleted') {
         if (active) return row;
@@ -297,6 +311,46 @@ export class Coordinator {
         `job ${name} has no savepoint ${savepoint}; 'weir savepoint list ${name}' lists those there are`,
       );
     return found;
+  }
+
+  /**
+   * Begins a new run of the same definition, without the state of the run before. `start`: it runs at once; otherwise
+   * the job must be at rest and stays so. Throws: NOT_FOUND, CONFLICT.
+   */
+  async restartFrom(name: JobName, point: RestartPoint, { start }: { readonly start: boolean }): Promise<JobRow> {
+    const known = this.#known(name);
+    return this.#exclusively(known, async () => {
+      const { row, plan } = known;
+      if (!start && !atRest.includes(row.state))
+        throw new WeirError('CONFLICT', `job ${name} is ${row.state}; its offsets are changed while it is stopped`);
+      const next = await this.#newRunOf(known, plan, row, point);
+      return this.#replace(known, start ? next : { ...next, state: 'stopped' });
+    });
+  }
+
+  /** The stored text of a definition that the job has or had. Throws: STORE_UNAVAILABLE. */
+  async definition(name: JobName, hash: string): Promise<string> {
+    return await this.#definition(name, hash);
+  }
+
+  /** How many workers the job may use at most; null = all. Throws: NOT_FOUND, CONFLICT. */
+  async scale(name: JobName, workers: number | null): Promise<JobRow> {
+    const known = this.#known(name);
+    return this.#exclusively(known, async () => {
+      const row = await this.#replace(known, { ...known.row, workersMax: workers });
+      known.epochs.setWorkers(this.#epochWorkers(known));
+      return row;
+    });
+  }
+
+  /** Moves everything away from a worker and gives it nothing more, until it comes back as another. Throws: NOT_FOUND. */
+  drain(id: WorkerId): void {
+    const worker = this.#workers.get(id);
+    if (worker === undefined)
+      throw new WeirError('NOT_FOUND', `there is no worker ${id}; 'weir get workers' lists them`);
+    worker.draining = true;
+    this.#tellWorkers();
+    this.#wakeUp();
   }
 
   /** Makes an earlier definition (default: the one before) the job's next revision. Throws: NOT_FOUND, as {@link apply}. */
@@ -558,7 +612,7 @@ export class Coordinator {
       await job.epochs.close(`job ${row.name} is ${row.state}`);
       return;
     }
-    job.epochs.follow(row, plan, this.#epochWorkers());
+    job.epochs.follow(row, plan, this.#epochWorkers(job));
     const change = job.epochs.take();
     if (change?.kind === 'fenced') return;
     if (change?.kind === 'failed') {
@@ -578,7 +632,7 @@ export class Coordinator {
     // Long after the row became durable a former owner cannot write any more, with or without its acknowledgement.
     const expired = clock.mono() - job.durableAt > OWNERSHIP_TERM_MS + 500;
     return {
-      workers: this.#aliveWorkers(),
+      workers: limitWorkers(this.#aliveWorkers(), row.workersMax, holdersOf(row)),
       partitions,
       released: (lane, generation) =>
         expired ||
@@ -640,18 +694,19 @@ export class Coordinator {
 
   /** Stateful jobs learn at once who is there. */
   #tellWorkers(): void {
-    const workers = this.#epochWorkers();
-    for (const job of this.#jobs.values()) job.epochs.setWorkers(workers);
+    for (const job of this.#jobs.values()) job.epochs.setWorkers(this.#epochWorkers(job));
   }
 
-  #epochWorkers(): EpochWorker[] {
-    return [...this.#workers.values()].map(({ id, registered, draining, session }) => ({
+  #epochWorkers({ row, epochs }: ManagedJob): EpochWorker[] {
+    const workers = [...this.#workers.values()].map(({ id, registered, draining, session }) => ({
       id,
       address: registered.exchangeAddress,
       threads: registered.threads,
       draining,
       session,
     }));
+    const holders = row.workersMax == null ? [] : (epochs.view()?.workers ?? []).map((worker) => worker.id);
+    return limitWorkers(workers, row.workersMax, new Set(holders));
   }
 
   #sayDrained(): void {
@@ -870,6 +925,7 @@ export class Coordinator {
     if (row.state === 'stopped' || row.state === 'failed') await this.#readPositions(job);
     this.#nudge(before, row);
     this.#wakeUp();
+    this.#parts.onJobChange?.(row.name);
     return row;
   }
 
@@ -1000,6 +1056,8 @@ function forgetLanes(job: ManagedJob): void {
 function continued(row: JobRow): StartPoint {
   const { start } = row;
   if (start.kind === 'continue') return { ...start, run: row.run };
+  if (start.kind === 'offsets')
+    return { kind: 'continue', run: row.run, since: row.run, otherwise: 'initial', offsets: start.offsets };
   const otherwise = start.kind === 'savepoint' ? 'initial' : start.kind;
   return { kind: 'continue', run: row.run, since: row.run, otherwise };
 }
@@ -1041,6 +1099,20 @@ function laneOfFormerTopic(row: JobRow, seen: PartitionFacts): LaneId | undefine
   const current = laneId(seen);
   return (Object.keys(row.lanes) as LaneId[]).find(
     (id) => id !== current && id.startsWith(`${seen.source}/`) && id.endsWith(`/${seen.partition}`),
+  );
+}
+
+function holdersOf(row: JobRow): ReadonlySet<string> {
+  return new Set(Object.values(row.lanes).flatMap(({ owner }) => (owner === null ? [] : [owner])));
+}
+
+function requireRevision(name: JobName, row: JobRow | undefined, { expectedRevision }: ApplyOptions): void {
+  const current = row === undefined || row.state === 'deleted' ? 0 : row.revision;
+  if (expectedRevision === undefined || expectedRevision === current) return;
+  throw new WeirError(
+    'CONFLICT',
+    `job ${name} is at revision ${current}, not ${expectedRevision}: somebody changed it meanwhile; look at it and try again`,
+    { facts: { revision: current, expectedRevision } },
   );
 }
 

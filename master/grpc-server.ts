@@ -5,6 +5,7 @@ import { WeirError } from '../core/errors.ts';
 import type { ControlStream } from '../core/ports.ts';
 import type { MasterMessage, WorkerMessage } from '../proto/gen/control.ts';
 import { loadControl } from '../proto/load.ts';
+import { addHealth, addReflection } from './grpc-standard.ts';
 
 export interface ControlListener {
   /** `host:port` it listens on. */
@@ -12,14 +13,20 @@ export interface ControlListener {
   close(): Promise<void>;
 }
 
-/** `onStream` takes each new stream; what it returns is called once when the stream has ended. Throws: PORT_IN_USE. */
+/**
+ * `onStream` takes each new stream; what it returns is called once when the stream has ended. `isReady` is what the
+ * standard health service tells of the control service. Throws: PORT_IN_USE.
+ */
 export async function listenControl(
   host: string,
   port: number,
   onStream: (stream: ControlStream<WorkerMessage, MasterMessage>) => () => void,
+  isReady: () => boolean = () => true,
 ): Promise<ControlListener> {
   const { definition, options } = loadControl();
   const server = new Server({ ...options, 'grpc.max_concurrent_streams': 64 });
+  addHealth(server, isReady);
+  addReflection(server);
   server.addService(definition, {
     Connect: (call: ServerDuplexStream<WorkerMessage, MasterMessage>) => {
       let closeHandler: (reason: string) => void = () => undefined;

@@ -4,10 +4,11 @@
  */
 import { WeirError } from '../core/errors.ts';
 import type { SavepointRow } from '../core/epoch/types.ts';
-import type { Fence, JobName, Revision } from '../core/ids.ts';
+import type { Fence, JobName, Revision, WorkerId } from '../core/ids.ts';
 import type { JobRow, MetaStore } from '../core/meta.ts';
 import type { ControlStream } from '../core/ports.ts';
 import type { MasterMessage, WorkerMessage } from '../proto/gen/control.ts';
+import type { RestartPoint } from './coordinator.ts';
 import type { LeaderLease } from './lease.ts';
 import type { ClusterControl, JobDefinition, StartOptions } from './service.ts';
 import type { JobView, WorkerView } from './views.ts';
@@ -155,6 +156,22 @@ export class Leadership implements ClusterControl {
 
   rollback(name: JobName, to?: Revision): ReturnType<ClusterControl['rollback']> {
     return this.#here().rollback(name, to);
+  }
+
+  restartFrom(name: JobName, point: RestartPoint, options: { readonly start: boolean }): Promise<JobRow> {
+    return this.#here().restartFrom(name, point, options);
+  }
+
+  definition(name: JobName, hash: string): Promise<string> {
+    return this.#here().definition(name, hash);
+  }
+
+  scale(name: JobName, workers: number | null): Promise<JobRow> {
+    return this.#here().scale(name, workers);
+  }
+
+  drain(worker: WorkerId): void {
+    this.#here().drain(worker);
   }
 
   /** None while this master does not lead: its figures would be old. */

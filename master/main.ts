@@ -9,10 +9,14 @@ import { Coordinator } from './coordinator.ts';
 import { listenControl } from './grpc-server.ts';
 import { tokenMatches } from './http/listen.ts';
 import { startHttp } from './http/server.ts';
+import type { Lab } from './lab.ts';
+import type { Standing } from './leadership.ts';
 import { Leadership, whileLeading } from './leadership.ts';
 import { LeaderLease } from './lease.ts';
+import { LogRing } from './log-ring.ts';
 import { masterRegistry, watchLeading } from './metrics.ts';
 import { JobService } from './service.ts';
+import { ClusterWatch } from './watch.ts';
 
 export interface MasterOptions {
   readonly host: string;
@@ -23,11 +27,14 @@ export interface MasterOptions {
   /** Under which workers and other masters reach this one; default `host`, or the machine's name for a wildcard. */
   readonly advertisedHost?: string;
   readonly version: string;
+  /** For looks into records; closed at the end. Absent = there are none. */
+  readonly lab?: Lab;
 }
 
 /** Runs until SIGTERM or SIGINT. Throws: PORT_IN_USE, CONFIG_INVALID, STORE_UNAVAILABLE, UNAUTHORIZED. */
 export async function runMaster(options: MasterOptions, env: NodeJS.ProcessEnv = process.env): Promise<void> {
-  const log = makeLog('master');
+  const logs = new LogRing(systemClock, 'master');
+  const log = logs.tee(makeLog('master'));
   const id = `${hostname()}-${systemRng.uuid().slice(0, 8)}`;
   const connections = makeConnections(env, { clock: systemClock, rng: systemRng, log });
   await connections.ready();
@@ -45,8 +52,10 @@ export async function runMaster(options: MasterOptions, env: NodeJS.ProcessEnv =
         token: options.token,
         failpoints: failpointsFrom(env['WEIR_FAILPOINTS']),
         sameToken: (expected, given) => tokenMatches(`Bearer ${given}`, expected),
+        onJobChange: (name) => watch.lookAtJob(() => leadership.job(name)),
       }),
   );
+  const watch = new ClusterWatch(leadership, systemClock, () => leadership.standing.role === 'leader');
   const registry = masterRegistry(leadership, options.version);
   watchLeading(registry, () => leadership.standing.role === 'leader');
   const http = await startHttp(new JobService(leadership, connections, log), {
@@ -56,10 +65,19 @@ export async function runMaster(options: MasterOptions, env: NodeJS.ProcessEnv =
     registry,
     log,
     standing: () => leadership.standing,
+    version: options.version,
+    watch,
+    logs,
+    ...(options.lab === undefined ? {} : { lab: options.lab }),
   });
   try {
     await store.prepare();
-    const control = await listenControl(options.host, options.grpcPort, (stream) => leadership.attach(stream));
+    const control = await listenControl(
+      options.host,
+      options.grpcPort,
+      (stream) => leadership.attach(stream),
+      () => isReady(leadership.standing),
+    );
     const host = options.advertisedHost ?? advertised(options.host);
     const lease = new LeaderLease({
       store,
@@ -73,6 +91,7 @@ export async function runMaster(options: MasterOptions, env: NodeJS.ProcessEnv =
     });
     leadership.follow(lease);
     lease.open();
+    watch.open();
     log.info({ id, http: http.address, grpc: control.address, ...connections.describe() }, 'master started');
     await stopSignal(log);
     await lease.close();
@@ -80,9 +99,16 @@ export async function runMaster(options: MasterOptions, env: NodeJS.ProcessEnv =
     await control.close();
     log.info({}, 'master stopped');
   } finally {
+    watch.close();
     await http.close();
+    await options.lab?.close();
     await connections.close();
   }
+}
+
+/** Workers are served, here or by the leader that this master names to them. */
+function isReady(standing: Standing): boolean {
+  return standing.role === 'leader' || (standing.role === 'standby' && standing.leader !== null);
 }
 
 /** An address others can use: a wildcard is no address, the host's name is. */

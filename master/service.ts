@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto';
 import { WeirError } from '../core/errors.ts';
 import type { SavepointRow } from '../core/epoch/types.ts';
-import { jobName, revision } from '../core/ids.ts';
-import type { JobName, Revision } from '../core/ids.ts';
+import { jobName, revision, workerId } from '../core/ids.ts';
+import type { JobName, Revision, WorkerId } from '../core/ids.ts';
 import { loadJobFile, locateProblems } from '../core/job/file.ts';
 import type { JobProblem } from '../core/job/problem.ts';
 import type { JobSpec } from '../core/job/spec.ts';
@@ -19,6 +19,7 @@ import { deadLetterTable } from '../engine/dead-letters.ts';
 import type { JobPlan } from '../engine/plan/job-plan.ts';
 import { sinkPlansOf } from '../engine/plan/job-plan.ts';
 import { planJob } from '../engine/plan/plan-job.ts';
+import type { RestartPoint } from './coordinator.ts';
 import type { JobView, WorkerView } from './views.ts';
 
 /** Format of {@link JobDefinition.text}. */
@@ -41,6 +42,8 @@ export interface JobDefinition {
  */
 export interface StartOptions {
   readonly start?: 'earliest' | 'latest' | 'continue' | { readonly savepoint: string };
+  /** Refused with CONFLICT when the job is at another revision; 0 = there must be none. */
+  readonly expectedRevision?: number;
 }
 
 /** The coordinator as the outside uses it. All throw CONFLICT in a wrong state and STORE_UNAVAILABLE. */
@@ -73,6 +76,14 @@ export interface ClusterControl {
    * {@link changes}. Throws: NOT_FOUND, STATE_INCOMPATIBLE.
    */
   rollback(name: JobName, to?: Revision): Promise<{ readonly row: JobRow; readonly notes: readonly string[] }>;
+  /** Begins a new run of the same definition, without state. `start`: at once; otherwise the job is at rest and stays so. */
+  restartFrom(name: JobName, point: RestartPoint, options: { readonly start: boolean }): Promise<JobRow>;
+  /** The stored text of a definition that the job has or had. */
+  definition(name: JobName, hash: string): Promise<string>;
+  /** How many workers the job may use at most; null = all. */
+  scale(name: JobName, workers: number | null): Promise<JobRow>;
+  /** Moves everything away from a worker. Throws: NOT_FOUND. */
+  drain(worker: WorkerId): void;
   jobs(): readonly JobView[];
   job(name: JobName): JobView | undefined;
   workers(): readonly WorkerView[];
@@ -102,17 +113,26 @@ export interface ApplyOptions extends StartOptions {
   readonly name?: string;
 }
 
+/** A revision of a job with the file it was made of. */
+export interface StoredDefinition {
+  readonly revision: number;
+  readonly definition: string;
+  readonly source: string;
+  readonly plan: JobPlan;
+}
+
 /** Everything a door (REST, the status page) may call. Owns nothing: parts are closed by who made them. */
 export class JobService {
   readonly #control: ClusterControl;
   readonly #tables: TableStore;
-  readonly #connections: Connections;
+  /** For those who look into logs and tables beside jobs. */
+  readonly connections: Connections;
   readonly #log: Log;
 
   constructor(control: ClusterControl, connections: Connections, log: Log) {
     this.#control = control;
     this.#tables = connections.tables('cassandra', {});
-    this.#connections = connections;
+    this.connections = connections;
     this.#log = log;
   }
 
@@ -141,7 +161,11 @@ export class JobService {
     const definition = defineJob(jobName(spec.name), text, plan);
     const current = this.#control.job(definition.name);
     const same = current?.row.definition === definition.hash && options.start === undefined;
-    const start = options.start === undefined ? {} : { start: options.start };
+    const start = {
+      ...(options.start === undefined ? {} : { start: options.start }),
+      ...(options.expectedRevision === undefined ? {} : { expectedRevision: options.expectedRevision }),
+    };
+    requireRevision(definition.name, current?.row.revision ?? 0, options.expectedRevision);
     // Before tables are touched: what is refused leaves nothing behind.
     const notes = same ? [] : await this.#control.changes(definition, start);
     const warnings = [...plan.warnings, ...notes, ...(await this.#columnsToAdd(plan))];
@@ -172,7 +196,7 @@ export class JobService {
     for (const [index, sink] of sinkPlansOf(plan).entries()) {
       const target = plan.sinks[index];
       if (sink.kind !== 'log' || target?.createPartitions === undefined) continue;
-      await this.#connections
+      await this.connections
         .logWriter(target.connector, target.options)
         .createTopic(sink.topic, target.createPartitions);
     }
@@ -247,6 +271,38 @@ export class JobService {
     return await (to === undefined ? this.#control.rollback(job) : this.#control.rollback(job, revision(to)));
   }
 
+  /** The stored definition of a revision (default: the current one). Throws: NOT_FOUND. */
+  async definition(name: string, revisionNumber?: number): Promise<StoredDefinition> {
+    const { row } = this.job(name);
+    const revisions = [{ revision: row.revision, definition: row.definition }, ...(row.former ?? [])];
+    const found = revisions.find((one) => revisionNumber === undefined || one.revision === revisionNumber);
+    if (found === undefined)
+      throw new WeirError(
+        'NOT_FOUND',
+        `Job ${name} has no revision ${revisionNumber}; there are ${revisions.map((one) => one.revision).join(', ')}.`,
+      );
+    const { source, plan } = JSON.parse(await this.#control.definition(row.name, found.definition)) as {
+      readonly source: string;
+      readonly plan: JobPlan;
+    };
+    return { ...found, source, plan };
+  }
+
+  /** Throws: NOT_FOUND, CONFLICT while the job runs and is not to be started. */
+  async restartFrom(name: string, point: RestartPoint, options: { readonly start: boolean }): Promise<JobRow> {
+    return await this.#control.restartFrom(this.job(name).row.name, point, options);
+  }
+
+  /** How many workers the job may use at most; null = all. Throws: NOT_FOUND, CONFLICT. */
+  async scale(name: string, workers: number | null): Promise<JobRow> {
+    return await this.#control.scale(this.job(name).row.name, workers);
+  }
+
+  /** Moves everything away from a worker. Throws: NOT_FOUND. */
+  drain(worker: string): void {
+    this.#control.drain(workerId(worker));
+  }
+
   jobs(): readonly JobView[] {
     return this.#control.jobs();
   }
@@ -267,6 +323,15 @@ export class JobService {
   async query(cql: string): Promise<QueryResult> {
     return await this.#tables.query(cql);
   }
+}
+
+function requireRevision(name: string, current: number, expected: number | undefined): void {
+  if (expected === undefined || expected === current) return;
+  throw new WeirError(
+    'CONFLICT',
+    `Job ${name} is at revision ${current}, not ${expected}: somebody changed it meanwhile; look at it and try again.`,
+    { facts: { revision: current, expectedRevision: expected } },
+  );
 }
 
 /**

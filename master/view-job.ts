@@ -6,11 +6,13 @@ import { addCounters, zeroCounters } from '../core/lane/position.ts';
 import type { LaneAssignment, JobRow } from '../core/meta.ts';
 import type { Counters, LaneStatus } from '../proto/gen/control.ts';
 import type { EpochsView } from './epochs-progress.ts';
-import type { JobFiguresWindow } from './figures.ts';
-import type { JobView, LaneView } from './views.ts';
+import type { JobPlan } from '../engine/plan/job-plan.ts';
+import type { FiguresSummary, JobFiguresWindow } from './figures.ts';
+import type { JobPlaces, JobView, LaneView, OperatorView } from './views.ts';
 
 export interface JobKnowledge {
   readonly row: JobRow;
+  readonly plan: JobPlan;
   readonly statuses: ReadonlyMap<LaneId, LaneStatus>;
   readonly committed: ReadonlyMap<LaneId, LanePosition>;
   readonly figures: JobFiguresWindow;
@@ -24,6 +26,7 @@ export function viewJob(job: JobKnowledge, now: number): JobView {
   const lanes = entries.map(([id, assignment]) =>
     viewLane(id, assignment, job.statuses.get(id), job.committed.get(id)),
   );
+  const summary = job.figures.summary(now);
   const active = job.row.state === 'starting' || job.row.state === 'running';
   return {
     row: active && job.row.reason === null && job.waiting !== null ? { ...job.row, reason: job.waiting } : job.row,
@@ -31,8 +34,60 @@ export function viewJob(job: JobKnowledge, now: number): JobView {
     counters: job.epochs?.counters ?? lanes.reduce((sum, lane) => addCounters(sum, lane.counters), zeroCounters),
     lag: job.epochs?.lag ?? lanes.reduce((sum, lane) => sum + Math.max(0, lane.lag), 0),
     epochs: job.epochs,
-    ...job.figures.summary(now),
+    operators: operatorsOf(job, summary),
+    ...placesOf(job.plan),
+    ...summary,
   };
+}
+
+const places = new WeakMap<JobPlan, JobPlaces>();
+
+/** The same object for the same plan. */
+function placesOf(plan: JobPlan): JobPlaces {
+  const known = places.get(plan);
+  if (known !== undefined) return known;
+  const sources = plan.sources.map(({ name, connector, options, topic }) => ({ name, connector, options, topic }));
+  const made: JobPlaces = {
+    protocol: plan.protocol,
+    sources,
+    sinks: plan.sinks.map(({ connector, options, description }) => ({ connector, options, description })),
+    topics: [...new Set(sources.map(({ topic }) => topic))],
+  };
+  places.set(plan, made);
+  return made;
+}
+
+const unknownOperator = { rowsPerSecond: null, busyRatio: null, blockedRatio: null, stateRows: null, stateBytes: null };
+
+/** In the order of the plan: sources, stages, sinks. */
+function operatorsOf({ plan, epochs }: JobKnowledge, summary: FiguresSummary): OperatorView[] {
+  const one = plan.sources.length === 1;
+  const sources = plan.sources.map((_, index) => ({
+    ...unknownOperator,
+    id: `source${index}`,
+    rowsPerSecond: one ? summary.recordsPerSecond : null,
+  }));
+  const sinks = plan.sinks.map((_, index) => ({
+    ...unknownOperator,
+    id: `sink${index}`,
+    rowsPerSecond: summary.rowsPerSecond,
+  }));
+  const stages =
+    plan.protocol === 'lanes'
+      ? plan.sources.map((_, index) => ({ ...unknownOperator, id: `stage${index}` }))
+      : plan.stages.map((stage, index) => {
+          const state =
+            stage.kind === 'state'
+              ? epochs?.stateOperators.find(({ operatorName }) => operatorName === stage.operatorId)
+              : undefined;
+          return {
+            ...unknownOperator,
+            id: `stage${index}`,
+            stateRows: state?.numRowsTotal ?? null,
+            stateBytes: state?.memoryUsedBytes ?? null,
+          };
+        });
+  return [...sources, ...stages, ...sinks];
 }
 
 function viewLane(

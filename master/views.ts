@@ -21,8 +21,45 @@ export interface LaneView {
   readonly counters: LaneCounters;
 }
 
-export interface JobView {
+/** Figures of one operator; null = not known. */
+export interface OperatorView {
+  /** `source0`, `stage0`, `sink0` …: places in the plan. */
+  readonly id: string;
+  readonly rowsPerSecond: number | null;
+  /** Parts of the time, 0 to 1. */
+  readonly busyRatio: number | null;
+  readonly blockedRatio: number | null;
+  readonly stateRows: number | null;
+  readonly stateBytes: number | null;
+}
+
+/** A topic that is read; `options` name the connection, empty = the default one. */
+export interface SourcePlace {
+  readonly name: string;
+  readonly connector: string;
+  readonly options: Readonly<Record<string, string>>;
+  readonly topic: string;
+}
+
+export interface SinkPlace {
+  readonly connector: string;
+  readonly options: Readonly<Record<string, string>>;
+  /** `keyspace.table`, `topic name`, or the connector. */
+  readonly description: string;
+}
+
+/** What a job reads and writes. */
+export interface JobPlaces {
+  readonly protocol: 'lanes' | 'epochs';
+  readonly sources: readonly SourcePlace[];
+  readonly sinks: readonly SinkPlace[];
+  /** Topics that the job reads. */
+  readonly topics: readonly string[];
+}
+
+export interface JobView extends JobPlaces {
   readonly row: JobRow;
+  readonly operators: readonly OperatorView[];
   readonly lanes: readonly LaneView[];
   readonly counters: LaneCounters;
   readonly lag: number;

@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import type { ChannelCredentials, ChannelOptions, Client, ServiceDefinition } from '@grpc/grpc-js';
 import { credentials, loadPackageDefinition, logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
-import type { MessageTypeDefinition, Options } from '@grpc/proto-loader';
+import type { MessageTypeDefinition, Options, PackageDefinition } from '@grpc/proto-loader';
 import { loadSync } from '@grpc/proto-loader';
 import type { ControlClient, ControlDefinition } from './gen/control.ts';
 import type { EmbeddedClient, EmbeddedDefinition } from './gen/embedded.ts';
@@ -134,4 +134,16 @@ export function loadEmbedded(): LoadedService<EmbeddedDefinition, EmbeddedClient
 export function loadExchange(): LoadedService<ExchangeDefinition, ExchangeClient> {
   exchange ??= load<ExchangeDefinition, ExchangeClient>('exchange.proto', 'Exchange', exchangeLimits);
   return exchange;
+}
+
+let standard: PackageDefinition | undefined;
+
+/** proto/standard/*.proto, gRPC's own services, and beside them proto/control.proto: what a master speaks. Parsed once per process. */
+export function loadStandard(): PackageDefinition {
+  const files = ['standard/health.proto', 'standard/reflection.proto', 'control.proto'];
+  standard ??= loadSync(
+    files.map((file) => fileURLToPath(new URL(file, import.meta.url))),
+    loaderOptions,
+  );
+  return standard;
 }

@@ -10,4 +10,5 @@ execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '
   cwd: root,
   stdio: 'inherit',
 });
-for (const file of globSync('proto/*.proto', { cwd: root })) cpSync(join(root, file), join(root, 'dist', file));
+cpSync(join(root, 'ui/bundle'), join(root, 'dist/ui/bundle'), { recursive: true });
+for (const file of globSync('proto/**/*.proto', { cwd: root })) cpSync(join(root, file), join(root, 'dist', file));

@@ -11,11 +11,15 @@ const node = process.execPath;
 
 const checks = new Map<string, readonly [command: string, ...args: string[]]>([
   ['types', [bin('tsc'), '--noEmit', '-p', 'tsconfig.json']],
+  ['ui types', [bin('tsc'), '--noEmit', '-p', 'ui/tsconfig.json']],
+  ['ui tests', [bin('tsc'), '--noEmit', '-p', 'test/ui/tsconfig.json']],
+  ['ui bundle', [node, 'scripts/build-ui.ts', '--check']],
   ['lint', [bin('oxlint'), '--type-aware', '-f', 'unix']],
   ['format', [bin('oxfmt'), '--check', '.']],
   ['tidy', [node, '--test', '--test-reporter=dot', 'test/tidy.test.ts']],
   ['generated', [node, 'scripts/gen-proto.ts', '--check']],
   ['errors', [node, 'scripts/gen-errors.ts', '--check']],
+  ['openapi', [node, 'scripts/gen-openapi.ts', '--check']],
   ['functions', [node, 'scripts/gen-functions.ts', '--check']],
 ]);
 

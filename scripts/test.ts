@@ -22,6 +22,7 @@ const folders = [
   'sdk',
   'cli',
   'jobs',
+  'ui',
   'scripts',
   'test',
   'bench',

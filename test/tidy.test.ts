@@ -18,7 +18,7 @@ function walk(folder: string): string[] {
 }
 
 const files = walk('');
-const sources = files.filter((path) => path.endsWith('.ts') && path.includes('/'));
+const sources = files.filter((path) => /\.tsx?$/.test(path) && path.includes('/'));
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 
 interface Layer {
@@ -52,11 +52,12 @@ const layers = new Map<string, Layer>([
   [
     'master',
     {
-      imports: ['core', 'engine/plan', 'engine/dead-letters.ts', 'connectors', 'proto'],
-      packages: ['@grpc/grpc-js', 'prom-client', 'fastify'],
+      imports: ['core', 'engine/plan', 'engine/dead-letters.ts', 'connectors', 'proto', 'ui/bundle'],
+      packages: ['@grpc/grpc-js', '@grpc/proto-loader', 'prom-client', 'fastify', 'zod'],
     },
   ],
-  ['cli', { imports: [''], packages: ['commander'] }],
+  ['ui', { imports: ['core', 'engine/plan', 'master/views.ts'], packages: ['preact', 'uplot'] }],
+  ['cli', { imports: [''], packages: ['commander', 'yaml'] }],
   ['bench', everything],
   ['scripts', everything],
   ['test', everything],
@@ -121,7 +122,7 @@ suite('tidy', () => {
   test('files are named in kebab-case', () => {
     const named = sources.map((path) => path.slice(path.lastIndexOf('/') + 1));
     assert.deepEqual(
-      named.filter((name) => !/^[a-z0-9]+(-[a-z0-9]+)*(\.(it|e2e|test|bench|fixture|d))*\.ts$/.test(name)),
+      named.filter((name) => !/^[a-z0-9]+(-[a-z0-9]+)*(\.(it|e2e|test|bench|fixture|d))*\.tsx?$/.test(name)),
       [],
     );
   });
@@ -150,6 +151,7 @@ suite('tidy', () => {
     const entries = [
       /^cli\/main\.ts$/,
       /^sdk\/index\.ts$/,
+      /^ui\/main\.tsx$/,
       /^scripts\//,
       /^bench\//,
       /^test\//,

@@ -7,11 +7,15 @@ import type { JobProblem } from '../../core/job/problem.ts';
 import { explainJob, explainMermaid } from '../../engine/plan/explain.ts';
 import type { JobPlan } from '../../engine/plan/job-plan.ts';
 import { planJob } from '../../engine/plan/plan-job.ts';
+import type { Schema } from '../../core/types.ts';
+import { formatType } from '../../core/types.ts';
 import { exitCodes } from '../exit.ts';
-import { readJobFiles, renderJobProblems } from '../job-files.ts';
+import { readJobFile, readJobFiles, renderJobProblems } from '../job-files.ts';
+import { githubLines, sarifLog } from '../lint-formats.ts';
 import { print, printJson, tell } from '../output.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat } from '../settings.ts';
+import { WEIR_VERSION } from '../version.ts';
 
 interface Planned {
   readonly plan: JobPlan | null;
@@ -38,9 +42,21 @@ function plan(text: string): Planned {
   return { plan: planned.plan, problems: locateProblems(file.positions, planned.problems) };
 }
 
+export interface LintOptions extends GlobalOptions {
+  readonly format?: string;
+}
+
+function lintFormat(options: LintOptions): 'text' | 'json' | 'github' | 'sarif' {
+  if (options.format === undefined) return outputFormat(options, ['table', 'json']) === 'json' ? 'json' : 'text';
+  const format = (['text', 'json', 'github', 'sarif'] as const).find((name) => name === options.format);
+  if (format === undefined)
+    throw new WeirError('USAGE', `There is no format ${options.format}; lint has text, json, github and sarif.`);
+  return format;
+}
+
 /** Returns the exit code. */
-export function lint(paths: readonly string[], options: GlobalOptions): number {
-  const format = outputFormat(options, ['table', 'json']);
+export function lint(paths: readonly string[], options: LintOptions): number {
+  const format = lintFormat(options);
   const results = readJobFiles(paths).map((file) => ({ ...file, ...check(file.text) }));
   if (format === 'json') {
     printJson(
@@ -51,6 +67,14 @@ export function lint(paths: readonly string[], options: GlobalOptions): number {
         warnings: result.plan?.warnings ?? [],
       })),
     );
+  } else if (format === 'github' || format === 'sarif') {
+    const found = results.map(({ path, problems, plan: planned }) => ({
+      path,
+      problems,
+      warnings: planned?.warnings ?? [],
+    }));
+    if (format === 'sarif') printJson(sarifLog(found, WEIR_VERSION));
+    else for (const line of githubLines(found)) print(line);
   } else {
     for (const result of results) {
       if (result.problems.length > 0) print(renderJobProblems(result, result.problems));
@@ -97,7 +121,32 @@ function explainFormat(options: ExplainOptions): 'text' | 'json' | 'mermaid' {
   return format;
 }
 
-/** Prints the JSON Schema of job files. */
-export function schema(): void {
-  printJson(jobJsonSchema());
+/** Prints the JSON Schema of job files; with a job file the columns of its result. Returns the exit code. */
+export function schema(path: string | undefined, options: GlobalOptions): number {
+  const format = outputFormat(options, ['table', 'json']);
+  if (path === undefined || path === 'job') {
+    printJson(jobJsonSchema());
+    return exitCodes.ok;
+  }
+  const file = readJobFile(path);
+  const planned = plan(file.text);
+  if (planned.plan === null || planned.problems.length > 0) {
+    tell(renderJobProblems(file, planned.problems));
+    return exitCodes.invalid;
+  }
+  const columns = resultOf(planned.plan).map(({ name, type, nullable }) => ({
+    name,
+    type: formatType(type),
+    nullable,
+  }));
+  if (format === 'json') printJson({ columns });
+  else print(columns.map(({ name, type, nullable }) => `${name} ${type}${nullable ? '' : ' NOT NULL'}`).join(',\n'));
+  return exitCodes.ok;
+}
+
+/** Columns of the rows that go to the sinks. */
+function resultOf(planned: JobPlan): Schema {
+  if (planned.protocol === 'lanes') return planned.sources[0]?.stage.output ?? [];
+  const branches = planned.stages.flatMap((stage) => (stage.kind === 'map' ? stage.branches : [stage.branch]));
+  return branches.find(({ target }) => target.kind === 'sink')?.output ?? [];
 }

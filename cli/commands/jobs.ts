@@ -3,14 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WeirError } from '../../core/errors.ts';
 import { loadJobFile } from '../../core/job/file.ts';
 import type { JobProblem } from '../../core/job/problem.ts';
-import { durationMs } from '../../core/duration.ts';
 import type { JobState } from '../../core/states.ts';
 import type { ApplyOutcome } from '../../master/service.ts';
 import type { JobView } from '../../master/views.ts';
+import type { JobAction } from '../client.ts';
 import { MasterClient } from '../client.ts';
 import { exitCodes } from '../exit.ts';
 import type { JobFileText } from '../job-files.ts';
 import { readJobFiles, renderJobProblems } from '../job-files.ts';
+import { timeoutMs } from '../names.ts';
 import { print, printJson, tell } from '../output.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat, target } from '../settings.ts';
@@ -37,6 +38,7 @@ interface Checked extends JobFileText {
 /** Applies every file or, when one has mistakes, none. Returns the exit code. */
 export async function apply(paths: readonly string[], options: ApplyOptions): Promise<number> {
   const format = outputFormat(options, ['table', 'name', 'json']);
+  if (paths.length === 0) throw new WeirError('USAGE', 'Name job files, or folders with job files in them.');
   const files = check(readJobFiles(paths));
   if (files === null) return exitCodes.invalid;
   const client = new MasterClient(target(options));
@@ -131,18 +133,16 @@ function sentence(text: string): string {
   return text.endsWith('.') ? text : `${text}.`;
 }
 
-const goals: Record<'stop' | 'cancel' | 'start', readonly JobState[]> = {
+const goals: Record<JobAction, readonly JobState[]> = {
   stop: ['stopped', 'finished', 'failed'],
+  pause: ['stopped', 'finished', 'failed'],
   cancel: ['stopped', 'finished', 'failed'],
   start: ['running', 'finished'],
+  resume: ['running', 'finished'],
 };
 
-/** `weir stop|cancel|start NAME…`; waits until it is so, unless told not to. */
-export async function act(
-  action: 'stop' | 'cancel' | 'start',
-  names: readonly string[],
-  options: WaitOptions,
-): Promise<void> {
+/** `weir stop|pause|cancel|start|resume NAME…`; waits until it is so, unless told not to. */
+export async function act(action: JobAction, names: readonly string[], options: WaitOptions): Promise<void> {
   const client = new MasterClient(target(options));
   for (const name of names) await client.act(name, action);
   for (const name of names) {
@@ -194,9 +194,4 @@ async function waitFor(
 
 function jobFailed(view: JobView): Error {
   return new Error(`Job ${view.row.name} failed: ${view.row.reason?.message ?? 'its row gives no reason'}`);
-}
-
-function timeoutMs(text: string): number {
-  if (!/^\d+(ms|s|m|h)$/.test(text)) throw new WeirError('USAGE', `${text} is no duration; write 500ms, 30s or 5m.`);
-  return durationMs(text);
 }

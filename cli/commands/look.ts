@@ -2,7 +2,9 @@
 import { WeirError, isWeirError } from '../../core/errors.ts';
 import type { QueryResult } from '../../core/ports.ts';
 import type { JobView, WorkerView } from '../../master/views.ts';
+import type { TopicPartition } from '../../master/data-desk.ts';
 import { MasterClient } from '../client.ts';
+import { listings } from './get-parts.ts';
 import { formatAge, formatCount, formatMs, formatTable, formatValue, print, printJson, tell } from '../output.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat, target } from '../settings.ts';
@@ -24,7 +26,16 @@ export async function get(what: string, name: string | undefined, options: Globa
     if (format === 'name') return printNames(views.map((view) => view.id));
     return printRows('workers', workerTable(views, format === 'wide'));
   }
-  throw new WeirError('USAGE', `There is nothing called ${what} to get; there are jobs and workers.`);
+  const list = listings.get(what) ?? listings.get(`${what}s`);
+  if (list === undefined)
+    throw new WeirError(
+      'USAGE',
+      `There is nothing called ${what} to get; there are jobs, workers, ${[...listings.keys()].join(', ')}.`,
+    );
+  const { document, names, heads, rows } = await list(client, name);
+  if (format === 'json') return printJson(document);
+  if (format === 'name') return printNames(names);
+  return printRows(what, { heads, rows });
 }
 
 interface Table {
@@ -89,12 +100,14 @@ function workerTable(views: readonly WorkerView[], wide: boolean): Table {
   return { heads: wide ? [...heads, 'LOOP DELAY MS', 'HEARD MS AGO', 'VERSION'] : heads, rows };
 }
 
-/** `weir describe job NAME`. Throws: USAGE, NOT_FOUND. */
+/** `weir describe job|worker|topic NAME`. Throws: USAGE, NOT_FOUND. */
 export async function describe(kind: string, name: string, options: GlobalOptions): Promise<void> {
-  if (kind !== 'job')
-    throw new WeirError('USAGE', `There is no description of ${kind}; write "weir describe job NAME".`);
   const format = outputFormat(options, ['table', 'json']);
   const client = new MasterClient(target(options));
+  if (kind === 'worker') return await describeWorker(client, name, format === 'json');
+  if (kind === 'topic') return await describeTopic(client, name, format === 'json');
+  if (kind !== 'job')
+    throw new WeirError('USAGE', `There is no description of ${kind}; there are job, worker and topic.`);
   const view = await client.job(name);
   if (format === 'json') return printJson(view);
   const { row, counters } = view;
@@ -138,6 +151,35 @@ export async function describe(kind: string, name: string, options: GlobalOption
     lane.message ?? '',
   ]);
   print(`\n${formatTable(heads, rows)}`);
+}
+
+async function describeWorker(client: MasterClient, name: string, asJson: boolean): Promise<void> {
+  const found = (await client.workers()).find(({ id }) => id === name);
+  if (found === undefined)
+    throw new WeirError('NOT_FOUND', `There is no worker ${name}; "weir get workers" lists them.`);
+  const lanes = (await client.jobs()).flatMap(({ row, lanes: all }) =>
+    all.filter(({ owner }) => owner === name).map((lane) => ({ job: row.name, ...lane })),
+  );
+  if (asJson) return printJson({ ...found, partitions: lanes });
+  const { heads, rows } = workerTable([found], true);
+  for (const [at, head] of heads.entries()) print(`${`${head}:`.padEnd(15)}${rows[0]?.[at] ?? ''}`);
+  const laneRows = lanes.map((lane) => [lane.job, lane.topic, String(lane.partition), lane.state, formatLag(lane.lag)]);
+  if (laneRows.length > 0) print(`\n${formatTable(['JOB', 'TOPIC', 'PARTITION', 'STATE', 'LAG'], laneRows)}`);
+}
+
+async function describeTopic(client: MasterClient, name: string, asJson: boolean): Promise<void> {
+  const topic = await client.request<{ readonly partitions: readonly TopicPartition[] }>(
+    'GET',
+    `/v1/topics/${encodeURIComponent(name)}`,
+  );
+  if (asJson) return printJson(topic);
+  const rows = topic.partitions.map(({ partition, startOffset, endOffset, lags }) => [
+    String(partition),
+    String(startOffset),
+    String(endOffset),
+    lags.map(({ job, lag }) => `${job} ${formatCount(lag)} behind`).join(', '),
+  ]);
+  print(formatTable(['PARTITION', 'START', 'END', 'JOBS'], rows));
 }
 
 /** `weir query CQL`: through the master, or on the connections of the environment when there is none. */

@@ -21,8 +21,11 @@ export async function runMasterProcess(options: Options): Promise<void> {
     version: WEIR_VERSION,
     ...advertisedHost(),
   };
-  const { runMaster } = await import('../../master/main.ts');
-  await runMaster(settings);
+  const [{ runMaster }, { ThreadLab }] = await Promise.all([
+    import('../../master/main.ts'),
+    import('../lab/thread-lab.ts'),
+  ]);
+  await runMaster({ ...settings, lab: new ThreadLab() });
 }
 
 /** Runs until it is told to stop. */

@@ -1,7 +1,8 @@
 /** `weir step`, `weir savepoint`, `weir rollback`: commands of stateful jobs. */
 import { WeirError } from '../../core/errors.ts';
-import type { SavepointView } from '../../master/http/server.ts';
+import type { SavepointView } from '../../master/http/documents.ts';
 import { MasterClient } from '../client.ts';
+import { jobPath } from '../names.ts';
 import { formatAge, formatCount, formatTable, print, printJson, tell } from '../output.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat, target } from '../settings.ts';
@@ -18,7 +19,7 @@ export async function step(names: readonly string[], options: GlobalOptions): Pr
   }
 }
 
-/** `weir savepoint create|list|delete JOB [NAME]`. Throws: USAGE. */
+/** `weir savepoint create|list|restore|delete JOB [NAME]`. Throws: USAGE. */
 export async function savepoint(
   action: string,
   job: string,
@@ -41,7 +42,16 @@ export async function savepoint(
     print(name);
     return tell(`savepoint ${name} of ${job} deleted`);
   }
-  throw new WeirError('USAGE', `There is no weir savepoint ${action}; there are create, list and delete.`);
+  if (action === 'restore') {
+    if (name === undefined) throw new WeirError('USAGE', `Name the savepoint: weir savepoint restore ${job} NAME.`);
+    const { source } = await client.request<{ readonly source: string }>('GET', `${jobPath(job)}/plan`);
+    const outcome = await client.apply(job, source, { dryRun: false, start: `savepoint:${name}` });
+    if (outcome.kind !== 'applied')
+      throw new WeirError('CONFLICT', `Job ${job} cannot begin with savepoint ${name}: its file is refused by now.`);
+    print(job);
+    return tell(`${job} begins run ${outcome.run} with savepoint ${name}`);
+  }
+  throw new WeirError('USAGE', `There is no weir savepoint ${action}; there are create, list, restore and delete.`);
 }
 
 /** `weir rollback JOB [--to REVISION]`. Throws: USAGE. */

@@ -19,6 +19,7 @@ export interface ProblemDocument {
 
 const statusOfCode: Partial<Record<ErrorCode, number>> = {
   NOT_FOUND: 404,
+  TOPIC_NOT_FOUND: 404,
   CONFLICT: 409,
   STATE_INCOMPATIBLE: 409,
   UNAUTHORIZED: 401,
@@ -46,7 +47,11 @@ export function refusedJob(problems: readonly JobProblem[]): ProblemDocument {
 /** Messages of bugs stay in the log: they may hold anything. */
 export function problemOf(error: unknown): ProblemDocument {
   const code = codeOf(error);
-  if (isWeirError(error)) return { ...problem(code, messageOf(error)), facts: error.facts };
+  if (isWeirError(error)) {
+    // The caller said which revision it meant to change.
+    const status = error.facts['expectedRevision'] === undefined ? statusOf(code) : 412;
+    return { ...problem(code, messageOf(error), status), facts: error.facts };
+  }
   const status = (error as { statusCode?: unknown } | null)?.statusCode;
   if (typeof status === 'number' && status >= 400 && status < 500) return problem('USAGE', messageOf(error), status);
   return problem('INTERNAL', 'The master met a bug; its log has the details.');

@@ -2,17 +2,31 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import Fastify from 'fastify';
 import type { Registry } from 'prom-client';
-import type { SavepointRow } from '../../core/epoch/types.ts';
-import { WeirError, messageOf } from '../../core/errors.ts';
+import { systemClock, systemRng } from '../../connectors/system/clock.ts';
+import { messageOf } from '../../core/errors.ts';
 import { jobJsonSchema } from '../../core/job/json-schema.ts';
 import type { Log } from '../../core/ports.ts';
-import type { ApplyOutcome, JobService, StartOptions } from '../service.ts';
-import type { JobView } from '../views.ts';
+import { DataDesk } from '../data-desk.ts';
+import { DeadLetterDesk } from '../dead-letter-desk.ts';
+import type { Lab } from '../lab.ts';
 import type { Standing } from '../leadership.ts';
+import type { LogRing } from '../log-ring.ts';
+import { OffsetDesk } from '../offset-desk.ts';
+import { Operations } from '../operations.ts';
+import type { JobService } from '../service.ts';
+import { ClusterWatch } from '../watch.ts';
+import type { Answer, Handler, Handlers } from './call.ts';
+import { checkCall, ok } from './call.ts';
+import { dataHandlers } from './data-handlers.ts';
 import { FORWARDED_HEADER, forward } from './forward.ts';
 import { foreignRequest, formatAddress, listenError, requireTokenOffLoopback, tokenMatches } from './listen.ts';
-import { PROBLEM_TYPE, problem, problemOf, refusedJob } from './problems.ts';
-import { pageScript, pageStyle, renderPage } from './status-page.ts';
+import { jobHandlers } from './job-handlers.ts';
+import { openApiDocument } from './openapi.ts';
+import { PROBLEM_TYPE, problem, problemOf } from './problems.ts';
+import type { RouteId, RouteSpec } from './routes.ts';
+import { routes } from './routes.ts';
+import { sparkHandlers } from './spark-handlers.ts';
+import { addUi } from './ui.ts';
 
 export interface HttpOptions {
   readonly host: string;
@@ -24,6 +38,13 @@ export interface HttpOptions {
   readonly log: Log;
   /** Whether this master leads; absent = it does. A standby hands requests on to the leader. */
   readonly standing?: () => Standing;
+  readonly version?: string;
+  /** What events and progress come from; absent = one that looks by itself is made. */
+  readonly watch?: ClusterWatch;
+  /** Absent = records cannot be looked into. */
+  readonly lab?: Lab;
+  /** The last lines of this process's log. */
+  readonly logs?: LogRing;
 }
 
 export interface HttpServer {
@@ -32,7 +53,6 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-const SAVEPOINT_PREFIX = 'savepoint:';
 /** Bytes of a request body. */
 const BODY_BYTES_MAX = 1024 * 1024;
 
@@ -72,10 +92,62 @@ export function buildHttp(service: JobService, options: HttpOptions): FastifyIns
       PROBLEM_TYPE,
     );
   });
-  addOperations(app, service, options);
-  addJobs(app, service);
-  addCluster(app, service);
+  const clock = systemClock;
+  const watch =
+    options.watch ?? new ClusterWatch(service, clock, () => (options.standing?.() ?? leads).role === 'leader');
+  if (options.watch === undefined) {
+    app.addHook('onListen', () => watch.open());
+    app.addHook('onClose', () => watch.close());
+  }
+  const handlers = makeHandlers(service, watch, options);
+  for (const id of Object.keys(routes) as RouteId[]) addRoute(app, routes[id], handlers[id]);
+  addUi(app, { watch, clock });
   return app;
+}
+
+/** One route of the table: checks what comes in, sends what the handler gives. */
+function addRoute(app: FastifyInstance, spec: RouteSpec, handler: Handler<RouteSpec>): void {
+  app.route({
+    method: spec.method,
+    url: spec.path.replaceAll(/\{(\w+)\}/g, ':$1'),
+    handler: async (request, reply) => {
+      const answer = await handler(checkCall(spec, request, reply));
+      if (answer !== null) await sendAnswer(reply, answer);
+    },
+  });
+}
+
+async function sendAnswer(reply: FastifyReply, { status, body, type, headers }: Answer): Promise<void> {
+  if (headers !== undefined) void reply.headers(headers);
+  if (body === undefined) await reply.code(status).send();
+  else if (typeof body === 'string' && type !== undefined) await reply.code(status).type(type).send(body);
+  else await send(reply, status, body, type);
+}
+
+function makeHandlers(service: JobService, watch: ClusterWatch, options: HttpOptions): Handlers {
+  const clock = systemClock;
+  const standing = options.standing ?? (() => leads);
+  const version = options.version ?? 'unknown';
+  return {
+    ...jobHandlers({
+      service,
+      watch,
+      clock,
+      operations: new Operations(clock, systemRng),
+      offsets: new OffsetDesk(service),
+    }),
+    ...dataHandlers({
+      service,
+      watch,
+      letters: new DeadLetterDesk(service.connections, clock),
+      data: new DataDesk(service, options.lab ?? null),
+      logs: options.logs ?? null,
+      version,
+      role: () => standing().role,
+    }),
+    ...sparkHandlers(service),
+    ...operationHandlers(options, version),
+  };
 }
 
 async function admit(request: FastifyRequest, reply: FastifyReply, options: HttpOptions): Promise<void> {
@@ -143,216 +215,27 @@ async function send(reply: FastifyReply, status: number, body: unknown, type = '
     .send(`${JSON.stringify(body)}\n`);
 }
 
-function addOperations(app: FastifyInstance, service: JobService, options: HttpOptions): void {
-  app.get('/healthz', async (_, reply) => await send(reply, 200, { status: 'ok' }));
-  app.get('/readyz', async (_, reply) => {
-    const standing = options.standing?.() ?? leads;
-    const { role } = standing;
-    // A standby that knows the leader serves everybody who asks.
-    if (role === 'standby' && standing.leader !== null)
-      return await send(reply, 200, { status: 'ready', role, leader: standing.leader });
-    const reason = notReady(standing);
-    await send(
-      reply,
-      reason === null ? 200 : 503,
-      reason === null ? { status: 'ready', role } : { status: 'not ready', role, reason },
-    );
-  });
-  app.get(
-    '/schemas/job.v1.json',
-    async (_, reply) => await send(reply, 200, jobJsonSchema(), 'application/schema+json'),
-  );
-  app.get('/metrics', async (_, reply) => {
-    await reply.type(options.registry.contentType).send(await options.registry.metrics());
-  });
-  app.get('/', async (_, reply) => {
-    // With a token the page comes empty: its script asks for the figures, with the token.
-    const open = options.token === null;
-    const shown = open ? { jobs: service.jobs(), workers: service.workers() } : { jobs: [], workers: [] };
-    await reply.type('text/html; charset=utf-8').send(renderPage({ open, ...shown }));
-  });
-  app.get('/page.js', async (_, reply) => await reply.type('text/javascript; charset=utf-8').send(pageScript));
-  app.get('/page.css', async (_, reply) => await reply.type('text/css; charset=utf-8').send(pageStyle));
-}
-
-interface NameRoute {
-  Params: { name: string };
-}
-
-function addJobs(app: FastifyInstance, service: JobService): void {
-  app.get('/v1/jobs', async (_, reply) => await send(reply, 200, { jobs: service.jobs() }));
-  app.get<NameRoute>(
-    '/v1/jobs/:name',
-    async (request, reply) => await send(reply, 200, service.job(request.params.name)),
-  );
-  app.get<NameRoute>('/v1/jobs/:name/status', async (request, reply) => {
-    await send(reply, 200, statusDocument(service.job(request.params.name)));
-  });
-  app.get<NameRoute & { Querystring: { state?: string } }>('/v1/jobs/:name/wait', async (request, reply) => {
-    const view = service.job(request.params.name);
-    const wanted = request.query.state ?? 'running';
-    if (view.row.state === wanted) return await send(reply, 200, statusDocument(view));
-    await send(
-      reply,
-      404,
-      problem('NOT_FOUND', `Job ${view.row.name} is ${view.row.state}, not ${wanted}.`),
-      PROBLEM_TYPE,
-    );
-  });
-  app.put<NameRoute & { Querystring: { dryRun?: string; start?: string } }>(
-    '/v1/jobs/:name',
-    async (request, reply) => {
-      const { dryRun, start } = request.query;
-      const outcome = await service.apply(bodyText(request), {
-        ...startOption(start),
-        dryRun: dryRun === 'true' || dryRun === '1' || dryRun === '',
-        name: request.params.name,
-      });
-      await sendOutcome(reply, outcome);
+function operationHandlers(
+  options: HttpOptions,
+  version: string,
+): Handlers<'openapi' | 'health' | 'ready' | 'jobSchema' | 'metrics'> {
+  let document: unknown;
+  return {
+    openapi: () => ok((document ??= openApiDocument(version))),
+    health: () => ok({ status: 'ok' }),
+    ready: () => {
+      const standing = options.standing?.() ?? leads;
+      const { role } = standing;
+      // A standby that knows the leader serves everybody who asks.
+      if (role === 'standby' && standing.leader !== null) return ok({ status: 'ready', role, leader: standing.leader });
+      const reason = notReady(standing);
+      return reason === null ? ok({ status: 'ready', role }) : ok({ status: 'not ready', role, reason }, 503);
     },
-  );
-  app.post('/v1/validate', async (request, reply) => {
-    const checked = await service.check(bodyText(request));
-    const body =
-      checked.kind === 'refused'
-        ? { valid: false, problems: checked.problems }
-        : { valid: true, problems: [], warnings: checked.plan.warnings };
-    await send(reply, 200, body);
-  });
-  app.post<NameRoute>(
-    '/v1/jobs/:name/stop',
-    async (request, reply) => await act(reply, service, request.params.name, async (name) => await service.stop(name)),
-  );
-  app.post<NameRoute>(
-    '/v1/jobs/:name/cancel',
-    async (request, reply) =>
-      await act(reply, service, request.params.name, async (name) => await service.cancel(name)),
-  );
-  app.post<NameRoute>(
-    '/v1/jobs/:name/start',
-    async (request, reply) => await act(reply, service, request.params.name, async (name) => await service.start(name)),
-  );
-  app.post<NameRoute>('/v1/jobs/:name/step', async (request, reply) => {
-    await send(reply, 200, await service.step(request.params.name));
-  });
-  app.post<NameRoute & { Querystring: { to?: string } }>('/v1/jobs/:name/rollback', async (request, reply) => {
-    const { notes } = await service.rollback(request.params.name, revisionOption(request.query.to));
-    await send(reply, 202, { ...statusDocument(service.job(request.params.name)), warnings: notes });
-  });
-  addSavepoints(app, service);
-  app.delete<NameRoute>('/v1/jobs/:name', async (request, reply) => {
-    await service.remove(request.params.name);
-    await reply.code(204).send();
-  });
-}
-
-interface SavepointRoute {
-  Params: { name: string; savepoint: string };
-}
-
-function addSavepoints(app: FastifyInstance, service: JobService): void {
-  app.get<NameRoute>('/v1/jobs/:name/savepoints', async (request, reply) => {
-    const rows = await service.savepoints(request.params.name);
-    await send(reply, 200, { savepoints: rows.map(savepointDocument) });
-  });
-  app.put<SavepointRoute>('/v1/jobs/:name/savepoints/:savepoint', async (request, reply) => {
-    const { name, savepoint } = request.params;
-    await send(reply, 201, savepointDocument(await service.createSavepoint(name, savepoint)));
-  });
-  app.delete<SavepointRoute>('/v1/jobs/:name/savepoints/:savepoint', async (request, reply) => {
-    await service.deleteSavepoint(request.params.name, request.params.savepoint);
-    await reply.code(204).send();
-  });
-}
-
-/** A savepoint without what only recovery needs. */
-export interface SavepointView {
-  readonly name: string;
-  readonly job: string;
-  readonly run: number;
-  readonly revision: number;
-  /** The last epoch whose effects it holds. */
-  readonly epoch: number;
-  readonly bytes: number;
-  /** ms since 1970. */
-  readonly createdAt: number;
-}
-
-function savepointDocument({ name, job, run, revision, head, bytes, createdAt }: SavepointRow): SavepointView {
-  return { name, job, run, revision, epoch: head.committed, bytes, createdAt };
-}
-
-async function act(
-  reply: FastifyReply,
-  service: JobService,
-  name: string,
-  action: (name: string) => Promise<void>,
-): Promise<void> {
-  await action(name);
-  await send(reply, 202, statusDocument(service.job(name)));
-}
-
-async function sendOutcome(reply: FastifyReply, outcome: ApplyOutcome): Promise<void> {
-  if (outcome.kind === 'refused') return await send(reply, 422, refusedJob(outcome.problems), PROBLEM_TYPE);
-  await send(reply, outcome.kind === 'applied' && outcome.change === 'created' ? 201 : 200, outcome);
-}
-
-function startOption(start: string | undefined): StartOptions {
-  if (start === undefined) return {};
-  if (start === 'earliest' || start === 'latest' || start === 'continue') return { start };
-  if (start.startsWith(SAVEPOINT_PREFIX) && start.length > SAVEPOINT_PREFIX.length)
-    return { start: { savepoint: start.slice(SAVEPOINT_PREFIX.length) } };
-  throw new WeirError('USAGE', `A job starts at earliest, latest, continue or savepoint:NAME, not at ${start}.`);
-}
-
-function revisionOption(to: string | undefined): number | undefined {
-  if (to === undefined) return undefined;
-  const number = Number(to);
-  if (Number.isSafeInteger(number) && number >= 1) return number;
-  throw new WeirError('USAGE', `A revision is a whole number from 1, not ${to}.`);
-}
-
-function addCluster(app: FastifyInstance, service: JobService): void {
-  app.get('/v1/workers', async (_, reply) => await send(reply, 200, { workers: service.workers() }));
-  app.get(
-    '/v1/targets',
-    async (request, reply) => await send(reply, 200, scrapeTargets(service, request.headers.host)),
-  );
-  app.post('/v1/query', async (request, reply) => await send(reply, 200, await service.query(queryText(request))));
-}
-
-/** What Prometheus' http_sd_configs reads. The master is reachable the way the asker came. */
-function scrapeTargets(service: JobService, host: string | undefined): unknown[] {
-  const master = host === undefined ? [] : [{ targets: [host], labels: { component: 'master' } }];
-  const workers = service.workers().filter((worker) => worker.httpAddress !== '');
-  return [
-    ...master,
-    ...workers.map((worker) => ({
-      targets: [worker.httpAddress.replace(/^https?:\/\//, '')],
-      labels: { component: 'worker', worker: worker.id },
-    })),
-  ];
-}
-
-/** The short form of a job, for sensors and scripts. */
-function statusDocument(view: JobView): Record<string, unknown> {
-  const { row, lanes, ...figures } = view;
-  const { name, state, reason, revision, run, submittedAt, changedAt } = row;
-  return { name, state, reason, revision, run, submittedAt, changedAt, laneCount: lanes.length, ...figures };
-}
-
-function bodyText(request: FastifyRequest): string {
-  if (typeof request.body === 'string' && request.body !== '') return request.body;
-  throw new WeirError('USAGE', 'The request has no body; send the job file, YAML or JSON.');
-}
-
-function queryText(request: FastifyRequest): string {
-  const text = typeof request.body === 'string' ? request.body : '';
-  try {
-    const { cql } = JSON.parse(text) as { cql?: unknown };
-    if (typeof cql === 'string') return cql;
-  } catch {
-    // The answer below says what is wanted.
-  }
-  throw new WeirError('USAGE', 'A query is sent as JSON: {"cql": "SELECT …"}.');
+    jobSchema: () => ({ status: 200, body: jobJsonSchema(), type: 'application/schema+json' }),
+    metrics: async () => ({
+      status: 200,
+      body: await options.registry.metrics(),
+      type: options.registry.contentType,
+    }),
+  };
 }

@@ -42,7 +42,5 @@ export default defineJob({
       },
     },
   ),
-  sinks: [
-    { connector: 'cassandra', keyspace: 'state_run', table: 'spells', primaryKey: [['u'], 'f'], create: true },
-  ],
+  sinks: [{ connector: 'cassandra', keyspace: 'state_run', table: 'spells', primaryKey: [['u'], 'f'], create: true }],
 });

@@ -1,0 +1,194 @@
+/**
+ * `weir run FILE`: a job on a cluster of its own, attached to the terminal, gone afterwards: Spark's `--master local[*]`.
+ * Topics and tables are the embedded ones; rows of files go into the topics of its sources.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { WeirError } from '../../core/errors.ts';
+import { partition } from '../../core/ids.ts';
+import { formatJobDocument, parseJobDocument } from '../../core/job/document.ts';
+import { encodeRecordBatch } from '../../core/record-batch-encoder.ts';
+import type { SampleRecord } from '../../master/lab.ts';
+import type { JobView } from '../../master/views.ts';
+import { exitCodes } from '../exit.ts';
+import { readJobFile, renderJobProblems } from '../job-files.ts';
+import { timeoutMs, wholeNumber } from '../names.ts';
+import { formatCount, formatTable, formatValue, print, printJson, tell } from '../output.ts';
+import { readInputs } from '../sample-files.ts';
+import type { GlobalOptions } from '../settings.ts';
+import { outputFormat } from '../settings.ts';
+import { SteppedCluster } from '../testing/stepped-cluster.ts';
+
+export interface RunOptions extends GlobalOptions {
+  readonly input?: readonly string[];
+  readonly untilEmpty?: boolean;
+  readonly rows?: string;
+  readonly for?: string;
+  readonly set?: readonly string[];
+  readonly workers: string;
+}
+
+const POLL_MS = 200;
+const TELL_MS = 1000;
+/** Looks in a row that must find nothing left to do: reports of workers are half a second old. */
+const QUIET_LOOKS = 8;
+const SHOWN_ROWS = 20;
+const APPEND_RECORDS = 1000;
+
+/** Returns the exit code. Throws: USAGE, NOT_FOUND, TIMED_OUT, what the job fails with. */
+export async function run(path: string, options: RunOptions): Promise<number> {
+  const format = outputFormat(options, ['table', 'json']);
+  const file = readJobFile(path);
+  const document = parseJobDocument(withSettings(file.text, options.set ?? []));
+  const [only = ''] = Object.keys(document.sources ?? {});
+  const inputs = readInputs(options.input ?? [], only);
+  const rowsMax = options.rows === undefined ? Number.POSITIVE_INFINITY : wholeNumber(options.rows, '--rows', 1);
+  const limitMs = options.for === undefined ? Number.POSITIVE_INFINITY : timeoutMs(options.for);
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  await using cluster = await SteppedCluster.start({ workers: wholeNumber(options.workers, '--workers', 1, 64) });
+  const topics = new Map(
+    Object.entries(document.sources ?? {}).map(([name, source]) => [name, String(source['topic'])]),
+  );
+  await fill(cluster, topics, inputs);
+  const outcome = await cluster.client.apply(document.name, formatJobDocument(document), { dryRun: false });
+  if (outcome.kind === 'refused') {
+    tell(renderJobProblems(file, outcome.problems));
+    return exitCodes.invalid;
+  }
+  for (const warning of outcome.warnings) tell(`warning: ${warning}`);
+  const expected = [...inputs.values()].reduce((sum, rows) => sum + rows.length, 0);
+  const startedAt = performance.now();
+  const isDone = (view: JobView): boolean =>
+    view.row.state === 'finished' || view.counters.rowsOut >= rowsMax || performance.now() - startedAt > limitMs;
+  const view = await follow(cluster, document.name, {
+    untilEmpty: options.untilEmpty === true,
+    expected,
+    isDone,
+    stop,
+  });
+  if (view.row.state === 'failed') {
+    tell(`${view.row.name} failed: ${view.row.reason?.message ?? ''}`);
+    return exitCodes.failed;
+  }
+  await finish(cluster, view);
+  const last = await cluster.client.job(document.name);
+  await show(cluster, last, format === 'json');
+  return stop.signal.aborted ? exitCodes.interrupted : exitCodes.ok;
+}
+
+/** `--set sinks.0.table=x`: the value is JSON, or text as it stands. Throws: USAGE. */
+function withSettings(text: string, settings: readonly string[]): string {
+  if (settings.length === 0) return text;
+  const document = parseJobDocument(text);
+  for (const setting of settings) {
+    const [, path, value] = /^([\w.-]+)=(.*)$/s.exec(setting) ?? [];
+    const keys = path?.split('.') ?? [];
+    const last = keys.pop();
+    let at: unknown = document;
+    for (const key of keys)
+      at = typeof at === 'object' && at !== null && Object.hasOwn(at, key) ? Reflect.get(at, key) : null;
+    if (last === undefined || value === undefined || typeof at !== 'object' || at === null || last === '__proto__')
+      throw new WeirError(
+        'USAGE',
+        `--set ${setting} names no place of the job file; write --set trigger=availableNow.`,
+      );
+    Reflect.set(at, last, parsed(value));
+  }
+  return formatJobDocument(document);
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}
+
+async function fill(
+  cluster: SteppedCluster,
+  topics: ReadonlyMap<string, string>,
+  inputs: ReadonlyMap<string, readonly SampleRecord[]>,
+): Promise<void> {
+  const writer = cluster.connections.logWriter('kafka', {});
+  for (const topic of topics.values()) await writer.createTopic(topic, 1);
+  for (const [source, rows] of inputs) {
+    const topic = topics.get(source);
+    if (topic === undefined)
+      throw new WeirError('NOT_FOUND', `The job has no source ${source}; it has ${[...topics.keys()].join(', ')}.`);
+    for (let at = 0; at < rows.length; at += APPEND_RECORDS) {
+      const records = rows.slice(at, at + APPEND_RECORDS).map((row) => ({
+        key: null,
+        value: row === null ? null : Buffer.from(typeof row === 'string' ? row : JSON.stringify(row)),
+        timestampMs: Date.now(),
+      }));
+      const append = { topic, partition: partition(0), batch: encodeRecordBatch(records) };
+      await writer.append([append], { valid: () => true, check: () => undefined });
+    }
+  }
+}
+
+interface Following {
+  readonly untilEmpty: boolean;
+  /** Records that were put in. */
+  readonly expected: number;
+  readonly isDone: (view: JobView) => boolean;
+  readonly stop: AbortController;
+}
+
+async function follow(
+  cluster: SteppedCluster,
+  name: string,
+  { untilEmpty, expected, isDone, stop }: Following,
+): Promise<JobView> {
+  let quiet = 0;
+  let toldAt = 0;
+  for (let read = -1; ;) {
+    cluster.check();
+    const view = await cluster.client.job(name);
+    const isQuiet =
+      view.row.state === 'running' && view.counters.read >= expected && view.counters.read === read && view.lag === 0;
+    quiet = isQuiet ? quiet + 1 : 0;
+    read = view.counters.read;
+    if (view.row.state === 'failed' || stop.signal.aborted || isDone(view) || (untilEmpty && quiet >= QUIET_LOOKS))
+      return view;
+    if (performance.now() - toldAt > TELL_MS) {
+      toldAt = performance.now();
+      tell(
+        `${name} ${view.row.state}  ${formatCount(view.counters.read)} read  ${formatCount(view.counters.rowsOut)} rows  ${formatCount(view.recordsPerSecond)}/s  lag ${formatCount(view.lag)}`,
+      );
+    }
+    await sleep(POLL_MS, undefined, { signal: stop.signal }).catch(() => undefined);
+  }
+}
+
+/** What is under way comes through. */
+async function finish(cluster: SteppedCluster, { row }: JobView): Promise<void> {
+  if (row.state === 'finished') return;
+  await cluster.client.act(row.name, 'stop');
+  await cluster.client.request('GET', `/v1/jobs/${row.name}/wait?state=stopped,finished,failed&timeout=30s`);
+}
+
+async function show(cluster: SteppedCluster, view: JobView, asJson: boolean): Promise<void> {
+  const { counters } = view;
+  const tables = view.sinks.filter(({ connector }) => connector === 'cassandra').map(({ description }) => description);
+  const results = await Promise.all(
+    tables.map(async (table) => ({
+      table,
+      ...(await cluster.client.query(`SELECT * FROM ${table} LIMIT ${SHOWN_ROWS}`)),
+    })),
+  );
+  if (asJson) return printJson({ name: view.row.name, counters, tables: results });
+  for (const { table, columns, rows } of results) {
+    print(`${table}:`);
+    print(
+      formatTable(
+        columns.map(({ name }) => name),
+        rows.map((row) => row.map(formatValue)),
+      ),
+    );
+  }
+  tell(
+    `${formatCount(counters.read)} read = ${formatCount(counters.passed)} passed + ${formatCount(counters.filtered)} filtered + ${formatCount(counters.skipped)} skipped + ${formatCount(counters.dead)} dead; ${formatCount(counters.rowsOut)} rows out`,
+  );
+}

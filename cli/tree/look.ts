@@ -1,0 +1,100 @@
+/** The command tree: what looks at jobs and what they keep. */
+import type { LetterOptions } from '../commands/dead-letters.ts';
+import type { LogsOptions } from '../commands/logs.ts';
+import type { OffsetsOptions } from '../commands/offsets.ts';
+import type { EventsOptions, TailOptions } from '../commands/watch.ts';
+import type { GlobalOptions } from '../settings.ts';
+import type { Add } from './add.ts';
+
+/** Commands that look. */
+export function addLookCommands(add: Add): void {
+  const look = async (): Promise<typeof import('../commands/look.ts')> => await import('../commands/look.ts');
+  add(
+    'get <what> [name]',
+    'list jobs, workers, partitions, checkpoints, savepoints, revisions, sources, topics or tables',
+    async ([what = '', name], options) => await (await look()).get(what, name, options),
+  );
+  add(
+    'describe <kind> <name>',
+    'show a job, worker or topic in full: describe job NAME',
+    async ([kind = '', name = ''], options) => {
+      await (await look()).describe(kind, name, options);
+    },
+  );
+  add('query <cql>', 'ask the tables: SELECT, DESCRIBE KEYSPACES, DESCRIBE TABLES', async ([cql = ''], options) => {
+    await (await look()).query(cql, options);
+  });
+  add<LogsOptions>(
+    'logs [what]',
+    'logs of a running "npm start": master, worker, embedded or a job',
+    async ([what], options) => {
+      await (await import('../commands/logs.ts')).logs(what, options);
+    },
+  )
+    .option('-f, --follow', 'go on as lines are written')
+    .option('--tail <lines>', 'only the last lines', '200');
+  const watch = async (): Promise<typeof import('../commands/watch.ts')> => await import('../commands/watch.ts');
+  add<GlobalOptions & { readonly once?: boolean }>('top', 'jobs and workers by what they do', async (_, options) => {
+    await (await watch()).top(options);
+  }).option('--once', 'print once and end');
+  add<TailOptions>('tail <job>', 'the newest rows at a place of a job', async ([job = ''], options) => {
+    await (await watch()).tail(job, options);
+  })
+    .option('--stage <n>', 'as they leave this stage (weir explain counts them)')
+    .option('--operator <n>', 'within the stage: as they leave this operator')
+    .option('--sink <n>', 'as they stand in the table of this sink')
+    .option('--limit <n>', 'so many', '20');
+  add<EventsOptions>('events', 'what happened in the cluster', async (_, options) => {
+    await (await watch()).events(options);
+  })
+    .option('-w, --watch', 'go on as things happen')
+    .option('--job <name>', 'only of this job')
+    .option('--last <n>', 'so many that happened before', '50');
+  add(
+    'doctor',
+    'look for what is wrong',
+    async (_, options) => await (await import('../commands/doctor.ts')).doctor(options),
+  );
+  add<GlobalOptions & { readonly file?: readonly string[] }>(
+    'diff [file...]',
+    'what applying job files would change; 10 when something would',
+    async (files, options) =>
+      await (await import('../commands/diff.ts')).diff([...files, ...(options.file ?? [])], options),
+  ).option('-f, --file <file...>', 'the same as naming files');
+}
+
+/** Commands about what jobs keep. */
+export function addStateCommands(add: Add): void {
+  const state = async (): Promise<typeof import('../commands/state.ts')> => await import('../commands/state.ts');
+  add('step <job...>', 'run what was appended since, in jobs with "trigger: manual"', async (names, options) => {
+    await (await state()).step(names, options);
+  });
+  add(
+    'savepoint <action> <job> [name]',
+    'create, list, restore or delete kept checkpoints of a stateful job',
+    async ([action = '', job = '', name], options) => await (await state()).savepoint(action, job, name, options),
+  );
+  add<GlobalOptions & { readonly to?: string }>(
+    'rollback <job>',
+    'go back to an earlier revision of a job, as a new revision',
+    async ([job = ''], options) => await (await state()).rollback(job, options),
+  ).option('--to <revision>', 'the revision; default: the one before');
+  add<OffsetsOptions>(
+    'offsets <action> <job> [place...]',
+    'get, set or reset where a job stands; set and reset need it stopped',
+    async ([action = '', job = '', ...places], options) =>
+      await (await import('../commands/offsets.ts')).offsets(action, job, places, options),
+  ).option('--to <point>', 'reset: earliest, latest, initial (as the file says) or a time');
+  add<LetterOptions>(
+    'dlq <action> <job> [place...]',
+    'list, show, replay or purge the records that a job could not process',
+    async ([action = '', job = '', ...places], options) =>
+      await (await import('../commands/dead-letters.ts')).deadLetters(action, job, places, options),
+  )
+    .option('--limit <n>', 'list: so many', '50')
+    .option('--topic <name>', 'only of this topic')
+    .option('--code <code>', 'only of this reason: FIELD_MISSING')
+    .option('--all', 'all that the filters leave')
+    .option('--value <file>', 'replay: this value instead of the stored one')
+    .option('--purge', 'replay: delete what was sent');
+}

@@ -1,0 +1,61 @@
+/** The command tree: what helps to write jobs, without a cluster. */
+import type { EvalOptions } from '../commands/eval.ts';
+import type { InitOptions } from '../commands/init.ts';
+import type { RunOptions } from '../commands/run.ts';
+import type { TestOptions } from '../commands/test-jobs.ts';
+import type { GlobalOptions } from '../settings.ts';
+import type { Add } from './add.ts';
+
+/** Commands for those who write jobs. */
+export function addWritingCommands(add: Add): void {
+  add<InitOptions>(
+    'init [template]',
+    'write a job, its test and rows to try it on: filter or window',
+    async ([template = 'filter'], options) => {
+      await (await import('../commands/init.ts')).init(template, options);
+    },
+  ).option('--dir <folder>', 'where to', 'jobs');
+  add<EvalOptions>('eval [sql]', 'evaluate an expression, or a query on rows of a file', async ([sql], options) =>
+    (await import('../commands/eval.ts')).evaluate(sql, options),
+  )
+    .option('-i, --input <file...>', 'rows: JSON or a document a line; - is stdin; SOURCE=FILE where there are several')
+    .option('--schema <columns>', "columns as SQL writes them: 'id INT, name STRING'; default: as the rows have them")
+    .option('--job <file>', 'run the query of this job file')
+    .option('--output-mode <mode>', 'append, update or complete', 'append');
+  add<GlobalOptions & { readonly format?: string }>(
+    'lint <file...>',
+    'check job files without a cluster',
+    async (files, options) => (await import('../commands/check-jobs.ts')).lint(files, options),
+  ).option('--format <format>', 'text, json, github (workflow commands) or sarif');
+  add<TestOptions>(
+    'test [path...]',
+    'run the tests beside job files (*.test.yaml) on a cluster of their own',
+    async (paths, options) => await (await import('../commands/test-jobs.ts')).testJobs(paths, options),
+  )
+    .option('-t, --test-name-pattern <text>', 'only tests whose name contains it')
+    .option('--workers <count>', 'workers of the cluster', '1');
+  add('functions [name]', 'list the functions of SQL, or show one with its examples', async ([name], options) =>
+    (await import('../commands/functions.ts')).functions(name, options),
+  );
+  add(
+    'schema [file]',
+    'print the JSON Schema of job files, or the columns of the result of one',
+    async ([file], options) => (await import('../commands/check-jobs.ts')).schema(file, options),
+  );
+  add<GlobalOptions & { readonly format?: string }>(
+    'explain <file>',
+    'show how a job file would run',
+    async ([file = ''], options) => (await import('../commands/check-jobs.ts')).explain(file, options),
+  ).option('--format <format>', 'text, json (the whole plan) or mermaid (a chart of the stages)');
+  add<RunOptions>(
+    'run <file>',
+    'run a job on a cluster of its own, on embedded topics and tables, until Ctrl-C',
+    async ([file = ''], options) => await (await import('../commands/run.ts')).run(file, options),
+  )
+    .option('-i, --input <file...>', 'rows for its topics: JSON or a document a line; SOURCE=FILE')
+    .option('--until-empty', 'end when everything is read and written')
+    .option('--rows <n>', 'end after so many rows')
+    .option('--for <duration>', 'end after so long')
+    .option('--set <path=value...>', 'change the job file: trigger=availableNow')
+    .option('--workers <n>', 'worker processes', '1');
+}

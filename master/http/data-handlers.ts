@@ -1,0 +1,148 @@
+/** Routes about data and the cluster: dead letters, topics, tables, rows, workers, events, logs. */
+import type { DataDesk } from '../data-desk.ts';
+import type { DeadLetterDesk } from '../dead-letter-desk.ts';
+import type { LogRing } from '../log-ring.ts';
+import type { ReadFrom } from '../read-records.ts';
+import type { JobService } from '../service.ts';
+import type { ClusterWatch } from '../watch.ts';
+import type { Handlers } from './call.ts';
+import { ok } from './call.ts';
+import { streamEvents } from './event-stream.ts';
+
+export interface DataHandlerParts {
+  readonly service: JobService;
+  readonly watch: ClusterWatch;
+  readonly letters: DeadLetterDesk;
+  readonly data: DataDesk;
+  readonly logs: LogRing | null;
+  readonly version: string;
+  /** What this master is at the moment. */
+  readonly role: () => string;
+}
+
+type DataRoutes =
+  | 'tryJob'
+  | 'listDeadLetters'
+  | 'replayDeadLetters'
+  | 'purgeDeadLetters'
+  | 'tapRows'
+  | 'listTopics'
+  | 'getTopic'
+  | 'readTopic'
+  | 'listTables'
+  | 'queryTables'
+  | 'getCluster'
+  | 'listWorkers'
+  | 'drainWorker'
+  | 'listTargets'
+  | 'streamEvents'
+  | 'listEvents'
+  | 'listLogs';
+
+const LIMIT_MAX = 1000;
+const LETTERS_DEFAULT = 100;
+const RECORDS_DEFAULT = 50;
+const ROWS_DEFAULT = 20;
+const EVENTS_DEFAULT = 200;
+const LINES_DEFAULT = 500;
+
+export function dataHandlers(parts: DataHandlerParts): Handlers<DataRoutes> {
+  const { service, watch, letters, data, logs } = parts;
+  /** Throws: NOT_FOUND. */
+  const jobOf = (params: Readonly<Record<string, string>>) => service.job(params['name'] ?? '');
+  return {
+    tryJob: async ({ body }) => {
+      const checked = await service.check(body.job);
+      const empty = { columns: [], rows: [], deadLetters: [], filtered: 0 };
+      if (checked.kind === 'refused') return ok({ problems: checked.problems, warnings: [], ...empty });
+      const result = await data.tryPlan(checked.plan, body.rows, LIMIT_MAX);
+      return ok({ problems: [], warnings: checked.plan.warnings, ...result });
+    },
+    listDeadLetters: async ({ params, query }) => {
+      const { row } = jobOf(params);
+      const filter = {
+        limit: limitOf(query.limit, LETTERS_DEFAULT),
+        ...(query.topic === undefined ? {} : { topic: query.topic }),
+        ...(query.partition === undefined ? {} : { partition: Number(query.partition) }),
+        ...(query.run === undefined ? {} : { run: Number(query.run) }),
+        ...(query.before === undefined ? {} : { before: Number(query.before) }),
+      };
+      return ok(await letters.list(row.name, filter));
+    },
+    replayDeadLetters: async ({ params, body }) => ok(await letters.replay(jobOf(params), body.letters)),
+    purgeDeadLetters: async ({ params, body }) =>
+      ok({ purged: await letters.purge(jobOf(params).row.name, body.letters) }),
+    tapRows: async ({ params, query }) => {
+      const view = jobOf(params);
+      const limit = limitOf(query.limit, ROWS_DEFAULT);
+      if (query.sink !== undefined) return ok(await data.sinkRows(view, Number(query.sink), limit));
+      const operator = query.operator === undefined ? null : Number(query.operator);
+      const { columns, rows } = await data.tap(view.row.name, { stage: Number(query.stage ?? 0), operator }, limit);
+      return ok({ columns, rows });
+    },
+    listTopics: async () => ok({ topics: await data.topics() }),
+    getTopic: async ({ params }) => ok(await data.topic(params['topic'] ?? '')),
+    readTopic: async ({ params, query }) => {
+      const partition = query.partition === undefined || query.partition === 'all' ? null : Number(query.partition);
+      const from = readFrom(query.from ?? 'latest');
+      const limit = limitOf(query.limit, RECORDS_DEFAULT);
+      return ok(await data.records(params['topic'] ?? '', { partition, from, limit }));
+    },
+    listTables: async () => ok({ tables: await data.tables() }),
+    queryTables: async ({ body }) => ok(await service.query(body.cql)),
+    getCluster: () => {
+      const jobs = countBy(service.jobs().map(({ row }) => row.state));
+      const workers = countBy(service.workers().map(({ state }) => state));
+      const connections = service.connections.describe();
+      return ok({ version: parts.version, role: parts.role(), connections, jobs, workers });
+    },
+    listWorkers: () => ok({ workers: service.workers() }),
+    drainWorker: ({ params }) => {
+      service.drain(params['id'] ?? '');
+      return ok({ workers: service.workers() }, 202);
+    },
+    listTargets: ({ request }) => ok(scrapeTargets(service, request.headers.host)),
+    streamEvents: ({ request, reply, query }) => {
+      streamEvents(request, reply, watch, logs, query.topics);
+      return null;
+    },
+    listEvents: ({ query }) => ok({ events: watch.lastEvents(limitOf(query.last, EVENTS_DEFAULT, 2000), query.job) }),
+    listLogs: ({ query }) => {
+      const wanted = {
+        ...(query.job === undefined ? {} : { job: query.job }),
+        ...(query.worker === undefined ? {} : { worker: query.worker }),
+        ...(query.level === undefined ? {} : { level: query.level }),
+      };
+      return ok({ lines: logs?.last(limitOf(query.last, LINES_DEFAULT), wanted) ?? [] });
+    },
+  };
+}
+
+function limitOf(text: string | undefined, otherwise: number, max = LIMIT_MAX): number {
+  return text === undefined ? otherwise : Math.min(max, Math.max(1, Number(text)));
+}
+
+/** `earliest`, `latest`, an offset or `ts:MS`. */
+function readFrom(text: string): ReadFrom {
+  if (text === 'earliest' || text === 'latest') return text;
+  return text.startsWith('ts:') ? { timestampMs: Number(text.slice(3)) } : { offset: Number(text) };
+}
+
+function countBy(values: readonly string[]): Record<string, number> {
+  const counts = new Map<string, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return Object.fromEntries(counts);
+}
+
+/** What Prometheus' http_sd_configs reads. The master is reachable the way the asker came. */
+function scrapeTargets(service: JobService, host: string | undefined): unknown[] {
+  const master = host === undefined ? [] : [{ targets: [host], labels: { component: 'master' } }];
+  const workers = service.workers().filter((worker) => worker.httpAddress !== '');
+  return [
+    ...master,
+    ...workers.map((worker) => ({
+      targets: [worker.httpAddress.replace(/^https?:\/\//, '')],
+      labels: { component: 'worker', worker: worker.id },
+    })),
+  ];
+}

@@ -1,0 +1,521 @@
+/**
+ * Every route of REST in one table: method, path, who may use it, what goes in and comes out. The server, the OpenAPI
+ * document and the tests of roles are made from it.
+ */
+import { z } from 'zod';
+import * as shapes from './schemas.ts';
+import { flag, limitParam, numberParam } from './schemas.ts';
+
+/** Who may: each role may all that those before it may. `open` asks nobody for a token. */
+export type Role = 'open' | 'viewer' | 'operator' | 'submitter' | 'admin';
+
+export interface RouteSpec {
+  readonly method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
+  /** Parameters in braces: `/v1/jobs/{name}`. */
+  readonly path: string;
+  readonly role: Role;
+  readonly tag: 'jobs' | 'actions' | 'state' | 'data' | 'cluster' | 'operations' | 'spark';
+  readonly summary: string;
+  readonly query?: z.ZodObject;
+  /** `jobFile`: text, YAML or JSON. */
+  readonly body?: z.ZodType | 'jobFile';
+  /** By status; text = another content type than JSON; null = no body. */
+  readonly answers: Readonly<Record<number, z.ZodType | string | null>>;
+  /** Statuses of problem documents beside 400, 401, 403 and 503, which every route may give. */
+  readonly problems?: readonly number[];
+}
+
+const jobQuery = z.object({
+  dryRun: flag.optional().describe('Check only, change nothing'),
+  start: z
+    .string()
+    .max(200)
+    .optional()
+    .describe('earliest, latest, continue or savepoint:NAME: begins a new run there'),
+  wait: numberParam.optional().describe('Ignored; use /wait'),
+});
+const action = (path: string, summary: string) =>
+  ({
+    method: 'POST',
+    path: `/v1/jobs/{name}/${path}`,
+    role: 'operator',
+    tag: 'actions',
+    summary,
+    answers: { 202: shapes.jobStatusSchema },
+    problems: [404, 409],
+  }) as const;
+const look = <A extends z.ZodType>(path: string, summary: string, answer: A) =>
+  ({
+    method: 'GET',
+    path: `/v1/jobs/{name}${path}`,
+    role: 'viewer',
+    tag: 'jobs',
+    summary,
+    answers: { 200: answer },
+    problems: [404],
+  }) as const;
+
+export const routes = {
+  // ---- jobs
+  listJobs: {
+    method: 'GET',
+    path: '/v1/jobs',
+    role: 'viewer',
+    tag: 'jobs',
+    summary: 'List jobs',
+    query: z.object({
+      state: z.string().max(100).optional().describe('Only jobs in this state, or in one of several with commas'),
+      fields: z.enum(['summary', 'full']).optional().describe('summary: without partitions'),
+      limit: limitParam.optional(),
+      cursor: z.string().max(100).optional(),
+    }),
+    answers: { 200: shapes.jobsSchema },
+  },
+  submitJob: {
+    method: 'POST',
+    path: '/v1/jobs',
+    role: 'submitter',
+    tag: 'jobs',
+    summary: 'Submit a job by the name in its file; refused when there is another one of that name',
+    query: jobQuery.pick({ dryRun: true, start: true }),
+    body: 'jobFile',
+    answers: { 200: shapes.applyOutcomeSchema, 201: shapes.applyOutcomeSchema },
+    problems: [409, 422],
+  },
+  applyJob: {
+    method: 'PUT',
+    path: '/v1/jobs/{name}',
+    role: 'submitter',
+    tag: 'jobs',
+    summary: 'Create a job or change it; the same file twice changes nothing. If-Match: the revision it must be at',
+    query: jobQuery.pick({ dryRun: true, start: true }),
+    body: 'jobFile',
+    answers: { 200: shapes.applyOutcomeSchema, 201: shapes.applyOutcomeSchema },
+    problems: [404, 409, 412, 422],
+  },
+  validateJob: {
+    method: 'POST',
+    path: '/v1/validate',
+    role: 'viewer',
+    tag: 'jobs',
+    summary: 'Check a job file: every mistake with its place',
+    body: 'jobFile',
+    answers: { 200: shapes.validationSchema },
+  },
+  tryJob: {
+    method: 'POST',
+    path: '/v1/try',
+    role: 'viewer',
+    tag: 'jobs',
+    summary: 'Run a job file on sample rows, beside the cluster; nothing is read or written',
+    body: shapes.trySchema,
+    answers: { 200: shapes.tryResultSchema },
+    problems: [504],
+  },
+  getJob: look('', 'A job in full', shapes.jobViewSchema),
+  getStatus: look('/status', 'The state and figures of a job', shapes.jobStatusSchema),
+  waitForJob: {
+    ...look('/wait', 'Answers 404 until the job is as asked: for sensors', shapes.jobStatusSchema),
+    query: z.object({
+      state: z.string().max(100).optional().describe('One state or several with commas; default running'),
+      lag: numberParam.optional().describe('Also: no more than so many records behind'),
+      timeout: z
+        .string()
+        .regex(/^\d{1,5}(ms|s|m)$/, 'a duration: 500ms, 30s, 1m')
+        .optional()
+        .describe('Wait so long for it, at most 60s'),
+    }),
+  },
+  getPlan: {
+    ...look('/plan', 'How a job runs, and the file it was made of', shapes.planSchema),
+    query: z.object({ revision: numberParam.optional() }),
+  },
+  getRevisions: look('/revisions', 'Revisions that the job has and can be taken back to', shapes.revisionsSchema),
+  diffRevisions: {
+    ...look('/diff', 'What differs between the files of two revisions', shapes.diffSchema),
+    query: z.object({
+      from: numberParam.optional().describe('Default: the one before'),
+      to: numberParam.optional().describe('Default: the current one'),
+    }),
+  },
+  diffJob: {
+    method: 'POST',
+    path: '/v1/jobs/{name}/diff',
+    role: 'viewer',
+    tag: 'jobs',
+    summary: 'What differs between the job as it is and a job file',
+    body: 'jobFile',
+    answers: { 200: shapes.diffSchema },
+    problems: [404],
+  },
+  getProgress: {
+    ...look('/progress', 'The last batches, with the names of Spark’s StreamingQueryProgress', shapes.progressSchema),
+    query: z.object({ last: limitParam.optional() }),
+  },
+  removeJob: {
+    method: 'DELETE',
+    path: '/v1/jobs/{name}',
+    role: 'operator',
+    tag: 'jobs',
+    summary: 'Forget a job at rest; its tables, topics and savepoints stay',
+    answers: { 204: null },
+    problems: [404, 409],
+  },
+  // ---- actions
+  stopJob: action('stop', 'Finish, commit, end'),
+  pauseJob: action('pause', 'The same as stop: what is stopped goes on where it stood'),
+  cancelJob: action('cancel', 'End now; the next start repeats what was not committed'),
+  startJob: action('start', 'Go on where the job stood'),
+  resumeJob: action('resume', 'The same as start'),
+  restartJob: {
+    ...action('restart', 'Stop and start again; with failedOnly a job that runs is left alone'),
+    query: z.object({ failedOnly: flag.optional() }),
+    answers: { 202: shapes.operationSchema },
+  },
+  scaleJob: {
+    ...action('scale', 'How many workers a job may use'),
+    body: shapes.scaleSchema,
+  },
+  stepJob: {
+    ...action('step', 'Run the epochs that are due, in a job with trigger: manual'),
+    answers: { 200: z.object({ epochs: z.number().int() }) },
+  },
+  rollbackJob: {
+    ...action('rollback', 'Make an earlier revision the next one'),
+    query: z.object({ to: z.string().max(20).optional().describe('Default: the revision before') }),
+  },
+  replayJob: {
+    ...action('replay', 'Begin a new run of the same definition from there, without the state of the run before'),
+    body: shapes.replaySchema,
+    problems: [404, 409, 422],
+  },
+  getOperation: {
+    method: 'GET',
+    path: '/v1/operations/{id}',
+    role: 'viewer',
+    tag: 'actions',
+    summary: 'How far an operation is',
+    query: z.object({
+      wait: z
+        .string()
+        .regex(/^\d{1,5}(ms|s|m)$/, 'a duration: 500ms, 30s, 1m')
+        .optional(),
+    }),
+    answers: { 200: shapes.operationSchema },
+    problems: [404],
+  },
+  // ---- state
+  getOffsets: { ...look('/offsets', 'Where a job stands in its topics', shapes.offsetsSchema), tag: 'state' },
+  setOffsets: {
+    method: 'PATCH',
+    path: '/v1/jobs/{name}/offsets',
+    role: 'operator',
+    tag: 'state',
+    summary: 'Set offsets of a job at rest: a new run begins there, without state',
+    body: shapes.setOffsetsSchema,
+    answers: { 200: shapes.offsetsSchema },
+    problems: [404, 409, 422],
+  },
+  resetOffsets: {
+    method: 'DELETE',
+    path: '/v1/jobs/{name}/offsets',
+    role: 'operator',
+    tag: 'state',
+    summary: 'Reset a job at rest: it begins anew, without state',
+    query: z.object({
+      to: z.string().max(40).optional().describe('earliest (default), latest, initial (as the file says) or a time'),
+    }),
+    answers: { 200: shapes.offsetsSchema },
+    problems: [404, 409],
+  },
+  listSavepoints: {
+    method: 'GET',
+    path: '/v1/jobs/{name}/savepoints',
+    role: 'viewer',
+    tag: 'state',
+    summary: 'Savepoints of a job, newest first; also of one that was deleted',
+    answers: { 200: z.object({ savepoints: z.array(shapes.savepointSchema) }) },
+  },
+  createSavepoint: {
+    method: 'PUT',
+    path: '/v1/jobs/{name}/savepoints/{savepoint}',
+    role: 'operator',
+    tag: 'state',
+    summary: 'Keep the state and positions of a stateful job under a name',
+    answers: { 201: shapes.savepointSchema },
+    problems: [404, 409],
+  },
+  deleteSavepoint: {
+    method: 'DELETE',
+    path: '/v1/jobs/{name}/savepoints/{savepoint}',
+    role: 'operator',
+    tag: 'state',
+    summary: 'Delete a savepoint and its state',
+    answers: { 204: null },
+    problems: [404],
+  },
+  getCheckpoints: {
+    ...look('/checkpoints', 'Snapshots that this master saw of a stateful job, newest first', shapes.checkpointsSchema),
+    tag: 'state',
+    query: z.object({ last: limitParam.optional() }),
+  },
+  // ---- data
+  listDeadLetters: {
+    ...look('/dead-letters', 'Records that the job could not process, newest first', shapes.deadLettersSchema),
+    tag: 'data',
+    query: z.object({
+      limit: limitParam.optional(),
+      topic: z.string().max(249).optional(),
+      partition: numberParam.optional(),
+      run: numberParam.optional(),
+      before: numberParam.optional().describe('Only offsets below; with topic and partition'),
+    }),
+  },
+  replayDeadLetters: {
+    method: 'POST',
+    path: '/v1/jobs/{name}/dead-letters/replay',
+    role: 'operator',
+    tag: 'data',
+    summary: 'Produce records again to the topic they came from, as they were or with another value',
+    body: shapes.replayLettersSchema,
+    answers: { 200: z.object({ replayed: z.number().int(), to: z.array(z.string()) }) },
+    problems: [404, 409],
+  },
+  purgeDeadLetters: {
+    method: 'DELETE',
+    path: '/v1/jobs/{name}/dead-letters',
+    role: 'operator',
+    tag: 'data',
+    summary: 'Delete dead letters',
+    body: shapes.purgeLettersSchema,
+    answers: { 200: z.object({ purged: z.number().int() }) },
+    problems: [404],
+  },
+  tapRows: {
+    ...look('/rows', 'The last rows as they leave an operator or stand in a sink’s table', shapes.rowsSchema),
+    tag: 'data',
+    query: z.object({
+      stage: numberParam.optional().describe('Index of a stage: the last records, run through the plan up to there'),
+      operator: numberParam.optional().describe('Within the stage: up to this operator, from 0; default: all of them'),
+      sink: numberParam.optional().describe('Index of a table sink: rows of its table'),
+      limit: limitParam.optional(),
+    }),
+    problems: [404, 409, 504],
+  },
+  listTopics: {
+    method: 'GET',
+    path: '/v1/topics',
+    role: 'viewer',
+    tag: 'data',
+    summary: 'Topics that jobs read and write',
+    answers: { 200: shapes.topicsSchema },
+  },
+  getTopic: {
+    method: 'GET',
+    path: '/v1/topics/{topic}',
+    role: 'viewer',
+    tag: 'data',
+    summary: 'Partitions of a topic, and how far jobs are behind in them',
+    answers: { 200: shapes.topicSchema },
+    problems: [404],
+  },
+  readTopic: {
+    method: 'GET',
+    path: '/v1/topics/{topic}/records',
+    role: 'viewer',
+    tag: 'data',
+    summary: 'Records of a topic, decompressed',
+    query: z.object({
+      partition: z
+        .string()
+        .regex(/^(all|\d{1,9})$/, 'a number or all')
+        .optional(),
+      from: z
+        .string()
+        .regex(/^(earliest|latest|\d{1,15}|ts:\d{1,15})$/, 'earliest, latest, an offset or ts:MS')
+        .optional()
+        .describe('latest: the last ones; ts:MS: the first at or after that time'),
+      limit: limitParam.optional(),
+    }),
+    answers: { 200: shapes.recordsSchema },
+    problems: [404, 504],
+  },
+  listTables: {
+    method: 'GET',
+    path: '/v1/tables',
+    role: 'viewer',
+    tag: 'data',
+    summary: 'Tables that jobs write, and that of dead letters',
+    answers: { 200: shapes.tablesSchema },
+  },
+  queryTables: {
+    method: 'POST',
+    path: '/v1/query',
+    role: 'viewer',
+    tag: 'data',
+    summary: 'Ask the tables: SELECT and DESCRIBE',
+    body: shapes.querySchema,
+    answers: { 200: shapes.rowsSchema },
+    problems: [404],
+  },
+  // ---- cluster
+  getCluster: {
+    method: 'GET',
+    path: '/v1/cluster',
+    role: 'viewer',
+    tag: 'cluster',
+    summary: 'What this cluster is',
+    answers: { 200: shapes.clusterSchema },
+  },
+  listWorkers: {
+    method: 'GET',
+    path: '/v1/workers',
+    role: 'viewer',
+    tag: 'cluster',
+    summary: 'List workers',
+    answers: { 200: shapes.workersSchema },
+  },
+  drainWorker: {
+    method: 'POST',
+    path: '/v1/workers/{id}/drain',
+    role: 'operator',
+    tag: 'cluster',
+    summary: 'Move everything away from a worker',
+    answers: { 202: shapes.workersSchema },
+    problems: [404],
+  },
+  listTargets: {
+    method: 'GET',
+    path: '/v1/targets',
+    role: 'viewer',
+    tag: 'cluster',
+    summary: 'Scrape targets, for http_sd_configs of Prometheus',
+    answers: {
+      200: z.array(z.object({ targets: z.array(z.string()), labels: z.record(z.string(), z.string()) })),
+    },
+  },
+  streamEvents: {
+    method: 'GET',
+    path: '/v1/events',
+    role: 'viewer',
+    tag: 'cluster',
+    summary: 'What changes, as server-sent events; Last-Event-ID goes on after a break',
+    query: z.object({
+      topics: z
+        .string()
+        .max(1000)
+        .optional()
+        .describe(
+          'With commas: events, progress, jobs, workers, logs, job:NAME, progress:NAME. Default: events,progress',
+        ),
+    }),
+    answers: { 200: 'text/event-stream' },
+  },
+  listEvents: {
+    method: 'GET',
+    path: '/v1/events/recent',
+    role: 'viewer',
+    tag: 'cluster',
+    summary: 'What happened since this master leads, oldest first',
+    query: z.object({ last: limitParam.optional(), job: z.string().max(63).optional() }),
+    answers: { 200: shapes.eventsSchema },
+  },
+  listLogs: {
+    method: 'GET',
+    path: '/v1/logs',
+    role: 'viewer',
+    tag: 'cluster',
+    summary: 'Last lines of the master’s log',
+    query: z.object({
+      job: z.string().max(63).optional(),
+      worker: z.string().max(100).optional(),
+      level: z.enum(['debug', 'info', 'warn', 'error']).optional(),
+      last: limitParam.optional(),
+    }),
+    answers: { 200: shapes.logsSchema },
+  },
+  openapi: {
+    method: 'GET',
+    path: '/v1/openapi.json',
+    role: 'viewer',
+    tag: 'operations',
+    summary: 'This interface as an OpenAPI 3.1 document',
+    answers: { 200: z.looseObject({ openapi: z.string() }) },
+  },
+  // ---- for programs that watch
+  health: {
+    method: 'GET',
+    path: '/healthz',
+    role: 'open',
+    tag: 'operations',
+    summary: 'The process answers',
+    answers: { 200: z.object({ status: z.literal('ok') }) },
+  },
+  ready: {
+    method: 'GET',
+    path: '/readyz',
+    role: 'open',
+    tag: 'operations',
+    summary: 'Requests are served: this master leads, or knows who does',
+    answers: { 200: shapes.readySchema, 503: shapes.readySchema },
+  },
+  jobSchema: {
+    method: 'GET',
+    path: '/schemas/job.v1.json',
+    role: 'open',
+    tag: 'operations',
+    summary: 'JSON Schema of job files, for editors',
+    answers: { 200: 'application/schema+json' },
+  },
+  metrics: {
+    method: 'GET',
+    path: '/metrics',
+    role: 'open',
+    tag: 'operations',
+    summary: 'Metrics for Prometheus',
+    answers: { 200: 'text/plain' },
+  },
+  // ---- as Spark's standalone master
+  sparkCreate: {
+    method: 'POST',
+    path: '/v1/submissions/create',
+    role: 'submitter',
+    tag: 'spark',
+    summary: 'Submit as to Spark’s standalone master',
+    body: shapes.submissionRequestSchema,
+    answers: { 200: shapes.submissionSchema },
+    problems: [422],
+  },
+  sparkStatus: {
+    method: 'GET',
+    path: '/v1/submissions/status/{id}',
+    role: 'viewer',
+    tag: 'spark',
+    summary: 'Driver state by submission id, or by the name of a job',
+    answers: { 200: shapes.submissionSchema },
+  },
+  sparkKill: {
+    method: 'POST',
+    path: '/v1/submissions/kill/{id}',
+    role: 'operator',
+    tag: 'spark',
+    summary: 'Stop gracefully by submission id',
+    answers: { 200: shapes.submissionSchema },
+  },
+  sparkReady: {
+    method: 'GET',
+    path: '/v1/submissions/readyz',
+    role: 'viewer',
+    tag: 'spark',
+    summary: 'As Spark 4 answers',
+    answers: { 200: shapes.submissionSchema },
+  },
+} as const satisfies Readonly<Record<string, RouteSpec>>;
+
+export type RouteId = keyof typeof routes;
+export type Routes = typeof routes;
+
+/** Names of the path's parameters. */
+export function pathParameters(path: string): string[] {
+  return [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1] ?? '');
+}

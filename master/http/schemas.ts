@@ -1,0 +1,453 @@
+/** Shapes of what REST takes and answers: the source of the checks on requests and of the OpenAPI document. */
+import { z } from 'zod';
+import { errorTable } from '../../core/errors.ts';
+
+const count = z.number().int().nonnegative();
+const offset = z.number().int();
+/** ms since 1970. */
+const time = z.number();
+
+/** Numbers and switches of a query string. */
+const digits = z.string().regex(/^\d{1,15}$/, 'a whole number');
+export const flag = z.enum(['true', 'false', '1', '0', '']).describe('true, 1 or empty = yes');
+export const limitParam = digits.describe('How many at most');
+export const numberParam = digits;
+
+export function isSet(value: z.output<typeof flag> | undefined): boolean {
+  return value === 'true' || value === '1' || value === '';
+}
+
+export const problemSchema = z
+  .looseObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.number().int(),
+    detail: z.string().describe('A whole sentence: what is wrong and what to do'),
+    code: z.enum(Object.keys(errorTable) as [string, ...string[]]).describe('Stable; listed in docs/errors.md'),
+    facts: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional(),
+    problems: z.array(z.looseObject({ path: z.string(), message: z.string() })).optional(),
+  })
+  .describe('RFC 9457 problem document');
+
+export const jobProblemSchema = z.looseObject({
+  path: z.string().describe('Place in the job file: sinks.0.table'),
+  message: z.string(),
+  hint: z.string().optional(),
+  line: z.number().int().optional(),
+  column: z.number().int().optional(),
+});
+
+const reasonSchema = z.object({ code: z.string(), message: z.string() }).nullable();
+
+const countersSchema = z
+  .object({ read: count, passed: count, filtered: count, skipped: count, dead: count, rowsOut: count })
+  .describe('Exact under every fault: read = passed + filtered + skipped + dead');
+
+const jobState = z.enum(['starting', 'running', 'stopping', 'stopped', 'finished', 'failed', 'deleted']);
+
+const figures = {
+  lag: z.number().describe('Records behind the end of the logs'),
+  recordsPerSecond: z.number(),
+  rowsPerSecond: z.number(),
+  latencyMsP50: z.number().nullable().describe('Record appended to sink acknowledged, over the last seconds'),
+  latencyMsP99: z.number().nullable(),
+};
+
+const placeFacts = {
+  protocol: z.enum(['lanes', 'epochs']),
+  sources: z.array(z.object({ name: z.string(), connector: z.string(), topic: z.string() })),
+  sinks: z.array(z.object({ connector: z.string(), description: z.string() })),
+  topics: z.array(z.string()).describe('Topics that the job reads'),
+};
+
+export const jobSummarySchema = z
+  .looseObject({
+    name: z.string(),
+    state: jobState,
+    reason: reasonSchema,
+    revision: z.number().int(),
+    run: z.number().int(),
+    submittedAt: time,
+    changedAt: time,
+    laneCount: count,
+    counters: countersSchema,
+    ...placeFacts,
+    ...figures,
+  })
+  .describe('A job without its partitions');
+
+export const jobStatusSchema = z.looseObject({
+  ...jobSummarySchema.shape,
+  epochs: z.looseObject({}).nullable().describe('A stateful job’s epochs and state'),
+});
+
+export const jobViewSchema = z
+  .looseObject({
+    row: z.looseObject({
+      name: z.string(),
+      state: jobState,
+      reason: reasonSchema,
+      revision: z.number().int(),
+      run: z.number().int(),
+    }),
+    lanes: z.array(
+      z.looseObject({
+        lane: z.string(),
+        source: z.string(),
+        topic: z.string(),
+        partition: count,
+        owner: z.string().nullable(),
+        state: z.string(),
+        committedOffset: offset,
+        endOffset: offset,
+        lag: z.number(),
+        counters: countersSchema,
+      }),
+    ),
+    counters: countersSchema,
+    epochs: z.looseObject({}).nullable(),
+    operators: z.array(
+      z.looseObject({
+        id: z.string().describe('source0, stage0, sink0: as `weir explain --format mermaid` names them'),
+        rowsPerSecond: z.number().nullable(),
+        busyRatio: z.number().nullable(),
+        blockedRatio: z.number().nullable(),
+        stateRows: z.number().nullable(),
+        stateBytes: z.number().nullable(),
+      }),
+    ),
+    ...placeFacts,
+    ...figures,
+  })
+  .describe('A job in full');
+
+export const jobsSchema = z.object({
+  jobs: z.array(z.union([jobSummarySchema, jobViewSchema])),
+  next: z.string().nullable().describe('Pass as ?cursor= for the rest; null = that was all'),
+});
+
+export const applyOutcomeSchema = z
+  .looseObject({
+    kind: z.enum(['applied', 'valid']),
+    name: z.string(),
+    change: z.enum(['created', 'updated', 'started', 'unchanged']).optional(),
+    changed: z.boolean(),
+    stateCompatible: z.boolean(),
+    revision: z.number().int().optional(),
+    run: z.number().int().optional(),
+    warnings: z.array(z.string()),
+  })
+  .describe('`valid` answers a dry run');
+
+export const validationSchema = z.object({
+  valid: z.boolean(),
+  problems: z.array(jobProblemSchema),
+  warnings: z.array(z.string()),
+});
+
+export const savepointSchema = z.object({
+  name: z.string(),
+  job: z.string(),
+  run: z.number().int(),
+  revision: z.number().int(),
+  epoch: z.number().int().describe('The last epoch whose effects it holds'),
+  bytes: z.number(),
+  createdAt: time,
+});
+
+export const operationSchema = z
+  .object({
+    id: z.string(),
+    kind: z.string(),
+    job: z.string().nullable(),
+    state: z.enum(['running', 'done', 'failed']),
+    startedAt: time,
+    endedAt: time.nullable(),
+    error: z.object({ code: z.string(), message: z.string() }).nullable(),
+  })
+  .describe('What takes longer than a request');
+
+export const offsetsSchema = z.object({
+  state: jobState,
+  offsets: z.array(
+    z.object({
+      source: z.string(),
+      topic: z.string(),
+      partition: count,
+      committed: offset.describe('Next offset to process; -1 = the job has not begun there'),
+      earliest: offset,
+      end: offset,
+      lag: z.number(),
+    }),
+  ),
+});
+
+const timestamp = z.union([z.number().int().nonnegative(), z.iso.datetime({ offset: true })]);
+export const startPointSchema = z
+  .union([
+    z.enum(['earliest', 'latest']),
+    z.strictObject({ timestamp: timestamp.describe('ms since 1970, or ISO 8601 with a zone') }),
+    z.strictObject({ timestampMs: z.number().int().nonnegative() }),
+  ])
+  .describe('earliest, latest, or the first record at or after a time');
+
+export const replaySchema = z.strictObject({ from: startPointSchema });
+
+export const setOffsetsSchema = z.strictObject({
+  offsets: z
+    .array(
+      z.strictObject({
+        topic: z.string().min(1),
+        partition: count,
+        offset: z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER),
+        source: z.string().optional().describe('Needed where two sources read the same topic'),
+      }),
+    )
+    .min(1)
+    .describe('Partitions that are not named stay where they are'),
+});
+
+const letterKey = {
+  run: z.number().int().positive(),
+  topic: z.string().min(1),
+  partition: count,
+  offset: z.number().int(),
+};
+export const deadLettersSchema = z.object({
+  letters: z.array(
+    z.object({
+      ...letterKey,
+      code: z.string(),
+      reason: z.string().describe('What the code means'),
+      place: z.string(),
+      recordTime: time.nullable(),
+      key: z.string().nullable().describe('base64'),
+      value: z.string().nullable().describe('base64, cut at 1 MiB'),
+      valueBytes: count.nullable(),
+    }),
+  ),
+  more: z.boolean(),
+});
+const base64 = z.string().regex(/^[A-Za-z0-9+/]*={0,2}$/, 'base64');
+export const replayLettersSchema = z.strictObject({
+  letters: z
+    .array(z.strictObject({ ...letterKey, value: base64.optional().describe('Instead of the stored value, base64') }))
+    .min(1)
+    .max(1000),
+});
+export const purgeLettersSchema = z.strictObject({
+  letters: z.array(z.strictObject(letterKey)).min(1).max(1000),
+});
+
+export const rowsSchema = z.object({
+  columns: z.array(z.object({ name: z.string(), type: z.string() })),
+  rows: z.array(z.array(z.unknown())),
+});
+
+export const querySchema = z.strictObject({ cql: z.string().min(1).max(100_000) });
+
+const inputRecord = z.union([z.record(z.string(), z.unknown()), z.string(), z.null()]);
+export const trySchema = z.strictObject({
+  job: z.string().min(1).describe('A job file, YAML or JSON'),
+  rows: z
+    .record(z.string(), z.array(inputRecord).max(1000))
+    .describe('Records by source: a JSON object, text as it stands, or null'),
+});
+export const tryResultSchema = z.object({
+  problems: z.array(jobProblemSchema),
+  warnings: z.array(z.string()),
+  columns: z.array(z.object({ name: z.string(), type: z.string() })),
+  rows: z.array(z.array(z.unknown())),
+  deadLetters: z.array(z.object({ code: z.string(), count })),
+  filtered: count,
+});
+
+export const topicsSchema = z.object({
+  topics: z.array(
+    z.object({
+      name: z.string(),
+      partitions: count,
+      records: z.number(),
+      jobs: z.array(z.string()),
+      sinks: z.array(z.string()),
+      problem: z.string().nullable(),
+    }),
+  ),
+});
+export const topicSchema = z.object({
+  name: z.string(),
+  partitions: z.array(
+    z.object({
+      partition: count,
+      startOffset: offset,
+      endOffset: offset,
+      lags: z.array(z.object({ job: z.string(), committedOffset: offset, lag: z.number() })),
+    }),
+  ),
+});
+export const recordsSchema = z.object({
+  records: z.array(
+    z.object({
+      partition: count,
+      offset,
+      timestampMs: time,
+      key: z.string().nullable(),
+      value: z.string().nullable(),
+      valueBytes: count.nullable(),
+      headers: z.array(z.tuple([z.string(), z.string()])),
+    }),
+  ),
+  next: z.record(z.string(), offset).describe('By partition: ask for more from here'),
+});
+
+export const tablesSchema = z.object({
+  tables: z.array(
+    z.object({
+      keyspace: z.string(),
+      table: z.string(),
+      columns: z.array(z.object({ name: z.string(), type: z.string() })),
+      partitionKey: z.array(z.string()),
+      clusteringKey: z.array(z.string()),
+      jobs: z.array(z.string()),
+    }),
+  ),
+});
+
+export const workersSchema = z.object({
+  workers: z.array(
+    z.looseObject({
+      id: z.string(),
+      state: z.enum(['alive', 'draining', 'silent']),
+      httpAddress: z.string(),
+      threads: count,
+      version: z.string(),
+      lanes: count,
+      rssBytes: z.number(),
+      eventLoopDelayMs: z.number(),
+      heartbeatAgeMs: z.number(),
+    }),
+  ),
+});
+
+export const clusterEventSchema = z.object({
+  seq: count,
+  at: time,
+  level: z.enum(['info', 'warn', 'error']),
+  kind: z.enum(['job', 'worker', 'lane', 'leader']),
+  job: z.string().nullable(),
+  worker: z.string().nullable(),
+  code: z.string().nullable(),
+  message: z.string(),
+});
+export const eventsSchema = z.object({ events: z.array(clusterEventSchema) });
+
+export const logsSchema = z.object({
+  lines: z.array(
+    z.object({
+      at: time,
+      level: z.enum(['debug', 'info', 'warn', 'error']),
+      process: z.string(),
+      job: z.string().nullable(),
+      message: z.string(),
+      fields: z.record(z.string(), z.unknown()),
+    }),
+  ),
+});
+
+export const progressSchema = z.object({
+  progress: z
+    .array(
+      z.looseObject({
+        id: z.string(),
+        runId: z.string(),
+        name: z.string(),
+        timestamp: z.string(),
+        batchId: z.number().int(),
+        batchDuration: z.number(),
+        numInputRows: count,
+        inputRowsPerSecond: z.number(),
+        processedRowsPerSecond: z.number(),
+        durationMs: z.record(z.string(), z.number()),
+        eventTime: z.record(z.string(), z.string()),
+        stateOperators: z.array(z.looseObject({ operatorName: z.string() })),
+        sources: z.array(z.looseObject({ description: z.string(), numInputRows: count })),
+        sink: z.looseObject({ description: z.string(), numOutputRows: z.number() }),
+        observedMetrics: z.record(z.string(), z.unknown()),
+      }),
+    )
+    .describe('Oldest first; the names of Spark’s StreamingQueryProgress'),
+});
+
+export const revisionsSchema = z.object({
+  revisions: z.array(
+    z.object({
+      revision: z.number().int(),
+      definition: z.string(),
+      current: z.boolean(),
+      appliedAt: time.nullable(),
+      source: z.string(),
+    }),
+  ),
+});
+
+export const diffSchema = z.object({
+  from: z.number().int(),
+  to: z.number().int(),
+  same: z.boolean(),
+  lines: z.array(z.object({ kind: z.enum(['same', 'removed', 'added']), text: z.string() })),
+});
+
+export const planSchema = z.object({
+  revision: z.number().int(),
+  definition: z.string(),
+  source: z.string(),
+  plan: z.looseObject({ protocol: z.enum(['lanes', 'epochs']) }),
+});
+
+export const checkpointsSchema = z.object({
+  checkpoints: z.array(
+    z.object({ epoch: z.number().int(), at: time, bytes: z.number(), durationMs: z.number().nullable() }),
+  ),
+});
+
+export const scaleSchema = z.strictObject({
+  workers: z.number().int().positive().max(10_000).nullable().describe('At most so many workers; null = all'),
+});
+
+export const clusterSchema = z.looseObject({
+  version: z.string(),
+  role: z.string(),
+  connections: z.object({ log: z.string(), tables: z.string() }),
+  jobs: z.record(z.string(), count),
+  workers: z.record(z.string(), count),
+});
+
+export const readySchema = z.looseObject({ status: z.enum(['ready', 'not ready']), role: z.string() });
+
+export const submissionSchema = z
+  .looseObject({
+    action: z.string(),
+    serverSparkVersion: z.string(),
+    success: z.boolean(),
+    submissionId: z.string().optional(),
+    message: z.string().optional(),
+    driverState: z
+      .enum(['SUBMITTED', 'RUNNING', 'FINISHED', 'RELAUNCHING', 'UNKNOWN', 'KILLED', 'FAILED', 'ERROR'])
+      .optional(),
+  })
+  .describe('As Spark’s standalone REST server answers');
+export const submissionRequestSchema = z
+  .looseObject({
+    action: z.string().optional(),
+    appResource: z
+      .string()
+      .max(1024 * 1024)
+      .optional(),
+    mainClass: z.string().optional(),
+    appArgs: z.array(z.string()).optional(),
+    sparkProperties: z.record(z.string(), z.string()).optional(),
+    environmentVariables: z.record(z.string(), z.string()).optional(),
+  })
+  .describe(
+    'appResource is `job:NAME` (a job that is there) or `data:…` with a job file; or sparkProperties["spark.weir.job"] is the text of a job file',
+  );
