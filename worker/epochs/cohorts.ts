@@ -154,7 +154,7 @@ export class Cohorts {
 
   /** Begins to restore groups in a host of their own. */
   #bring(groups: readonly number[]): Cohort {
-    const { executor, open, observer, clock, job } = this.#parts;
+    const { executor, open, observer, clock, job, log } = this.#parts;
     if (this.#closed) throw new WeirError('FENCED', `job ${job} holds no key groups here any more`);
     const cohort = new Cohort(`${open.hostKey}/groups-${this.#made++}`, executor, open.graph.stateStages, groups);
     this.#cohorts.push(cohort);
@@ -162,21 +162,31 @@ export class Cohorts {
     cohort
       .do(async () => {
         await executor.openEpochs(cohort.key, open.plan);
-        await this.#restore(cohort);
-        observer.restored(cohort.groups.size, clock.mono() - startedAt);
+        const openedAt = clock.mono();
+        const { snapshotMs, from } = await this.#restore(cohort);
+        const ms = clock.mono() - startedAt;
+        observer.restored(cohort.groups.size, ms);
+        const times = { ms: Math.round(ms), openMs: Math.round(openedAt - startedAt), snapshotMs };
+        const epochs = { snapshot: from, epoch: cohort.standsAt };
+        log.info({ job, groups: cohort.groups.size, ...epochs, ...times }, 'key groups restored');
       })
       // Whoever waits for the cohort learns of it.
       .catch(() => undefined);
     return cohort;
   }
 
-  async #restore(cohort: Cohort): Promise<void> {
+  /** Gives the epoch of the snapshot, -1 = none, and how long it took to take it. */
+  async #restore(cohort: Cohort): Promise<{ readonly from: number; readonly snapshotMs: number }> {
+    const { clock } = this.#parts;
     const parts = this.#restoring(cohort);
     for (;;) {
       const head = await this.#insist(cohort, () => this.#parts.head());
       try {
+        const startedAt = clock.mono();
         await this.#insist(cohort, () => restoreSnapshot(parts, cohort, head));
-        return await this.#replay(cohort, head.committed);
+        const taken = { from: cohort.standsAt, snapshotMs: Math.round(clock.mono() - startedAt) };
+        await this.#replay(cohort, head.committed);
+        return taken;
       } catch (error) {
         if (!isWeirError(error, 'STATE_DAMAGED')) throw error;
         // Blobs go when two newer snapshots are there: then those are to be taken.

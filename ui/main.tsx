@@ -1,0 +1,11 @@
+/** The page begins here. */
+import { render } from 'preact';
+import { App } from './app.tsx';
+import { start } from './live.ts';
+
+const root = document.getElementById('app');
+if (root !== null) {
+  root.replaceChildren();
+  render(<App />, root);
+  start();
+}
