@@ -27,6 +27,13 @@ const SUSPENSION_MS = 10_000;
 /** Preparations that failed without a committed epoch between are repeated after a growing pause. */
 const RETRY_BASE_MS = 100;
 const RETRY_CAP_MS = 5000;
+/**
+ * Workers that come or go as planned mostly do so together: they are waited for until nothing has changed for a while, so
+ * that key groups move once. Nobody waits for them meanwhile: epochs go on where they are.
+ */
+const GATHER_JOINING_MS = 1000;
+const GATHER_LEAVING_MS = 250;
+const GATHER_MS_MAX = 5000;
 /** A warm worker so far behind is prepared again before the switch. */
 const WARM_LAG_EPOCHS = 16;
 /** But not more often than this: one who never catches up catches up with his first epoch. */
@@ -62,6 +69,8 @@ export class EpochPlacement {
   /** How it was before this leader: keeps state where it is. */
   #former: EpochAssignment | null;
   #settledAt: number;
+  /** When workers began to come or go since the last assignment was prepared, and until when others are waited for. */
+  #gathering: { readonly since: number; readonly until: number } | null = null;
   #broken = true;
   #version = 0;
   #failures = 0;
@@ -121,7 +130,16 @@ export class EpochPlacement {
   }
 
   setWorkers(workers: readonly EpochWorker[]): void {
+    const before = this.#workers;
     this.#workers = new Map(workers.map((worker) => [worker.id, worker]));
+    const joins = workers.some(({ id }) => !before.has(id));
+    const leaves = workers.some(({ id, draining }) => draining && before.get(id)?.draining === false);
+    if (joins || leaves) {
+      const now = this.#clock.mono();
+      const since = this.#gathering?.since ?? now;
+      const until = Math.max(this.#gathering?.until ?? 0, now + (joins ? GATHER_JOINING_MS : GATHER_LEAVING_MS));
+      this.#gathering = { since, until: Math.min(until, since + GATHER_MS_MAX) };
+    }
     if (this.#current !== null && !this.#intact(this.#current)) this.#broken = true;
     if (this.#next !== null && !this.#intact(this.#next)) this.#next = null;
   }
@@ -168,7 +186,8 @@ export class EpochPlacement {
       return { kind: 'none' };
     }
     if (this.#next === null || !sameAssignment(wanted, this.#next.assignment)) {
-      if (now < this.#retryAt) return { kind: 'none' };
+      if (now < this.#retryAt || (!this.#broken && now < this.#gatheredAt)) return { kind: 'none' };
+      this.#gathering = null;
       this.#version += 1;
       const assignment = { ...wanted, version: this.#version };
       this.#next = {
@@ -213,9 +232,15 @@ export class EpochPlacement {
     const now = this.#clock.mono();
     return Math.min(
       this.#retryAt > now ? this.#retryAt : Number.POSITIVE_INFINITY,
+      this.#gatheredAt > now ? this.#gatheredAt : Number.POSITIVE_INFINITY,
       this.#settledAt > now && this.#former !== null ? this.#settledAt : Number.POSITIVE_INFINITY,
       ...[...this.#suspendedUntil.values()].filter((until) => until > now),
     );
+  }
+
+  /** When those who come or go together are all there, monotonic ms. */
+  get #gatheredAt(): number {
+    return this.#gathering?.until ?? Number.NEGATIVE_INFINITY;
   }
 
   #usable(now: number): EpochWorker[] {

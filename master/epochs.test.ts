@@ -119,11 +119,29 @@ test('a worker that leaves hands over while epochs go on', async () => {
   const b = world.addWorker('b');
   await feed(world, 1000);
   master.drain(a);
-  await feed(world, 1000);
+  await feed(world, 2000);
   assert.equal(master.coordinator.involves(a.id), false);
   assert.equal(a.stops.length, 1);
   assert.equal(b.stops.length, 0);
   world.kill(a);
+  await drained(world);
+});
+
+test('key groups move once for workers that join one after the other', async () => {
+  const world = new EpochWorld(17, 4);
+  const master = world.lead();
+  world.addWorker('a');
+  await feed(world, 1000);
+  const before = world.head.placement;
+  const others = [];
+  for (const name of ['b', 'c', 'd']) {
+    others.push(world.addWorker(name));
+    await feed(world, 400);
+  }
+  await feed(world, 3000);
+  assert.equal(master.coordinator.view().workers.length, 4);
+  for (const { prepares } of others) assert.equal(prepares.length, 1);
+  assert.notDeepEqual(world.head.placement, before);
   await drained(world);
 });
 

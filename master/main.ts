@@ -1,6 +1,7 @@
 /** The master process: reads the configuration, builds the parts, connects them, starts them. */
 import { hostname } from 'node:os';
 import { makeConnections } from '../connectors/connections.ts';
+import { SchemaRegistries } from '../connectors/schema-registry/registries.ts';
 import { systemClock, systemRng } from '../connectors/system/clock.ts';
 import { failpointsFrom } from '../connectors/system/failpoints.ts';
 import { makeLog } from '../connectors/system/log.ts';
@@ -58,7 +59,8 @@ export async function runMaster(options: MasterOptions, env: NodeJS.ProcessEnv =
   const watch = new ClusterWatch(leadership, systemClock, () => leadership.standing.role === 'leader');
   const registry = masterRegistry(leadership, options.version);
   watchLeading(registry, () => leadership.standing.role === 'leader');
-  const http = await startHttp(new JobService(leadership, connections, log), {
+  const registries = new SchemaRegistries(env, { clock: systemClock, rng: systemRng });
+  const http = await startHttp(new JobService(leadership, connections, log, registries), {
     host: options.host,
     port: options.httpPort,
     token: options.token === '' ? null : options.token,

@@ -19,6 +19,8 @@ import { deadLetterTable } from '../engine/dead-letters.ts';
 import type { JobPlan } from '../engine/plan/job-plan.ts';
 import { sinkPlansOf } from '../engine/plan/job-plan.ts';
 import { planJob } from '../engine/plan/plan-job.ts';
+import { recordSchemasOf } from './record-schemas.ts';
+import type { LatestSchemas } from './record-schemas.ts';
 import type { RestartPoint } from './coordinator.ts';
 import type { JobView, WorkerView } from './views.ts';
 
@@ -121,6 +123,8 @@ export interface StoredDefinition {
   readonly plan: JobPlan;
 }
 
+const noRegistries: LatestSchemas = { latest: () => Promise.resolve(undefined) };
+
 /** Everything a door (REST, the status page) may call. Owns nothing: parts are closed by who made them. */
 export class JobService {
   readonly #control: ClusterControl;
@@ -128,8 +132,11 @@ export class JobService {
   /** For those who look into logs and tables beside jobs. */
   readonly connections: Connections;
   readonly #log: Log;
+  readonly #registries: LatestSchemas;
 
-  constructor(control: ClusterControl, connections: Connections, log: Log) {
+  /** `registries`: default = none is asked, and every subject is unknown. */
+  constructor(control: ClusterControl, connections: Connections, log: Log, registries: LatestSchemas = noRegistries) {
+    this.#registries = registries;
     this.#control = control;
     this.#tables = connections.tables('cassandra', {});
     this.connections = connections;
@@ -140,7 +147,10 @@ export class JobService {
   async check(text: string): Promise<CheckOutcome> {
     const file = loadJobFile(text);
     if (file.spec === null) return { kind: 'refused', problems: file.problems };
-    const { plan, problems } = planJob(file.spec, { tables: await this.#describeTables(file.spec) });
+    const { schemas, problems: unknown } = await recordSchemasOf(file.spec, this.#registries);
+    if (unknown.length > 0) return { kind: 'refused', problems: locateProblems(file.positions, unknown) };
+    const facts = { tables: await this.#describeTables(file.spec), recordSchemas: schemas };
+    const { plan, problems } = planJob(file.spec, facts);
     if (plan === null || problems.length > 0)
       return { kind: 'refused', problems: locateProblems(file.positions, problems) };
     return { kind: 'valid', spec: file.spec, plan };
