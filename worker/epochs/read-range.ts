@@ -123,6 +123,14 @@ export interface ReadParts {
 }
 
 const FETCH_WAIT_MS = 250;
+/** Compressed, and with its share of a batch: as long as nothing is known. */
+const RECORD_BYTES_GUESS = 256;
+/** Batches are not cut: less than one of them would not come. */
+const FETCH_BYTES_MIN = 64 * 1024;
+
+function bytesFor(records: number, recordBytes: number, bytesMax: number): number {
+  return Math.min(bytesMax, Math.max(FETCH_BYTES_MIN, Math.ceil(records * recordBytes)));
+}
 
 /**
  * Reads [from, to), which the log is known to have had: waits and tries again while the source does not answer.
@@ -134,16 +142,19 @@ export async function readRange(parts: ReadParts, from: Offset, to: Offset): Pro
   const batches: HeldBatch[] = [];
   const gaps: Gap[] = [];
   let at = from;
+  let bytes = 0;
   for (let attempt = 0; at < to;) {
     parts.signal.throwIfAborted();
     try {
       const fetched = await parts.reader.fetch({
         partition: parts.partition,
         offset: at,
-        maxBytes: parts.fetchBytes,
+        // What lies behind the range would be thrown away: with short epochs, many times what is wanted.
+        maxBytes: bytesFor(to - at, at === from ? RECORD_BYTES_GUESS : bytes / (at - from), parts.fetchBytes),
         maxWaitMs: FETCH_WAIT_MS,
         signal: parts.signal,
       });
+      bytes += fetched.bytes.byteLength;
       const came = batchesIn(fetched, at);
       batches.push(...came.batches.filter(({ baseOffset }) => baseOffset < to));
       at = came.next;
