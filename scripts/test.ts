@@ -2,7 +2,7 @@
  * Runs the tests: `all` (default) starts real Kafka and Cassandra once for every file that needs them; `unit` is the
  * part without servers. Further words pick files whose path contains one of them. Closes with `N passed, N failed`.
  */
-import { globSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
@@ -27,10 +27,11 @@ const folders = [
   'test',
   'bench',
 ];
-/** Files that start processes or servers of their own, or use the shared servers. */
-const withServers = /\.(it|e2e)\.test\.ts$/;
-/** Long searches in this process alone: they need nothing, but the unit lane is to stay quick. */
-const searches = /^test\/(sim|model|oracle)\/.*\.it\.test\.ts$/;
+/** Files that start processes of their own, or use servers. */
+const withProcesses = /\.(it|e2e)\.test\.ts$/;
+/** Of these, the ones that use Kafka or Cassandra: these run one at a time, the others two at a time before. */
+const withServers = (file: string): boolean =>
+  withProcesses.test(file) && /from '[^']*\/services\.ts'/.test(readFileSync(file, 'utf8'));
 /** Lanes that need more than Node, Java and Maven; they have commands of their own. */
 const apart = /^test\/(compose|ui|ops|connect)\//;
 
@@ -42,11 +43,11 @@ if (lane !== 'all' && lane !== 'unit') {
 
 const files = folders
   .flatMap((folder) => globSync(`${folder}/**/*.test.ts`))
-  .filter((file) => !apart.test(file) && (lane === 'all' || !withServers.test(file)))
+  .filter((file) => !apart.test(file) && (lane === 'all' || !withProcesses.test(file)))
   .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
   .sort();
-const together = files.filter((file) => !withServers.test(file) || searches.test(file));
-const served = files.filter((file) => withServers.test(file) && !searches.test(file));
+const served = files.filter(withServers);
+const together = files.filter((file) => !withServers(file));
 
 const totals = { passed: 0, failed: 0, skipped: 0 };
 
