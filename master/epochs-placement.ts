@@ -31,13 +31,13 @@ const RETRY_CAP_MS = 5000;
  * Workers that come or go as planned mostly do so together: they are waited for until nothing has changed for a while, so
  * that key groups move once. Nobody waits for them meanwhile: epochs go on where they are.
  */
-const GATHER_JOINING_MS = 1000;
+const GATHER_JOINING_MS = 2000;
 const GATHER_LEAVING_MS = 250;
-const GATHER_MS_MAX = 5000;
+const GATHER_MS_MAX = 10_000;
 /** A warm worker so far behind is prepared again before the switch. */
-const WARM_LAG_EPOCHS = 16;
+const WARM_LAG_EPOCHS = 4;
 /** But not more often than this: one who never catches up catches up with his first epoch. */
-const WARM_AGAIN_MAX = 5;
+const WARM_AGAIN_MAX = 10;
 
 interface Placement {
   readonly assignment: EpochAssignment;

@@ -98,7 +98,7 @@ test('a joining worker is warm before it takes over, and the gap between commits
   await feed(world, 6000, 40);
   world.addWorker('b', { restoreMs: 2000 });
   const from = world.sim.now;
-  await feed(world, 4000);
+  await feed(world, 7000);
   assert.deepEqual(
     world.master?.coordinator.view().workers.map(({ groups, partitions }) => [groups, partitions]),
     [
@@ -138,7 +138,7 @@ test('key groups move once for workers that join one after the other', async () 
     others.push(world.addWorker(name));
     await feed(world, 400);
   }
-  await feed(world, 3000);
+  await feed(world, 4000);
   assert.equal(master.coordinator.view().workers.length, 4);
   for (const { prepares } of others) assert.equal(prepares.length, 1);
   assert.notDeepEqual(world.head.placement, before);
@@ -322,7 +322,7 @@ test('a new leader leaves key groups where they are', async () => {
   await feed(world, 300);
   const b = world.addWorker('b');
   const c = world.addWorker('c');
-  await feed(world, 2000);
+  await feed(world, 5000);
   const restored = a.restored + b.restored + c.restored;
   const before = world.master?.coordinator.view().workers;
   world.lead();

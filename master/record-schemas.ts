@@ -1,8 +1,11 @@
 /** Schemas of records that a job's sources leave to a registry, asked for when the job is submitted. */
 import type { JobProblem } from '../core/job/problem.ts';
 import type { JobSpec } from '../core/job/spec.ts';
-import { registryQuestion } from '../engine/formats/source-format.ts';
-import type { SchemaText } from '../engine/formats/value-format.ts';
+import type { PlanFacts } from '../engine/plan/analyzed-job.ts';
+import { registryQuestion } from '../engine/plan/source-format.ts';
+
+type Schemas = NonNullable<PlanFacts['recordSchemas']>;
+type SchemaText = Schemas extends ReadonlyMap<string, infer T> ? T : never;
 
 export interface LatestSchemas {
   /** undefined = the subject has none. Throws: SCHEMA_REGISTRY_UNAVAILABLE, UNAUTHORIZED, CONFIG_INVALID. */
@@ -14,7 +17,7 @@ export interface LatestSchemas {
 
 export interface RecordSchemas {
   /** By the name of the source. */
-  readonly schemas: ReadonlyMap<string, SchemaText>;
+  readonly schemas: Schemas;
   readonly problems: readonly JobProblem[];
 }
 
