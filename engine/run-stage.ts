@@ -57,6 +57,7 @@ class Stage {
     this.#begin(task);
     let totals = new Totals();
     let failure: StageFailure | null = null;
+    this.#scanner.learn(task.schemas);
     for (let batch = 0; batch < task.batches.length && failure === null;) {
       batch = this.#chunks.decode(task, batch);
       this.#process(task.partition, totals);

@@ -4,6 +4,7 @@
  */
 
 import type { LaneCounters } from '../core/lane/position.ts';
+import type { WriterSchema } from './formats/value-format.ts';
 
 /** Numbers per entry of {@link StageTask.batches}. */
 export const BATCH_STRIDE = 5;
@@ -27,6 +28,8 @@ export interface StageTask {
   readonly run: number;
   /** Partition counts of the sinks that write logs, in the order of the plan's log sinks. */
   readonly logPartitions: readonly number[];
+  /** Schemas that the stage asked for when it ran the task before (SCHEMA_UNKNOWN). */
+  readonly schemas?: readonly WriterSchema[];
 }
 
 /** What a record policy `fail` stops the lane with. */

@@ -34,6 +34,8 @@ const layers = new Map<string, Layer>([
   ['core', { imports: [], packages: [] }],
   ['core/job', { imports: ['core'], packages: ['zod', 'yaml'] }],
   ['engine', { imports: ['core'], packages: [] }],
+  // A parser, for texts of schemas: no record goes through it.
+  ['engine/formats', { imports: ['core', 'engine'], packages: ['protobufjs'] }],
   ['proto', { imports: ['core'], packages: ['@grpc/grpc-js', '@grpc/proto-loader'] }],
   ['connectors', { imports: ['core', 'proto'], packages: [] }],
   ['connectors/kafka', { imports: ['core', 'connectors/system'], packages: ['kafkajs'] }],
@@ -42,6 +44,7 @@ const layers = new Map<string, Layer>([
     'connectors/embedded',
     { imports: ['core', 'proto', 'connectors/system'], packages: ['@grpc/grpc-js', '@grpc/proto-loader'] },
   ],
+  ['connectors/schema-registry', { imports: ['core'], packages: ['zod'] }],
   ['connectors/system', { imports: ['core'], packages: ['pino'] }],
   ['sdk', { imports: ['core'], packages: ['zod'] }],
   ['jobs', { imports: ['sdk'], packages: ['*'] }],

@@ -114,6 +114,8 @@ export class Lane {
   #failure: { readonly error: unknown } | null = null;
   #nextTrigger = Number.NEGATIVE_INFINITY;
   #blockedAttempts = 0;
+  /** Chunks whose stage waits for a schema registry. */
+  #blockedStages = 0;
 
   constructor(parts: LaneParts) {
     this.#parts = parts;
@@ -222,7 +224,7 @@ export class Lane {
   }
 
   async #execute(fetched: Fetched, chunk: Chunk, from: Cursor): Promise<StageResult> {
-    const { executor, stageId, key, timing, end, sinks, failpoints, observer, clock } = this.#parts;
+    const { key, timing, end, sinks, failpoints, observer, clock } = this.#parts;
     const task: StageTask = {
       bytes: fetched.transferable ? fetched.bytes : fetched.bytes.slice(),
       batches: batchTable(chunk),
@@ -235,12 +237,31 @@ export class Lane {
     };
     const startedAt = clock.mono();
     this.#unprocessedChunks += 1;
-    const result = await executor.run(stageId, task);
+    const result = await this.#runStage(task);
     this.#unprocessedChunks -= 1;
     this.#wake();
     observer.phase('process', clock.mono() - startedAt);
     await failpoints.hit('lane.afterParse');
     return result;
+  }
+
+  /** Runs the task; while the registry with the schemas of its records is away, the lane is blocked. */
+  async #runStage(task: StageTask): Promise<StageResult> {
+    const { executor, stageId } = this.#parts;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const result = await executor.run(stageId, task);
+        if (attempt > 0 && --this.#blockedStages === 0) this.#unblock();
+        return result;
+      } catch (error) {
+        if (!isWeirError(error, 'SCHEMA_REGISTRY_UNAVAILABLE')) throw error;
+        // Whoever has the lane next reads the records again: nothing of them was written.
+        if (this.#stopReading.signal.aborted)
+          throw new WeirError('FENCED', `${this.#name()} was handed over without a registry`, { cause: error });
+        if (attempt === 0) this.#blockedStages++;
+        await this.#blocked(error);
+      }
+    }
   }
 
   /** Takes a result in offset order, starts its writes, and acknowledges when they are done. */
@@ -299,7 +320,7 @@ export class Lane {
         signal: this.#stopReading.signal,
       });
       if (fetched.highWatermark < offset) throw this.#truncated(fetched.highWatermark);
-      this.#unblock();
+      if (this.#blockedStages === 0) this.#unblock();
       return fetched;
     } catch (error) {
       if (this.#stopReading.signal.aborted) return null;

@@ -7,6 +7,7 @@ import { workerId } from '../core/ids.ts';
 import { MemoryPool } from '../core/memory-pool.ts';
 import type { Log } from '../core/ports.ts';
 import { makeConnections } from '../connectors/connections.ts';
+import { SchemaRegistries } from '../connectors/schema-registry/registries.ts';
 import { systemClock, systemRng } from '../connectors/system/clock.ts';
 import { failpointsFrom } from '../connectors/system/failpoints.ts';
 import { makeLog } from '../connectors/system/log.ts';
@@ -15,6 +16,7 @@ import { makeExchange } from './epochs/exchange-grpc.ts';
 import { GrpcControlClient } from './grpc-client.ts';
 import { defaultLaneLimits } from './lane.ts';
 import { WorkerMetrics } from './metrics.ts';
+import { SchemaExecutor } from './schema-executor.ts';
 import { ThreadExecutor } from './threads.ts';
 import { Worker } from './worker.ts';
 
@@ -60,7 +62,8 @@ export async function runWorker(options: WorkerOptions, env: NodeJS.ProcessEnv =
     http.server.close();
     throw error;
   });
-  const executor = new ThreadExecutor({ threadCount: threads, memory });
+  const registries = new SchemaRegistries(env, { clock: systemClock, rng });
+  const executor = new SchemaExecutor(new ThreadExecutor({ threadCount: threads, memory }), registries);
   const worker = new Worker({
     id,
     control: new GrpcControlClient(options.master.split(',').map((address) => address.trim())),

@@ -25,6 +25,51 @@ const watermark = z
 /** What to do with offsets that are gone before they were read. */
 const dataLossPolicy = z.enum(['fail', 'skip']);
 
+const oneCharacter = z.string().regex(/^[\x20-\x7e\t]$/, 'one ASCII character');
+const csvOptions = z
+  .strictObject({
+    delimiter: oneCharacter.default(','),
+    quote: z
+      .union([oneCharacter, z.literal('none')])
+      .default('"')
+      .describe('none: no value is quoted'),
+    header: z
+      .array(z.string())
+      .min(1)
+      .optional()
+      .describe('Names of the values in a line, in their order; default: the columns of the schema'),
+    nullText: z.string().default('').describe('Text without quotes that means NULL'),
+  })
+  .describe('format: csv, one line per record');
+
+const schemaOptions = {
+  schema: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Text of the schema: what records are written with; with a registry, what they are read as'),
+  references: z
+    .array(z.strictObject({ name: z.string().min(1), schema: z.string().min(1) }))
+    .optional()
+    .describe('Texts that the schema refers to, each before those that refer to it'),
+  registry: z
+    .union([z.literal(true), z.url({ protocol: /^https?$/ })])
+    .optional()
+    .describe('A Schema Registry: true = the one of SCHEMA_REGISTRY_URL, or its address'),
+  subject: z.string().min(1).optional().describe('Whose latest version gives the columns; default: <topic>-value'),
+  framing: z
+    .enum(['none', 'confluent'])
+    .optional()
+    .describe('What precedes a value; default: confluent with a registry, else none'),
+} as const;
+const avroOptions = z.strictObject(schemaOptions).describe('format: avro');
+const protobufOptions = z
+  .strictObject({
+    ...schemaOptions,
+    message: z.string().min(1).optional().describe('The message that is read; default: the first of the text'),
+  })
+  .describe('format: protobuf');
+
 const kafkaSource = z
   .strictObject({
     connector: z.literal('kafka'),
@@ -34,9 +79,12 @@ const kafkaSource = z
       .default('latest')
       .describe('Where a job that never ran starts. Partitions added later always start at their beginning'),
     format: z
-      .enum(['json', 'raw'])
+      .enum(['json', 'csv', 'avro', 'protobuf', 'text', 'raw'])
       .default('json')
-      .describe('json: fields of the schema; raw: the columns key and value'),
+      .describe('json, csv, avro, protobuf: fields of the schema; text: the column value as STRING; raw: as BINARY'),
+    csv: csvOptions.optional(),
+    avro: avroOptions.optional(),
+    protobuf: protobufOptions.optional(),
     schema: z.string().optional().describe("Columns as SQL writes them: 'id STRING NOT NULL, price DECIMAL(12,2)'"),
     onDataLoss: dataLossPolicy.default('fail'),
     /** Spark's name for onDataLoss. */

@@ -5,6 +5,7 @@
  */
 import type { RecordTimes } from '../../core/epoch/row-times.ts';
 import type { LaneCounters } from '../../core/lane/position.ts';
+import type { WriterSchema } from '../formats/value-format.ts';
 import type { EpochsPlan } from '../plan/epoch-plan.ts';
 import type { OperatorId } from '../plan/logical-plan.ts';
 import type { SinkOutput } from '../stage.ts';
@@ -60,6 +61,8 @@ export interface MapTask {
   readonly logPartitions: readonly number[];
   /** Write times of the range's records; absent = all have the attempt's. */
   readonly rowTimes?: RecordTimes;
+  /** As in `StageTask`. */
+  readonly schemas?: readonly WriterSchema[];
 }
 
 /** What any task of an epoch gives. */

@@ -66,6 +66,7 @@ export class MapRunner {
     const { batches, stride } = withWriteTimes(task);
     const chunked = { ...task, batches, stride };
     this.#begin(task);
+    this.#scanner.learn(task.schemas);
     const report = new EpochReport(this.#plan, env, this.#statics);
     const frames: Frame[] = [];
     const totals = new Totals();

@@ -3,6 +3,7 @@ import { durationMs } from '../../core/duration.ts';
 import type { JobProblem } from '../../core/job/problem.ts';
 import type { JobSpec, SourceSpec } from '../../core/job/spec.ts';
 import type { TableSchema } from '../../core/table/schema.ts';
+import type { SchemaText } from '../formats/value-format.ts';
 import type { TimeZone } from '../scan/time-zone.ts';
 import type { SourceColumn } from '../sql/analyzer.ts';
 import type { StaticTable } from './epoch-plan.ts';
@@ -14,6 +15,8 @@ import type { BadRecordPolicy } from './stage-plan.ts';
 export interface PlanFacts {
   /** Existing tables by `keyspace.table`; null when nothing is known, as without a cluster. */
   readonly tables: ReadonlyMap<string, TableSchema> | null;
+  /** Latest schemas of records by the name of their source, as registries have them; absent = none is known. */
+  readonly recordSchemas?: ReadonlyMap<string, SchemaText>;
 }
 
 /** Deeper JSON than this is refused. */

@@ -8,7 +8,7 @@ import type { ModuleSource } from '../../core/job/user-functions.ts';
 import type { TableSchema } from '../../core/table/schema.ts';
 import type { DataType, Schema } from '../../core/types.ts';
 import type { Expr } from '../../core/ast.ts';
-import type { SinkTarget, StartingOffsets, Trigger } from './job-plan.ts';
+import type { PlannedSource, SinkTarget, Trigger } from './job-plan.ts';
 import type { EventTimeColumn, JoinTimeBounds, JoinType, OperatorId, StateVariable } from './logical-plan.ts';
 import type { InputColumn, SinkPlan, StageOperator, StagePlan } from './stage-plan.ts';
 
@@ -25,13 +25,8 @@ export interface AdmissionLimits {
   readonly maxTriggerDelayMs: number;
 }
 
-export interface EpochSource {
-  readonly name: string;
-  readonly connector: string;
-  readonly options: Readonly<Record<string, string>>;
-  readonly topic: string;
-  readonly startingOffsets: StartingOffsets;
-  readonly onDataLoss: 'fail' | 'skip';
+/** One source of a job that runs in epochs. */
+export interface EpochSource extends PlannedSource {
   readonly limits: AdmissionLimits;
   /** A source without records for so long stops holding the watermark back; null = never. */
   readonly idleTimeoutMs: number | null;

@@ -2,6 +2,7 @@ import { formatDurationUs } from '../../core/duration.ts';
 import { formatCqlType } from '../../core/table/schema.ts';
 import type { Field, Schema } from '../../core/types.ts';
 import { formatType } from '../../core/types.ts';
+import { formatKind } from '../formats/value-format.ts';
 import { formatExpr, formatName } from '../sql/format.ts';
 import { describeState } from './describe-state.ts';
 import type { Branch, EpochSource, EpochsPlan, EpochStage, StatePlan, StaticTable, Target } from './epoch-plan.ts';
@@ -46,7 +47,7 @@ function explainBad(policy: BadRecordPolicy): string {
 function explainLane(source: LaneSource, plan: LanesPlan): string[] {
   const { stage } = source;
   return [
-    `source ${source.name}: ${source.connector} topic ${source.topic}, format ${stage.format}, from ${explainStart(source)}, lost data: ${source.onDataLoss}, bad records: ${explainBad(stage.onBadRecord)}, null values: ${stage.onNullValue}`,
+    `source ${source.name}: ${source.connector} topic ${source.topic}, format ${formatKind(stage.format)}, from ${explainStart(source)}, lost data: ${source.onDataLoss}, bad records: ${explainBad(stage.onBadRecord)}, null values: ${stage.onNullValue}`,
     `  reads: ${stage.columns.map(explainColumn).join(', ')}`,
     ...stage.operators.flatMap(explainOperator),
     ...stage.sinks.map((sink, index) => explainSink(sink, plan.sinks[index]?.description ?? '')),
@@ -111,7 +112,7 @@ function explainStage(stage: EpochStage, index: number, plan: EpochsPlan): strin
   if (stage.kind === 'map') {
     const { scan, branches } = stage;
     return [
-      `stage ${index}: map of ${stage.source}, format ${scan.format}, bad records: ${explainBad(scan.onBadRecord)}, null values: ${scan.onNullValue}`,
+      `stage ${index}: map of ${stage.source}, format ${formatKind(scan.format)}, bad records: ${explainBad(scan.onBadRecord)}, null values: ${scan.onNullValue}`,
       `  reads: ${scan.columns.length === 0 ? 'nothing but the records themselves' : scan.columns.map(explainColumn).join(', ')}`,
       ...branches.flatMap(explainBranch),
     ];

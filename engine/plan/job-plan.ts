@@ -18,8 +18,8 @@ export type StartingOffsets =
   | { readonly kind: 'latest' }
   | { readonly kind: 'timestamp'; readonly timestampMs: number };
 
-/** One source of a job that runs as lanes, with the stage that its records go through. */
-export interface LaneSource {
+/** What a source is in every protocol. */
+export interface PlannedSource {
   readonly name: string;
   readonly connector: string;
   /** Connection options of the spec (brokers, …); empty = the default connection. */
@@ -27,6 +27,10 @@ export interface LaneSource {
   readonly topic: string;
   readonly startingOffsets: StartingOffsets;
   readonly onDataLoss: 'fail' | 'skip';
+}
+
+/** One source of a job that runs as lanes, with the stage that its records go through. */
+export interface LaneSource extends PlannedSource {
   readonly onFutureTimestamp: 'fail' | 'ignoreTimes';
   readonly stage: StagePlan;
 }

@@ -6,19 +6,12 @@ import type { SourceSpec } from '../../core/job/spec.ts';
 import type { Schema } from '../../core/types.ts';
 import { formatPlan } from '../sql/analyze/format-plan.ts';
 import { problemAt } from '../sql/problems.ts';
+import { type AnalyzedJob, badRecordPolicy, deadLetterTopic, RECORD_DEPTH_MAX, triggerOf } from './analyzed-job.ts';
+import { referTo } from './columns.ts';
 import type { EpochSource, EpochsPlan, EpochStage } from './epoch-plan.ts';
 import { PLAN_FORMAT_VERSION } from './job-plan.ts';
-import {
-  type AnalyzedJob,
-  badRecordPolicy,
-  connectionOptions,
-  dataLossPolicy,
-  deadLetterTopic,
-  RECORD_DEPTH_MAX,
-  triggerOf,
-} from './analyzed-job.ts';
 import { planSinks } from './plan-sinks.ts';
-import { inputColumns, startingOffsetsOf } from './plan-sources.ts';
+import { formatOf, inputColumns, plannedSource } from './plan-sources.ts';
 import { planStages } from './plan-stages.ts';
 import { rowKeysOf } from './row-keys.ts';
 import type { StageOperator } from './stage-plan.ts';
@@ -55,7 +48,9 @@ export function planEpochs(job: AnalyzedJob, protocolReason: string): EpochsPlan
         must(job.sources.get(name), () => `no columns of ${name}`),
       ),
     scanOf: (name) => {
-      const { topic, format, recordBytesMax } = source(name);
+      const { topic, recordBytesMax } = source(name);
+      const columns = must(job.sources.get(name), () => `no columns of ${name}`);
+      const format = formatOf(name, source(name), columns, job.facts);
       const { onNullValue, timeZone } = spec;
       const onBadRecord = badRecordPolicy(spec);
       return { topic, format, onBadRecord, onNullValue, timeZone, recordBytesMax, recordDepthMax: RECORD_DEPTH_MAX };
@@ -89,7 +84,7 @@ export function planEpochs(job: AnalyzedJob, protocolReason: string): EpochsPlan
     tables: sinks.tables,
     deadLetterTopic: deadLetterTopic(spec),
     createsTables: sinks.createsTables,
-    warnings: [...analyzed.warnings, ...planned.warnings, ...sinks.warnings],
+    warnings: [...analyzed.warnings, ...sinks.warnings],
     explain: formatPlan(root, spec.outputMode),
     ...(stateBytes === undefined ? {} : { stateBytesMax: stateBytes }),
     ...(spec.module === undefined ? {} : { module: spec.module }),
@@ -115,20 +110,12 @@ function checkTakenBack({ tables, problems }: AnalyzedJob, stages: readonly Epoc
 }
 
 function passOn(output: Schema): Extract<StageOperator, { kind: 'project' }> {
-  const columns = output.map(({ name, type, nullable }, index) => {
-    return { name, type, nullable, expr: { kind: 'column', type, nullable, index, name } as const };
-  });
-  return { kind: 'project', columns };
+  return { kind: 'project', columns: output.map((_, index) => referTo(output, index)) };
 }
 
 function epochSource(name: string, source: SourceSpec): EpochSource {
   return {
-    name,
-    connector: source.connector,
-    options: connectionOptions(source),
-    topic: source.topic,
-    startingOffsets: startingOffsetsOf(source),
-    onDataLoss: dataLossPolicy(source),
+    ...plannedSource(name, source),
     limits: {
       maxOffsetsPerTrigger: source.maxOffsetsPerTrigger ?? null,
       minOffsetsPerTrigger: source.minOffsetsPerTrigger ?? null,

@@ -3,6 +3,7 @@ import { jobName } from '../../core/ids.ts';
 import type { JobProblem } from '../../core/job/problem.ts';
 import type { JobSpec } from '../../core/job/spec.ts';
 import type { Schema } from '../../core/types.ts';
+import { isUnread } from './source-format.ts';
 import { timeZoneOf } from '../scan/time-zone.ts';
 import { analyzePlan } from '../sql/analyzer.ts';
 import { parseQuery } from '../sql/parser.ts';
@@ -11,8 +12,6 @@ import { utc } from '../sql/runtime/time.ts';
 import {
   type AnalyzedJob,
   badRecordPolicy,
-  connectionOptions,
-  dataLossPolicy,
   deadLetterTopic,
   type PlanFacts,
   RECORD_DEPTH_MAX,
@@ -22,7 +21,7 @@ import { chooseProtocol, type LaneChain } from './choose-protocol.ts';
 import { type JobPlan, type LanesPlan, PLAN_FORMAT_VERSION } from './job-plan.ts';
 import { planEpochs } from './plan-epochs.ts';
 import { planSinks } from './plan-sinks.ts';
-import { inputColumns, planSources, planTables, planWatermarks, startingOffsetsOf } from './plan-sources.ts';
+import { formatOf, inputColumns, planSources, planTables, plannedSource, planWatermarks } from './plan-sources.ts';
 import { pruneColumns } from './prune-columns.ts';
 import type { StagePlan } from './stage-plan.ts';
 
@@ -41,7 +40,7 @@ export function planJob(spec: JobSpec, facts: PlanFacts): PlanOutcome {
       hint: 'write UTC, Europe/Berlin or +02:00',
     });
   }
-  const sources = planSources(spec, problems);
+  const sources = planSources(spec, facts, problems);
   const tables = planTables(spec, facts, problems);
   const watermarks = planWatermarks(spec, sources, problems);
   const query = catchSyntax('query', problems, () => parseQuery(spec.query));
@@ -68,7 +67,7 @@ export function planJob(spec: JobSpec, facts: PlanFacts): PlanOutcome {
 }
 
 /** The plan of a job whose query has a meaning; undefined where problems keep it from having one. */
-export function planAnalyzed(job: AnalyzedJob): JobPlan | undefined {
+function planAnalyzed(job: AnalyzedJob): JobPlan | undefined {
   const { spec, analyzed, problems } = job;
   for (const name of Object.keys(spec.sources)) {
     if (!analyzed.sources.includes(name))
@@ -130,7 +129,7 @@ function planLanes(job: AnalyzedJob, chain: LaneChain, protocolReason: string): 
     sources: [source],
     operators: chain.operators,
     output: analyzed.root.output,
-    origin: { kind: 'records', columns, raw: source.format === 'raw' },
+    origin: { kind: 'records', columns, raw: isUnread(source) },
     timeZone,
     problems,
   });
@@ -139,7 +138,7 @@ function planLanes(job: AnalyzedJob, chain: LaneChain, protocolReason: string): 
     job: spec.name,
     source: chain.source,
     topic: source.topic,
-    format: source.format,
+    format: formatOf(chain.source, source, columns, facts),
     columns: pruned.columns,
     operators: pruned.operators,
     output: sinks.output,
@@ -158,12 +157,7 @@ function planLanes(job: AnalyzedJob, chain: LaneChain, protocolReason: string): 
     trigger: triggerOf(spec),
     sources: [
       {
-        name: chain.source,
-        connector: source.connector,
-        options: connectionOptions(source),
-        topic: source.topic,
-        startingOffsets: startingOffsetsOf(source),
-        onDataLoss: dataLossPolicy(source),
+        ...plannedSource(chain.source, source),
         onFutureTimestamp: source.onFutureTimestamp,
         stage,
       },

@@ -4,14 +4,16 @@ import type { JobProblem } from '../../core/job/problem.ts';
 import type { JobSpec, SourceSpec, StaticTableSpec } from '../../core/job/spec.ts';
 import type { DataType, Field, Schema } from '../../core/types.ts';
 import { formatType } from '../../core/types.ts';
+import { isUnread, sourceSchema, valueFormat } from './source-format.ts';
+import type { SchemaText, ValueFormat } from '../formats/value-format.ts';
 import type { SourceColumn } from '../sql/analyzer.ts';
 import { BIGINT, BINARY, INT, STRING, TIMESTAMP } from '../sql/coercion.ts';
 import { parseSchema } from '../sql/ddl.ts';
 import { didYouMean } from '../sql/problems.ts';
-import type { PlanFacts } from './analyzed-job.ts';
+import { connectionOptions, dataLossPolicy, type PlanFacts } from './analyzed-job.ts';
 import { dataTypeOf } from './cql-types.ts';
 import type { StaticTable } from './epoch-plan.ts';
-import type { StartingOffsets } from './job-plan.ts';
+import type { PlannedSource, StartingOffsets } from './job-plan.ts';
 import type { InputColumn, RecordColumn } from './stage-plan.ts';
 
 const headerFields: DataType = {
@@ -39,16 +41,25 @@ const recordColumns: readonly { readonly name: RecordColumn; readonly type: Data
 ];
 
 /** A source's columns in the order that the analyzer counts them: the schema's, then the record's. */
-export function planSources(spec: JobSpec, problems: JobProblem[]): Map<string, readonly SourceColumn[]> {
+export function planSources(
+  spec: JobSpec,
+  facts: PlanFacts,
+  problems: JobProblem[],
+): Map<string, readonly SourceColumn[]> {
   const planned = new Map<string, readonly SourceColumn[]>();
   for (const [name, source] of Object.entries(spec.sources)) {
-    const columns = sourceColumns(name, source, problems);
+    const columns = sourceColumns(name, source, facts.recordSchemas?.get(name), problems);
     if (columns !== undefined) planned.set(name, columns);
   }
   return planned;
 }
 
-function sourceColumns(name: string, source: SourceSpec, problems: JobProblem[]): readonly SourceColumn[] | undefined {
+function sourceColumns(
+  name: string,
+  source: SourceSpec,
+  latest: SchemaText | undefined,
+  problems: JobProblem[],
+): readonly SourceColumn[] | undefined {
   const path = `sources.${name}`;
   if (source.failOnDataLoss === true && source.onDataLoss === 'skip') {
     problems.push({
@@ -57,21 +68,21 @@ function sourceColumns(name: string, source: SourceSpec, problems: JobProblem[])
       hint: 'keep one of them',
     });
   }
-  if (source.format === 'raw') {
+  if (isUnread(source)) {
     if (source.schema !== undefined) {
       problems.push({
         path: `${path}.schema`,
-        message: 'format: raw has no schema; its columns are key, value, topic, partition, offset, timestamp',
+        message: `format: ${source.format} has no schema; its columns are key, value, topic, partition, offset, timestamp`,
         hint: 'take the schema away, or write format: json',
       });
     }
-    return recordColumns.map((column) => ({ ...column, hidden: column.name === 'headers' }));
+    return recordColumns.map((column) => ({
+      ...column,
+      type: source.format === 'text' && column.name === 'value' ? STRING : column.type,
+      hidden: column.name === 'headers',
+    }));
   }
-  if (source.schema === undefined) {
-    problems.push({ path, message: 'format: json needs a schema', hint: "schema: 'id STRING NOT NULL, price DOUBLE'" });
-    return undefined;
-  }
-  const schema = parseSchema(source.schema, `${path}.schema`, problems);
+  const schema = sourceSchema(source, path, latest, problems);
   if (schema === undefined) return undefined;
   const own = new Set(schema.map((field) => field.name.toLowerCase()));
   const others = recordColumns.filter((column) => !own.has(column.name.toLowerCase()));
@@ -84,14 +95,37 @@ function sourceColumns(name: string, source: SourceSpec, problems: JobProblem[])
 /** What is scanned for the columns of a source, in their order. */
 export function inputColumns(source: SourceSpec, columns: readonly SourceColumn[]): readonly InputColumn[] {
   return columns.map(({ name, type, nullable, hidden }): InputColumn => {
-    const record = source.format === 'raw' || hidden ? recordColumns.find((column) => column.name === name) : undefined;
+    const record = isUnread(source) || hidden ? recordColumns.find((column) => column.name === name) : undefined;
     if (record !== undefined) return { kind: 'record', name, column: record.name, type };
     return { kind: 'field', name, path: name, type, required: !nullable };
   });
 }
 
+/** The format of a source whose columns are known. */
+export function formatOf(
+  name: string,
+  source: SourceSpec,
+  columns: readonly SourceColumn[],
+  facts: PlanFacts,
+): ValueFormat {
+  const fields = columns.flatMap((column) => (column.hidden ? [] : [column.name]));
+  return valueFormat(source, fields, facts.recordSchemas?.get(name));
+}
+
+/** The part of a source's plan that does not depend on the protocol. */
+export function plannedSource(name: string, source: SourceSpec): PlannedSource {
+  return {
+    name,
+    connector: source.connector,
+    options: connectionOptions(source),
+    topic: source.topic,
+    startingOffsets: startingOffsetsOf(source),
+    onDataLoss: dataLossPolicy(source),
+  };
+}
+
 /** Where a run without a checkpoint starts. */
-export function startingOffsetsOf(source: SourceSpec): StartingOffsets {
+function startingOffsetsOf(source: SourceSpec): StartingOffsets {
   const { startingOffsets } = source;
   if (typeof startingOffsets === 'string') return { kind: startingOffsets };
   return { kind: 'timestamp', timestampMs: Date.parse(startingOffsets.timestamp) };

@@ -1,4 +1,5 @@
-import { collectColumns, mapColumns, type Expr } from '../../core/ast.ts';
+import { collectColumns } from '../../core/ast.ts';
+import { changeColumns } from './operator-columns.ts';
 import type { InputColumn, StageOperator } from './stage-plan.ts';
 
 /** What the stage of a lane consists of. */
@@ -16,12 +17,13 @@ export function pruneColumns(
   const kept = columns.map((_, index) => index).filter((index) => read.has(index) || isRequired(columns[index]));
   const places = new Map(kept.map((index, place) => [index, place]));
   const moved = columns.length - kept.length;
-  const change = (expr: Expr): Expr =>
-    mapColumns(expr, (column) => ({ ...column, index: places.get(column.index) ?? column.index - moved }));
+  const at = (column: number): number => places.get(column) ?? column - moved;
   const first = operators.findIndex(({ kind }) => kind === 'project');
   return {
     columns: kept.flatMap((index) => columns[index] ?? []),
-    operators: operators.map((operator, place) => (first >= 0 && place > first ? operator : changed(operator, change))),
+    operators: operators.map((operator, place) =>
+      first >= 0 && place > first ? operator : (changeColumns(operator, at) as LaneOperator),
+    ),
   };
 }
 
@@ -40,17 +42,6 @@ function columnsRead(operators: readonly LaneOperator[]): ReadonlySet<number> {
     break;
   }
   return read;
-}
-
-function changed(operator: LaneOperator, change: (expr: Expr) => Expr): LaneOperator {
-  switch (operator.kind) {
-    case 'filter':
-      return { ...operator, predicate: change(operator.predicate) };
-    case 'generate':
-      return { ...operator, input: change(operator.input) };
-    case 'project':
-      return { ...operator, columns: operator.columns.map((column) => ({ ...column, expr: change(column.expr) })) };
-  }
 }
 
 /** The source columns that an output column is made of; `width` is the source's column count. */

@@ -5,6 +5,7 @@ import type { DataType, Schema } from '../../core/types.ts';
 import type { RowShape } from '../../core/row-block.ts';
 import type { CqlType } from '../../core/table/schema.ts';
 import type { Expr } from '../../core/ast.ts';
+import type { ValueFormat } from '../formats/value-format.ts';
 import type { EpochOperator } from './epoch-plan.ts';
 
 export type BadRecordPolicy = 'deadLetter' | 'skip' | 'fail';
@@ -81,7 +82,7 @@ export interface StagePlan {
   readonly job: string;
   readonly source: string;
   readonly topic: string;
-  readonly format: 'json' | 'raw';
+  readonly format: ValueFormat;
   readonly columns: readonly InputColumn[];
   readonly operators: readonly StageOperator[];
   readonly output: Schema;

@@ -16,7 +16,8 @@ import {
   BUILD_STRUCT,
 } from './column-builder.ts';
 import type { ColumnBuilder } from './column-builder.ts';
-import type { JsonScanner, ObjectShape, ScanOptions } from './json-scanner.ts';
+import type { JsonScanner, ScanOptions } from './json-scanner.ts';
+import type { ObjectShape } from './object-shape.ts';
 
 const SHAPE_BYTES = 48;
 const KEY_BYTES = 32;

@@ -8,6 +8,11 @@ import type { ByteBuffer } from '../byte-buffer.ts';
 import type { RecordIndex } from '../codecs/decode-records.ts';
 import { visitHeaders } from '../codecs/decode-records.ts';
 import type { Column, ColumnBatch } from '../column-batch.ts';
+import { makeDecoder } from '../formats/make-decoder.ts';
+import type { RegistryDecoder, ValueDecoder } from '../formats/value-decoder.ts';
+import { registryOf } from '../formats/value-format.ts';
+import type { WriterSchema } from '../formats/value-format.ts';
+import { schemasWanted } from '../formats/wire-format.ts';
 import { KernelArena } from '../kernels/kernel-arena.ts';
 import type { InputColumn, RecordColumn, StagePlan } from '../plan/stage-plan.ts';
 import {
@@ -52,7 +57,11 @@ export class RecordScanner {
   readonly #arena: ByteBuffer;
   readonly #topic: string;
   readonly #recordBytesMax: number;
+  /** Reads the values; null for a raw source. JSON is the one format that the kernel knows too. */
+  readonly #value: ValueDecoder | null;
   readonly #json: JsonScanner | null;
+  readonly #learner: RegistryDecoder | null;
+  readonly #registry: string;
   readonly #kernel: KernelJson | null;
   readonly #record: readonly RecordColumnBuilder[];
   /** Per column of the plan: its place among the fields (≥ 0) or, as -1 - place, among the record columns. */
@@ -76,7 +85,11 @@ export class RecordScanner {
     const options = { depthMax: plan.recordDepthMax, timeZone };
     this.#json = plan.format === 'json' ? new JsonScanner(fields, options, arena) : null;
     this.#kernel = this.#json === null ? null : new KernelJson(this.#json, options);
-    if (this.#json === null && fields.length > 0) {
+    const made = makeDecoder(plan.format, { fields, depthMax: plan.recordDepthMax, timeZone, arena });
+    this.#value = this.#json ?? made?.decoder ?? null;
+    this.#learner = made?.learner ?? null;
+    this.#registry = registryOf(plan.format) ?? '';
+    if (this.#value === null && fields.length > 0) {
       throw new WeirError(
         'UNSUPPORTED',
         `a source of format raw has no field ${fields[0]?.name}; it has the columns key and value`,
@@ -86,6 +99,21 @@ export class RecordScanner {
     this.#places = plan.columns.map((column) =>
       column.kind === 'field' ? fields.indexOf(column) : -1 - recordColumns.indexOf(column),
     );
+  }
+
+  /** Takes the schemas that a task brings for its records. */
+  learn(schemas: readonly WriterSchema[] = []): void {
+    this.#learner?.learn(schemas);
+  }
+
+  /** Throws: SCHEMA_UNKNOWN when records name schemas that were not learned; the arena is left as after a task. */
+  #requireSchemas(records: RecordIndex, from: number, to: number): void {
+    if (this.#learner === null) return;
+    const wanted = new Set<number>();
+    this.#learner.addWanted(records, from, to, wanted);
+    if (wanted.size === 0) return;
+    if (this.#arena instanceof KernelArena) this.#arena.leave();
+    throw schemasWanted(this.#registry, wanted);
   }
 
   /**
@@ -101,6 +129,7 @@ export class RecordScanner {
     skip: (record: number) => boolean,
     fail: (record: number, reasonIndex: number, place: string) => void,
   ): ColumnBatch {
+    if (!nullValues) this.#requireSchemas(records, from, to);
     const capacity = to - from;
     this.#ensure(capacity);
     for (const { builder } of this.#record) builder.begin(capacity);
@@ -252,7 +281,7 @@ export class RecordScanner {
     fail: (record: number, reasonIndex: number, place: string) => void,
   ): number {
     const topic = this.#appendTopic();
-    this.#json?.begin(to - from);
+    this.#value?.begin(to - from);
     let row = 0;
     for (let record = from; record < to; record++) {
       if (skip(record)) continue;
@@ -261,18 +290,18 @@ export class RecordScanner {
         fail(record, TOO_LARGE, '');
         continue;
       }
-      if (this.#json !== null && !nullValues) {
+      if (this.#value !== null && !nullValues) {
         const start = records.valueStart[record]!;
-        const failure = this.#json.scan(start, start + valueLength, row);
+        const failure = this.#value.scan(start, start + valueLength, row);
         if (failure >= 0) {
-          fail(record, failure, this.#json.place);
+          fail(record, failure, this.#value.place);
           continue;
         }
       }
       const failedColumn = this.#record.length === 0 ? -1 : this.#recordColumns(records, record, partition, topic, row);
       if (failedColumn >= 0) {
         fail(record, INVALID_UTF8, this.#record[failedColumn]!.builder.place);
-        this.#json?.setNull(row);
+        this.#value?.setNull(row);
         continue;
       }
       this.#offset[row] = records.offset[record]!;
@@ -287,7 +316,7 @@ export class RecordScanner {
   #columns(): Column[] {
     // Kernel memory is much larger than what of it is in use.
     const data = this.#arena.bytes.subarray(0, this.#arena.length);
-    const fields = this.#json?.columns(data) ?? [];
+    const fields = this.#value?.columns(data) ?? [];
     const record = this.#record.map(({ builder }) => builder.column(data));
     return this.#places.map((place) => (place >= 0 ? fields[place]! : record[-1 - place]!));
   }

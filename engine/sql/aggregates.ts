@@ -4,51 +4,30 @@
  * engine/operators/aggregate-accumulators.ts.
  */
 import { assert, must } from '../../core/assert.ts';
-import type { DataType, Schema } from '../../core/types.ts';
-import { formatType } from '../../core/types.ts';
+import type { Schema } from '../../core/types.ts';
 import type { AggregatePlan } from '../plan/epoch-plan.ts';
-import { BIGINT, BINARY, BOOLEAN, canImplicitlyCast, DOUBLE, isIntegral, isNumeric, STRING } from './coercion.ts';
+import { type AggregateFamily, bufferColumns } from './aggregate-buffers.ts';
+import {
+  type AggregateArg,
+  type AggregateTyping,
+  type Resolve,
+  resolveApproxCount,
+  resolveAvg,
+  resolveBits,
+  resolveBoolean,
+  resolveBy,
+  resolveCollect,
+  resolveCount,
+  resolveDoubles,
+  resolveExtreme,
+  resolveFirst,
+  resolveMode,
+  resolvePercentile,
+  resolveSum,
+} from './aggregate-typing.ts';
+import { BIGINT, BOOLEAN } from './coercion.ts';
 
-/** What an argument is before the call is typed. */
-export interface AggregateArg {
-  readonly type: DataType;
-  readonly nullable: boolean;
-}
-
-/** A call that fits: the types its arguments are cast to, and what it gives. */
-export interface AggregateTyping {
-  readonly args: readonly DataType[];
-  readonly type: DataType;
-  readonly nullable: boolean;
-}
-
-/** How a function keeps its partial result; several functions share one. */
-export type AggregateFamily =
-  | 'count'
-  | 'countIf'
-  | 'sum'
-  | 'avg'
-  | 'min'
-  | 'max'
-  | 'first'
-  | 'last'
-  | 'boolAnd'
-  | 'boolOr'
-  | 'bitAnd'
-  | 'bitOr'
-  | 'bitXor'
-  | 'collectList'
-  | 'collectSet'
-  | 'minBy'
-  | 'maxBy'
-  | 'moments'
-  | 'covariance'
-  | 'correlation'
-  | 'approxCountDistinct'
-  | 'percentile'
-  | 'percentileApprox'
-  | 'mode';
-
+/** An aggregate function. */
 export interface AggregateDef {
   /** The first of `names`: how typed calls and stored plans say it. */
   readonly name: string;
@@ -71,8 +50,6 @@ export interface AggregateDef {
 /** What `approx_count_distinct` aims at when the query does not say: relative standard deviation. */
 export const APPROX_COUNT_DISTINCT_RSD = 0.05;
 
-type Resolve = AggregateDef['resolve'];
-
 interface Spec {
   readonly names: readonly string[];
   readonly usage: string;
@@ -82,196 +59,6 @@ interface Spec {
   readonly constants?: readonly number[];
   readonly resolve: Resolve;
 }
-
-// ---- typing -----------------------------------------------------------------------------------------------------
-
-function countOf(args: readonly AggregateArg[], least: number, most = least): string | undefined {
-  if (args.length >= least && args.length <= most) return undefined;
-  const wanted = least === most ? `${least}` : `${least} to ${most}`;
-  return `takes ${wanted} ${wanted === '1' ? 'argument' : 'arguments'}, not ${args.length}`;
-}
-
-/** The argument's own type where it is a number; strings and NULL become DOUBLE. */
-function numberArg(arg: AggregateArg): DataType | string {
-  if (isNumeric(arg.type)) return arg.type;
-  if (arg.type.kind === 'string' || arg.type.kind === 'null') return DOUBLE;
-  return `takes a number, not ${formatType(arg.type)}`;
-}
-
-function castArg(arg: AggregateArg, to: DataType): DataType | string {
-  return canImplicitlyCast(arg.type, to) ? to : `takes ${formatType(to)}, not ${formatType(arg.type)}`;
-}
-
-function orderable(type: DataType): boolean {
-  switch (type.kind) {
-    case 'map':
-    case 'interval':
-      return false;
-    case 'array':
-      return orderable(type.element);
-    case 'struct':
-      return type.fields.every((field) => orderable(field.type));
-    default:
-      return true;
-  }
-}
-
-/** NULL alone has no column: BOOLEAN stands for it. */
-function known(type: DataType): DataType {
-  return type.kind === 'null' ? BOOLEAN : type;
-}
-
-/** A decimal cut at 38 digits, its scale kept (Spark's DecimalType.bounded). */
-function decimalOf(precision: number, scale: number): DataType {
-  return { kind: 'decimal', precision: Math.min(precision, 38), scale: Math.min(scale, 38) };
-}
-
-function sumType(type: DataType): DataType {
-  if (isIntegral(type)) return BIGINT;
-  return type.kind === 'decimal' ? decimalOf(type.precision + 10, type.scale) : DOUBLE;
-}
-
-const resolveCount: Resolve = (args) => ({
-  args: args.map(({ type }) => known(type)),
-  type: BIGINT,
-  nullable: false,
-});
-
-const resolveSum: Resolve = (args) => {
-  const wrong = countOf(args, 1);
-  if (wrong !== undefined) return wrong;
-  const type = numberArg(args[0] as AggregateArg);
-  return typeof type === 'string' ? type : { args: [type], type: sumType(type), nullable: true };
-};
-
-const resolveAvg: Resolve = (args) => {
-  const wrong = countOf(args, 1);
-  if (wrong !== undefined) return wrong;
-  const type = numberArg(args[0] as AggregateArg);
-  if (typeof type === 'string') return type;
-  if (type.kind === 'decimal') {
-    return { args: [type], type: decimalOf(type.precision + 4, type.scale + 4), nullable: true };
-  }
-  return { args: [DOUBLE], type: DOUBLE, nullable: true };
-};
-
-const resolveExtreme: Resolve = (args) => {
-  const wrong = countOf(args, 1);
-  if (wrong !== undefined) return wrong;
-  const type = known((args[0] as AggregateArg).type);
-  return orderable(type)
-    ? { args: [type], type, nullable: true }
-    : `takes values that have an order, not ${formatType(type)}`;
-};
-
-/** first(value [, ignoreNulls]). */
-const resolveFirst: Resolve = (args) => {
-  const wrong = countOf(args, 1, 2);
-  if (wrong !== undefined) return wrong;
-  const type = known((args[0] as AggregateArg).type);
-  const ignoreNulls = args[1];
-  if (ignoreNulls !== undefined && ignoreNulls.type.kind !== 'boolean')
-    return `takes TRUE or FALSE as its second argument, not ${formatType(ignoreNulls.type)}`;
-  return { args: ignoreNulls === undefined ? [type] : [type, BOOLEAN], type, nullable: true };
-};
-
-function resolveBoolean(type: DataType, nullable: boolean): Resolve {
-  return (args) => {
-    const wrong = countOf(args, 1);
-    if (wrong !== undefined) return wrong;
-    const arg = castArg(args[0] as AggregateArg, BOOLEAN);
-    return typeof arg === 'string' ? arg : { args: [arg], type, nullable };
-  };
-}
-
-const resolveBits: Resolve = (args) => {
-  const wrong = countOf(args, 1);
-  if (wrong !== undefined) return wrong;
-  const { type } = args[0] as AggregateArg;
-  return isIntegral(type) ? { args: [type], type, nullable: true } : `takes a whole number, not ${formatType(type)}`;
-};
-
-function resolveCollect(set: boolean): Resolve {
-  return (args) => {
-    const wrong = countOf(args, 1);
-    if (wrong !== undefined) return wrong;
-    const element = known((args[0] as AggregateArg).type);
-    if (set && !orderable(element)) return `takes values that can be compared, not ${formatType(element)}`;
-    return { args: [element], type: { kind: 'array', element, containsNull: false }, nullable: false };
-  };
-}
-
-const resolveBy: Resolve = (args) => {
-  const wrong = countOf(args, 2);
-  if (wrong !== undefined) return wrong;
-  const type = known((args[0] as AggregateArg).type);
-  const by = known((args[1] as AggregateArg).type);
-  return orderable(by)
-    ? { args: [type, by], type, nullable: true }
-    : `takes an order by values that have one, not ${formatType(by)}`;
-};
-
-function resolveDoubles(count: number): Resolve {
-  return (args) => {
-    const wrong = countOf(args, count);
-    if (wrong !== undefined) return wrong;
-    for (const arg of args) {
-      const type = castArg(arg, DOUBLE);
-      if (typeof type === 'string') return type;
-    }
-    return { args: args.map(() => DOUBLE), type: DOUBLE, nullable: true };
-  };
-}
-
-const resolveApproxCount: Resolve = (args) => {
-  const wrong = countOf(args, 1, 2);
-  if (wrong !== undefined) return wrong;
-  const type = known((args[0] as AggregateArg).type);
-  const rsd = args[1] === undefined ? DOUBLE : castArg(args[1], DOUBLE);
-  if (typeof rsd === 'string') return rsd;
-  return { args: args.length === 1 ? [type] : [type, rsd], type: BIGINT, nullable: false };
-};
-
-/** The percentage or percentages, in [0, 1]. */
-function percentages(arg: AggregateArg): DataType | string {
-  const to: DataType = arg.type.kind === 'array' ? { kind: 'array', element: DOUBLE, containsNull: false } : DOUBLE;
-  return castArg(arg, to);
-}
-
-function resolvePercentile(exact: boolean): Resolve {
-  return (args) => {
-    const wrong = countOf(args, 2, exact ? 2 : 3);
-    if (wrong !== undefined) return wrong;
-    const own = args[0] as AggregateArg;
-    const given = exact ? castArg(own, DOUBLE) : approxInput(own);
-    if (typeof given === 'string') return given;
-    const at = percentages(args[1] as AggregateArg);
-    if (typeof at === 'string') return at;
-    const accuracy = args[2] === undefined ? [] : [castArg(args[2], BIGINT)];
-    if (typeof accuracy[0] === 'string') return accuracy[0];
-    const type: DataType = at.kind === 'array' ? { kind: 'array', element: given, containsNull: false } : given;
-    return { args: [given, at, ...(accuracy as DataType[])], type, nullable: true };
-  };
-}
-
-function approxInput(arg: AggregateArg): DataType | string {
-  return arg.type.kind === 'date' || arg.type.kind === 'timestamp' ? arg.type : numberArg(arg);
-}
-
-/** mode(value [, deterministic]): the second argument changes nothing, the least of equally frequent values always wins. */
-const resolveMode: Resolve = (args) => {
-  const wrong = countOf(args, 1, 2);
-  if (wrong !== undefined) return wrong;
-  const type = known((args[0] as AggregateArg).type);
-  const deterministic = args[1];
-  if (deterministic !== undefined && deterministic.type.kind !== 'boolean')
-    return `takes TRUE or FALSE as its second argument, not ${formatType(deterministic.type)}`;
-  return orderable(type)
-    ? { args: deterministic === undefined ? [type] : [type, BOOLEAN], type, nullable: true }
-    : `takes values that can be compared, not ${formatType(type)}`;
-};
-
-// ---- the table --------------------------------------------------------------------------------------------------
 
 const moments = (names: readonly string[], about: string): Spec => ({
   names,
@@ -491,110 +278,6 @@ const specs: readonly Spec[] = [
   },
 ];
 
-// ---- partial results as columns ---------------------------------------------------------------------------------
-
-function inputType(plan: AggregatePlan, index: number): DataType {
-  return must(plan.inputTypes[index], () => `the aggregate ${plan.function} lacks its argument ${index}`);
-}
-
-/** One entry per different value, with the number of rows. */
-function counted(value: DataType, nullable = false): DataType {
-  return {
-    kind: 'array',
-    containsNull: false,
-    element: {
-      kind: 'struct',
-      fields: [
-        { name: 'value', type: value, nullable },
-        { name: 'count', type: BIGINT, nullable: false },
-      ],
-    },
-  };
-}
-
-function distinctArguments(plan: AggregatePlan): DataType {
-  const single = plan.inputTypes.length === 1;
-  const element: DataType = single
-    ? inputType(plan, 0)
-    : {
-        kind: 'struct',
-        fields: plan.inputTypes.map((type, index) => ({ name: `_${index}`, type, nullable: true })),
-      };
-  return { kind: 'array', element, containsNull: single };
-}
-
-/** Where rows may be withdrawn again. */
-function signedParts(family: AggregateFamily, plan: AggregatePlan): readonly (readonly [string, DataType])[] {
-  if (!plan.distinct || plan.inputTypes.length === 0) {
-    if (family === 'count' || family === 'countIf') return [['count', BIGINT]];
-    if (family === 'sum' || family === 'avg')
-      return [
-        ['sum', STRING],
-        ['count', BIGINT],
-      ];
-  }
-  const fields = plan.inputTypes.map((type, index) => ({ name: `_${index}`, type, nullable: true }));
-  return [['values', counted(fields.length === 1 ? inputType(plan, 0) : { kind: 'struct', fields }, true)]];
-}
-
-function parts(family: AggregateFamily, plan: AggregatePlan): readonly (readonly [string, DataType])[] {
-  switch (family) {
-    case 'count':
-    case 'countIf':
-      return [['count', BIGINT]];
-    case 'sum':
-      return [['sum', plan.type]];
-    case 'avg':
-      return [
-        ['sum', sumType(inputType(plan, 0))],
-        ['count', BIGINT],
-      ];
-    case 'min':
-    case 'max':
-    case 'boolAnd':
-    case 'boolOr':
-    case 'bitAnd':
-    case 'bitOr':
-    case 'bitXor':
-      return [['value', plan.type]];
-    case 'first':
-    case 'last':
-      return [
-        ['value', plan.type],
-        ['set', BOOLEAN],
-      ];
-    case 'collectList':
-    case 'collectSet':
-      return [['values', plan.type]];
-    case 'minBy':
-    case 'maxBy':
-      return [
-        ['value', plan.type],
-        ['order', inputType(plan, 1)],
-      ];
-    case 'moments': {
-      const order = plan.function === 'kurtosis' ? 4 : plan.function === 'skewness' ? 3 : 2;
-      return ['n', 'avg', 'm2', 'm3', 'm4'].slice(0, order + 1).map((part) => [part, DOUBLE] as const);
-    }
-    case 'covariance':
-      return ['n', 'xAvg', 'yAvg', 'ck'].map((part) => [part, DOUBLE] as const);
-    case 'correlation':
-      return ['n', 'xAvg', 'yAvg', 'ck', 'xMk', 'yMk'].map((part) => [part, DOUBLE] as const);
-    case 'approxCountDistinct':
-      return [['registers', BINARY]];
-    case 'percentile':
-    case 'percentileApprox':
-      return plan.inputTypes.length === 1
-        ? [['values', counted(inputType(plan, 0))]]
-        : [
-            ['values', counted(inputType(plan, 0))],
-            ['at', inputType(plan, 1)],
-          ];
-    case 'mode':
-      return [['values', counted(inputType(plan, 0))]];
-  }
-}
-
 function define({ names, usage, about, family, countsDuplicates = true, constants = [], resolve }: Spec): AggregateDef {
   return {
     name: must(names[0], () => 'an aggregate function lacks a name'),
@@ -606,13 +289,7 @@ function define({ names, usage, about, family, countsDuplicates = true, constant
     constants,
     resolve,
     bufferSchema(plan) {
-      const columns: readonly (readonly [string, DataType])[] =
-        plan.signed === true
-          ? signedParts(family, plan)
-          : plan.distinct && countsDuplicates && plan.inputTypes.length > 0
-            ? [['distinct', distinctArguments(plan)]]
-            : parts(family, plan);
-      return columns.map(([part, type]) => ({ name: `${plan.name}.${part}`, type, nullable: true }));
+      return bufferColumns(family, plan, countsDuplicates);
     },
   };
 }

@@ -6,13 +6,14 @@
  * Every expression becomes statements that leave its value in local variables ({@link Val}); nulls are carried beside
  * the value, so a loop over rows makes no objects.
  */
-import type { Expr } from '../../core/ast.ts';
-import { childrenOf } from '../../core/ast.ts';
 import { assert, must } from '../../core/assert.ts';
+import type { Expr } from '../../core/ast.ts';
 import type { DataType } from '../../core/types.ts';
 import { emitCast } from './cast-codegen.ts';
+import { pathOf } from './column-path.ts';
 import { functionByName } from './functions.ts';
 import { literalToValue } from './literal.ts';
+import { findRepeated, isCostly } from './repeated-expressions.ts';
 import { type Repr, reprOf } from './repr.ts';
 import { readValue } from './runtime/boxed.ts';
 import { failureOf, raiseExpressionFailed } from './runtime/runtime.ts';
@@ -54,17 +55,6 @@ const ARENA = 'rt.data';
 
 const neutral: Readonly<Record<Repr, string>> = { bool: 'false', num: '0', big: '0n', text: '', box: 'null' };
 
-/**
- * The path of a column, or of a struct's field within a column: '3', '3.fields[1]'. Rows without the struct have null
- * fields, so such a field is a column like any other. Null for anything computed.
- */
-export function pathOf(expr: Expr): string | null {
-  if (expr.kind === 'column') return expr.type.kind === 'null' ? null : String(expr.index);
-  if (expr.kind !== 'field') return null;
-  const path = pathOf(expr.input);
-  return path === null ? null : `${path}.fields[${expr.index}]`;
-}
-
 /** A declared text whose bytes can lie in one place only: then that place is known without a variable. */
 function atHome(out: Val, result: Result): Val {
   const data = 'text' in result ? (result.data ?? ARENA) : 'same' in result ? result.same.d : '';
@@ -77,47 +67,6 @@ interface Shared {
   computed: { readonly val: Val; readonly block: number } | null;
   /** Variables of the whole row, for when no earlier place is certain to have run; `done` tells that they are filled. */
   row: { readonly val: Val; readonly done: string } | null;
-}
-
-/** What a node is apart from the expressions below it. */
-function shapeOf(expr: Expr): readonly unknown[] {
-  switch (expr.kind) {
-    case 'literal':
-      return [expr.kind, expr.type, Object.is(expr.value, -0) ? '-0' : expr.value];
-    case 'column':
-    case 'field':
-      return [expr.kind, expr.type, expr.nullable, expr.index];
-    case 'call':
-      return [expr.kind, expr.type, expr.nullable, expr.name];
-    case 'cast':
-      return [expr.kind, expr.type, expr.mode];
-    case 'case':
-      return [expr.kind, expr.type, expr.otherwise === null];
-    case 'lambda':
-    case 'variable':
-      return [expr.kind];
-  }
-}
-
-/** Whether a node's value is the same each time for one row, where those below are. */
-function isRepeatable(expr: Expr): boolean {
-  if (expr.kind === 'variable' || expr.kind === 'lambda') return false;
-  return expr.kind !== 'call' || functionByName(expr.name)?.deterministic === true;
-}
-
-function isComputed(expr: Expr): boolean {
-  return (
-    expr.kind === 'call' ||
-    expr.kind === 'cast' ||
-    expr.kind === 'case' ||
-    (expr.kind === 'field' && pathOf(expr) === null)
-  );
-}
-
-/** Worth a look at a flag: makes text or objects, or looks at some that were made. */
-function isCostly(expr: Expr): boolean {
-  const makes = ({ type }: Expr): boolean => reprOf(type) === 'text' || reprOf(type) === 'box';
-  return makes(expr) || childrenOf(expr).some((child) => makes(child) || isCostly(child));
 }
 
 /**
@@ -166,33 +115,7 @@ export class Gen {
 
   /** Finds what stands more than once in expressions that are then written in this order. */
   share(exprs: readonly Expr[]): void {
-    const byShape = new Map<string, number>();
-    const numberOf = (expr: Expr): number | null => {
-      const below = childrenOf(expr).map(numberOf);
-      let number: number | null = null;
-      if (isRepeatable(expr) && !below.includes(null)) {
-        const shape = JSON.stringify([shapeOf(expr), below]);
-        number = byShape.get(shape) ?? byShape.size;
-        byShape.set(shape, number);
-      }
-      this.#numbers.set(expr, number);
-      return number;
-    };
-    exprs.forEach(numberOf);
-    const seen = new Set<number>();
-    const visit = (expr: Expr): void => {
-      const number = this.#numbers.get(expr) ?? null;
-      if (number !== null && isComputed(expr)) {
-        if (seen.has(number)) {
-          // What stands below it is shared with it.
-          this.#shared.set(number, { computed: null, row: null });
-          return;
-        }
-        seen.add(number);
-      }
-      childrenOf(expr).forEach(visit);
-    };
-    exprs.forEach(visit);
+    for (const number of findRepeated(exprs, this.#numbers)) this.#shared.set(number, { computed: null, row: null });
   }
 
   /** A name for a value that is handed to the generated function. */

@@ -229,3 +229,18 @@ export function isFreeCast(from: DataType, to: DataType): boolean {
   if (from.kind === 'float') return to.kind === 'double';
   return (from.kind === 'binary' && to.kind === 'string') || (from.kind === 'string' && to.kind === 'binary');
 }
+
+/** Can equal values of the type be found by their bytes? Maps have no order of their own. */
+export function isGroupable(type: DataType): boolean {
+  switch (type.kind) {
+    case 'map':
+    case 'interval':
+      return false;
+    case 'array':
+      return isGroupable(type.element);
+    case 'struct':
+      return type.fields.every((field) => isGroupable(field.type));
+    default:
+      return true;
+  }
+}

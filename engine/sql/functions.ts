@@ -1,20 +1,27 @@
 /** The table of functions: what a query may call, and what every call of a typed tree is compiled by. */
 import { assert } from '../../core/assert.ts';
+import { customFunction, type FunctionDef } from './function-table.ts';
+import { arrayFunctions } from './functions/arrays.ts';
 import { characterFunctions } from './functions/characters.ts';
 import { conditionalFunctions } from './functions/conditional.ts';
+import { epochTimeFunctions } from './functions/epoch-times.ts';
 import { hashFunctions } from './functions/hashes.ts';
 import { intervalFunctions } from './functions/intervals.ts';
 import { jsonFunctions } from './functions/json.ts';
+import { lambdaFunctions } from './functions/lambdas.ts';
+import { mapFunctions } from './functions/maps.ts';
 import { nestedFunctions } from './functions/nested.ts';
 import { numberFormatFunctions } from './functions/number-formats.ts';
 import { numberFunctions } from './functions/numbers.ts';
 import { operators } from './functions/operators.ts';
 import { patternFunctions } from './functions/patterns.ts';
-import { stringFunctions } from './functions/strings.ts';
 import { type RefusedFunction, refusedFunctions } from './functions/refused.ts';
-import { timeFunctions } from './functions/times.ts';
+import { stringFunctions } from './functions/strings.ts';
+import { timeArithmeticFunctions } from './functions/time-arithmetic.ts';
+import { timePartFunctions } from './functions/time-parts.ts';
+import { timePatternFunctions } from './functions/time-patterns.ts';
+import { zonedTimeFunctions } from './functions/time-zones.ts';
 import { urlFunctions } from './functions/urls.ts';
-import { customFunction, type FunctionDef } from './function-table.ts';
 
 /** Functions and operators, each once, in the order of their groups. */
 export const scalarFunctions: readonly FunctionDef[] = [
@@ -26,9 +33,16 @@ export const scalarFunctions: readonly FunctionDef[] = [
   ...patternFunctions,
   ...numberFunctions,
   ...numberFormatFunctions,
-  ...timeFunctions,
+  ...timePartFunctions,
+  ...timeArithmeticFunctions,
+  ...timePatternFunctions,
+  ...epochTimeFunctions,
+  ...zonedTimeFunctions,
   ...intervalFunctions,
   ...nestedFunctions,
+  ...arrayFunctions,
+  ...mapFunctions,
+  ...lambdaFunctions,
   ...jsonFunctions,
   ...hashFunctions,
 ];

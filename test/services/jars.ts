@@ -4,7 +4,7 @@
  */
 import { execFile, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -56,6 +56,42 @@ export async function jars(name: string, coordinates: readonly Coordinate[]): Pr
     return directory;
   } finally {
     await unlock();
+  }
+}
+
+/**
+ * Folder with the unpacked content of one archive (`groupId:artifactId:version:tar.gz:classifier`); downloaded the first
+ * time. `name` names the folder.
+ */
+export async function archive(name: string, artifact: string): Promise<string> {
+  const services = join(cacheDir(), 'services');
+  const directory = join(services, name);
+  if (existsSync(directory)) return directory;
+  await mkdir(services, { recursive: true });
+  const unlock = await lock(join(services, `${name}.lock`));
+  try {
+    if (!existsSync(directory)) await unpack(name, artifact, services, directory);
+    return directory;
+  } finally {
+    await unlock();
+  }
+}
+
+async function unpack(name: string, artifact: string, services: string, directory: string): Promise<void> {
+  const scratch = await mkdtemp(join(services, `${name}.part-`));
+  try {
+    const packed = join(scratch, 'packed');
+    const goal = ['dependency:copy', `-Dartifact=${artifact}`, `-DoutputDirectory=${packed}`];
+    await run('mvn', ['-q', '-B', ...goal], { cwd: scratch, timeout: MAVEN_TIMEOUT_MS, maxBuffer: 1 << 26 });
+    const [file = ''] = await readdir(packed);
+    await mkdir(join(scratch, 'whole'));
+    await run('tar', ['-xzf', join(packed, file), '-C', join(scratch, 'whole')]);
+    // Appears under its name only when it is whole.
+    await rename(join(scratch, 'whole'), directory);
+  } catch (error) {
+    throw new Error(downloadFailure(name, error), { cause: error });
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
   }
 }
 

@@ -25,7 +25,7 @@ suite('completion of job files', () => {
     assert.ok(at(`${head}    |`).includes('topic: '));
     assert.ok(!at(`${head}    |`).includes('connector: '));
     assert.deepEqual(at(`${head}    startingOffsets: e|`), ['earliest']);
-    assert.deepEqual(at(`${head}    format: |`), ['json', 'raw']);
+    assert.deepEqual(at(`${head}    format: |`), ['json', 'csv', 'avro', 'protobuf', 'text', 'raw']);
     assert.ok(at(`${head}    watermark:\n      |`).includes('delay: '));
   });
 

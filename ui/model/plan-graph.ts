@@ -57,7 +57,7 @@ export function graphOf(plan: JobPlan): PlanGraph {
         title: stage.operators.length === 0 ? 'copy' : stage.operators.map(operatorName).join(' → '),
         lines: [`${stage.columns.length} columns in, ${stage.output.length} out`],
         details: [
-          ['format', stage.format],
+          ['format', typeof stage.format === 'string' ? stage.format : stage.format.kind],
           ['reads', stage.columns.map(({ name }) => name).join(', ')],
           ['gives', stage.output.map(({ name }) => name).join(', ')],
           ['bad records', badRecords(stage.onBadRecord)],

@@ -4,7 +4,8 @@ import { formatType } from '../../../core/types.ts';
 import type { Analysis } from './context.ts';
 import { evictionColumn } from './event-time.ts';
 import type { Rows } from './scope.ts';
-import { isGroupable, spanOf } from './select-calls.ts';
+import { isGroupable } from '../coercion.ts';
+import { spanOf } from './syntax.ts';
 
 /** The rows without those whose keys have been there; null = all columns that `*` shows. */
 export function dedupRows(

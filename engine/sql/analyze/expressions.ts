@@ -3,10 +3,9 @@
  * values (aggregates, windows, OVER) goes to the scope's call handler.
  */
 import type { BinaryOp, Expr, Identifier, LambdaParam, Span, SqlExpr } from '../../../core/ast.ts';
-import type { DataType } from '../../../core/types.ts';
-import { formatType } from '../../../core/types.ts';
+import { type DataType, formatType } from '../../../core/types.ts';
 import type { ProjectedColumn } from '../../plan/stage-plan.ts';
-import { BOOLEAN, canCast, castTo, INT, isIntegral, STRING, TIMESTAMP } from '../coercion.ts';
+import { BOOLEAN, canCast, castTo, isIntegral, STRING, TIMESTAMP } from '../coercion.ts';
 import { type FunctionDef, isComplaint, unify } from '../function-table.ts';
 import { callableNames, functionByName } from '../functions.ts';
 import { booleanLiteral, nullLiteral, stringLiteral } from '../literal.ts';
@@ -25,21 +24,7 @@ import {
   type ScopeColumn,
   scopeOf,
 } from './scope.ts';
-
-const castFunctions = new Map<string, DataType>([
-  ['boolean', BOOLEAN],
-  ['tinyint', { kind: 'tinyint' }],
-  ['smallint', { kind: 'smallint' }],
-  ['int', INT],
-  ['bigint', { kind: 'bigint' }],
-  ['float', { kind: 'float' }],
-  ['double', { kind: 'double' }],
-  ['decimal', { kind: 'decimal', precision: 10, scale: 0 }],
-  ['string', STRING],
-  ['binary', { kind: 'binary' }],
-  ['date', { kind: 'date' }],
-  ['timestamp', TIMESTAMP],
-]);
+import { castFunctions, decodeForm, specialForm, specialForms } from './special-forms.ts';
 
 /** Types the expressions of one query. */
 export class ExpressionAnalyzer {
@@ -308,13 +293,14 @@ export class ExpressionAnalyzer {
     const otherwise = expr.otherwise === null ? nullLiteral({ kind: 'null' }) : this.expr(expr.otherwise, scope);
     if (operand === undefined || otherwise === undefined || [...whens, ...thens].some((part) => part === undefined))
       return undefined;
-    return this.#conditional(whens as Expr[], thens as Expr[], otherwise, expr, [
+    return this.conditional(whens as Expr[], thens as Expr[], otherwise, expr, [
       ...expr.branches.map(({ then }) => then),
       expr.otherwise ?? expr,
     ]);
   }
 
-  #conditional(
+  /** A CASE whose values get one type; `spans` are where they stand. */
+  conditional(
     whens: readonly Expr[],
     thens: readonly Expr[],
     otherwise: Expr,
@@ -358,7 +344,10 @@ export class ExpressionAnalyzer {
       return this.#analysis.problem(expr.name, `there is no function ${expr.name.text}`, hint);
     }
     if (name === 'struct') return this.#struct(expr, scope);
-    if (name === 'decode' && expr.args.length > 2) return this.#decode(expr, scope);
+    if (name === 'decode' && expr.args.length > 2) {
+      const args = this.#all(expr.args, scope);
+      return args.includes(undefined) ? undefined : decodeForm(args as [Expr, ...Expr[]], expr, this);
+    }
     const args = this.#arguments(expr, definition, scope);
     if (args === undefined) return undefined;
     if (castType !== undefined && definition === undefined) {
@@ -367,7 +356,9 @@ export class ExpressionAnalyzer {
         return this.#analysis.problem(expr, `${name} takes 1 argument, not ${args.length}`);
       return this.#cast(input, castType, 'ansi', expr);
     }
-    return specialForms.has(name) ? this.#specialForm(name, args, expr) : this.apply(name, args, expr, expr.args);
+    return specialForms.has(name)
+      ? specialForm(name, args, expr, this, this.#analysis)
+      : this.apply(name, args, expr, expr.args);
   }
 
   /** The call with the columns that stars among its arguments stand for. */
@@ -468,63 +459,6 @@ export class ExpressionAnalyzer {
     return args as Expr[];
   }
 
-  #specialForm(name: string, args: readonly Expr[], expr: CallNode): Expr | undefined {
-    const [a, b, c] = args;
-    const wrongCount = (takes: string): undefined =>
-      this.#analysis.problem(expr, `${name} takes ${takes}, not ${args.length}`);
-    switch (name) {
-      case 'if':
-      case 'iff': {
-        if (a === undefined || b === undefined || c === undefined || args.length !== 3)
-          return wrongCount('3 arguments');
-        if (a.type.kind !== 'boolean' && a.type.kind !== 'null')
-          return this.#analysis.problem(
-            expr.args[0] ?? expr,
-            `${name} takes a BOOLEAN first, not ${formatType(a.type)}`,
-          );
-        return this.#conditional([castTo(a, BOOLEAN)], [b], c, expr, expr.args.slice(1));
-      }
-      case 'nullif': {
-        if (a === undefined || b === undefined || args.length !== 2) return wrongCount('2 arguments');
-        const same = this.apply('=', [a, b], expr, expr.args);
-        return same && this.#conditional([same], [nullLiteral({ kind: 'null' })], a, expr, expr.args);
-      }
-      case 'nvl2': {
-        if (a === undefined || b === undefined || c === undefined || args.length !== 3)
-          return wrongCount('3 arguments');
-        const there = this.apply('isnotnull', [a], expr, expr.args);
-        return there && this.#conditional([there], [b], c, expr, expr.args.slice(1));
-      }
-      case 'typeof':
-        if (a === undefined || args.length !== 1) return wrongCount('1 argument');
-        return stringLiteral(catalogType(a.type));
-      case 'current_date':
-      case 'curdate': {
-        if (args.length !== 0) return wrongCount('no argument');
-        const now = this.apply('current_timestamp', [], expr, []);
-        return now && castTo(now, { kind: 'date' });
-      }
-      default:
-        return this.#analysis.problem(expr.name, `there is no function ${name}`);
-    }
-  }
-
-  /** decode(value, search, result, … [, otherwise]): a CASE in which NULL equals NULL. */
-  #decode(expr: CallNode, scope: Scope): Expr | undefined {
-    const args = this.#all(expr.args, scope);
-    if (args.some((arg) => arg === undefined)) return undefined;
-    const [value, ...rest] = args as [Expr, ...Expr[]];
-    const whens: (Expr | undefined)[] = [];
-    const thens: Expr[] = [];
-    for (let index = 0; index + 1 < rest.length; index += 2) {
-      whens.push(this.apply('<=>', [value, rest[index] as Expr], expr, expr.args));
-      thens.push(rest[index + 1] as Expr);
-    }
-    if (whens.includes(undefined)) return undefined;
-    const otherwise = rest.length % 2 === 1 ? (rest.at(-1) as Expr) : nullLiteral({ kind: 'null' });
-    return this.#conditional(whens as Expr[], thens, otherwise, expr, []);
-  }
-
   #struct(expr: CallNode, scope: Scope): Expr | undefined {
     const args: Expr[] = [];
     for (const [index, arg] of expr.args.entries()) {
@@ -585,23 +519,6 @@ export class ExpressionAnalyzer {
     return this.apply('-', [end, moment], span, []);
   }
 }
-
-/** The type as `typeof` writes it: small letters, no blanks within. */
-function catalogType(type: DataType): string {
-  switch (type.kind) {
-    case 'array':
-      return `array<${catalogType(type.element)}>`;
-    case 'map':
-      return `map<${catalogType(type.key)},${catalogType(type.value)}>`;
-    case 'struct':
-      return `struct<${type.fields.map(({ name, type: field }) => `${name}:${catalogType(field)}`).join(',')}>`;
-    default:
-      return formatType(type).toLowerCase();
-  }
-}
-
-/** Functions that are rewritten to others. */
-const specialForms = new Set(['if', 'iff', 'nullif', 'nvl2', 'typeof', 'current_date', 'curdate', 'struct']);
 
 /** The end of a window's struct; undefined for what is no window. */
 export function endOfWindow(window: Expr): Expr | undefined {

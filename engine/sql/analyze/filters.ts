@@ -4,7 +4,7 @@ import type { LogicalPlan } from '../../plan/logical-plan.ts';
 import { joinConjuncts } from '../conjuncts.ts';
 import { limitRanks } from './rank-limit.ts';
 import type { Rows } from './scope.ts';
-import { spanOf } from './select-calls.ts';
+import { spanOf } from './syntax.ts';
 
 /** The rows for which all conditions hold; a column known by IS NOT NULL is never NULL behind it. */
 export function filtered(rows: Rows, conditions: readonly Expr[], span: Span): Rows {

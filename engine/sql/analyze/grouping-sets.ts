@@ -7,11 +7,19 @@ import type { DataType, Field } from '../../../core/types.ts';
 import { BIGINT, BOOLEAN, INT } from '../coercion.ts';
 import { canonical } from './canonical.ts';
 import type { Analysis } from './context.ts';
-import type { GroupKey } from './groups.ts';
 import { columnExpr, type Rows } from './scope.ts';
 
 /** As many sets as a CUBE of six columns has. */
 const SETS_MAX = 64;
+
+/** An expression of GROUP BY. */
+export interface GroupKey {
+  readonly name: string;
+  readonly expr: Expr;
+  /** What rows are grouped by where that is not the expression itself: it is NULL outside of its grouping sets. */
+  readonly computed?: Expr;
+  readonly span: Span;
+}
 
 /** The sets of a GROUP BY. */
 export interface GroupingSets {

@@ -1,25 +1,18 @@
 /** GROUP BY: the aggregate operator, and what expressions mean behind it. */
 import { type Expr, replaceNodes, type Select, type Span } from '../../../core/ast.ts';
-import type { Field } from '../../../core/types.ts';
-import { formatType } from '../../../core/types.ts';
+import { type Field, formatType } from '../../../core/types.ts';
 import type { EventTimeColumn } from '../../plan/logical-plan.ts';
 import type { ProjectedColumn } from '../../plan/stage-plan.ts';
+import { isGroupable } from '../coercion.ts';
 import { canonical } from './canonical.ts';
 import type { Analysis } from './context.ts';
 import { type EventTime, eventTimeOf, evictionColumn } from './event-time.ts';
-import { loosened } from './grouping-sets.ts';
+import { type GroupKey, loosened } from './grouping-sets.ts';
+import { holdsPlaceholder, placeholderOf } from './placeholders.ts';
 import { columnExpr, plainColumns, type Rows } from './scope.ts';
-import { holdsPlaceholder, isGroupable, placeholderOf, type SelectCalls, spanOf } from './select-calls.ts';
+import type { SelectCalls } from './select-calls.ts';
+import { spanOf } from './syntax.ts';
 import { windowType } from './windows.ts';
-
-/** An expression of GROUP BY. */
-export interface GroupKey {
-  readonly name: string;
-  readonly expr: Expr;
-  /** What rows are grouped by where that is not the expression itself: it is NULL outside of its grouping sets. */
-  readonly computed?: Expr;
-  readonly span: Span;
-}
 
 /** The groups as rows, and how an expression over the rows that were grouped is written over them. */
 export interface Groups {

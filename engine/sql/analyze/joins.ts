@@ -12,7 +12,8 @@ import type { ExpressionAnalyzer } from './expressions.ts';
 import { filtered } from './filters.ts';
 import { joinTimes } from './join-times.ts';
 import { columnExpr, findColumns, type Rows, type ScopeColumn, scopeOf } from './scope.ts';
-import { isGroupable, spanOf } from './select-calls.ts';
+import { isGroupable } from '../coercion.ts';
+import { spanOf } from './syntax.ts';
 import { nodesOf } from './tree.ts';
 
 export type JoinRelation = Extract<Relation, { kind: 'join' }>;

@@ -9,7 +9,7 @@ import { parseType } from '../parser.ts';
 import { catchSyntax, didYouMean } from '../problems.ts';
 import type { Analysis } from './context.ts';
 import type { Rows } from './scope.ts';
-import { isGroupable } from './select-calls.ts';
+import { isGroupable } from '../coercion.ts';
 
 const PATH = 'keyedState';
 

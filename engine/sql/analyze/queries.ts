@@ -13,7 +13,7 @@ import { isStateful } from './eviction.ts';
 import { ExpressionAnalyzer } from './expressions.ts';
 import { joinRows } from './joins.ts';
 import { columnExpr, findColumns, plainColumns, requalified, type Rows, scopeOf } from './scope.ts';
-import { spanOf, wholeNumber } from './select-calls.ts';
+import { spanOf, wholeNumber } from './syntax.ts';
 import { type OrderBy, SelectAnalyzer, sortRows } from './selects.ts';
 import type { Subqueries } from './subqueries.ts';
 import { inputsOf, nodesOf } from './tree.ts';

@@ -1,10 +1,9 @@
 /**
  * The calls of one SELECT that are no functions of a row's values: windows of time, aggregates, functions OVER. Each
- * becomes a column that the operators below the projection make. Until it is known where that column stands, a
- * placeholder is in its stead.
+ * becomes a column that the operators below the projection make; until it is known where that column stands, one of
+ * placeholders.ts is in its stead.
  */
 import { collectColumns, type Expr, type Span, type SqlExpr } from '../../../core/ast.ts';
-import type { DataType } from '../../../core/types.ts';
 import type { AggregateCall, RankCall, SortKey } from '../../plan/logical-plan.ts';
 import { aggregateByName } from '../aggregates.ts';
 import { BIGINT, castTo, commonType, INT, isIntegral } from '../coercion.ts';
@@ -15,37 +14,10 @@ import type { Analysis } from './context.ts';
 import { eventTimeOf } from './event-time.ts';
 import type { ExpressionAnalyzer } from './expressions.ts';
 import { groupingId, type GroupingSets } from './grouping-sets.ts';
+import { aggregateColumn, holdsPlaceholder, rankColumn, SESSION_COLUMN } from './placeholders.ts';
 import { type CallHandler, type CallNode, columnExpr, type Rows, type Scope, scopeOf } from './scope.ts';
+import { spanOf, wholeNumber } from './syntax.ts';
 import { sessionWindow, type SessionWindow, timeWindow, windowType } from './windows.ts';
-
-/** Columns from here on are placeholders. */
-const PLACEHOLDERS = 1 << 24;
-const SESSION = PLACEHOLDERS;
-const AGGREGATES = PLACEHOLDERS + (1 << 20);
-const RANKS = PLACEHOLDERS + (2 << 20);
-
-/** What a placeholder stands for. */
-export type Placeholder =
-  | { readonly kind: 'session' }
-  | { readonly kind: 'aggregate'; readonly index: number }
-  | { readonly kind: 'rank'; readonly index: number };
-
-/** Undefined for a real column. */
-export function placeholderOf(index: number): Placeholder | undefined {
-  if (index < PLACEHOLDERS) return undefined;
-  if (index === SESSION) return { kind: 'session' };
-  return index < RANKS ? { kind: 'aggregate', index: index - AGGREGATES } : { kind: 'rank', index: index - RANKS };
-}
-
-/** Is a placeholder of one of the kinds in the expression? */
-export function holdsPlaceholder(expr: Expr, ...kinds: readonly Placeholder['kind'][]): boolean {
-  const columns = new Set<number>();
-  collectColumns(expr, columns);
-  return [...columns].some((index) => {
-    const placeholder = placeholderOf(index);
-    return placeholder !== undefined && kinds.includes(placeholder.kind);
-  });
-}
 
 /** The window that functions OVER look at. */
 export interface RankWindow {
@@ -102,7 +74,7 @@ export class SelectCalls {
     return [
       ...others,
       ...(this.windowColumn >= 0 ? [{ ...own, name: 'window', index: this.windowColumn }] : []),
-      ...(this.session !== null ? [{ ...own, name: 'session_window', index: SESSION }] : []),
+      ...(this.session !== null ? [{ ...own, name: 'session_window', index: SESSION_COLUMN }] : []),
     ];
   }
 
@@ -167,7 +139,7 @@ export class SelectCalls {
     ) {
       return this.#analysis.problem(call, 'one GROUP BY makes one kind of session');
     }
-    return columnExpr({ name: 'session_window', type: windowType, nullable: false }, SESSION);
+    return columnExpr({ name: 'session_window', type: windowType, nullable: false }, SESSION_COLUMN);
   }
 
   /** Spark's grouping functions; NULLs of the data are told from those of the sets by them. */
@@ -242,7 +214,7 @@ export class SelectCalls {
     };
     return this.#once(JSON.stringify({ ...aggregate, name: '', args: aggregate.args.map(canonical) }), () => {
       this.aggregates.push(aggregate);
-      return columnExpr(aggregate, AGGREGATES + this.aggregates.length - 1);
+      return columnExpr(aggregate, aggregateColumn(this.aggregates.length - 1));
     });
   }
 
@@ -302,7 +274,7 @@ export class SelectCalls {
       );
     return this.#once(JSON.stringify({ ...rank, name: '' }), () => {
       this.ranks.push(rank);
-      return columnExpr(rank, RANKS + this.ranks.length - 1);
+      return columnExpr(rank, rankColumn(this.ranks.length - 1));
     });
   }
 
@@ -355,74 +327,8 @@ function aggregateArgs(call: CallNode, name: string): readonly SqlExpr[] {
     : call.args;
 }
 
-/** A constant whole number that is written as digits. */
-export function wholeNumber(expr: SqlExpr): number | undefined {
-  if (expr.kind !== 'literal' || expr.literal.kind !== 'number' || !/^-?\d+$/.test(expr.literal.text)) return undefined;
-  const value = Number(expr.literal.text);
-  return Number.isSafeInteger(value) ? value : undefined;
-}
-
 function readsColumns(expr: Expr): boolean {
   const columns = new Set<number>();
   collectColumns(expr, columns);
   return columns.size > 0;
-}
-
-export function spanOf({ offset, length }: Span): Span {
-  return { offset, length };
-}
-
-/** Can equal values of the type be found by their bytes? Maps have no order of their own. */
-export function isGroupable(type: DataType): boolean {
-  switch (type.kind) {
-    case 'map':
-    case 'interval':
-      return false;
-    case 'array':
-      return isGroupable(type.element);
-    case 'struct':
-      return type.fields.every((field) => isGroupable(field.type));
-    default:
-      return true;
-  }
-}
-
-/** Does the expression hold a call that makes its SELECT a grouped one? */
-export function hasAggregate(expr: SqlExpr): boolean {
-  switch (expr.kind) {
-    case 'call':
-      return (
-        (expr.over === null && isAggregateName(expr.name.text.toLowerCase())) ||
-        expr.args.some(hasAggregate) ||
-        (expr.over !== null &&
-          [...expr.over.partitionBy, ...expr.over.orderBy.map((item) => item.expr)].some(hasAggregate))
-      );
-    case 'unary':
-    case 'is':
-    case 'cast':
-    case 'field':
-      return hasAggregate(expr.input);
-    case 'index':
-      return hasAggregate(expr.input) || hasAggregate(expr.index);
-    case 'binary':
-      return hasAggregate(expr.left) || hasAggregate(expr.right);
-    case 'between':
-      return [expr.input, expr.low, expr.high].some(hasAggregate);
-    case 'in':
-      return [expr.input, ...expr.list].some(hasAggregate);
-    case 'like':
-      return hasAggregate(expr.input) || hasAggregate(expr.pattern);
-    case 'case':
-      return [
-        ...(expr.operand === null ? [] : [expr.operand]),
-        ...expr.branches.flatMap(({ when, then }) => [when, then]),
-        ...(expr.otherwise === null ? [] : [expr.otherwise]),
-      ].some(hasAggregate);
-    case 'lambda':
-      return hasAggregate(expr.body);
-    case 'inQuery':
-      return hasAggregate(expr.input);
-    default:
-      return false;
-  }
 }

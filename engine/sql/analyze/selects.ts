@@ -2,66 +2,40 @@
 import {
   collectColumns,
   type Expr,
-  type Identifier,
-  replaceNodes,
   type Select,
   type SelectItem,
   type SortItem,
   type Span,
   type SqlExpr,
 } from '../../../core/ast.ts';
-import type { Field, Schema } from '../../../core/types.ts';
 import { formatType } from '../../../core/types.ts';
-import { generatedColumns } from '../../operators/generate.ts';
-import type { RankCall, SortKey } from '../../plan/logical-plan.ts';
+import type { SortKey } from '../../plan/logical-plan.ts';
 import type { ProjectedColumn } from '../../plan/stage-plan.ts';
+import { isGroupable } from '../coercion.ts';
 import { splitConjuncts } from '../conjuncts.ts';
 import { didYouMean } from '../problems.ts';
-import { type GeneratorName, generators } from './calls.ts';
+import { generators } from './calls.ts';
 import { canonical } from './canonical.ts';
 import type { Analysis } from './context.ts';
 import { dedupRows } from './dedup.ts';
-import { evictionColumn, projectTimes } from './event-time.ts';
+import { projectTimes } from './event-time.ts';
 import type { ExpressionAnalyzer } from './expressions.ts';
 import { filtered } from './filters.ts';
-import { expanded, productOf } from './grouping-sets.ts';
-import { type GroupKey, groupRows } from './groups.ts';
-import {
-  type CallNode,
-  columnExpr,
-  columnOf,
-  findColumns,
-  plainColumns,
-  type Rows,
-  type Scope,
-  scopeOf,
-} from './scope.ts';
-import {
-  hasAggregate,
-  holdsPlaceholder,
-  isGroupable,
-  placeholderOf,
-  SelectCalls,
-  spanOf,
-  wholeNumber,
-} from './select-calls.ts';
+import { generated, type GenerateStep, generateStep } from './generate-steps.ts';
+import { groupKeys } from './group-keys.ts';
+import { groupRows } from './groups.ts';
+import { holdsPlaceholder, type Place } from './placeholders.ts';
+import { ranked } from './rank-columns.ts';
+import { columnExpr, columnOf, plainColumns, type Rows, type Scope, scopeOf } from './scope.ts';
+import { SelectCalls } from './select-calls.ts';
 import { MembershipJoins, splitMemberships, type Subqueries } from './subqueries.ts';
+import { hasAggregate, spanOf, wholeNumber } from './syntax.ts';
 
 /** ORDER BY behind a SELECT; `limit` is that of the LIMIT behind it. */
 export interface OrderBy {
   readonly items: readonly SortItem[];
   readonly span: Span;
   readonly limit: number | null;
-}
-
-/** A lateral view or a generator of the select list, on its way into the plan. */
-interface GenerateStep {
-  readonly generator: GeneratorName;
-  readonly outer: boolean;
-  readonly expr: Expr;
-  readonly generated: Schema;
-  readonly qualifier: string | null;
-  readonly span: Span;
 }
 
 /** A column of the select list before the calls in it have their places. */
@@ -116,7 +90,8 @@ export class SelectAnalyzer {
       }
       const qualifier = view.tableAlias?.text ?? null;
       const outer = known.outer || view.outer;
-      const step = this.#generateStep(all, call, known.generator, outer, view.columnAliases, qualifier);
+      const use = { generator: known.generator, outer, aliases: view.columnAliases, qualifier };
+      const step = generateStep(all, call, use, this.#expressions, this.#analysis);
       if (step === undefined) continue;
       steps.push(step);
       all = generated(all, step);
@@ -140,34 +115,6 @@ export class SelectAnalyzer {
     return filtered(rows, late, span);
   }
 
-  #generateStep(
-    rows: Rows,
-    call: CallNode,
-    generator: GeneratorName,
-    outer: boolean,
-    aliases: readonly Identifier[],
-    qualifier: string | null,
-  ): GenerateStep | undefined {
-    const [argument] = call.args;
-    if (argument === undefined || call.args.length !== 1)
-      return this.#analysis.problem(call, `${call.name.text} takes 1 argument, not ${call.args.length}`);
-    const expr = this.#expressions.expr(argument, scopeOf(rows.columns));
-    if (expr === undefined) return undefined;
-    const columns = generatedColumns(generator, expr.type, outer);
-    if (columns === undefined) {
-      const wanted = generator === 'inline' ? 'an ARRAY of STRUCTs' : 'an ARRAY or a MAP';
-      return this.#analysis.problem(argument, `${call.name.text} takes ${wanted}, not ${formatType(expr.type)}`);
-    }
-    if (aliases.length > 0 && aliases.length !== columns.length) {
-      return this.#analysis.problem(
-        call,
-        `${call.name.text} gives ${columns.length} columns here, but ${aliases.length} names are given`,
-      );
-    }
-    const named = columns.map((field, index) => ({ ...field, name: aliases[index]?.text ?? field.name }));
-    return { generator, outer, expr, generated: named, qualifier, span: spanOf(call) };
-  }
-
   // ---- without groups -------------------------------------------------------------------------------------------
 
   #plain(select: Select, input: Rows, order: OrderBy | null): Rows | undefined {
@@ -182,7 +129,8 @@ export class SelectAnalyzer {
       }
       generatorItem = item;
       const aliases = item.alias === null ? item.aliases : [item.alias];
-      const step = this.#generateStep(rows, item.expr, known.generator, known.outer, aliases, null);
+      const use = { ...known, aliases, qualifier: null };
+      const step = generateStep(rows, item.expr, use, this.#expressions, this.#analysis);
       if (step !== undefined) rows = generated(rows, step);
     }
     // Names in the list mean what they mean without the generator; it adds none.
@@ -194,7 +142,7 @@ export class SelectAnalyzer {
     const on = select.distinctOn.map((expr) => ({ expr: this.#expressions.expr(expr, scope), span: expr }));
     const drafts = order === null ? [] : this.#orderDrafts(order, columns, scope);
     if (columns === undefined || drafts === undefined || on.some(({ expr }) => expr === undefined)) return undefined;
-    const placed = this.#ranked(calls, calls.rows, (expr) => expr);
+    const placed = ranked(calls, calls.rows, (expr) => expr, this.#analysis);
     return placed && this.#finish(select, placed.rows, columns, on as Located[], order, drafts, placed.place);
   }
 
@@ -202,7 +150,7 @@ export class SelectAnalyzer {
 
   #grouped(select: Select, input: Rows, order: OrderBy | null): Rows | undefined {
     const calls = new SelectCalls(input, this.#expressions, this.#analysis);
-    const keys = this.#groupingKeys(select, calls);
+    const keys = groupKeys(select, calls, this.#expressions, this.#analysis);
     const aliases = new Map<string, Expr>();
     const scope = scopeOf(calls.columns, calls.handler({ aggregates: true, over: true }), aliases);
     const generatorItem = select.items.find(
@@ -236,76 +184,13 @@ export class SelectAnalyzer {
       if (condition === undefined) return undefined;
       rows = filtered(rows, splitConjuncts(condition), select.having);
     }
-    const ranked = this.#ranked(calls, rows, groups.place);
-    if (ranked === undefined) return undefined;
+    const over = ranked(calls, rows, groups.place, this.#analysis);
+    if (over === undefined) return undefined;
     const place: Place = (expr, span) => {
       const ungrouped = groups.place(expr, span);
-      return ungrouped && ranked.place(ungrouped, span);
+      return ungrouped && over.place(ungrouped, span);
     };
-    return this.#finish(select, ranked.rows, columns, on as Located[], order, drafts, place);
-  }
-
-  /** The keys of GROUP BY; with grouping sets, over the rows once for each set. */
-  #groupingKeys(select: Select, calls: SelectCalls): readonly GroupKey[] | undefined {
-    const plain = this.#groupKeys(select, select.groupBy, calls);
-    if (select.groupingSets.length === 0 || plain === undefined) return plain;
-    const sets = productOf(select.groupingSets).map((set) => this.#groupKeys(select, set, calls));
-    if (sets.includes(undefined)) return undefined;
-    const span = select.groupBySpan ?? spanOf(select);
-    if (calls.session !== null)
-      return this.#analysis.problem(span, 'session_window() does not stand beside grouping sets');
-    const all = (sets as (readonly GroupKey[])[]).map((set) => [...plain, ...set]);
-    const made = expanded(calls.rows, all, span, this.#analysis);
-    if (made === undefined) return undefined;
-    calls.rows = made.rows;
-    calls.grouping = made.grouping;
-    return made.keys;
-  }
-
-  /** What GROUP BY lists: expressions, ordinals and aliases of the select list, or ALL. */
-  #groupKeys(select: Select, groupBy: readonly SqlExpr[], calls: SelectCalls): readonly GroupKey[] | undefined {
-    const keys: GroupKey[] = [];
-    let failed = false;
-    const [only] = groupBy;
-    const isAll =
-      only !== undefined &&
-      select.groupingSets.length === 0 &&
-      groupBy.length === 1 &&
-      isPlainName(only, 'all') &&
-      findColumns(calls.rows.columns, 'all', null).length === 0;
-    const listed = isAll
-      ? select.items.filter(({ expr }) => !hasAggregate(expr)).map(({ expr }) => expr)
-      : groupBy.map((expr) => this.#groupItem(expr, select, calls));
-    const handler = calls.handler({ aggregates: false, over: false });
-    for (const sql of listed) {
-      if (sql === undefined) {
-        failed = true;
-        continue;
-      }
-      const isSession = sql.kind === 'call' && sql.name.text.toLowerCase() === 'session_window';
-      const scope = scopeOf(calls.rows.columns, isSession ? calls.handler({ aggregates: true, over: false }) : handler);
-      const expr = this.#expressions.expr(sql, scope);
-      if (expr === undefined) failed = true;
-      else keys.push({ name: this.#expressions.nameOf(sql), expr, span: spanOf(sql) });
-    }
-    return failed ? undefined : keys;
-  }
-
-  #groupItem(expr: SqlExpr, select: Select, calls: SelectCalls): SqlExpr | undefined {
-    const problem = (message: string, hint?: string): undefined => this.#analysis.problem(expr, message, hint);
-    const ordinal = wholeNumber(expr);
-    if (ordinal !== undefined) {
-      const item = select.items[ordinal - 1];
-      if (item === undefined) return problem(`there is no column ${ordinal} in the select list to group by`);
-      if (hasAggregate(item.expr)) return problem(`column ${ordinal} is an aggregate: it cannot be grouped by`);
-      return item.expr;
-    }
-    if (expr.kind !== 'name' || expr.parts.length !== 1) return expr;
-    const name = expr.parts[0]?.text ?? '';
-    if (findColumns(calls.rows.columns, name, null).length > 0) return expr;
-    const item = select.items.find(({ alias }) => alias?.text.toLowerCase() === name.toLowerCase());
-    if (item === undefined) return expr;
-    return hasAggregate(item.expr) ? problem(`${name} is an aggregate: it cannot be grouped by`) : item.expr;
+    return this.#finish(select, over.rows, columns, on as Located[], order, drafts, place);
   }
 
   // ---- the select list ------------------------------------------------------------------------------------------
@@ -367,54 +252,6 @@ export class SelectAnalyzer {
       return expr && { expr, span };
     });
     return drafts.includes(undefined) ? undefined : (drafts as Located[]);
-  }
-
-  // ---- OVER -----------------------------------------------------------------------------------------------------
-
-  /** The rows with the columns of the functions OVER, and where those stand. */
-  #ranked(calls: SelectCalls, rows: Rows, place: Place): { readonly rows: Rows; readonly place: Place } | undefined {
-    const { rankWindow: window } = calls;
-    if (window === null) return { rows, place: (expr) => expr };
-    const keys = window.keys.map((key) => place(key, window.span));
-    const by = window.by.map(({ expr, ...rest }) => ({ ...rest, expr: place(expr, window.span) }));
-    const ranks = calls.ranks.map((rank) => ({ ...rank, args: rank.args.map((arg) => place(arg, window.span)) }));
-    if (keys.includes(undefined) || by.some(({ expr }) => expr === undefined)) return undefined;
-    if (ranks.some(({ args }) => args.includes(undefined))) return undefined;
-    const odd = [...(keys as Expr[]), ...(by as SortKey[]).map(({ expr }) => expr)].find(
-      ({ type }) => !isGroupable(type),
-    );
-    if (odd !== undefined)
-      return this.#analysis.problem(window.span, `OVER cannot compare values of type ${formatType(odd.type)}`);
-    const { plan, times, lagUs } = rows;
-    const width = plan.output.length;
-    const added: Field[] = ranks.map(({ name, type, nullable }) => ({ name, type, nullable }));
-    const keyColumns = keys.flatMap((key) => (key?.kind === 'column' ? [key.index] : []));
-    const ranked: Rows = {
-      ...rows,
-      plan: {
-        kind: 'rank',
-        id: this.#analysis.nextOperator('rank'),
-        watermarkLagUs: lagUs,
-        input: plan,
-        keys: keys as Expr[],
-        by: by as SortKey[],
-        calls: ranks as RankCall[],
-        limit: null,
-        eventTime: evictionColumn(keyColumns, times),
-        output: [...plan.output, ...added],
-        span: window.span,
-      },
-      times: [...times, ...added.map(() => null)],
-    };
-    const shift: Place = (expr) =>
-      replaceNodes(expr, (node) => {
-        const placeholder = node.kind === 'column' ? placeholderOf(node.index) : undefined;
-        const field = placeholder?.kind === 'rank' ? added[placeholder.index] : undefined;
-        return placeholder?.kind === 'rank' && field !== undefined
-          ? columnExpr(field, width + placeholder.index)
-          : undefined;
-      });
-    return { rows: ranked, place: shift };
   }
 
   // ---- the end --------------------------------------------------------------------------------------------------
@@ -488,9 +325,6 @@ interface Located {
   readonly span: Span;
 }
 
-/** Puts columns in the stead of placeholders; undefined when a mistake was said. */
-export type Place = (expr: Expr, span: Span) => Expr | undefined;
-
 function passed(column: ProjectedColumn, index: number): ProjectedColumn {
   return { ...column, expr: columnExpr(column, index) };
 }
@@ -522,36 +356,8 @@ function projected(rows: Rows, columns: readonly ProjectedColumn[], span: Span):
   };
 }
 
-/** The rows with the columns of a generator behind them. */
-function generated(rows: Rows, step: GenerateStep): Rows {
-  const { generator, outer, expr, qualifier, span } = step;
-  const first = rows.plan.output.length;
-  return {
-    ...rows,
-    plan: {
-      kind: 'generate',
-      input: rows.plan,
-      generator,
-      outer,
-      expr,
-      generated: step.generated,
-      output: [...rows.plan.output, ...step.generated],
-      span,
-    },
-    columns: [
-      ...rows.columns,
-      ...step.generated.map((field, index) => ({ ...field, qualifier, hidden: false, index: first + index })),
-    ],
-    times: [...rows.times, ...step.generated.map(() => null)],
-  };
-}
-
 function readsOnlyBelow(expr: Expr, width: number): boolean {
   const columns = new Set<number>();
   collectColumns(expr, columns);
   return [...columns].every((index) => index < width);
-}
-
-function isPlainName(expr: SqlExpr, name: string): boolean {
-  return expr.kind === 'name' && expr.parts.length === 1 && expr.parts[0]?.text.toLowerCase() === name;
 }

@@ -10,7 +10,7 @@ import type { ExpressionAnalyzer } from './expressions.ts';
 import { filtered } from './filters.ts';
 import { memberJoin } from './joins.ts';
 import { type Rows, type Scope, type ScopeColumn, scopeOf } from './scope.ts';
-import { hasAggregate } from './select-calls.ts';
+import { hasAggregate } from './syntax.ts';
 
 /** What a query within an expression may read. */
 export interface Subqueries {

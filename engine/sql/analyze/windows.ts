@@ -97,7 +97,7 @@ function timeOf(
 }
 
 /** A constant duration in µs. */
-export function constantDuration(expr: SqlExpr, analysis: Analysis): number | undefined {
+function constantDuration(expr: SqlExpr, analysis: Analysis): number | undefined {
   const interval = constantInterval(expr);
   if (interval === undefined) return analysis.problem(expr, 'this is not a constant duration', durationHint);
   if (interval.months !== 0)

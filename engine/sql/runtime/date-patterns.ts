@@ -2,6 +2,7 @@
  * Date and time patterns as Spark takes them (org.apache.spark.sql.catalyst.util.DateTimeFormatterHelper, a subset of
  * java.time's DateTimeFormatter, English names): y M L d D H h k K m s S a E q Q z V O x X Z, 'text'.
  */
+import { must } from '../../../core/assert.ts';
 import type { TimeZone } from '../../scan/time-zone.ts';
 import { timeZoneOf } from '../../scan/time-zone.ts';
 import { civilOf } from '../../encode/text.ts';
@@ -66,7 +67,7 @@ export function compileDatePattern(pattern: string): DatePattern | string {
   const stack: Part[][] = [[]];
   for (let at = 0; at < pattern.length;) {
     const char = pattern[at] as string;
-    const parts = stack.at(-1) as Part[];
+    const parts = must(stack.at(-1), () => 'no part is open');
     if (char === "'") {
       const close = closingQuote(pattern, at);
       if (close < 0) return "a quoted text in it has no closing '";

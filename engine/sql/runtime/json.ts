@@ -256,7 +256,7 @@ const ALL = Symbol('*');
 const stepPattern = /\.([^.[\]'"]+)|\['([^']*)'\]|\["([^"]*)"\]|\[(\d+)\]|\[\*\]|\.\*/y;
 
 /** The steps of `$.a.b[0]`; null when it is no path. */
-export function compileJsonPath(path: string): readonly JsonStep[] | null {
+function compileJsonPath(path: string): readonly JsonStep[] | null {
   if (!path.startsWith('$')) return null;
   const steps: JsonStep[] = [];
   let at = 1;

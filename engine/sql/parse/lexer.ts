@@ -1,7 +1,8 @@
 /** SQL text to tokens, after Spark's lexical rules. */
-import type { Span } from '../../core/ast.ts';
-import { SqlSyntaxError } from './problems.ts';
+import type { Span } from '../../../core/ast.ts';
+import { SqlSyntaxError } from '../problems.ts';
 
+/** A piece of the text: `offset` and `length` say where it stands, in UTF-16 units. */
 export type Token = Span &
   (
     | {

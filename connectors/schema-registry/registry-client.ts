@@ -1,0 +1,202 @@
+/**
+ * Confluent's Schema Registry API, version 7, of which this reads: schemas by id, and the latest version of a subject,
+ * with everything they refer to. A schema never changes under its id, so it is asked for once per process.
+ */
+import { z } from 'zod';
+import { backoffMs } from '../../core/clock.ts';
+import type { Clock, Rng } from '../../core/clock.ts';
+import { messageOf, WeirError } from '../../core/errors.ts';
+import type { RegistryOptions } from './options.ts';
+
+/** A schema with what it refers to, each before those that refer to it. */
+export interface RegisteredSchema {
+  readonly id: number;
+  readonly type: 'AVRO' | 'PROTOBUF' | 'JSON';
+  readonly schema: string;
+  readonly references: readonly { readonly name: string; readonly schema: string }[];
+}
+
+/** That there is no schema under an id. */
+export interface UnknownSchema {
+  readonly id: number;
+  readonly type: 'UNKNOWN';
+}
+
+export interface RegistryParts {
+  readonly clock: Clock;
+  readonly rng: Rng;
+}
+
+const REQUEST_MS_MAX = 5000;
+/** Requests for one answer, before the caller is told that there is none. */
+const ATTEMPTS = 3;
+/** An id that is not there may come: producers register before they write, but registries copy from each other. */
+const UNKNOWN_MS = 30_000;
+/** Schemas that one schema refers to, directly or not. */
+const REFERENCES_MAX = 256;
+
+const reference = z.object({ name: z.string(), subject: z.string(), version: z.number().int() });
+const answer = z.object({
+  schema: z.string(),
+  schemaType: z.enum(['AVRO', 'PROTOBUF', 'JSON']).nullish(),
+  references: z.array(reference).nullish(),
+  id: z.number().int().optional(),
+});
+type Answer = z.output<typeof answer>;
+
+/** One per registry and process. Owns nothing that has to be closed. */
+export class SchemaRegistryClient {
+  readonly #options: RegistryOptions;
+  readonly #parts: RegistryParts;
+  readonly #byId = new Map<number, Promise<RegisteredSchema | UnknownSchema>>();
+
+  constructor(options: RegistryOptions, parts: RegistryParts) {
+    this.#options = options;
+    this.#parts = parts;
+  }
+
+  /**
+   * The schema of an id. Throws: SCHEMA_REGISTRY_UNAVAILABLE, UNAUTHORIZED, SCHEMA_INVALID when what it refers to is not
+   * there.
+   */
+  byId(id: number): Promise<RegisteredSchema | UnknownSchema> {
+    let known = this.#byId.get(id);
+    if (known === undefined) {
+      known = this.#read(id);
+      this.#byId.set(id, known);
+      const forget = (): void => void this.#byId.delete(id);
+      known.then((found) => {
+        if (found.type === 'UNKNOWN') this.#parts.clock.timer(UNKNOWN_MS, forget);
+      }, forget);
+    }
+    return known;
+  }
+
+  /**
+   * The latest schema of a subject; undefined when there is none. Throws: SCHEMA_REGISTRY_UNAVAILABLE, UNAUTHORIZED,
+   * SCHEMA_INVALID.
+   */
+  async latest(subject: string): Promise<RegisteredSchema | undefined> {
+    const found = await this.#get(`/subjects/${encodeURIComponent(subject)}/versions/latest`);
+    return found === undefined ? undefined : await this.#whole(found, found.id ?? 0);
+  }
+
+  async #read(id: number): Promise<RegisteredSchema | UnknownSchema> {
+    // A negative number is none that a registry gives out.
+    const found = id < 0 ? undefined : await this.#get(`/schemas/ids/${id}`);
+    return found === undefined ? { id, type: 'UNKNOWN' } : await this.#whole(found, id);
+  }
+
+  async #whole({ schema, schemaType, references }: Answer, id: number): Promise<RegisteredSchema> {
+    const found = new Map<string, string>();
+    await this.#addReferences(references ?? [], found, new Set());
+    return {
+      id,
+      type: schemaType ?? 'AVRO',
+      schema,
+      references: [...found].map(([name, text]) => ({ name, schema: text })),
+    };
+  }
+
+  async #addReferences(
+    references: readonly z.output<typeof reference>[],
+    found: Map<string, string>,
+    asked: Set<string>,
+  ): Promise<void> {
+    for (const { name, subject, version } of references) {
+      const place = `${subject}/${version}`;
+      if (asked.has(place) || found.has(name)) continue;
+      asked.add(place);
+      if (asked.size > REFERENCES_MAX)
+        throw new WeirError(
+          'SCHEMA_INVALID',
+          `A schema of ${this.#options.url} refers to more than ${REFERENCES_MAX}.`,
+        );
+      const referred = await this.#get(`/subjects/${encodeURIComponent(subject)}/versions/${version}`);
+      if (referred === undefined) {
+        throw new WeirError(
+          'SCHEMA_INVALID',
+          `A schema of ${this.#options.url} refers to version ${version} of ${subject}, which the registry does not have.`,
+        );
+      }
+      await this.#addReferences(referred.references ?? [], found, asked);
+      found.set(name, referred.schema);
+    }
+  }
+
+  /** undefined = there is none. */
+  async #get(path: string): Promise<Answer | undefined> {
+    const { clock, rng } = this.#parts;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#ask(path);
+      } catch (error) {
+        if (!(error instanceof WeirError) || !error.retryable || attempt + 1 >= ATTEMPTS) throw error;
+        await clock.sleep(backoffMs(rng, attempt));
+      }
+    }
+  }
+
+  async #ask(path: string): Promise<Answer | undefined> {
+    const { url, authorization } = this.#options;
+    let status: number;
+    let text: string;
+    try {
+      const response = await fetch(`${url}${path}`, {
+        headers: {
+          accept: 'application/vnd.schemaregistry.v1+json, application/json',
+          ...(authorization === undefined ? {} : { authorization }),
+        },
+        // Credentials must not follow to another host.
+        redirect: 'error',
+        signal: AbortSignal.timeout(REQUEST_MS_MAX),
+      });
+      status = response.status;
+      text = await response.text();
+    } catch (error) {
+      throw this.#unavailable(causeOf(error), error);
+    }
+    if (status === 404) {
+      if (isRegistryError(text)) return undefined;
+      throw this.#unavailable(`it answers 404 without an error code, so ${url} is probably not the API's address`);
+    }
+    if (status === 401 || status === 403) {
+      throw new WeirError(
+        'UNAUTHORIZED',
+        `The schema registry ${url} refuses the credentials (${status}); set SCHEMA_REGISTRY_USERNAME and ` +
+          `SCHEMA_REGISTRY_PASSWORD, or SCHEMA_REGISTRY_TOKEN.`,
+      );
+    }
+    if (status !== 200) throw this.#unavailable(`it answers ${status}`);
+    const parsed = answer.safeParse(jsonOf(text));
+    if (!parsed.success) throw this.#unavailable('its answer is no schema, so the address is probably not the API’s');
+    return parsed.data;
+  }
+
+  #unavailable(why: string, cause?: unknown): WeirError {
+    return new WeirError(
+      'SCHEMA_REGISTRY_UNAVAILABLE',
+      `The schema registry ${this.#options.url} cannot be asked: ${why}; what needs its schemas waits until it answers.`,
+      { cause },
+    );
+  }
+}
+
+/** Whether a 404 is the registry's own: a proxy or another server says so too. */
+function isRegistryError(text: string): boolean {
+  return z.object({ error_code: z.number() }).safeParse(jsonOf(text)).success;
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of fetch, which tells the reason one level below. */
+function causeOf(error: unknown): string {
+  const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return messageOf(inner) === '' && inner instanceof Error ? inner.name : messageOf(inner);
+}

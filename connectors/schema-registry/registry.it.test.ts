@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { isWeirError } from '../../core/errors.ts';
+import { parseAvro } from '../../engine/formats/avro-schema.ts';
+import { parseProto } from '../../engine/formats/proto-schema.ts';
+import { startRegistry } from '../../test/services/registry.ts';
+import type { RegistryService } from '../../test/services/registry.ts';
+import { systemClock, systemRng } from '../system/clock.ts';
+import { SchemaRegistries } from './registries.ts';
+
+let registry: RegistryService;
+
+before(async () => {
+  registry = await startRegistry();
+});
+after(() => registry.dispose());
+
+function open(env: Record<string, string> = { SCHEMA_REGISTRY_URL: registry.url }): SchemaRegistries {
+  return new SchemaRegistries(env, { clock: systemClock, rng: systemRng });
+}
+
+const user = JSON.stringify({ type: 'record', name: 'User', fields: [{ name: 'id', type: 'long' }] });
+
+test('a schema by its id, and the latest of a subject', async () => {
+  const id = await registry.register('users-value', { schema: user });
+  const newer = JSON.stringify({
+    type: 'record',
+    name: 'User',
+    fields: [
+      { name: 'id', type: 'long' },
+      { name: 'name', type: 'string', default: '' },
+    ],
+  });
+  const newerId = await registry.register('users-value', { schema: newer });
+  const schemas = open();
+  const [first, second] = await schemas.schemas('', [id, newerId]);
+  assert(first !== undefined && first.type === 'AVRO' && second !== undefined && second.type === 'AVRO');
+  assert.deepEqual(JSON.parse(first.schema), JSON.parse(user));
+  assert.deepEqual(JSON.parse(second.schema), JSON.parse(newer));
+  const latest = await schemas.latest('', 'users-value');
+  assert.deepEqual(JSON.parse(latest?.schema ?? ''), JSON.parse(newer));
+  assert.equal(await schemas.latest('', 'nobody-value'), undefined);
+});
+
+test('an id that nobody registered is unknown, and no failure', async () => {
+  assert.deepEqual(await open().schemas('', [987_654, -5]), [
+    { id: 987_654, type: 'UNKNOWN' },
+    { id: -5, type: 'UNKNOWN' },
+  ]);
+});
+
+test('references come before what refers to them, for Avro and Protobuf', async () => {
+  const size = JSON.stringify({ type: 'enum', name: 'shop.Size', symbols: ['S', 'M'] });
+  await registry.register('size', { schema: size });
+  const box = { type: 'record', name: 'shop.Box', fields: [{ name: 'size', type: 'shop.Size' }] };
+  await registry.register('box', {
+    schema: JSON.stringify(box),
+    references: [{ name: 'shop.Size', subject: 'size', version: 1 }],
+  });
+  const order = { type: 'record', name: 'shop.Order', fields: [{ name: 'box', type: 'shop.Box' }] };
+  const id = await registry.register('order-value', {
+    schema: JSON.stringify(order),
+    references: [{ name: 'shop.Box', subject: 'box', version: 1 }],
+  });
+  const [found] = await open().schemas('', [id]);
+  assert(found !== undefined && found.type === 'AVRO');
+  assert.deepEqual(
+    found.references.map(({ name }) => name),
+    ['shop.Size', 'shop.Box'],
+  );
+  assert.equal(parseAvro(found).kind, 'record');
+
+  const common = 'syntax = "proto3"; package shop; message Money { int64 cents = 1; }';
+  await registry.register('money', { schema: common, schemaType: 'PROTOBUF' });
+  const price = 'syntax = "proto3"; package shop; import "money.proto"; message Price { Money amount = 1; }';
+  const protoId = await registry.register('price-value', {
+    schema: price,
+    schemaType: 'PROTOBUF',
+    references: [{ name: 'money.proto', subject: 'money', version: 1 }],
+  });
+  const [proto] = await open().schemas('', [protoId]);
+  assert(proto !== undefined && proto.type === 'PROTOBUF');
+  assert.deepEqual(
+    parseProto(proto).messages.map(({ name }) => name),
+    ['shop.Price'],
+  );
+});
+
+test('an address that is not the API, or that nothing listens at, is away and not empty', async () => {
+  const id = await registry.register('users-value', { schema: user });
+  const { origin } = new URL(registry.url);
+  for (const url of [`${origin}/nowhere`, 'http://127.0.0.1:1']) {
+    const asked = open({ SCHEMA_REGISTRY_URL: url }).schemas('', [id]);
+    await assert.rejects(asked, (error) => isWeirError(error, 'SCHEMA_REGISTRY_UNAVAILABLE') && error.retryable);
+  }
+  await assert.rejects(open({}).schemas('', [id]), (error) => isWeirError(error, 'CONFIG_INVALID'));
+});
+
+test('what was asked once is known without the registry', async () => {
+  const id = await registry.register('users-value', { schema: user });
+  const schemas = open();
+  const asked = await schemas.schemas('', [id]);
+  registry.pause();
+  try {
+    assert.deepEqual(await schemas.schemas('', [id]), asked);
+  } finally {
+    registry.resume();
+  }
+});

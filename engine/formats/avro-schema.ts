@@ -1,0 +1,317 @@
+/**
+ * Avro schemas from their JSON (Apache Avro specification 1.12): names and namespaces, aliases, defaults, logical types.
+ * Types that refer to themselves become graphs with cycles.
+ */
+import { messageOf, WeirError } from '../../core/errors.ts';
+import type { DataType, Field, Schema } from '../../core/types.ts';
+import type { SchemaText } from './value-format.ts';
+
+export type AvroLogical =
+  | { readonly name: 'decimal'; readonly precision: number; readonly scale: number }
+  | { readonly name: 'date' | 'uuid' | 'time-millis' | 'time-micros' | 'duration' }
+  /** `perUnitUs`: µs of one unit; below 1 for nanoseconds. */
+  | { readonly name: 'timestamp'; readonly perUnitUs: number };
+
+export type AvroPrimitiveKind = 'null' | 'boolean' | 'int' | 'long' | 'float' | 'double' | 'bytes' | 'string';
+
+export interface AvroPrimitive {
+  readonly kind: AvroPrimitiveKind;
+  readonly logical: AvroLogical | null;
+}
+
+export interface AvroField {
+  readonly name: string;
+  readonly aliases: readonly string[];
+  readonly type: AvroType;
+  /** JSON as the specification writes defaults; undefined = none. */
+  readonly default: unknown;
+}
+
+export interface AvroRecord {
+  readonly kind: 'record';
+  /** With its namespace. */
+  readonly name: string;
+  readonly aliases: readonly string[];
+  /** Filled once the names in it are known. */
+  readonly fields: AvroField[];
+}
+
+export interface AvroEnum {
+  readonly kind: 'enum';
+  readonly name: string;
+  readonly aliases: readonly string[];
+  readonly symbols: readonly string[];
+  readonly default: string | null;
+}
+
+export interface AvroFixed {
+  readonly kind: 'fixed';
+  readonly name: string;
+  readonly aliases: readonly string[];
+  /** Bytes. */
+  readonly size: number;
+  readonly logical: AvroLogical | null;
+}
+
+export type AvroType =
+  | AvroPrimitive
+  | AvroRecord
+  | AvroEnum
+  | AvroFixed
+  | { readonly kind: 'array'; readonly items: AvroType }
+  | { readonly kind: 'map'; readonly values: AvroType }
+  | { readonly kind: 'union'; readonly branches: readonly AvroType[] };
+
+const primitiveKinds: readonly string[] = ['null', 'boolean', 'int', 'long', 'float', 'double', 'bytes', 'string'];
+
+/** Throws: SCHEMA_INVALID, with a sentence that names what is wrong. */
+export function parseAvro({ schema, references }: SchemaText): AvroType {
+  const parser = new AvroParser();
+  for (const reference of references) parser.parse(reference.schema);
+  return parser.parse(schema);
+}
+
+type JsonObject = Readonly<Record<string, unknown>>;
+
+function invalid(message: string): WeirError {
+  return new WeirError('SCHEMA_INVALID', `The Avro schema cannot be read: ${message}.`);
+}
+
+class AvroParser {
+  readonly #named = new Map<string, AvroType>();
+
+  parse(text: string): AvroType {
+    let json: unknown;
+    const trimmed = text.trim();
+    if (primitiveKinds.includes(trimmed)) return { kind: trimmed as AvroPrimitiveKind, logical: null };
+    try {
+      json = JSON.parse(trimmed);
+    } catch (error) {
+      throw invalid(`it is no JSON (${messageOf(error)})`);
+    }
+    return this.#type(json, '');
+  }
+
+  #type(json: unknown, namespace: string): AvroType {
+    if (typeof json === 'string') return this.#byName(json, namespace);
+    if (Array.isArray(json)) {
+      const branches = json.map((branch: unknown) => this.#type(branch, namespace));
+      if (branches.length === 0) throw invalid('a union is empty');
+      if (branches.some((branch) => branch.kind === 'union')) throw invalid('a union holds a union');
+      return { kind: 'union', branches };
+    }
+    if (typeof json !== 'object' || json === null) throw invalid(`${JSON.stringify(json)} is no type`);
+    const object = json as JsonObject;
+    const { type } = object;
+    switch (type) {
+      case 'record':
+      case 'error':
+        return this.#record(object, namespace);
+      case 'enum':
+        return this.#enum(object, namespace);
+      case 'fixed':
+        return this.#fixed(object, namespace);
+      case 'array':
+        return { kind: 'array', items: this.#type(object['items'], namespace) };
+      case 'map':
+        return { kind: 'map', values: this.#type(object['values'], namespace) };
+      default:
+    }
+    if (typeof type === 'string' && primitiveKinds.includes(type)) {
+      const kind = type as AvroPrimitiveKind;
+      return { kind, logical: logicalOf(object, kind, null) };
+    }
+    return this.#type(type, namespace);
+  }
+
+  #byName(name: string, namespace: string): AvroType {
+    if (primitiveKinds.includes(name)) return { kind: name as AvroPrimitiveKind, logical: null };
+    const found = this.#named.get(name.includes('.') ? name : fullName(name, namespace)) ?? this.#named.get(name);
+    if (found === undefined) throw invalid(`there is no type ${name}`);
+    return found;
+  }
+
+  #name(object: JsonObject, namespace: string): { readonly name: string; readonly aliases: string[]; space: string } {
+    const given = object['name'];
+    if (typeof given !== 'string' || given === '') throw invalid(`a ${String(object['type'])} has no name`);
+    const own = typeof object['namespace'] === 'string' ? object['namespace'] : namespace;
+    const name = fullName(given, own);
+    const space = name.includes('.') ? name.slice(0, name.lastIndexOf('.')) : '';
+    if (this.#named.has(name)) throw invalid(`the type ${name} is defined twice`);
+    return { name, aliases: namesIn(object['aliases']).map((alias) => fullName(alias, space)), space };
+  }
+
+  #record(object: JsonObject, namespace: string): AvroRecord {
+    const { name, aliases, space } = this.#name(object, namespace);
+    const record: AvroRecord = { kind: 'record', name, aliases, fields: [] };
+    this.#named.set(name, record);
+    const fields = object['fields'];
+    if (!Array.isArray(fields)) throw invalid(`the record ${name} has no fields`);
+    for (const each of fields as unknown[]) {
+      const field = each as JsonObject;
+      if (typeof each !== 'object' || each === null || typeof field['name'] !== 'string')
+        throw invalid(`a field of ${name} has no name`);
+      record.fields.push({
+        name: field['name'],
+        aliases: namesIn(field['aliases']),
+        type: this.#type(field['type'], space),
+        default: field['default'],
+      });
+    }
+    return record;
+  }
+
+  #enum(object: JsonObject, namespace: string): AvroEnum {
+    const { name, aliases } = this.#name(object, namespace);
+    const symbols = namesIn(object['symbols']);
+    const fallback = object['default'];
+    const type: AvroEnum = {
+      kind: 'enum',
+      name,
+      aliases,
+      symbols,
+      default: typeof fallback === 'string' ? fallback : null,
+    };
+    this.#named.set(name, type);
+    return type;
+  }
+
+  #fixed(object: JsonObject, namespace: string): AvroFixed {
+    const { name, aliases } = this.#name(object, namespace);
+    const { size } = object;
+    if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
+      throw invalid(`the size of ${name} is ${JSON.stringify(size)}`);
+    const type: AvroFixed = { kind: 'fixed', name, aliases, size, logical: logicalOf(object, 'fixed', size) };
+    this.#named.set(name, type);
+    return type;
+  }
+}
+
+function fullName(name: string, namespace: string): string {
+  return name.includes('.') || namespace === '' ? name : `${namespace}.${name}`;
+}
+
+function namesIn(json: unknown): string[] {
+  return Array.isArray(json) ? json.filter((name): name is string => typeof name === 'string') : [];
+}
+
+/** A logical type that does not fit its type is ignored, as the specification asks. */
+function logicalOf(object: JsonObject, kind: string, size: number | null): AvroLogical | null {
+  const name = object['logicalType'];
+  const on = (...kinds: readonly string[]): boolean => kinds.includes(kind);
+  switch (name) {
+    case 'decimal': {
+      const { precision, scale = 0 } = object;
+      const fits = Number.isInteger(precision) && Number.isInteger(scale) && on('bytes', 'fixed');
+      if (!fits || (precision as number) < 1 || (scale as number) < 0 || (scale as number) > (precision as number))
+        return null;
+      return { name, precision: precision as number, scale: scale as number };
+    }
+    case 'date':
+    case 'time-millis':
+      return on('int') ? { name } : null;
+    case 'time-micros':
+      return on('long') ? { name } : null;
+    case 'uuid':
+      return on('string') || (on('fixed') && size === 16) ? { name } : null;
+    case 'duration':
+      return on('fixed') && size === 12 ? { name } : null;
+    case 'timestamp-millis':
+    case 'local-timestamp-millis':
+      return on('long') ? { name: 'timestamp', perUnitUs: 1000 } : null;
+    case 'timestamp-micros':
+    case 'local-timestamp-micros':
+      return on('long') ? { name: 'timestamp', perUnitUs: 1 } : null;
+    case 'timestamp-nanos':
+    case 'local-timestamp-nanos':
+      return on('long') ? { name: 'timestamp', perUnitUs: 0.001 } : null;
+    default:
+      return null;
+  }
+}
+
+// ---- columns ----------------------------------------------------------------------------------------------------
+
+/** Name of the one column of a schema that is no record, as Spark calls it. */
+export const VALUE_COLUMN = 'value';
+
+/** Digits a DECIMAL has at most. */
+const DECIMAL_PRECISION_MAX = 38;
+
+/**
+ * The columns of records of the type, as Spark's SchemaConverters gives them: unions of numbers widen, other unions
+ * become structs of `member0`, `member1` … Throws: SCHEMA_INVALID for a type that contains itself or has no column type.
+ */
+export function avroColumns(type: AvroType): Schema {
+  const top = type.kind === 'union' ? single(type.branches.filter(({ kind }) => kind !== 'null')) : type;
+  if (top?.kind !== 'record') return [columnOf(VALUE_COLUMN, type, [])];
+  return fieldsOf(top, []);
+}
+
+function single<T>(values: readonly T[]): T | undefined {
+  return values.length === 1 ? values[0] : undefined;
+}
+
+function fieldsOf(record: AvroRecord, above: readonly AvroType[]): Field[] {
+  if (above.includes(record))
+    throw invalid(`the record ${record.name} contains itself, which columns cannot: list the columns under schema`);
+  return record.fields.map(({ name, type }) => columnOf(name, type, [...above, record]));
+}
+
+function columnOf(name: string, type: AvroType, above: readonly AvroType[]): Field {
+  if (type.kind !== 'union') return { name, type: dataTypeOf(name, type, above), nullable: type.kind === 'null' };
+  const branches = type.branches.filter(({ kind }) => kind !== 'null');
+  const nullable = branches.length < type.branches.length;
+  const only = single(branches);
+  if (only !== undefined) return { name, type: dataTypeOf(name, only, above), nullable };
+  const kinds = new Set(branches.map(({ kind }) => kind));
+  const plain = branches.every((branch) => !('logical' in branch) || branch.logical === null);
+  if (plain && [...kinds].every((kind) => kind === 'int' || kind === 'long'))
+    return { name, type: { kind: 'bigint' }, nullable };
+  if (plain && [...kinds].every((kind) => kind === 'float' || kind === 'double'))
+    return { name, type: { kind: 'double' }, nullable };
+  const fields = branches.map((branch, index): Field => {
+    const member = `member${index}`;
+    return { name: member, type: dataTypeOf(`${name}.${member}`, branch, above), nullable: true };
+  });
+  return { name, type: { kind: 'struct', fields }, nullable };
+}
+
+function dataTypeOf(name: string, type: AvroType, above: readonly AvroType[]): DataType {
+  switch (type.kind) {
+    case 'boolean':
+    case 'float':
+    case 'double':
+      return { kind: type.kind };
+    case 'int':
+      return { kind: type.logical?.name === 'date' ? 'date' : 'int' };
+    case 'long':
+      return { kind: type.logical?.name === 'timestamp' ? 'timestamp' : 'bigint' };
+    case 'bytes':
+    case 'fixed':
+      if (type.logical?.name === 'decimal') {
+        const { precision, scale } = type.logical;
+        if (precision > DECIMAL_PRECISION_MAX)
+          throw invalid(`${name} is a decimal of ${precision} digits; ${DECIMAL_PRECISION_MAX} is the most`);
+        return { kind: 'decimal', precision, scale };
+      }
+      return { kind: type.logical?.name === 'uuid' ? 'string' : 'binary' };
+    case 'string':
+    case 'enum':
+      return { kind: 'string' };
+    case 'array': {
+      const element = columnOf(`${name}[]`, type.items, above);
+      return { kind: 'array', element: element.type, containsNull: element.nullable };
+    }
+    case 'map': {
+      const value = columnOf(`${name}.value`, type.values, above);
+      return { kind: 'map', key: { kind: 'string' }, value: value.type, valueContainsNull: value.nullable };
+    }
+    case 'record':
+      return { kind: 'struct', fields: fieldsOf(type, above) };
+    case 'null':
+      throw invalid(`${name} is always null and has no column type: list the columns under schema`);
+    case 'union':
+      return columnOf(name, type, above).type;
+  }
+}

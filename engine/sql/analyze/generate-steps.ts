@@ -1,0 +1,81 @@
+/** LATERAL VIEW and generators of the select list: functions that make rows. */
+import type { Expr, Identifier, Span } from '../../../core/ast.ts';
+import { formatType, type Schema } from '../../../core/types.ts';
+import { generatedColumns } from '../../operators/generate.ts';
+import type { GeneratorName } from './calls.ts';
+import type { Analysis } from './context.ts';
+import type { ExpressionAnalyzer } from './expressions.ts';
+import { type CallNode, type Rows, scopeOf } from './scope.ts';
+import { spanOf } from './syntax.ts';
+
+/** A lateral view or a generator of the select list, on its way into the plan. */
+export interface GenerateStep {
+  readonly generator: GeneratorName;
+  readonly outer: boolean;
+  readonly expr: Expr;
+  readonly generated: Schema;
+  readonly qualifier: string | null;
+  readonly span: Span;
+}
+
+/** How a generator is used. */
+interface GeneratorUse {
+  readonly generator: GeneratorName;
+  /** Rows for which it makes none stay, with NULLs. */
+  readonly outer: boolean;
+  /** Names of its columns; none = its own. */
+  readonly aliases: readonly Identifier[];
+  readonly qualifier: string | null;
+}
+
+/** The step that a call of a generator is; undefined when a mistake was said. */
+export function generateStep(
+  rows: Rows,
+  call: CallNode,
+  { generator, outer, aliases, qualifier }: GeneratorUse,
+  expressions: ExpressionAnalyzer,
+  analysis: Analysis,
+): GenerateStep | undefined {
+  const [argument] = call.args;
+  if (argument === undefined || call.args.length !== 1)
+    return analysis.problem(call, `${call.name.text} takes 1 argument, not ${call.args.length}`);
+  const expr = expressions.expr(argument, scopeOf(rows.columns));
+  if (expr === undefined) return undefined;
+  const columns = generatedColumns(generator, expr.type, outer);
+  if (columns === undefined) {
+    const wanted = generator === 'inline' ? 'an ARRAY of STRUCTs' : 'an ARRAY or a MAP';
+    return analysis.problem(argument, `${call.name.text} takes ${wanted}, not ${formatType(expr.type)}`);
+  }
+  if (aliases.length > 0 && aliases.length !== columns.length) {
+    return analysis.problem(
+      call,
+      `${call.name.text} gives ${columns.length} columns here, but ${aliases.length} names are given`,
+    );
+  }
+  const named = columns.map((field, index) => ({ ...field, name: aliases[index]?.text ?? field.name }));
+  return { generator, outer, expr, generated: named, qualifier, span: spanOf(call) };
+}
+
+/** The rows with the columns of a generator behind them. */
+export function generated(rows: Rows, step: GenerateStep): Rows {
+  const { generator, outer, expr, qualifier, span } = step;
+  const first = rows.plan.output.length;
+  return {
+    ...rows,
+    plan: {
+      kind: 'generate',
+      input: rows.plan,
+      generator,
+      outer,
+      expr,
+      generated: step.generated,
+      output: [...rows.plan.output, ...step.generated],
+      span,
+    },
+    columns: [
+      ...rows.columns,
+      ...step.generated.map((field, index) => ({ ...field, qualifier, hidden: false, index: first + index })),
+    ],
+    times: [...rows.times, ...step.generated.map(() => null)],
+  };
+}

@@ -1,0 +1,60 @@
+/** Questions about SQL as it is written, before it has types. */
+import type { Span, SqlExpr } from '../../../core/ast.ts';
+import { isAggregateName } from './calls.ts';
+
+/** The place of a node without the node. */
+export function spanOf({ offset, length }: Span): Span {
+  return { offset, length };
+}
+
+/** A constant whole number that is written as digits. */
+export function wholeNumber(expr: SqlExpr): number | undefined {
+  if (expr.kind !== 'literal' || expr.literal.kind !== 'number' || !/^-?\d+$/.test(expr.literal.text)) return undefined;
+  const value = Number(expr.literal.text);
+  return Number.isSafeInteger(value) ? value : undefined;
+}
+
+/** Is it this name alone, without a qualifier? `name` is small. */
+export function isPlainName(expr: SqlExpr, name: string): boolean {
+  return expr.kind === 'name' && expr.parts.length === 1 && expr.parts[0]?.text.toLowerCase() === name;
+}
+
+/** Does the expression hold a call that makes its SELECT a grouped one? */
+export function hasAggregate(expr: SqlExpr): boolean {
+  switch (expr.kind) {
+    case 'call':
+      return (
+        (expr.over === null && isAggregateName(expr.name.text.toLowerCase())) ||
+        expr.args.some(hasAggregate) ||
+        (expr.over !== null &&
+          [...expr.over.partitionBy, ...expr.over.orderBy.map((item) => item.expr)].some(hasAggregate))
+      );
+    case 'unary':
+    case 'is':
+    case 'cast':
+    case 'field':
+      return hasAggregate(expr.input);
+    case 'index':
+      return hasAggregate(expr.input) || hasAggregate(expr.index);
+    case 'binary':
+      return hasAggregate(expr.left) || hasAggregate(expr.right);
+    case 'between':
+      return [expr.input, expr.low, expr.high].some(hasAggregate);
+    case 'in':
+      return [expr.input, ...expr.list].some(hasAggregate);
+    case 'like':
+      return hasAggregate(expr.input) || hasAggregate(expr.pattern);
+    case 'case':
+      return [
+        ...(expr.operand === null ? [] : [expr.operand]),
+        ...expr.branches.flatMap(({ when, then }) => [when, then]),
+        ...(expr.otherwise === null ? [] : [expr.otherwise]),
+      ].some(hasAggregate);
+    case 'lambda':
+      return hasAggregate(expr.body);
+    case 'inQuery':
+      return hasAggregate(expr.input);
+    default:
+      return false;
+  }
+}
