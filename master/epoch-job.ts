@@ -18,7 +18,7 @@ import type { EpochsView } from './epochs-progress.ts';
 import { viewAtRest } from './epochs-progress.ts';
 import { deleteSnapshots, readManifest } from './epochs-snapshots.ts';
 import { staticBlob } from '../core/epoch/static-blob.ts';
-import type { Checkpoint, EpochChange, RunBegin } from './epochs.ts';
+import type { Checkpoint, EpochChange, RunBegin } from './epochs-parts.ts';
 import { EpochCoordinator } from './epochs.ts';
 
 export interface EpochJobParts {

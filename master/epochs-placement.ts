@@ -180,7 +180,7 @@ export class EpochPlacement {
     if (this.#next !== null && this.#broken)
       return allReady(this.#next) ? { kind: 'recover', assignment: this.#next.assignment } : { kind: 'none' };
     const before = this.#current?.assignment ?? this.#former;
-    const wanted = this.#wanted(usable, lanes, before);
+    const wanted = this.#wanted(this.#broken ? withoutNewcomers(usable, before) : usable, lanes, before);
     if (!this.#broken && before !== null && sameAssignment(wanted, before)) {
       this.#next = null;
       return { kind: 'none' };
@@ -263,6 +263,17 @@ export class EpochPlacement {
   #pause(): number {
     return backoffMs(this.#rng, this.#failures, RETRY_BASE_MS, RETRY_CAP_MS);
   }
+}
+
+/**
+ * While epochs stand still, those who have key groups already take over what is missing: one who has just come would
+ * begin everything cold, and gets his part when epochs go on. Unless most of them are gone: too few would have to take
+ * over too much.
+ */
+function withoutNewcomers(usable: readonly EpochWorker[], before: EpochAssignment | null): readonly EpochWorker[] {
+  if (before === null) return usable;
+  const known = usable.filter(({ id }) => before.workers.some((worker) => worker.id === id));
+  return known.length * 2 >= before.workers.length && known.length > 0 ? known : usable;
 }
 
 function allReady(placement: Placement): boolean {

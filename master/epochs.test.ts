@@ -145,6 +145,24 @@ test('key groups move once for workers that join one after the other', async () 
   await drained(world);
 });
 
+test('after a kill those who were there go on at once; one who has just come gets his part later', async () => {
+  const world = new EpochWorld(23, 4);
+  const master = world.lead();
+  world.addWorker('a');
+  const b = world.addWorker('b');
+  await feed(world, 4000);
+  const c = world.addWorker('c', { restoreMs: 3000 });
+  await feed(world, 200);
+  world.kill(b);
+  const committed = world.head.committed;
+  await feed(world, 1500);
+  assert.ok(world.head.committed > committed, 'epochs go on before the cold one is ready');
+  assert.equal(master.coordinator.involves(c.id) && master.coordinator.view().workers.length > 1, false);
+  await feed(world, 12_000);
+  assert.equal(master.coordinator.view().workers.length, 2);
+  await drained(world);
+});
+
 test('R1, R2: an older leader changes nothing once a newer one has fenced', async () => {
   const world = new EpochWorld(8, 2);
   const first = world.lead();

@@ -7,29 +7,30 @@
  *   is unknown no new attempt begins: the loop waits for it;
  * - only the leader whose token the head carries changes it; a refused change ends this coordinator.
  */
-import type { Clock, Rng } from '../core/clock.ts';
 import { backoffMs } from '../core/clock.ts';
 import { assert, must } from '../core/assert.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { WeirError, codeOf, errorTable, isWeirError, messageOf } from '../core/errors.ts';
 import { changeHead } from '../core/epoch/change-head.ts';
-import type { HeadFacts, Manifest } from '../core/epoch/manifest.ts';
+import type { HeadFacts } from '../core/epoch/manifest.ts';
 import { planSlotFree } from '../core/epoch/slots.ts';
 import { roomFor } from '../core/epoch/row-times.ts';
 import { attemptFits, nextEpochTsUs } from '../core/epoch/time.ts';
 import type { EpochAssignment, EpochHead, EpochPlan, OffsetRange, SnapshotRef } from '../core/epoch/types.ts';
 import { EPOCH_FORMAT_VERSION } from '../core/epoch/types.ts';
-import { mergeEventTimes, needsNoDataEpoch, nextWatermark } from '../core/epoch/watermark.ts';
-import type { Epoch, Fence, JobName, LaneId, Offset, Run, WorkerId } from '../core/ids.ts';
+import { needsNoDataEpoch, nextWatermark } from '../core/epoch/watermark.ts';
+import type { Epoch, JobName, LaneId, WorkerId } from '../core/ids.ts';
 import { epoch as epochOf, offset } from '../core/ids.ts';
-import { addCounters, zeroCounters } from '../core/lane/position.ts';
-import type { MetaStore } from '../core/meta.ts';
-import type { BlobStore, Failpoints, Log, Source, TableStore } from '../core/ports.ts';
-import type { EpochSource, EpochsPlan } from '../engine/plan/epoch-plan.ts';
+import { zeroCounters } from '../core/lane/position.ts';
+import type { BlobStore } from '../core/ports.ts';
+import type { EpochsPlan } from '../engine/plan/epoch-plan.ts';
 import { tableStagesOf } from '../engine/plan/table-stages.ts';
 import type { EpochDone, EpochEnds, EpochMapped, EpochOrder, EpochReport, EpochTrouble } from '../proto/gen/control.ts';
+import type { InFlight, Sums } from './epochs-flights.ts';
+import { EpochFlights, addDone, newFlight } from './epochs-flights.ts';
 import { EpochLogs } from './epochs-logs.ts';
 import type { Offsets } from './epochs-logs.ts';
+import type { Checkpoint, EpochParts, RunBegin } from './epochs-parts.ts';
 import type { EpochWorker } from './epochs-placement.ts';
 import { EpochPlacement } from './epochs-placement.ts';
 import { EpochProgress } from './epochs-progress.ts';
@@ -37,58 +38,6 @@ import type { EpochsView } from './epochs-progress.ts';
 import { EpochSnapshots } from './epochs-snapshots.ts';
 import { EpochStatics } from './epochs-statics.ts';
 import { evictsByWatermark, runsByTheClock } from './evicts.ts';
-
-/** Where a run without a head begins. */
-export type RunBegin = {
-  /** Write times begin above this, µs: former runs wrote up to it. */
-  readonly aboveUs: number;
-} & (
-  | { readonly kind: 'offsets'; readonly at: 'initial' | 'earliest' | 'latest' }
-  /** Without state. */
-  | { readonly kind: 'positions'; readonly positions: EpochHead['positions'] }
-  /** With the state of a snapshot: of a savepoint or of the run before. Epoch numbers go on from it. */
-  | { readonly kind: 'state'; readonly epoch: Epoch; readonly at: HeadFacts; readonly snapshot: SnapshotRef }
-) & {
-    /** Manifests of snapshots that nobody needs once the run has begun. */
-    readonly garbage?: readonly string[];
-  };
-
-export interface EpochParts {
-  readonly store: MetaStore;
-  readonly blobs: BlobStore;
-  readonly clock: Clock;
-  readonly rng: Rng;
-  readonly log: Log;
-  readonly failpoints: Failpoints;
-  readonly job: JobName;
-  readonly run: Run;
-  /** Hash of the definition that workers are to read. */
-  readonly definition: string;
-  readonly plan: EpochsPlan;
-  /** The leader's: greater than that of every leader before. */
-  readonly token: Fence;
-  /** Asked when the run has no head yet. */
-  readonly begin: () => Promise<RunBegin>;
-  readonly source: (source: EpochSource) => Source;
-  readonly tables: (connector: string) => TableStore;
-  readonly send: (worker: WorkerId, order: EpochOrder) => void;
-  /** Last attempt made of each epoch under this token; outlives this coordinator, so that no attempt is made twice. */
-  readonly attempts: Map<Epoch, number>;
-  /** Epochs run; all of an availableNow execution is done; it cannot go on. */
-  readonly onChange: (change: EpochChange) => void;
-}
-
-export type EpochChange =
-  | { readonly kind: 'running' }
-  | { readonly kind: 'finished' }
-  | { readonly kind: 'fenced'; readonly message: string }
-  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string };
-
-/** A snapshot that the head names. */
-export interface Checkpoint {
-  readonly ref: SnapshotRef;
-  readonly manifest: Manifest;
-}
 
 const DEPTH = 2;
 const SNAPSHOT_INTERVAL_MS = 5000;
@@ -108,24 +57,6 @@ const STOP_LIMIT_MS = 10_000;
 /** A snapshot that a worker could not give, or that was not stored, is asked for again so often before a stop. */
 const STOP_SNAPSHOTS_MAX = 3;
 const STOPPED_LIMIT_MS = 3000;
-
-interface InFlight {
-  readonly plan: EpochPlan;
-  attempt: number;
-  /** Which assignment its current attempt was ordered under. */
-  version: number;
-  readonly snapshot: boolean;
-  mapped: Set<WorkerId>;
-  eventTimes: readonly (number | null)[];
-  readonly sources: Set<string>;
-  done: Map<WorkerId, EpochDone>;
-  /** Monotonic ms; null = not yet. */
-  readonly plannedAt: number;
-  /** Greatest event times of all epochs before it. */
-  readonly eventTimesBefore: readonly (number | null)[];
-  mappedAt: number | null;
-  doneAt: number | null;
-}
 
 interface StepRequest {
   ends: Offsets | null;
@@ -157,7 +88,7 @@ export class EpochCoordinator {
   #workers: readonly EpochWorker[] = [];
   #opened = false;
   #head: EpochHead | null = null;
-  readonly #inFlight: InFlight[] = [];
+  readonly #flights = new EpochFlights();
   #loop: Promise<void> = Promise.resolve();
   #wake = Promise.withResolvers<void>();
   #wakeAt = Number.POSITIVE_INFINITY;
@@ -298,24 +229,15 @@ export class EpochCoordinator {
     }
   }
 
-  /** Counts only for the current attempt of an epoch in flight. */
+  /** Of an epoch in flight, in its current attempt; others do not count. */
   #current(worker: WorkerId, epoch: number, attempt: number): InFlight | undefined {
-    if (!this.#placement.isMember(worker)) return undefined;
-    return this.#inFlight.find((flight) => flight.plan.epoch === epoch && flight.attempt === attempt);
+    return this.#placement.isMember(worker) ? this.#flights.current(epoch, attempt) : undefined;
   }
 
   #takeMapped(worker: WorkerId, mapped: EpochMapped): void {
     const flight = this.#current(worker, mapped.epoch, mapped.attempt);
-    if (flight === undefined || flight.mappedAt !== null || flight.mapped.has(worker)) return;
-    flight.mapped.add(worker);
-    flight.eventTimes = mergeEventTimes(
-      flight.eventTimes,
-      mapped.eventTimesUs.map((time) => (time <= Number.MIN_SAFE_INTEGER ? null : time)),
-    );
-    for (const source of mapped.sources) flight.sources.add(source);
-    if (!this.#placement.members().every((member) => flight.mapped.has(member))) return;
-    // What the ranges hold is a fact: later attempts find the same.
-    flight.mappedAt = this.#parts.clock.mono();
+    if (flight === undefined) return;
+    this.#flights.takeMapped(flight, worker, mapped, this.#placement.members(), this.#parts.clock.mono());
   }
 
   #takeDone(worker: WorkerId, done: EpochDone): void {
@@ -420,7 +342,7 @@ export class EpochCoordinator {
     this.#placement = new EpochPlacement(clock, rng, former, clock.mono() + SETTLE_MS);
     this.#placement.setWorkers(this.#workers);
     // Ordered by the recovery that brings the first assignment into force.
-    for (const plan of plans) this.#inFlight.push(newFlight(plan, -1, -1, false, clock.mono(), head.eventTimes));
+    for (const plan of plans) this.#flights.add(newFlight(plan, -1, -1, false, clock.mono(), head.eventTimes));
     this.#snapshotAt = clock.mono() + SNAPSHOT_INTERVAL_MS;
     this.#opened = true;
   }
@@ -550,12 +472,12 @@ export class EpochCoordinator {
         return;
       case 'recover':
         // Whether an epoch is committed must be known before another attempt of it begins.
-        if (this.#doneTo() > head.committed) return;
+        if (this.#flights.doneTo(head.committed) > head.committed) return;
         this.#enforce();
         this.#reorder();
         return;
       case 'switch':
-        if (this.#inFlight.length === 0 && !this.#snapshots.busy) this.#enforce();
+        if (this.#flights.none && !this.#snapshots.busy) this.#enforce();
         return;
     }
   }
@@ -609,26 +531,14 @@ export class EpochCoordinator {
     const { token, job } = this.#parts;
     this.#snapshots.abandon();
     const version = must(this.#placement.current, () => 'no assignment').version;
-    for (const [index, flight] of this.#inFlight.entries()) {
+    for (const [index, flight] of this.#flights.all.entries()) {
       const attempt = this.#nextAttempt(flight.plan.epoch);
       if (!attemptFits(flight.plan.token, token, attempt))
         throw new WeirError(
           'INTERNAL',
           `job ${job}: epoch ${flight.plan.epoch} failed in ${attempt} attempts; see the log for why, then start the job`,
         );
-      const again = newFlight(
-        flight.plan,
-        attempt,
-        version,
-        flight.snapshot,
-        flight.plannedAt,
-        flight.eventTimesBefore,
-      );
-      if (flight.mappedAt !== null) {
-        again.mappedAt = flight.mappedAt;
-        again.eventTimes = flight.eventTimes;
-      }
-      this.#inFlight[index] = again;
+      const again = this.#flights.again(index, attempt, version);
       if (again.snapshot) this.#snapshots.request(flight.plan.epoch, this.#placement.members());
       this.#order(again);
     }
@@ -660,14 +570,14 @@ export class EpochCoordinator {
   async #advance(): Promise<void> {
     const { clock, failpoints } = this.#parts;
     const head = this.#heldHead();
-    const committed = this.#doneTo();
+    const committed = this.#flights.doneTo(head.committed);
     const plan = this.#nextPlan(head, committed);
     const commits = committed > head.committed;
     const named = this.#snapshots.written;
     const lanes = this.#lanesFound(head);
     if (plan === null && !lanes && named === null && this.#endsOf(head) === head.ends) {
       if (!commits) return;
-      const doneAt = this.#inFlight.find((flight) => flight.plan.epoch === committed)?.doneAt ?? 0;
+      const doneAt = this.#flights.all.find(({ plan: { epoch } }) => epoch === committed)?.doneAt ?? 0;
       if (committed < head.planned && clock.mono() < doneAt + COMMIT_DELAY_MS) {
         this.#wakeAt = Math.min(this.#wakeAt, doneAt + COMMIT_DELAY_MS);
         return;
@@ -698,9 +608,8 @@ export class EpochCoordinator {
   }
 
   #nextHead(head: EpochHead, committed: Epoch, planned: PlannedEpoch | null, named: SnapshotRef | null): EpochHead {
-    const doing = this.#inFlight.filter(({ plan }) => plan.epoch > head.committed && plan.epoch <= committed);
-    const facts = doing.reduce((sum: Sums, flight) => addDone(sum, flight), head);
-    const eventTimes = this.#eventTimes(head);
+    const facts = this.#flights.sumsTo(head, committed);
+    const eventTimes = this.#flights.eventTimes(head);
     const known = { ...this.#found, ...head.positions };
     const snapshots = named === null ? {} : { snapshot: named, formerSnapshot: head.snapshot };
     const next: EpochHead = {
@@ -717,7 +626,7 @@ export class EpochCoordinator {
       ...snapshots,
     };
     if (planned === null)
-      return this.#allMapped()
+      return this.#flights.allMapped
         ? { ...next, watermarkUs: this.#watermark(head, this.#logs.idle(head.positions)) }
         : next;
     const { plan } = planned;
@@ -736,7 +645,7 @@ export class EpochCoordinator {
     const { clock, token } = this.#parts;
     const next = epochOf(head.planned + 1);
     if (this.#placement.broken || this.#placement.current === null) return null;
-    if (!this.#allMapped() || head.planned - committed >= DEPTH) return null;
+    if (!this.#flights.allMapped || head.planned - committed >= DEPTH) return null;
     if (this.#switchPending()) return null;
     if (this.#skew !== null) {
       this.#waiting = { code: this.#skew.code, message: this.#skew.message };
@@ -770,7 +679,7 @@ export class EpochCoordinator {
       idle,
       statics: this.#statics.versions,
     };
-    return { plan, snapshot: snapshot !== 'no', eventTimes: this.#eventTimes(head) };
+    return { plan, snapshot: snapshot !== 'no', eventTimes: this.#flights.eventTimes(head) };
   }
 
   /** What an epoch would do now, were there room for one; null = nothing. */
@@ -830,7 +739,7 @@ export class EpochCoordinator {
     const behind = head.planned - (head.snapshot?.epoch ?? -1);
     if (this.#checkpoints.length > 0) return 'now';
     if (this.#stopping !== null)
-      return this.#stopping.asks < STOP_SNAPSHOTS_MAX && behind > 0 && this.#inFlight.length === 0 ? 'now' : 'no';
+      return this.#stopping.asks < STOP_SNAPSHOTS_MAX && behind > 0 && this.#flights.none ? 'now' : 'no';
     if (!hasData) return 'no';
     return this.#parts.clock.mono() >= this.#snapshotAt || behind >= SNAPSHOT_INTERVAL_EPOCHS ? 'with' : 'no';
   }
@@ -840,7 +749,7 @@ export class EpochCoordinator {
     const now = clock.mono();
     const version = must(this.#placement.current, () => 'no assignment').version;
     const flight = newFlight(plan, this.#nextAttempt(plan.epoch), version, snapshot, now, eventTimes);
-    this.#inFlight.push(flight);
+    this.#flights.add(flight);
     this.#plannedAt = now;
     this.#logs.planned(plan, this.#heldHead().positions);
     if (Object.keys(plan.ranges).length > 0 || this.#parts.plan.trigger.kind === 'asap')
@@ -871,37 +780,17 @@ export class EpochCoordinator {
 
   #settleCommit(before: EpochHead, head: EpochHead): void {
     let sums: Sums = before;
-    while (this.#inFlight.length > 0) {
-      const flight = must(this.#inFlight[0], () => 'an epoch in flight');
-      if (flight.plan.epoch > head.committed) break;
+    for (;;) {
+      const flight = this.#flights.shift(head.committed);
+      if (flight === undefined) break;
       assert(flight.plan.epoch > before.committed, () => `epoch ${flight.plan.epoch} is committed twice`);
-      this.#inFlight.shift();
       this.#parts.attempts.delete(flight.plan.epoch);
       sums = addDone(sums, flight);
-      this.#snapshots.committed(flight.plan.epoch, this.#factsAfter(flight.plan, head, sums));
+      this.#snapshots.committed(flight.plan.epoch, this.#flights.factsAfter(flight.plan, head, sums));
       this.#progress.committed(flight, this.#parts.clock.mono());
     }
     this.#placement.succeeded();
     this.#waiting = null;
-  }
-
-  /** Where the job stands after an epoch, whatever has been planned since. */
-  #factsAfter(plan: EpochPlan, head: EpochHead, { counters, late }: Sums): HeadFacts {
-    const positions: Record<LaneId, Offset> = { ...head.positions };
-    for (const flight of this.#inFlight.toReversed())
-      for (const [lane, { from }] of Object.entries(flight.plan.ranges) as [LaneId, OffsetRange][])
-        positions[lane] = from;
-    const following = this.#inFlight[0];
-    return {
-      epochTsUs: plan.epochTsUs,
-      positions,
-      starts: head.starts,
-      eventTimes: following === undefined ? head.eventTimes : following.eventTimesBefore,
-      watermarkUs: following === undefined ? head.watermarkUs : following.plan.evictUs,
-      evictUs: plan.evictUs,
-      counters,
-      late,
-    };
   }
 
   #settleSnapshot(before: EpochHead, head: EpochHead): void {
@@ -917,29 +806,9 @@ export class EpochCoordinator {
     if (!this.#placement.preparing) this.#snapshots.collect(head);
   }
 
-  /** Last epoch up to which all are done: what a commit may cover. */
-  #doneTo(): Epoch {
-    let last = this.#heldHead().committed;
-    for (const flight of this.#inFlight) {
-      if (flight.doneAt === null) break;
-      last = flight.plan.epoch;
-    }
-    return last;
-  }
-
-  #allMapped(): boolean {
-    return this.#inFlight.every((flight) => flight.mappedAt !== null);
-  }
-
   /** A prepared assignment comes into force between two epochs: nothing new is planned until then. */
   #switchPending(): boolean {
     return this.#placement.switchReady && !this.#snapshots.busy;
-  }
-
-  #eventTimes(head: EpochHead): readonly (number | null)[] {
-    return this.#inFlight
-      .filter((flight) => flight.mappedAt !== null)
-      .reduce((times, flight) => mergeEventTimes(times, flight.eventTimes), head.eventTimes);
   }
 
   #watermark(head: EpochHead, idle: readonly string[]): number | null {
@@ -947,7 +816,7 @@ export class EpochCoordinator {
     return nextWatermark({
       rules: watermarks,
       policy: watermarkPolicy,
-      eventTimes: this.#eventTimes(head),
+      eventTimes: this.#flights.eventTimes(head),
       idle: new Set(idle),
       current: head.watermarkUs,
     });
@@ -963,7 +832,7 @@ export class EpochCoordinator {
     const wanted = trigger.kind === 'manual' && step !== undefined && step.ends === null;
     const begins =
       trigger.kind === 'availableNow' && head.ends === null && this.#fixedEnds === null && !this.#finishing;
-    if ((!wanted && !begins) || this.#inFlight.length > 0 || this.#placement.current === null) return;
+    if ((!wanted && !begins) || !this.#flights.none || this.#placement.current === null) return;
     const known = Object.keys({ ...this.#found, ...head.positions }) as LaneId[];
     await this.#discoverOnce(known);
     const positions = { ...this.#found, ...head.positions };
@@ -980,7 +849,7 @@ export class EpochCoordinator {
   /** Whether nothing more is to come of what was asked for. */
   #settleSteps(): void {
     const head = this.#heldHead();
-    if (this.#inFlight.length > 0 || this.#placement.broken || this.#stopping !== null) return;
+    if (!this.#flights.none || this.#placement.broken || this.#stopping !== null) return;
     // An epoch that has to wait (for workers on their way, for a snapshot) is still to come.
     if (this.#lanesPending(head) || this.#work(head) !== null) return;
     const step = this.#steps[0];
@@ -1026,8 +895,7 @@ export class EpochCoordinator {
     const stopping = this.#stopping;
     if (stopping === null) return;
     const { clock } = this.#parts;
-    const idle =
-      this.#inFlight.length === 0 && !this.#snapshots.busy && !(this.#finishing && this.#head?.ends !== null);
+    const idle = this.#flights.none && !this.#snapshots.busy && !(this.#finishing && this.#head?.ends !== null);
     const covered =
       stopping.asks >= STOP_SNAPSHOTS_MAX || (this.#head?.planned ?? -1) <= (this.#head?.snapshot?.epoch ?? -1);
     const helpless = this.#workers.length === 0;
@@ -1111,42 +979,6 @@ interface PlannedEpoch {
   readonly snapshot: boolean;
   /** Greatest event times before it. */
   readonly eventTimes: readonly (number | null)[];
-}
-
-type Sums = Pick<EpochHead, 'counters' | 'late'>;
-
-function addDone(sum: Sums, flight: InFlight): Sums {
-  let { counters } = sum;
-  const late: Record<string, number> = { ...sum.late };
-  for (const done of flight.done.values()) {
-    counters = addCounters(counters, done.counters ?? zeroCounters);
-    for (const { operatorId, rows } of done.late) late[operatorId] = (late[operatorId] ?? 0) + rows;
-  }
-  return { counters, late };
-}
-
-function newFlight(
-  plan: EpochPlan,
-  attempt: number,
-  version: number,
-  snapshot: boolean,
-  plannedAt: number,
-  eventTimesBefore: readonly (number | null)[],
-): InFlight {
-  return {
-    plan,
-    attempt,
-    version,
-    snapshot,
-    mapped: new Set(),
-    eventTimes: [],
-    sources: new Set(),
-    done: new Map(),
-    plannedAt,
-    eventTimesBefore,
-    mappedAt: null,
-    doneAt: null,
-  };
 }
 
 function endsOfRanges(ranges: EpochPlan['ranges']): Offsets {

@@ -107,7 +107,7 @@ suite('npm start', () => {
     await workersAlive(run, 2);
     assert.equal((await fetch(`${run.address}/v1/workers`)).status, 401);
     assert.match(await (await fetch(`${run.address}/metrics`)).text(), /^# HELP/m);
-    assert.match(run.output(), new RegExp(`status page +${run.address}/#token=dev-test`));
+    assert.match(run.output(), new RegExp(`web page +${run.address}/#token=dev-test`));
     run.child.kill('SIGINT');
     assert.equal(await run.exited(), 0, run.output());
     assert.deepEqual(marked(run.mark), []);

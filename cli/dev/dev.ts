@@ -290,7 +290,7 @@ class DevCluster {
         : `, in ${resolve(data)}`;
     return [
       `Weir ${WEIR_VERSION}: a master, ${this.#options.workers} workers, ${where}${kept}`,
-      `  status page  ${this.#address}${hash}`,
+      `  web page     ${this.#address}${hash}`,
       `  REST API     ${this.#address}/v1/jobs${tokenHint}`,
       `  metrics      ${this.#address}/metrics`,
       `  try          ./weir get jobs`,

@@ -9,7 +9,7 @@ export function addProcessCommands(add: Add): void {
   })
     .option('--host <address>', 'address to listen on (env WEIR_HOST, default 127.0.0.1)')
     .option('--port <port>', 'port for workers, gRPC (env WEIR_GRPC_PORT, default 7077)')
-    .option('--http-port <port>', 'port for REST and the status page (env WEIR_HTTP_PORT, default 7080)');
+    .option('--http-port <port>', 'port for REST and the web page (env WEIR_HTTP_PORT, default 7080)');
   add<Readonly<Record<string, string | undefined>>>('worker', 'run a worker', async (_, options) => {
     await (await import('../commands/processes.ts')).runWorkerProcess(options);
   })
@@ -44,7 +44,7 @@ export function addProcessCommands(add: Add): void {
     .option('--workers <n>', 'worker processes', '2')
     .option('--no-producers', 'start no producers')
     .option('--no-jobs', 'submit no jobs')
-    .option('--port <port>', 'REST and status page', '7080')
+    .option('--port <port>', 'REST and web page', '7080')
     .option('--grpc-port <port>', 'master for workers', '7077')
     .option('--embedded-port <port>', 'embedded topics and tables', '7079')
     .option('--seed <text>', 'seed of the produced data');

@@ -13,7 +13,7 @@ import type { Epoch, Fence, LaneId, Run, WorkerId } from '../../core/ids.ts';
 import { jobName, laneId, partition, run as runOf, workerId } from '../../core/ids.ts';
 import { zeroCounters } from '../../core/lane/position.ts';
 import type { EpochsPlan, StatePlan } from '../../engine/plan/epoch-plan.ts';
-import type { EpochChange, EpochParts, RunBegin } from '../../master/epochs.ts';
+import type { EpochChange, EpochParts, RunBegin } from '../../master/epochs-parts.ts';
 import { EpochCoordinator } from '../../master/epochs.ts';
 import type { EpochOrder, EpochReport, EpochRun } from '../../proto/gen/control.ts';
 import { SimBlobServer, SimBlobStore } from './sim-blobs.ts';

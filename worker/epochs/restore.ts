@@ -217,6 +217,8 @@ async function mapAgain(
 ): Promise<readonly Mapped[]> {
   const { open, executor, run } = parts;
   const routing = localRouting(groupsHeld(parts, cohort), executor.threadCount);
+  // Rows that map stages have for the sinks are made again with the rest, and thrown away.
+  const { logPartitions } = open.sinks;
   const lanes = [...new Set(plans.flatMap((plan) => rangesOf(plan).map(([lane]) => lane)))].sort();
   const mapped = plans.map((): { stage: number; frames: readonly Frame[] }[] => []);
   const runs: Promise<void>[] = [];
@@ -231,7 +233,7 @@ async function mapAgain(
       const task = { env: envOf(plan, run, plan.epochTsUs), routing, partition, fromOffset: from, toOffset: to };
       return cutIntoTasks(own, { from, step: offsetsPerPlace(plan) }).map((bytes) => ({
         at,
-        task: { ...task, ...bytes, logPartitions: [] },
+        task: { ...task, ...bytes, logPartitions },
       }));
     });
     const stages = open.mapStagesOf(lane);
