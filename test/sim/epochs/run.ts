@@ -147,6 +147,8 @@ class EpochScenario {
         this.#settings.idleMs === null ? [EVENTS, MARKS] : [EVENTS],
       );
       await sim.run(Math.max(sim.now, healedAt) + LATEST_ARRIVAL_MS, undefined, EVENTS_MAX);
+      // The next execution may just be starting.
+      if (this.#settings.executions) await sim.run(sim.now + SETTLE_LIMIT_MS, () => unfinished() === null, EVENTS_MAX);
       const what = unfinished();
       if (what !== null && sim.violation === null) sim.fail(`all was done, and then: ${what}`);
       if (sim.violation === null) this.#checker.checkTables(lastMs - FINAL_MS);
