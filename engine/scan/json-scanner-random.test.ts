@@ -146,7 +146,7 @@ test('documents of any shape are read as JSON.parse reads them', () => {
         checkAgainstJsonParse(documents[index] ?? new Uint8Array(), result),
       );
     }),
-    { numRuns: 1000 },
+    { numRuns: 3000 },
   );
 });
 
@@ -176,7 +176,7 @@ test('damaged documents are refused exactly when JSON.parse refuses them, and ha
       for (const neighbour of [first, third])
         assert.deepEqual([neighbour.reason, neighbour.values[0]], [null, 'left alone']);
     }),
-    { numRuns: 2000 },
+    { numRuns: 6000 },
   );
 });
 
@@ -254,7 +254,7 @@ test('typed values are those of JSON.parse', () => {
         );
       });
     }),
-    { numRuns: 400 },
+    { numRuns: 1000 },
   );
 });
 
@@ -267,6 +267,6 @@ test('any double written as JSON comes back exactly', () => {
       const [result] = scan(encoder.encode(`{"x":${json}}`));
       assert.ok(Object.is(result?.values[0], JSON.parse(json)), json);
     }),
-    { numRuns: 1000 },
+    { numRuns: 2000 },
   );
 });
