@@ -46,13 +46,25 @@ async function endOf(topic: string): Promise<number> {
 
 /**
  * The end of a log none of whose transactions is open: a broker acknowledges the end of a transaction before its markers
- * stand in the log, so the last stable offset may lag behind for a moment.
+ * stand in the log, so the last stable offset may lag behind the high watermark for a moment. The reader tells both;
+ * kafkajs cannot be asked for the high watermark (its list offsets reads committed records only).
  */
 async function settledEndOf(topic: string): Promise<number> {
-  for (;;) {
-    const [stable, [first]] = [await endOf(topic), await cluster.admin.fetchTopicOffsets(topic)];
-    if (first !== undefined && Number(first.high) === stable) return stable;
-    await new Promise((resolve) => setTimeout(resolve, 20));
+  const reader = cluster.source.open(await cluster.source.describe(topic));
+  try {
+    for (;;) {
+      const at = offset(await endOf(topic));
+      const { lastStableOffset, highWatermark } = await reader.fetch({
+        partition: p0,
+        offset: at,
+        maxBytes: 1,
+        maxWaitMs: 0,
+      });
+      if (lastStableOffset === highWatermark) return highWatermark;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  } finally {
+    await reader.close();
   }
 }
 
