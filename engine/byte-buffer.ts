@@ -14,7 +14,7 @@ export class ByteBuffer {
   length = 0;
   #own: Uint8Array;
 
-  constructor(initialBytes = 4096) {
+  constructor(initialBytes = 256) {
     this.#own = new Uint8Array(initialBytes);
     this.bytes = this.#own;
     this.view = viewOf(this.#own);

@@ -22,7 +22,7 @@ import type { Executor, StageResult, StageTask } from './stage.ts';
 export class InlineExecutor implements Executor, EpochExecutor {
   readonly threadCount: number;
   readonly #stages = new Map<string, CompiledStage>();
-  /** One host per thread that there would be. */
+  /** One host per thread that there would be; the first one runs all map stages. */
   readonly #hosts = new Map<string, readonly EpochHost[]>();
 
   readonly #loadModule: LoadModule;
@@ -68,7 +68,7 @@ export class InlineExecutor implements Executor, EpochExecutor {
     const options = { ...hostOptionsOf(plan, this.threadCount), mapOnly, ...functions };
     this.#hosts.set(
       key,
-      Array.from({ length: this.threadCount }, () => compileHost(plan, options)),
+      Array.from({ length: this.threadCount }, (_, index) => compileHost(plan, { ...options, reduceOnly: index > 0 })),
     );
   }
 

@@ -129,7 +129,8 @@ export class ThreadExecutor implements Executor, EpochExecutor {
    */
   async openEpochs(key: string, plan: EpochsPlan): Promise<void> {
     const mapOnly = plan.module !== undefined && this.#threads.length > 0;
-    await this.#inline.openEpochs(key, plan, mapOnly);
+    // Where there are threads, state lives in them; only small map tasks run here.
+    await this.#inline.openEpochs(key, plan, this.#threads.length > 0);
     const options = hostOptionsOf(plan, this.threadCount);
     try {
       await this.#askAll({ kind: 'openEpochs', key, plan, options: { ...options, mapOnly } });

@@ -21,7 +21,7 @@ const KEY_TOO_LARGE = deadLetterReasons.indexOf('KEY_TOO_LARGE');
 const KEY_BYTES_MAX = 65535;
 /** Rows of one record up to which keys are compared one by one. */
 const FEW_ROWS = 16;
-const INITIAL_BYTES = 16 * 1024;
+const INITIAL_BYTES = 1024;
 const KEPT_BYTES = 8 * 1024 * 1024;
 
 export class TableEncoder implements FallibleSinkEncoder {

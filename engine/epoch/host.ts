@@ -20,6 +20,8 @@ export interface HostOptions {
   readonly functions?: UserFunctions;
   /** Runs map stages and keeps no state: that of the job lives in other threads. Default false. */
   readonly mapOnly?: boolean;
+  /** Keeps state and runs no map stage: another host does. Default false. */
+  readonly reduceOnly?: boolean;
 }
 
 /** Bytes of state of one job in one worker where the job does not say. */
@@ -47,13 +49,15 @@ class Host implements EpochHost {
   readonly #maps = new Map<number, MapRunner>();
   readonly #reduces = new Map<number, ReduceRunner>();
 
-  constructor(plan: EpochsPlan, { stateBytesMax, functions, mapOnly = false }: HostOptions, timeZone: TimeZone) {
+  constructor(plan: EpochsPlan, options: HostOptions, timeZone: TimeZone) {
+    const { stateBytesMax, functions, mapOnly = false, reduceOnly = false } = options;
     this.#plan = plan;
     this.#timeZone = timeZone;
     this.#stateBytesMax = stateBytesMax;
     plan.stages.forEach((stage, index) => {
-      if (stage.kind === 'map') this.#maps.set(index, new MapRunner(plan, index, stage, timeZone, this.#statics));
-      else if (!mapOnly) {
+      if (stage.kind === 'map') {
+        if (!reduceOnly) this.#maps.set(index, new MapRunner(plan, index, stage, timeZone, this.#statics));
+      } else if (!mapOnly) {
         const operator = stateOperatorOf(stage, plan, functions ?? null);
         this.#reduces.set(index, new ReduceRunner(plan, index, stage, operator, timeZone, this.#statics));
       }

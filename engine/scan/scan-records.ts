@@ -25,6 +25,7 @@ import {
   ColumnBuilder,
 } from './column-builder.ts';
 import { JsonScanner } from './json-scanner.ts';
+import type { ScanOptions } from './json-scanner.ts';
 import { KernelJson } from './kernel-json.ts';
 import type { TimeZone } from './time-zone.ts';
 import { hasNonAscii, isUtf8 } from './utf8.ts';
@@ -62,7 +63,9 @@ export class RecordScanner {
   readonly #json: JsonScanner | null;
   readonly #learner: RegistryDecoder | null;
   readonly #registry: string;
-  readonly #kernel: KernelJson | null;
+  readonly #scanOptions: ScanOptions;
+  /** Made by the first records that are many enough for it. */
+  #kernel: KernelJson | null = null;
   readonly #record: readonly RecordColumnBuilder[];
   /** Per column of the plan: its place among the fields (≥ 0) or, as -1 - place, among the record columns. */
   readonly #places: readonly number[];
@@ -82,9 +85,8 @@ export class RecordScanner {
     this.#recordBytesMax = plan.recordBytesMax;
     const fields = plan.columns.filter((column) => column.kind === 'field');
     const recordColumns = plan.columns.filter((column) => column.kind === 'record');
-    const options = { depthMax: plan.recordDepthMax, timeZone };
-    this.#json = plan.format === 'json' ? new JsonScanner(fields, options, arena) : null;
-    this.#kernel = this.#json === null ? null : new KernelJson(this.#json, options);
+    this.#scanOptions = { depthMax: plan.recordDepthMax, timeZone };
+    this.#json = plan.format === 'json' ? new JsonScanner(fields, this.#scanOptions, arena) : null;
     const made = makeDecoder(plan.format, { fields, depthMax: plan.recordDepthMax, timeZone, arena });
     this.#value = this.#json ?? made?.decoder ?? null;
     this.#learner = made?.learner ?? null;
@@ -161,7 +163,7 @@ export class RecordScanner {
     fail: (record: number, reasonIndex: number, place: string) => void,
   ): number | undefined {
     const arena = this.#arena;
-    if (this.#json === null || this.#kernel === null || nullValues || to - from < KERNEL_ROWS_MIN) return undefined;
+    if (this.#json === null || nullValues || to - from < KERNEL_ROWS_MIN) return undefined;
     if (!(arena instanceof KernelArena) || arena.kernels === null) return undefined;
     // What the last scan of the same chunk took is free again.
     if (arena.generation === this.#generation) arena.reset(this.#mark);
@@ -172,6 +174,7 @@ export class RecordScanner {
     const candidates = this.#candidates(records, from, to, places, skip, fail);
     const { address, capacity } = places;
     const lengths = address + capacity * 4;
+    this.#kernel ??= new KernelJson(this.#json, this.#scanOptions);
     const hard = this.#kernel.scan(arena, candidates, address, lengths, lengths + capacity * 4);
     if (hard < 0) return undefined;
     if (hard === 0 && this.#record.length === 0) {

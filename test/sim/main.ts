@@ -1,42 +1,21 @@
 /**
  * `npm run sim -- [SEED] [--seeds N] [--engine real|small] [--mutation NAME] [--verbose]`: simulated lives of a cluster,
- * one per seed. With `--epochs [--jobs agg,win,…]` it runs jobs with epochs instead of the stateless one.
- * Prints what failed with the command that repeats it; the exit code is 1 when anything did.
+ * one per seed, in as many threads as there are processors. With `--epochs [--jobs agg,win,…]` it runs jobs with epochs
+ * instead of the stateless one. Prints what failed with the command that repeats it; the exit code is 1 when anything did.
  */
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../core/errors.ts';
-import { jobsOfSeed, simEpochJobs } from './epochs/jobs.ts';
-import type { EpochMutation } from './epochs/mutations.ts';
-import { epochMutations, mutate } from './epochs/mutations.ts';
-import { simulateEpochs } from './epochs/run.ts';
-import type { RunOptions } from './run.ts';
-import { simulate } from './run.ts';
-
-/** Every so many seeds one is run twice and the two traces are held against each other. */
-const REPEAT_EVERY = 20;
+import { simEpochJobs } from './epochs/jobs.ts';
+import { epochMutations } from './epochs/mutations.ts';
+import type { LifeResult, LifeSettings } from './life.ts';
+import { commandFor, liveTwice } from './life.ts';
+import { lives } from './lives.ts';
 
 interface Settings {
   readonly first: number;
   readonly count: number;
   readonly verbose: boolean;
-  readonly engine: 'real' | 'small' | undefined;
-  readonly mutation: string | undefined;
-  /** Stateful jobs to run (none named = by turns); null = the stateless one. */
-  readonly epochs: readonly string[] | null;
-}
-
-/** What both kinds of lives tell. */
-interface LifeResult {
-  readonly seed: number;
-  readonly violation: string | null;
-  readonly faults: readonly string[];
-  readonly traceHash: number;
-  readonly virtualMs: number;
-  readonly events: number;
-  readonly commits: number;
-  readonly rowsSent: number;
-  readonly runs: number;
-  readonly settledMs: number;
+  readonly life: LifeSettings;
 }
 
 function settingsFrom(args: readonly string[]): Settings {
@@ -53,20 +32,23 @@ function settingsFrom(args: readonly string[]): Settings {
     },
   });
   const [seed] = positionals;
+  const { mutation } = values;
+  const engine = values.engine === undefined ? undefined : engineOf(values.engine);
   const first = Number(seed ?? 1);
   const count = Number(values.seeds ?? (seed === undefined ? 100 : 1));
   if (!Number.isSafeInteger(first) || first < 0 || !Number.isSafeInteger(count) || count < 1)
     throw new Error('usage: npm run sim -- [SEED] [--seeds N]');
-  if (values.engine !== undefined && values.engine !== 'real' && values.engine !== 'small')
-    throw new Error('--engine is real or small');
-  return {
-    first,
-    count,
-    verbose: values.verbose,
-    engine: values.engine,
-    mutation: values.mutation,
-    epochs: values.epochs ? epochJobs(values.jobs, values.mutation) : null,
+  const life = {
+    epochs: values.epochs ? epochJobs(values.jobs, mutation) : null,
+    ...(engine === undefined ? {} : { engine }),
+    ...(mutation === undefined ? {} : { mutation }),
   };
+  return { first, count, verbose: values.verbose, life };
+}
+
+function engineOf(name: string): 'real' | 'small' {
+  if (name !== 'real' && name !== 'small') throw new Error('--engine is real or small');
+  return name;
 }
 
 function epochJobs(wanted: string | undefined, mutation: string | undefined): readonly string[] {
@@ -78,58 +60,27 @@ function epochJobs(wanted: string | undefined, mutation: string | undefined): re
   return jobs;
 }
 
-async function live(seed: number, settings: Settings): Promise<LifeResult> {
-  const { mutation } = settings;
-  if (settings.epochs === null) return simulate(seed, optionsOf(settings));
-  const epochs = settings.epochs.length === 0 ? jobsOfSeed(seed) : settings.epochs;
-  const print = optionsOf(settings).print;
-  if (mutation === undefined) return simulateEpochs(seed, { jobs: epochs, ...(print && { print }) });
-  const undo = mutate(mutation as EpochMutation);
-  try {
-    return await simulateEpochs(seed, { jobs: epochs, mutation: mutation as EpochMutation, ...(print && { print }) });
-  } finally {
-    undo();
+/** One after another, telling all. */
+async function tellAll({ first, count, life }: Settings, each: (result: LifeResult) => void): Promise<LifeResult[]> {
+  const results: LifeResult[] = [];
+  for (let seed = first; seed < first + count; seed++) {
+    const result = await liveTwice(seed, life, (line) => process.stdout.write(`${line}\n`));
+    results.push(result);
+    each(result);
   }
-}
-
-function optionsOf({ engine, mutation, verbose }: Settings): RunOptions {
-  return {
-    ...(engine === undefined ? {} : { engine }),
-    ...(mutation === undefined ? {} : { mutations: { [mutation]: true } }),
-    ...(verbose ? { print: (line: string) => process.stdout.write(`${line}\n`) } : {}),
-  };
-}
-
-function commandFor(seed: number, { engine, mutation, epochs }: Settings): string {
-  const jobs = epochs === null || epochs.length === 0 ? '' : ` --jobs ${epochs.join(',')}`;
-  const what = epochs === null ? '' : ` --epochs${jobs}`;
-  return `npm run sim -- ${seed}${what}${engine === undefined ? '' : ` --engine ${engine}`}${mutation === undefined ? '' : ` --mutation ${mutation}`} --verbose`;
-}
-
-/** What is wrong with the seed, or null. */
-async function tryTwice(result: LifeResult, settings: Settings): Promise<string | null> {
-  if (result.violation !== null) return result.violation;
-  if (result.seed % REPEAT_EVERY !== 0) return null;
-  const again = await live(result.seed, { ...settings, verbose: false });
-  return again.traceHash === result.traceHash
-    ? null
-    : `a second run went another way: trace ${again.traceHash}, not ${result.traceHash}`;
+  return results;
 }
 
 async function main(): Promise<number> {
   const settings = settingsFrom(process.argv.slice(2));
-  const results: LifeResult[] = [];
+  const { first, count, life, verbose } = settings;
   let failed = 0;
-  for (let seed = settings.first; seed < settings.first + settings.count; seed++) {
-    const result = await live(seed, settings);
-    results.push(result);
-    const wrong = await tryTwice(result, settings);
-    if (wrong === null) continue;
+  const each = ({ seed, faults, violation }: LifeResult): void => {
+    if (violation === null) return;
     failed++;
-    process.stdout.write(
-      `seed ${seed} (${result.faults.join(', ')}): ${wrong}\n  again: ${commandFor(seed, settings)}\n`,
-    );
-  }
+    process.stdout.write(`seed ${seed} (${faults.join(', ')}): ${violation}\n  again: ${commandFor(seed, life)}\n`);
+  };
+  const results = verbose ? await tellAll(settings, each) : await lives(first, count, life, each);
   const sum = (figure: (result: LifeResult) => number): number =>
     results.reduce((total, result) => total + figure(result), 0);
   const settled = results.map((result) => result.settledMs).sort((a, b) => a - b);
@@ -138,7 +89,7 @@ async function main(): Promise<number> {
       `${sum((result) => result.commits)} commits, ${sum((result) => result.rowsSent)} rows sent, ${sum((result) => result.runs)} runs; ` +
       `everything committed after the healing: p50 ${at(settled, 0.5)} ms, p99 ${at(settled, 0.99)} ms\n`,
   );
-  process.stdout.write(`${settings.count - failed} passed, ${failed} failed\n`);
+  process.stdout.write(`${count - failed} passed, ${failed} failed\n`);
   return failed === 0 ? 0 : 1;
 }
 

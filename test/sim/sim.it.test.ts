@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { faultKinds } from './faults.ts';
+import { commandFor } from './life.ts';
+import { lives } from './lives.ts';
 import { harmfulMutations } from './mutations.ts';
 import { simulate } from './run.ts';
 
@@ -12,13 +14,12 @@ test(`the cluster keeps its promises under ${SEEDS} seeds of faults`, async () =
   const failures: string[] = [];
   const kinds = new Set<string>();
   const totals = { commits: 0, runs: 0 };
-  for (let seed = 1; seed <= SEEDS; seed++) {
-    const result = await simulate(seed);
-    for (const kind of result.faults) kinds.add(kind);
-    totals.commits += result.commits;
-    totals.runs += result.runs;
-    if (result.violation !== null)
-      failures.push(`npm run sim -- ${seed} --verbose (${result.faults.join(', ')}): ${result.violation}`);
+  const settings = { epochs: null };
+  for (const { seed, violation, faults, commits, runs } of await lives(1, SEEDS, settings)) {
+    for (const kind of faults) kinds.add(kind);
+    totals.commits += commits;
+    totals.runs += runs;
+    if (violation !== null) failures.push(`${commandFor(seed, settings)} (${faults.join(', ')}): ${violation}`);
   }
   assert.deepEqual(failures, []);
   assert.equal(kinds.size, faultKinds.length, 'every kind of fault was drawn');

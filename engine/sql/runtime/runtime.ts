@@ -65,7 +65,8 @@ interface SlicingBuffer extends Buffer {
   utf8Slice(start: number, end: number): string;
 }
 
-const INITIAL_ARENA_BYTES = 64 * 1024;
+/** Most queries compute no text; those that do double it a few times, once. */
+const INITIAL_ARENA_BYTES = 1024;
 const KEPT_ARENA_BYTES = 8 * 1024 * 1024;
 /** Longest text made in one piece; keeps a `repeat` of a record's making from taking the process down. */
 const TEXT_BYTES_MAX = 64 * 1024 * 1024;

@@ -10,7 +10,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { epochFaultKinds } from './faults.ts';
-import { jobsOfSeed, simEpochJobs } from './jobs.ts';
+import { commandFor } from '../life.ts';
+import { lives } from '../lives.ts';
+import { simEpochJobs } from './jobs.ts';
 import type { EpochMutation } from './mutations.ts';
 import { epochMutations, mutate } from './mutations.ts';
 import { simulateEpochs } from './run.ts';
@@ -28,15 +30,12 @@ test(`${jobs.length} jobs are exact under ${SEEDS} seeds of faults`, async () =>
   const failures: string[] = [];
   const kinds = new Set<string>();
   const totals = { commits: 0, runs: 0 };
-  for (let seed = 1; seed <= SEEDS; seed++) {
-    const { violation, faults, commits, runs } = await simulateEpochs(seed, { jobs: jobsOfSeed(seed) });
+  const settings = { epochs: [] };
+  for (const { seed, violation, faults, commits, runs } of await lives(1, SEEDS, settings)) {
     for (const kind of faults) kinds.add(kind);
     totals.commits += commits;
     totals.runs += runs;
-    if (violation !== null)
-      failures.push(
-        `npm run sim -- --epochs ${seed} --jobs ${jobsOfSeed(seed).join()} --verbose (${faults.join(', ')}): ${violation}`,
-      );
+    if (violation !== null) failures.push(`${commandFor(seed, settings)} (${faults.join(', ')}): ${violation}`);
   }
   assert.deepEqual(failures, []);
   assert.equal(kinds.size, epochFaultKinds.length, 'every kind of fault was drawn');
