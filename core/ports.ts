@@ -196,6 +196,8 @@ export interface ExchangeLink {
    * Throws: PEER_UNREACHABLE with the fact `peer`, the address.
    */
   send(message: ExchangeMessage): Promise<void>;
+  /** Connects now, so that the first message finds the connection there. What goes wrong shows with that message. */
+  connect(): void;
   close(): void;
 }
 

@@ -27,6 +27,7 @@ import type { Heartbeat, LaneStatus, MasterMessage, Register, Report, WorkerMess
 import { PROTOCOL_VERSION } from '../proto/version.ts';
 import { EpochJob, requireCompatible } from './epoch-job.ts';
 import type { EpochWorker } from './epochs-placement.ts';
+import { MoveTurns } from './move-turns.ts';
 import { deleteSnapshots, readManifest } from './epochs-snapshots.ts';
 import { JobFiguresWindow } from './figures.ts';
 import { limitWorkers } from './scale.ts';
@@ -123,6 +124,7 @@ interface ManagedJob {
 export class Coordinator {
   readonly #parts: CoordinatorParts;
   readonly #jobs = new Map<JobName, ManagedJob>();
+  readonly #turns: MoveTurns;
   readonly #workers = new Map<WorkerId, KnownWorker>();
   readonly #stopping = new AbortController();
   /** Until then workers named in rows may still be on their way to this master. */
@@ -135,6 +137,7 @@ export class Coordinator {
 
   constructor(parts: CoordinatorParts) {
     this.#parts = parts;
+    this.#turns = new MoveTurns(parts.clock);
   }
 
   /** Reads all jobs and begins to follow them. Throws: STORE_UNAVAILABLE. */
@@ -1009,6 +1012,7 @@ export class Coordinator {
         failpoints: this.#parts.failpoints ?? noFailpoints,
         planOf: (hash) => this.#planNamed(row.name, hash),
         send: (worker, order) => this.#workers.get(worker)?.stream?.send({ epoch: order }),
+        turns: this.#turns,
         onChange: () => this.#wakeUp(),
       }),
     };

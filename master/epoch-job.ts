@@ -1,7 +1,7 @@
 /** A stateful job within the master: makes and ends the coordinators of its runs, and says where a run begins. */
 import { must } from '../core/assert.ts';
 import type { Clock, Rng } from '../core/clock.ts';
-import { WeirError } from '../core/errors.ts';
+import { isWeirError, WeirError } from '../core/errors.ts';
 import { changeHead } from '../core/epoch/change-head.ts';
 import type { StageChange } from '../core/epoch/manifest.ts';
 import { changedManifest, encodeManifest } from '../core/epoch/manifest.ts';
@@ -20,6 +20,7 @@ import { deleteSnapshots, readManifest } from './epochs-snapshots.ts';
 import { staticBlob } from '../core/epoch/static-blob.ts';
 import type { Checkpoint, EpochChange, RunBegin } from './epochs-parts.ts';
 import { EpochCoordinator } from './epochs.ts';
+import type { MoveTurns } from './move-turns.ts';
 
 export interface EpochJobParts {
   readonly name: JobName;
@@ -32,6 +33,7 @@ export interface EpochJobParts {
   readonly fence: Fence;
   readonly planOf: (definition: string) => Promise<JobPlan>;
   readonly send: (worker: WorkerId, order: EpochOrder) => void;
+  readonly turns: MoveTurns;
   /** Something happened that {@link EpochJob.take} tells. */
   readonly onChange: () => void;
 }
@@ -93,7 +95,7 @@ export class EpochJob {
       if (!current.stopped || row.state === 'stopping') return;
       this.#leave(current);
     } else if (current !== null) void current.coordinator.close(`run ${current.run} is over`);
-    const { connections, store, clock, rng, log, failpoints, name, fence, send, onChange } = this.#parts;
+    const { connections, store, clock, rng, log, failpoints, name, fence, send, turns, onChange } = this.#parts;
     const attempts = this.#attempts.get(row.run) ?? new Map<Epoch, number>();
     this.#attempts.set(row.run, attempts);
     this.#running = false;
@@ -114,6 +116,7 @@ export class EpochJob {
       tables: (connector) => connections.tables(connector, {}),
       source: ({ connector, options }) => connections.source(connector, options),
       send,
+      turns,
       attempts,
       onChange: (change) => {
         if (this.#current?.coordinator !== coordinator) return;
@@ -232,8 +235,24 @@ export class EpochJob {
     if (former === undefined && start.offsets !== undefined)
       return { kind: 'positions', positions: start.offsets, aboveUs };
     if (former === undefined) return { kind: 'offsets', at: start.otherwise, aboveUs };
-    if (former.snapshot === null) return { kind: 'positions', positions: former.starts, aboveUs };
-    return this.#beginWith(row, plan, former.snapshot, aboveUs, garbage);
+    return this.#continue(row, plan, former, garbage);
+  }
+
+  /** After the newest snapshot of a former run that is whole: what came since is read and written once more. */
+  async #continue(row: JobRow, plan: EpochsPlan, former: EpochHead, garbage: readonly string[]): Promise<RunBegin> {
+    const aboveUs = former.epochTsUs;
+    for (const ref of [former.snapshot, former.formerSnapshot, former.base]) {
+      if (ref === null) continue;
+      try {
+        return await this.#beginWith(row, plan, ref, aboveUs, garbage);
+      } catch (error) {
+        if (!isWeirError(error, 'STATE_DAMAGED')) throw error;
+        const { log, name } = this.#parts;
+        log.warn({ job: name, code: error.code }, `a snapshot is damaged, what was before is used: ${error.message}`);
+        if (ref.manifest === former.base?.manifest) throw error;
+      }
+    }
+    return { kind: 'positions', positions: former.starts, aboveUs };
   }
 
   /** With a snapshot's state. A changed job reads its blobs by a manifest of its own. */

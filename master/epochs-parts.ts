@@ -8,6 +8,7 @@ import type { MetaStore } from '../core/meta.ts';
 import type { BlobStore, Failpoints, Log, Source, TableStore } from '../core/ports.ts';
 import type { EpochSource, EpochsPlan } from '../engine/plan/epoch-plan.ts';
 import type { EpochOrder } from '../proto/gen/control.ts';
+import type { MoveTurns } from './move-turns.ts';
 
 /** Where a run without a head begins. */
 export type RunBegin = {
@@ -43,6 +44,8 @@ export interface EpochParts {
   readonly source: (source: EpochSource) => Source;
   readonly tables: (connector: string) => TableStore;
   readonly send: (worker: WorkerId, order: EpochOrder) => void;
+  /** Shared by the jobs of this master. */
+  readonly turns: MoveTurns;
   /** Last attempt made of each epoch under this token; outlives this coordinator, so that no attempt is made twice. */
   readonly attempts: Map<Epoch, number>;
   /** Epochs run; all of an availableNow execution is done; it cannot go on. */

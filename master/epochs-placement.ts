@@ -5,7 +5,7 @@
 import type { Clock, Rng } from '../core/clock.ts';
 import { backoffMs } from '../core/clock.ts';
 import { must } from '../core/assert.ts';
-import { assignGroups, sameAssignment } from '../core/epoch/assign-groups.ts';
+import { assignGroups, sameAssignment, sameGroups } from '../core/epoch/assign-groups.ts';
 import type { EpochAssignment } from '../core/epoch/types.ts';
 import type { Epoch, LaneId, WorkerId } from '../core/ids.ts';
 
@@ -171,8 +171,13 @@ export class EpochPlacement {
     this.#strikes.clear();
   }
 
-  /** What is to be done about the workers now. */
-  next(lanes: readonly LaneId[], committed: Epoch): PlacementStep {
+  /** Key groups are on their way to other workers while epochs go on where they are. */
+  get moving(): boolean {
+    return this.#next !== null && !this.#broken;
+  }
+
+  /** What is to be done about the workers now. `mayMove` is asked before key groups move as planned. */
+  next(lanes: readonly LaneId[], committed: Epoch, mayMove: () => boolean): PlacementStep {
     const now = this.#clock.mono();
     const usable = this.#usable(now);
     if (usable.length === 0) return { kind: 'noWorkers' };
@@ -186,7 +191,11 @@ export class EpochPlacement {
       return { kind: 'none' };
     }
     if (this.#next === null || !sameAssignment(wanted, this.#next.assignment)) {
-      if (now < this.#retryAt || (!this.#broken && now < this.#gatheredAt)) return { kind: 'none' };
+      if (now < this.#retryAt) return { kind: 'none' };
+      if (!this.#broken && now < this.#gatheredAt) return { kind: 'none' };
+      // A partition that is new moves no state.
+      const moves = !this.#broken && before !== null && !sameGroups(wanted, before);
+      if (moves && !mayMove()) return { kind: 'none' };
       this.#gathering = null;
       this.#version += 1;
       const assignment = { ...wanted, version: this.#version };

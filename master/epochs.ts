@@ -48,6 +48,8 @@ const CLOCK_CHECK_INTERVAL_MS = 60_000;
 const CLOCK_SKEW_MS_MAX = 3_600_000;
 /** A leader gives the workers of its predecessor so long to find it. */
 const SETTLE_MS = 1500;
+/** After a switch, the turn to move is kept for the first commit, or so long. */
+const SWITCH_SETTLED_MS = 1000;
 /** A commit with other epochs under way waits so long for a plan to travel with. */
 const COMMIT_DELAY_MS = 5;
 const PACE_MS_MIN = 2;
@@ -102,6 +104,8 @@ export class EpochCoordinator {
   #planAt = 0;
   #snapshotAt = 0;
   #placementBlob: string | null = null;
+  /** The move to other workers that is under way, until its first commit; monotonic ms. */
+  #move: { readonly preparedAt: number; readyAt: number; switchedAt: number } | null = null;
   readonly #steps: StepRequest[] = [];
   readonly #checkpoints: CheckpointRequest[] = [];
   #stopping: { readonly done: PromiseWithResolvers<void>; readonly until: number; asks: number } | null = null;
@@ -456,10 +460,11 @@ export class EpochCoordinator {
 
   /** Carries out what the placement asks for. */
   #place(): void {
-    const { job } = this.#parts;
+    const { job, clock } = this.#parts;
     const head = this.#heldHead();
     const lanes = Object.keys(head.positions) as LaneId[];
-    const step = this.#placement.next(lanes, head.committed);
+    const step = this.#placement.next(lanes, head.committed, () => this.#mayMove());
+    this.#endTurn();
     switch (step.kind) {
       case 'none':
         return;
@@ -467,6 +472,11 @@ export class EpochCoordinator {
         this.#waiting = { code: 'NOT_FOUND', message: `job ${job} waits for a worker: none is connected` };
         return;
       case 'prepare':
+        this.#move = this.#placement.broken
+          ? null
+          : { preparedAt: clock.mono(), readyAt: Infinity, switchedAt: -Infinity };
+        this.#prepare(step.assignment);
+        return;
       case 'prepareAgain':
         this.#prepare(step.assignment);
         return;
@@ -477,9 +487,25 @@ export class EpochCoordinator {
         this.#reorder();
         return;
       case 'switch':
+        if (this.#move !== null) this.#move.readyAt = Math.min(this.#move.readyAt, clock.mono());
         if (this.#flights.none && !this.#snapshots.busy) this.#enforce();
         return;
     }
+  }
+
+  /** The next job is not to take the processors away from the first epoch in the new places. */
+  #endTurn(): void {
+    if (this.#placement.moving) return;
+    const until = (this.#move?.switchedAt ?? Number.NEGATIVE_INFINITY) + SWITCH_SETTLED_MS;
+    if (until > this.#parts.clock.mono()) this.#wakeAt = Math.min(this.#wakeAt, until);
+    else this.#parts.turns.give(this);
+  }
+
+  #mayMove(): boolean {
+    const { turns } = this.#parts;
+    if (turns.take(this, () => this.#wakeUp())) return true;
+    this.#wakeAt = Math.min(this.#wakeAt, turns.endsAt);
+    return false;
   }
 
   #prepare(assignment: EpochAssignment): void {
@@ -502,6 +528,10 @@ export class EpochCoordinator {
   #enforce(): void {
     const before = this.#placement.members();
     const assignment = this.#placement.enforce();
+    if (this.#move !== null) {
+      this.#move.switchedAt = this.#parts.clock.mono();
+      this.#wakeAfter(SWITCH_SETTLED_MS);
+    }
     this.#logs.keepReaders((lane) => this.#ownerOf(lane));
     const now = new Set(assignment.workers.map(({ id }) => id));
     for (const worker of before)
@@ -791,6 +821,22 @@ export class EpochCoordinator {
     }
     this.#placement.succeeded();
     this.#waiting = null;
+    this.#settleMove();
+  }
+
+  /** The first commit in the new places. */
+  #settleMove(): void {
+    const move = this.#move;
+    if (move === null || !Number.isFinite(move.switchedAt)) return;
+    this.#move = null;
+    const { clock, job, log } = this.#parts;
+    const ms = (from: number, to: number): number => Math.round(to - from);
+    const times = {
+      warmMs: ms(move.preparedAt, move.readyAt),
+      waitedMs: ms(move.readyAt, move.switchedAt),
+      firstCommitMs: ms(move.switchedAt, clock.mono()),
+    };
+    log.info({ job, workers: this.#placement.members().length, ...times }, 'key groups have moved');
   }
 
   #settleSnapshot(before: EpochHead, head: EpochHead): void {
@@ -940,6 +986,7 @@ export class EpochCoordinator {
   #end(error: WeirError): void {
     if (this.#ending.signal.aborted) return;
     this.#ending.abort(error);
+    this.#parts.turns.leave(this);
     for (const step of this.#steps.splice(0)) step.reject(error);
     for (const request of this.#checkpoints.splice(0)) request.reject(error);
     this.#wakeUp();

@@ -41,11 +41,15 @@ export function assignGroups(
 
 /** True when nothing would move and nobody came or left. */
 export function sameAssignment(a: EpochAssignment, b: EpochAssignment): boolean {
+  return sameGroups(a, b) && isSamePlaces(a.partitions, b.partitions);
+}
+
+/** True when no key group would move; partitions may. */
+export function sameGroups(a: EpochAssignment, b: EpochAssignment): boolean {
   return (
     a.workers.length === b.workers.length &&
     a.workers.every((seat, index) => isSameSeat(seat, b.workers[index])) &&
-    a.groups.every((owner, group) => owner === b.groups[group]) &&
-    isSamePlaces(a.partitions, b.partitions)
+    a.groups.every((owner, group) => owner === b.groups[group])
   );
 }
 

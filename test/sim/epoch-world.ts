@@ -15,6 +15,7 @@ import { zeroCounters } from '../../core/lane/position.ts';
 import type { EpochsPlan, StatePlan } from '../../engine/plan/epoch-plan.ts';
 import type { EpochChange, EpochParts, RunBegin } from '../../master/epochs-parts.ts';
 import { EpochCoordinator } from '../../master/epochs.ts';
+import { MoveTurns } from '../../master/move-turns.ts';
 import type { EpochOrder, EpochReport, EpochRun } from '../../proto/gen/control.ts';
 import { SimBlobServer, SimBlobStore } from './sim-blobs.ts';
 import type { SimNode } from './kernel.ts';
@@ -414,6 +415,7 @@ export class Master implements Leader {
         this.#checkOrder(order);
         this.#streams.get(worker)?.pair.server.send(order);
       },
+      turns: new MoveTurns(world.sim.clock(this.node)),
       attempts: new Map<Epoch, number>(),
       onChange: (change) => this.changes.push(change),
       ...changes,

@@ -99,6 +99,11 @@ class SimLink implements ExchangeLink {
     await credit.promise;
   }
 
+  connect(): void {
+    this.#stream ??= this.#open();
+    this.#stream.catch(() => undefined);
+  }
+
   close(): void {
     void this.#stream?.then(
       (stream) => stream.close(),

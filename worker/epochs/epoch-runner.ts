@@ -208,6 +208,7 @@ export class EpochRunner {
     this.#views.set(viewKey(token, view.assignment.version), view);
     const prepared: Preparation = { view, token, ready: false };
     this.#prepared = prepared;
+    this.#connect(view);
     this.#prepare(prepare.definition, view, head)
       .then(() => {
         prepared.ready = true;
@@ -215,6 +216,13 @@ export class EpochRunner {
         return this.#keepWarm(prepared);
       })
       .catch((error: unknown) => this.#preparationFailed(view, token, error));
+  }
+
+  /** Its first epoch is not to wait for connections. */
+  #connect(view: AssignmentView): void {
+    if (view.self < 0) return;
+    for (let worker = 0; worker < view.workerCount; worker++)
+      if (worker !== view.self) this.#parts.link(view.addressOf(worker)).connect();
   }
 
   async #prepare(definition: string, view: AssignmentView, head: EpochHead): Promise<void> {

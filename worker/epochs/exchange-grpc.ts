@@ -166,6 +166,11 @@ class GrpcLink implements ExchangeLink {
     }
   }
 
+  connect(): void {
+    this.#stream ??= this.#connect();
+    this.#stream.catch(() => undefined);
+  }
+
   close(): void {
     this.#fail('the link was closed');
   }

@@ -39,6 +39,7 @@ export class MemoryExchangeNetwork {
         ordered = sent.catch(() => undefined);
         return sent;
       },
+      connect: () => undefined,
       close: () => undefined,
     };
   }

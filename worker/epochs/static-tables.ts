@@ -32,19 +32,20 @@ export class StaticTables {
   }
 
   /**
-   * Gives the hosts the versions that an epoch's plan names. `before` is waited for when one of them changes: tasks of
-   * earlier epochs join with the version before.
+   * Gives the hosts the versions that an epoch's plan names. `before` is waited for first, whatever version the hosts
+   * have: an earlier epoch that is ordered once more may be about to give them another one for its own tasks.
    */
   async use(
     versions: Readonly<Record<string, number>>,
     hosts: readonly string[],
     before: () => Promise<void>,
   ): Promise<void> {
+    if (this.none) return;
+    await before();
     for (const table of this.#tables) {
       const version = must(versions[table], () => `the plan names no version of table ${table}`);
       const stale = hosts.filter((host) => this.#versions.get(`${host} ${table}`) !== version);
       if (stale.length === 0) continue;
-      await before();
       const id = staticBlob(this.#job, this.#run, table, version);
       const bytes = must(await this.#blobs().get(id), () => `the rows of table ${table}, version ${version}, are gone`);
       const rows = JSON.parse(new TextDecoder().decode(bytes)) as readonly (readonly unknown[])[];

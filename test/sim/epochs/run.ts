@@ -142,10 +142,9 @@ class EpochScenario {
       if (what !== null) sim.fail(`${SETTLE_LIMIT_MS} ms after everything was healed: ${what}`);
     }
     if (sim.violation === null) {
-      const lastMs = this.#producer.finish(
-        FINISH_AHEAD_MS,
-        this.#settings.idleMs === null ? [EVENTS, MARKS] : [EVENTS],
-      );
+      // An execution is over long before a source without records counts as idle.
+      const { idleMs, executions } = this.#settings;
+      const lastMs = this.#producer.finish(FINISH_AHEAD_MS, idleMs === null || executions ? [EVENTS, MARKS] : [EVENTS]);
       await sim.run(Math.max(sim.now, healedAt) + LATEST_ARRIVAL_MS, undefined, EVENTS_MAX);
       // The next execution may just be starting.
       if (this.#settings.executions) await sim.run(sim.now + SETTLE_LIMIT_MS, () => unfinished() === null, EVENTS_MAX);
