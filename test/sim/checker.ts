@@ -219,7 +219,8 @@ export class Checker implements MetaWatcher, TableWatcher {
     if (write.table !== SHARED) {
       // A former run's later record may come over a newer run's earlier one: it stays until the newer run gets there.
       this.#check(
-        rev >= before.rev || offset > before.offset,
+        // By run: of two changes that people ask for at once, either may come first.
+        this.#runOfRev(rev) >= this.#runOfRev(before.rev) || offset > before.offset,
         () => `${name}: revision ${rev} over revision ${before.rev}`,
       );
       this.#check(
@@ -364,15 +365,15 @@ export class Checker implements MetaWatcher, TableWatcher {
       if (record.fate !== 'passed') continue;
       const rev = this.#rawRev(partition, offset);
       this.#check(
-        rev !== undefined && rev >= facts.rev,
+        rev !== undefined && this.#runOfRev(rev) >= this.#runOfRev(facts.rev),
         () =>
           `${name} has committed offset ${offset}, the sink shows ${rev === undefined ? 'nothing' : `revision ${rev}`}`,
       );
       const latest = this.#shown.get(`${LATEST} ${hexOf(record.k)}`);
       const isOlder =
         latest === undefined ||
-        (latest.offset < offset && latest.rev <= facts.rev) ||
-        (latest.offset === offset && latest.rev < facts.rev);
+        (latest.offset < offset && this.#runOfRev(latest.rev) <= this.#runOfRev(facts.rev)) ||
+        (latest.offset === offset && this.#runOfRev(latest.rev) < this.#runOfRev(facts.rev));
       this.#check(
         !isOlder,
         () =>
