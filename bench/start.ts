@@ -91,7 +91,8 @@ async function devUntilFirstRow(): Promise<number> {
     }
     const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
     if (child.exitCode === null && child.signalCode === null) await exited;
-    await rm(home, { recursive: true, force: true });
+    // Processes that npm has started may outlive it for a moment, and keep what they compiled.
+    await rm(home, { recursive: true, force: true, maxRetries: 30, retryDelay: 100 });
   }
 }
 

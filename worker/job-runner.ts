@@ -11,6 +11,7 @@ import { LanePermit, OWNERSHIP_TERM_MS } from '../core/lane/permit.ts';
 import type { LanePosition } from '../core/lane/position.ts';
 import { zeroCounters } from '../core/lane/position.ts';
 import type { RunTiming } from '../core/lane/timestamps.ts';
+import type { MemoryPool } from '../core/memory-pool.ts';
 import type { JobRow, LaneAssignment, MetaStore } from '../core/meta.ts';
 import type { Connections, Failpoints, Log, Source, SourceReader } from '../core/ports.ts';
 import type { LaneState } from '../core/states.ts';
@@ -47,6 +48,8 @@ export interface WorkerPorts {
   readonly failpoints: Failpoints;
   readonly limits: LaneLimits;
   readonly budget: ByteBudget;
+  /** Where the memory of fetches and tasks goes that nobody needs any more; default: to the garbage collector. */
+  readonly memory?: MemoryPool;
   readonly observe: (job: JobName, source: string, plan: LanesPlan) => LaneObserver;
 }
 

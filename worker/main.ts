@@ -76,6 +76,7 @@ export async function runWorker(options: WorkerOptions, env: NodeJS.ProcessEnv =
     failpoints: failpointsFrom(env['WEIR_FAILPOINTS']),
     limits: defaultLaneLimits,
     budget: new ByteBudget(IN_FLIGHT_BYTES_MAX),
+    memory,
     observe: (job, source, plan) => metrics.observer(job, source, plan),
     observeEpochs: (job) => metrics.epochObserver(job),
     takeFigures: () => metrics.takeFigures(),

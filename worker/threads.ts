@@ -179,18 +179,24 @@ export class ThreadExecutor implements Executor, EpochExecutor {
   }
 
   /**
-   * Runs the task in the least loaded thread, or here when it is small. Its bytes belong to the executor from here on:
-   * they may be detached.
+   * Runs the task in the least loaded thread, or here when it is small. The memory of its bytes belongs to the executor
+   * from here on, which gives it to a thread and then back into the pool.
    *
    * Throws: NOT_FOUND when the key is not open, BATCH_CORRUPT.
    */
   async map(key: string, task: MapTask): Promise<MapResult> {
     const thread = this.#isSmall(task) ? undefined : this.#leastLoaded();
-    if (thread === undefined) return this.#inline.map(key, task);
+    if (thread === undefined) {
+      const result = await this.#inline.map(key, task);
+      if (task.bytes.buffer instanceof ArrayBuffer) this.#memory?.give(task.bytes.buffer);
+      return result;
+    }
     const bytes = ownBytes(task.bytes);
     const request: ThreadRequest = { kind: 'map', key, task: { ...task, bytes } };
     const reply = await askLoaded(thread, request, bytes.byteLength, [bytes.buffer]);
-    return must(reply.kind === 'mapped' ? reply.result : null, () => NO_RESULT);
+    const { result, spent } = must(reply.kind === 'mapped' ? reply : null, () => NO_RESULT);
+    this.#memory?.give(spent);
+    return result;
   }
 
   /**
@@ -332,10 +338,10 @@ function range(length: number): number[] {
 const NO_RESULT = 'a thread answered a task without a result';
 const SHARED_BYTES = 'the bytes of a task lie in shared memory';
 
-/** Bytes that fill their memory: a part of a larger buffer cannot be moved away from the others, so it is copied. */
+/** Bytes at the start of their memory are alone in it; a part of a larger buffer cannot be moved away from the others, so it is copied. */
 function ownBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  const isWhole = bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength;
-  return isWhole ? (bytes as Uint8Array<ArrayBuffer>) : bytes.slice();
+  const isAlone = bytes.buffer instanceof ArrayBuffer && bytes.byteOffset === 0;
+  return isAlone ? (bytes as Uint8Array<ArrayBuffer>) : bytes.slice();
 }
 
 /** As {@link ask}; the thread counts as busy with so many bytes until the answer comes. */

@@ -256,8 +256,9 @@ export class Worker {
 
   #epochRunner(job: JobName, run: Run): EpochRunner {
     const { id, store, connections, executor, clock, rng, log, failpoints, limits, budget, observe } = this.#parts;
-    const { exchange, observeEpochs } = this.#parts;
+    const { exchange, memory, observeEpochs } = this.#parts;
     return new EpochRunner(job, run, {
+      ...(memory === undefined ? {} : { memory }),
       worker: id,
       store,
       connections,

@@ -347,7 +347,7 @@ export class EpochRunner {
 
   /** Never rejects. */
   async #begin(attempt: EpochAttempt): Promise<void> {
-    const { executor, clock, failpoints, observer } = this.#parts;
+    const { executor, clock, failpoints, observer, memory } = this.#parts;
     try {
       const { job, feeds, statics } = await must(
         this.#opening,
@@ -358,7 +358,8 @@ export class EpochRunner {
       await statics.use(attempt.plan.statics, [job.hostKey], () => this.#mappedBefore(attempt));
       const write = (of: EpochAttempt, result: MapResult): void => this.#write(of, result, () => undefined);
       const end = (of: EpochAttempt, stage: number, receiver: number): void => this.#endFlow(of, stage, receiver);
-      const parts = { open: job, feeds, executor, clock, failpoints, observer, write, end };
+      const base = { open: job, feeds, executor, clock, failpoints, observer, write, end };
+      const parts = memory === undefined ? base : { ...base, memory };
       const mapped = await mapEpoch(parts, attempt);
       observer.phase('map', clock.mono() - attempt.orderedAt);
       await failpoints.hit('epoch.afterMap');

@@ -4,6 +4,7 @@ import type { ErrorCode } from '../../core/errors.ts';
 import type { LaneId, Offset } from '../../core/ids.ts';
 import { parseLaneId, timestampUs } from '../../core/ids.ts';
 import type { Clock } from '../../core/clock.ts';
+import type { MemoryPool } from '../../core/memory-pool.ts';
 import type { Failpoints } from '../../core/ports.ts';
 import { offsetsPerPlace, recordTimes } from '../../core/epoch/row-times.ts';
 import type { RecordTimes } from '../../core/epoch/row-times.ts';
@@ -16,7 +17,7 @@ import type { EpochObserver } from './epoch-observer.ts';
 import type { OpenJob } from './open-job.ts';
 import type { PartitionFeeds } from './partition-feeds.ts';
 import type { RangeData } from './read-range.ts';
-import { cutIntoTasks } from './read-range.ts';
+import { cutIntoTasks, giveBack } from './read-range.ts';
 
 export interface MapParts {
   readonly open: OpenJob;
@@ -25,6 +26,7 @@ export interface MapParts {
   readonly clock: Clock;
   readonly failpoints: Failpoints;
   readonly observer: EpochObserver;
+  readonly memory?: MemoryPool;
   /** Writes a result to the sinks under the attempt's permit; failures are told elsewhere. */
   readonly write: (attempt: EpochAttempt, result: MapResult) => void;
   /** Closes the flow from a stage to another. */
@@ -88,9 +90,13 @@ class MapRun implements Mapped {
     await failpoints.hit('epoch.afterFetch');
     this.#recordGaps(lane, data);
     const places = { from: range.from, step: offsetsPerPlace(attempt.plan) };
+    const { memory } = this.#parts;
     for (const stage of open.mapStagesOf(lane)) {
-      for (const task of cutIntoTasks(data.batches, places)) {
+      const tasks = cutIntoTasks(data.batches, places, memory);
+      for (;;) {
         while (this.#running.size >= this.#slots) await Promise.race(this.#running);
+        const { value: task, done } = tasks.next();
+        if (done === true) break;
         attempt.check();
         const run = this.#runTask(lane, index, stage, task, range).finally(() => this.#running.delete(run));
         this.#running.add(run);
@@ -98,6 +104,8 @@ class MapRun implements Mapped {
         run.catch(() => undefined);
       }
     }
+    // Of an attempt that goes wrong the bytes are left to the garbage collector.
+    if (memory !== undefined) giveBack(data.batches, range.to, memory);
     await Promise.all(this.#running);
   }
 

@@ -225,11 +225,11 @@ suite('tasks of a range', () => {
       for (let batch = 0; batch < 9; batch++) await append(1, batch, 300_000);
       const whole = await feed({ bytesMax: 10 << 20 }).take(offset(0), offset(9), signal);
       const pieces = await readRange({ ...reading(), fetchBytes: 350_000 }, offset(0), offset(9));
-      const tasks = cutIntoTasks(whole?.batches ?? [], { from: 0, step: 1 });
+      const tasks = [...cutIntoTasks(whole?.batches ?? [], { from: 0, step: 1 })];
       assert.deepEqual(
         tasks.map(({ batches }) => batches.length / 5),
         [3, 3, 3],
       );
-      assert.deepEqual(cutIntoTasks(pieces.batches, { from: 0, step: 1 }), tasks);
+      assert.deepEqual([...cutIntoTasks(pieces.batches, { from: 0, step: 1 })], tasks);
     }));
 });

@@ -4,14 +4,23 @@ import type { Clock, Rng } from '../../core/clock.ts';
 import { backoffMs } from '../../core/clock.ts';
 import { WeirError, isWeirError } from '../../core/errors.ts';
 import { offset } from '../../core/ids.ts';
+import type { MemoryPool } from '../../core/memory-pool.ts';
 import type { Offset, Partition } from '../../core/ids.ts';
 import type { Fetched, SourceReader } from '../../core/ports.ts';
 import { isAbortMarker, readBatchHeaders, visibleBatches } from '../../core/record-batch.ts';
 import { BATCH_STRIDE } from '../../engine/stage.ts';
 
+/** What one fetch brought: given back when all its batches were used. */
+interface FetchedMemory {
+  /** null = not only the fetch's. */
+  readonly buffer: ArrayBuffer | null;
+  unused: number;
+}
+
 /** A data batch that a read_committed reader sees; `start` and `end` are positions in `bytes`. */
 export interface HeldBatch {
   readonly bytes: Uint8Array;
+  readonly memory: FetchedMemory;
   readonly start: number;
   readonly end: number;
   readonly baseOffset: Offset;
@@ -37,19 +46,35 @@ export function batchesIn(fetched: Fetched, from: Offset): { readonly batches: H
   const headers = readBatchHeaders(bytes);
   const visible = visibleBatches(headers, fetched.aborted, (header) => isAbortMarker(bytes, header));
   const batches: HeldBatch[] = [];
+  const isOwn = fetched.transferable && bytes.buffer instanceof ArrayBuffer;
+  const memory: FetchedMemory = { buffer: isOwn ? (bytes.buffer as ArrayBuffer) : null, unused: 0 };
   let next = from;
   headers.forEach((header, index) => {
     if (header.nextOffset <= from) return;
     next = header.nextOffset;
     if (visible[index] !== true || header.recordCount === 0) return;
     const { start, end, baseOffset, nextOffset, maxTimestampMs } = header;
-    batches.push({ bytes, start, end, baseOffset, nextOffset, maxTimestampMs });
+    memory.unused += 1;
+    batches.push({ bytes, memory, start, end, baseOffset, nextOffset, maxTimestampMs });
   });
   return { batches, next };
 }
 
+/**
+ * Gives back the memory of batches that nobody will look at any more: those that end by `to`. They must be the caller's
+ * alone; whoever is not sure leaves them to the garbage collector.
+ */
+export function giveBack(batches: readonly HeldBatch[], to: Offset, pool: MemoryPool): void {
+  for (const { memory, nextOffset } of batches) {
+    if (nextOffset > to) continue;
+    memory.unused -= 1;
+    if (memory.unused === 0 && memory.buffer !== null) pool.give(memory.buffer);
+  }
+}
+
 /** Bytes and batch table of one map task. */
 export interface TaskBytes {
+  /** At the start of memory in which nothing else lies. */
   readonly bytes: Uint8Array;
   readonly batches: Float64Array;
 }
@@ -59,10 +84,10 @@ const TASK_BYTES_MAX = 1 << 20;
 
 /**
  * Cuts a range into tasks at places that depend on the batches alone and not on how they were fetched: every attempt
- * and every replay of an epoch runs the same tasks, so that sums of floating-point numbers come out the same.
+ * and every replay of an epoch runs the same tasks, so that sums of floating-point numbers come out the same. A task's
+ * bytes are copied when it is asked for.
  */
-export function cutIntoTasks(batches: readonly HeldBatch[], places: Places): TaskBytes[] {
-  const tasks: TaskBytes[] = [];
+export function* cutIntoTasks(batches: readonly HeldBatch[], places: Places, pool?: MemoryPool): Generator<TaskBytes> {
   for (let first = 0; first < batches.length;) {
     let size = 0;
     let last = first;
@@ -71,10 +96,9 @@ export function cutIntoTasks(batches: readonly HeldBatch[], places: Places): Tas
       (last === first || size + sizeOf(batches, last) <= TASK_BYTES_MAX || inOnePlace(batches, last, places))
     )
       size += sizeOf(batches, last++);
-    tasks.push(taskBytes(batches.slice(first, last), size));
+    yield taskBytes(batches.slice(first, last), size, pool);
     first = last;
   }
-  return tasks;
 }
 
 /** Offsets by their places in the order of the epoch's rows: so many share one, from the range's start on. */
@@ -97,8 +121,8 @@ function sizeOf(batches: readonly HeldBatch[], index: number): number {
   return end - start;
 }
 
-function taskBytes(batches: readonly HeldBatch[], size: number): TaskBytes {
-  const bytes = new Uint8Array(size);
+function taskBytes(batches: readonly HeldBatch[], size: number, pool?: MemoryPool): TaskBytes {
+  const bytes = pool === undefined ? new Uint8Array(size) : new Uint8Array(pool.take(size), 0, size);
   const table = new Float64Array(batches.length * BATCH_STRIDE);
   let at = 0;
   batches.forEach((batch, index) => {

@@ -231,7 +231,7 @@ async function mapAgain(
       const { from, to } = range;
       const own = batches.filter((batch) => batch.nextOffset > from && batch.baseOffset < to);
       const task = { env: envOf(plan, run, plan.epochTsUs), routing, partition, fromOffset: from, toOffset: to };
-      return cutIntoTasks(own, { from, step: offsetsPerPlace(plan) }).map((bytes) => ({
+      return [...cutIntoTasks(own, { from, step: offsetsPerPlace(plan) })].map((bytes) => ({
         at,
         task: { ...task, ...bytes, logPartitions },
       }));
