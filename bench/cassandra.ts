@@ -12,95 +12,99 @@ import { bentoSystem } from './peers/bento/run.ts';
 import { sparkSystem } from './peers/spark/run.ts';
 import { spark35 } from './peers/spark/spark.ts';
 import type { SuiteDefaults, SuiteOptions } from './suite-options.ts';
-import { compare, systemsOf } from './throughput.ts';
-import { ALL_COLUMNS, USERS_TOPIC, clusterWithUsers, usersJob } from './users-topic.ts';
+import type { UsersBench } from './users-topic.ts';
+import { ALL_COLUMNS, benchOverUsers, roundOf, usersJob } from './users-topic.ts';
 import { differences, weirSystem } from './weir-run.ts';
 
 export const defaults: SuiteDefaults = { records: 1_000_000, rounds: 3, peers: ['spark35', 'bento'] };
 
 const KEYSPACE = 'weir_bench';
 const FETCH_ROWS = 5000;
+const READ_TIMEOUT_MS = 60_000;
 
 /** False when a result was wrong. */
 export async function bench(options: SuiteOptions): Promise<boolean> {
-  const { records, seed, threads } = options;
-  const expected = expectedTable(seed, records);
-  await using cluster = await clusterWithUsers(options, true);
-  const contactPoint = cluster.contactPoint ?? '';
+  return await benchOverUsers('cassandra', options, async (users) => await withClient(users, options), true);
+}
+
+async function withClient(users: UsersBench, options: SuiteOptions): Promise<boolean> {
+  const contactPoint = users.cluster.contactPoint ?? '';
   const client = new cassandra.Client({
     contactPoints: [contactPoint],
     localDataCenter: 'datacenter1',
-    socketOptions: { readTimeout: 60_000 },
+    socketOptions: { readTimeout: READ_TIMEOUT_MS },
   });
   try {
     await client.execute(
       `CREATE KEYSPACE IF NOT EXISTS ${KEYSPACE} WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}`,
     );
-    const tableOf = (system: string, index: number): string => `users_${system}_${index}`;
-    const prepare = async (table: string): Promise<void> => {
-      await client.execute(`CREATE TABLE ${KEYSPACE}.${table} (id text PRIMARY KEY, first_name text, last_name text,
-        gender text, address text, post_code int, email text, username text, dob timestamp,
-        registered_date timestamp, phone text, picture text)`);
-    };
-    const check = async (table: string): Promise<readonly string[]> => {
-      const problems = await checkTable(client, table, expected);
-      await client.execute(`DROP TABLE ${KEYSPACE}.${table}`);
-      return problems;
-    };
-    const peer = (system: string) => ({
-      bench: 'cassandra',
-      brokers: cluster.brokers ?? '',
-      contactPoint,
-      topic: USERS_TOPIC,
-      records,
-      serverPids: cluster.serverPids,
-      prepare: async (index: number) => await prepare(tableOf(system, index)),
-      settings: (index: number) => ({ keyspace: KEYSPACE, table: tableOf(system, index) }),
-      checkRound: async (index: number) => await check(tableOf(system, index)),
-    });
-    const [host = '', port = ''] = contactPoint.split(':');
-    const systems = systemsOf(options, {
-      weir: () =>
-        weirSystem({
-          cluster,
-          name: (index) => `cassandra-${index}`,
-          text: (name) =>
-            usersJob({
-              name,
-              query: ALL_COLUMNS,
-              sink: `{ connector: cassandra, keyspace: ${KEYSPACE}, table: ${tableOf('weir', indexOf(name))}, primaryKey: [id] }`,
-            }),
-          records,
-          threads,
-          prepare: async (name) => await prepare(tableOf('weir', indexOf(name))),
-          check: async (name, counters) => [
-            ...differences({ ...counters }, { read: records, passed: expected.passed, dead: 0 }),
-            ...(await check(tableOf('weir', indexOf(name)))),
-          ],
-        }),
-      floor: () => bareWriterSystem({ ...peer('bare'), seed }),
-      spark35: () =>
-        sparkSystem(spark35, {
-          ...peer('spark35'),
-          conf: {
-            'spark.cassandra.connection.host': host,
-            'spark.cassandra.connection.port': port,
-            'spark.cassandra.output.batch.grouping.key': 'replica_set',
-          },
-        }),
-      bento: () => bentoSystem({ ...peer('bento'), passed: expected.passed }),
-    });
-    return await compare(
-      { bench: 'cassandra', records, rounds: options.rounds, figure: 'recordsPerCpuSecondWarm' },
-      systems,
-    );
+    return await compareWriters(users, options, client, contactPoint);
   } finally {
     await client.shutdown();
   }
 }
 
-function indexOf(name: string): number {
-  return Number(name.slice(name.lastIndexOf('-') + 1));
+async function compareWriters(
+  { cluster, peer, compare }: UsersBench,
+  { records, seed, threads }: SuiteOptions,
+  client: cassandra.Client,
+  contactPoint: string,
+): Promise<boolean> {
+  const expected = expectedTable(seed, records);
+  const tableOf = (system: string, index: number): string => `users_${system}_${index}`;
+  const create = async (table: string): Promise<void> => {
+    await client.execute(`CREATE TABLE ${KEYSPACE}.${table} (id text PRIMARY KEY, first_name text, last_name text,
+      gender text, address text, post_code int, email text, username text, dob timestamp,
+      registered_date timestamp, phone text, picture text)`);
+  };
+  const check = async (table: string, rows = expected): Promise<readonly string[]> => {
+    const problems = await checkTable(client, table, rows);
+    await client.execute(`DROP TABLE ${KEYSPACE}.${table}`);
+    return problems;
+  };
+  const writingPeer = (system: string) => ({
+    ...peer,
+    contactPoint,
+    prepare: async (index: number) => await create(tableOf(system, index)),
+    settings: (index: number) => ({ keyspace: KEYSPACE, table: tableOf(system, index) }),
+    checkRound: async (index: number) => await check(tableOf(system, index)),
+  });
+  const [host = '', port = ''] = contactPoint.split(':');
+  return await compare({
+    weir: () =>
+      weirSystem({
+        cluster,
+        name: (index) => `cassandra-${index}`,
+        text: (name) =>
+          usersJob({
+            name,
+            query: ALL_COLUMNS,
+            sink: `{ connector: cassandra, keyspace: ${KEYSPACE}, table: ${tableOf('weir', roundOf(name))}, primaryKey: [id] }`,
+          }),
+        records,
+        threads,
+        prepare: async (name) => await create(tableOf('weir', roundOf(name))),
+        check: async (name, counters) => [
+          ...differences({ ...counters }, { read: records, passed: expected.passed, dead: 0 }),
+          ...(await check(tableOf('weir', roundOf(name)))),
+        ],
+      }),
+    floor: () => bareWriterSystem({ ...writingPeer('bare'), seed }),
+    spark35: () =>
+      sparkSystem(spark35, {
+        ...writingPeer('spark35'),
+        conf: {
+          'spark.cassandra.connection.host': host,
+          'spark.cassandra.connection.port': port,
+          'spark.cassandra.output.batch.grouping.key': 'replica_set',
+        },
+      }),
+    bento: () => {
+      const rows = expectedTable(seed, records, 'simple');
+      const checkRound = async (index: number) => await check(tableOf('bento', index), rows);
+      return bentoSystem({ ...writingPeer('bento'), expected: rows, checkRound });
+    },
+  });
 }
 
 /** Reads every row. */

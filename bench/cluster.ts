@@ -21,7 +21,8 @@ import { startCassandra, startKafka } from '../test/services/services.ts';
 
 const cli = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
 const TOKEN = 'bench';
-const READY_LIMIT_MS = 60_000;
+const READY_LIMIT_MS = 240_000;
+const START_ATTEMPTS = 3;
 /** Measured data is neither thrown away nor indexed more than needed. */
 const topicLimits = { 'log.retention.ms': '-1', 'log.segment.bytes': String(1 << 30) } as const;
 
@@ -43,8 +44,9 @@ export class BenchCluster implements AsyncDisposable {
   readonly described: string;
   readonly #directory: string;
   readonly #env: NodeJS.ProcessEnv;
-  readonly #ports: { readonly http: number; readonly grpc: number };
-  readonly #client: MasterClient;
+  #ports: { readonly http: number; readonly grpc: number } = { http: 0, grpc: 0 };
+  /** Of the master that was started last. */
+  #client: MasterClient;
   readonly #services: readonly Service[];
   readonly #children: ChildProcess[];
   /** Master and workers. */
@@ -54,14 +56,12 @@ export class BenchCluster implements AsyncDisposable {
   private constructor(parts: {
     readonly directory: string;
     readonly env: NodeJS.ProcessEnv;
-    readonly ports: { readonly http: number; readonly grpc: number };
     readonly services: readonly Service[];
     readonly children: ChildProcess[];
     readonly connections: ReturnType<typeof makeConnections>;
   }) {
     this.#directory = parts.directory;
     this.#env = parts.env;
-    this.#ports = parts.ports;
     this.#services = parts.services;
     this.#children = parts.children;
     this.connections = parts.connections;
@@ -73,7 +73,7 @@ export class BenchCluster implements AsyncDisposable {
     ];
     const { log, tables } = parts.connections.describe();
     this.described = log === tables ? log : `${log}, ${tables}`;
-    this.#client = new MasterClient({ address: `http://127.0.0.1:${parts.ports.http}`, token: TOKEN });
+    this.#client = clientAt(0);
   }
 
   /** With the store `real`, Cassandra runs only where rows go there; else the embedded process keeps the metadata. */
@@ -82,7 +82,6 @@ export class BenchCluster implements AsyncDisposable {
     readonly store: 'embedded' | 'real';
   }): Promise<BenchCluster> {
     const directory = await mkdtemp(join(tmpdir(), 'weir-bench-'));
-    const [http = 0, grpc = 0, embedded = 0] = await freePorts(3);
     const services: Service[] = [];
     const children: ChildProcess[] = [];
     const env: NodeJS.ProcessEnv = { ...process.env, WEIR_TOKEN: TOKEN };
@@ -96,11 +95,12 @@ export class BenchCluster implements AsyncDisposable {
       services.push(cassandra);
       env['CASSANDRA_CONTACT_POINTS'] = cassandra.address;
     } else {
+      const [embedded = 0] = await freePorts(1);
       children.push(spawnWeir('embedded', ['embedded', '--port', String(embedded)], env, directory));
       env['WEIR_EMBEDDED'] = `127.0.0.1:${embedded}`;
     }
     const connections = makeConnections(env, { clock: systemClock, rng: systemRng, log: makeLog('bench', 'warn') });
-    const cluster = new BenchCluster({ directory, env, ports: { http, grpc }, services, children, connections });
+    const cluster = new BenchCluster({ directory, env, services, children, connections });
     try {
       await cluster.#untilServersAnswer();
     } catch (error) {
@@ -135,14 +135,24 @@ export class BenchCluster implements AsyncDisposable {
 
   /** A master and its workers, one if nothing else is said. */
   async startWeir(threads: number | null, workers = 1): Promise<StartedWeir> {
-    const { http, grpc } = this.#ports;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#startWeirOnce(threads, workers);
+      } catch (error) {
+        // On a busy machine another process may have taken a port that was free a moment ago.
+        if (attempt === START_ATTEMPTS) throw error;
+        await this.stopWeir();
+      }
+    }
+  }
+
+  async #startWeirOnce(threads: number | null, workers: number): Promise<StartedWeir> {
+    const [http = 0, grpc = 0] = await freePorts(2);
+    this.#ports = { http, grpc };
+    this.#client = clientAt(http);
     const startedAt = performance.now();
-    const master = spawnWeir(
-      'master',
-      ['master', '--port', String(grpc), '--http-port', String(http)],
-      this.#env,
-      this.#directory,
-    );
+    const args = ['master', '--port', String(grpc), '--http-port', String(http)];
+    const master = spawnWeir('master', args, this.#env, this.#directory);
     this.#children.push(master);
     this.#weir.push(master);
     const started = Array.from({ length: workers }, () => this.#spawnWorker(threads));
@@ -258,6 +268,10 @@ export class BenchCluster implements AsyncDisposable {
     await Promise.all(this.#services.map((service) => service.dispose()));
     await rm(this.#directory, { recursive: true, force: true });
   }
+}
+
+function clientAt(httpPort: number): MasterClient {
+  return new MasterClient({ address: `http://127.0.0.1:${httpPort}`, token: TOKEN });
 }
 
 /** Asks again while the master says that it may answer later: on a busy machine another one may have to lead first. */

@@ -19,19 +19,32 @@ const TOLERANCE = 0.1;
 /** What garbage of the measuring itself comes to: smaller figures are not told apart. */
 const NOISE_BYTES = 0.5;
 
+const nodeMajor = Number(process.versions.node.split('.')[0]);
+
+interface Baseline {
+  readonly node: number;
+  /** Measured per figure: what a buffer that has grown comes to per record depends on it. */
+  readonly records: number;
+  readonly figures: GuardFigures;
+}
+
 /** By figure, such as `blackhole.heapBytesPerRecord`. */
 export type GuardFigures = Readonly<Record<string, number>>;
 
 /** False when a figure is more than a tenth above its baseline. */
 export async function bench(options: SuiteOptions): Promise<boolean> {
   const runs = Array.from({ length: options.rounds }, () => measured(options.records));
-  // Allocation is the same each time but for what comes in from outside: the least is the code's own.
   const figures: Record<string, number> = {};
   for (const name of Object.keys(runs[0] ?? {}))
     figures[name] = round(Math.min(...runs.map((run) => run[name] ?? Number.NaN)), 3);
-  if (options.update) writeFileSync(baselineFile, `${JSON.stringify(figures, null, 2)}\n`);
-  const baseline = JSON.parse(readFileSync(baselineFile, 'utf8')) as GuardFigures;
+  const spread = Math.max(...Object.keys(figures).map((name) => spreadOf(runs.map((run) => run[name] ?? Number.NaN))));
+  const here = { node: nodeMajor, records: options.records };
+  if (options.update) writeFileSync(baselineFile, `${JSON.stringify({ ...here, figures }, null, 2)}\n`);
+  const stored = JSON.parse(readFileSync(baselineFile, 'utf8')) as Baseline;
+  const baseline = stored.figures;
   const problems: string[] = [];
+  if (stored.node !== here.node || stored.records !== here.records)
+    problems.push(`the baseline is of Node ${stored.node} and ${stored.records} records: see --update`);
   let ratio = 0;
   for (const name of new Set([...Object.keys(baseline), ...Object.keys(figures)])) {
     const now = figures[name];
@@ -43,14 +56,34 @@ export async function bench(options: SuiteOptions): Promise<boolean> {
     if (before > NOISE_BYTES) ratio = Math.max(ratio, now / before);
     if (now > before * (1 + TOLERANCE) + NOISE_BYTES) problems.push(`${name} is ${now}, was ${before}`);
   }
-  print({ bench: 'guard', system: 'weir', records: options.records, figures, baseline, problems });
+  print({ bench: 'guard', system: 'weir', records: options.records, figures, baseline, spread, problems });
   print({ bench: 'guard', figure: 'the largest of all to its baseline', ratio: round(ratio, 3), limit: 1 + TOLERANCE });
   return await Promise.resolve(problems.length === 0);
 }
 
+/** How far the largest is above the smallest, as a share of it. */
+function spreadOf(values: readonly number[]): number {
+  const least = Math.min(...values);
+  return least === 0 ? 0 : round(Math.max(...values) / least - 1, 4);
+}
+
+/**
+ * V8 without helpers of its own: when optimised code takes over and when garbage is collected then depends on what was
+ * executed alone, not on how busy the machine is, and two runs of the same code give the same bytes.
+ */
+const flags = [
+  '--expose-gc',
+  '--max-semi-space-size=64',
+  '--min-semi-space-size=64',
+  '--no-concurrent-recompilation',
+  '--no-concurrent-osr',
+  '--single-threaded-gc',
+  '--hash-seed=1',
+  '--random-seed=1',
+] as const;
+
 /** In a process of its own: nothing else allocates there. */
 function measured(records: number): GuardFigures {
-  const flags = ['--expose-gc', '--max-semi-space-size=64', '--min-semi-space-size=64'];
   const { stdout, stderr, status } = spawnSync(
     process.execPath,
     ['--disable-warning=ExperimentalWarning', ...flags, program, String(records)],

@@ -22,13 +22,25 @@ const suite: Readonly<Record<string, () => Promise<Bench>>> = {
 
 const usage = `usage: npm run bench -- NAME [--peer NAME,…] [--records N] [--rounds N] [--partitions N] [--seed N]
                                [--threads N] [--rates N,…] [--seconds N] [--warm-up N] [--only PART,…] [--no-weir]
-  NAME is one of ${Object.keys(suite).join(', ')}, state; bench/RESULTS.md says what they measure
+                               [--minutes N]
+  NAME is one of ${Object.keys(suite).join(', ')}, state; docs/performance.md says what they measure
+npm run bench -- all [--budget MINUTES] [--only NAME,…] [--rehearse]: all of them, kept in bench/results, shown in bench/RESULTS.md
+npm run bench -- page: bench/RESULTS.md from what is kept
 `;
 
 async function run(name: string | undefined, args: readonly string[]): Promise<number> {
   if (name === 'state') {
     const { benchState, parseStateOptions } = await import('./state.ts');
     return await benchState(parseStateOptions(args));
+  }
+  if (name === 'all') {
+    const { benchAll, parseAllOptions } = await import('./all.ts');
+    return (await benchAll(parseAllOptions(args))) ? 0 : 1;
+  }
+  if (name === 'page') {
+    const { writePage } = await import('./report/page.ts');
+    writePage();
+    return 0;
   }
   const load = name === undefined ? undefined : suite[name];
   if (load === undefined) throw new TypeError(name === undefined ? 'which bench?' : `there is no bench ${name}`);

@@ -1,7 +1,7 @@
 /**
  * `noop`: users as JSON out of Kafka are parsed, filtered and projected to five fields, and go nowhere. Count and xor of
- * the projected values are checked against the generator, so that nothing is skipped: of Weir in every round, of Spark
- * (whose sink keeps nothing) by the same projection in batch after the first, of the others by their count.
+ * the projected values are checked against the generator, so that nothing is skipped: of Weir and Kafka Streams in every
+ * round, of Spark and Bento (whose sinks keep nothing) by the same projection once more after the first.
  */
 import type { LaneCounters } from '../core/lane/position.ts';
 import type { BenchCluster } from './cluster.ts';
@@ -10,16 +10,16 @@ import { expectedProjection } from './data/expected-users.ts';
 import { bentoSystem } from './peers/bento/run.ts';
 import { kafkaStreamsSystem } from './peers/kafka-streams/run.ts';
 import { sparkSystem } from './peers/spark/run.ts';
-import { spark4 } from './peers/spark/spark.ts';
+import { spark35, spark4 } from './peers/spark/spark.ts';
+import type { PeerEvent } from './peers/process.ts';
 import type { SuiteDefaults, SuiteOptions } from './suite-options.ts';
-import { compare, systemsOf } from './throughput.ts';
-import { USERS_TOPIC, clusterWithUsers, usersJob } from './users-topic.ts';
+import { benchOverUsers, usersJob } from './users-topic.ts';
 import { differences, weirSystem } from './weir-run.ts';
 
 export const defaults: SuiteDefaults = {
   records: 16_000_000,
   rounds: 3,
-  peers: ['spark', 'kafka-streams', 'bento'],
+  peers: ['spark', 'spark35', 'kafka-streams', 'bento'],
 };
 
 /** Five fields of the users with a post code. */
@@ -44,42 +44,26 @@ export async function projectionCheck(
 export async function bench(options: SuiteOptions): Promise<boolean> {
   const { records, seed, threads } = options;
   const expected = expectedProjection(seed, records);
-  await using cluster = await clusterWithUsers(options);
-  const common = {
-    bench: 'noop',
-    brokers: cluster.brokers ?? '',
-    topic: USERS_TOPIC,
-    records,
-    serverPids: cluster.serverPids,
-  };
-  const systems = systemsOf(options, {
-    weir: () =>
-      weirSystem({
-        cluster,
-        name: (index) => `noop-${index}`,
-        text: (name) =>
-          usersJob({
-            name,
-            query: PROJECTION,
-            sink: '{ connector: blackhole }',
+  const check = (answer: PeerEvent): readonly string[] =>
+    differences({ rows: answer['rows'], crc: answer['crc'] }, { rows: expected.passed, crc: expected.crc });
+  return await benchOverUsers(
+    'noop',
+    options,
+    async ({ cluster, peer, compare }) =>
+      await compare({
+        weir: () =>
+          weirSystem({
+            cluster,
+            name: (index) => `noop-${index}`,
+            text: (name) => usersJob({ name, query: PROJECTION, sink: '{ connector: blackhole }' }),
+            records,
+            threads,
+            check: async (name, counters) => await projectionCheck(cluster, name, counters, records, expected),
           }),
-        records,
-        threads,
-        check: async (name, counters) => await projectionCheck(cluster, name, counters, records, expected),
+        spark: () => sparkSystem(spark4, { ...peer, check }),
+        spark35: () => sparkSystem(spark35, { ...peer, check }),
+        'kafka-streams': () => kafkaStreamsSystem({ ...peer, check }),
+        bento: () => bentoSystem({ ...peer, expected }),
       }),
-    spark: () =>
-      sparkSystem(spark4, {
-        ...common,
-        check: (answer) =>
-          differences({ rows: answer['rows'], crc: answer['crc'] }, { rows: expected.passed, crc: expected.crc }),
-      }),
-    'kafka-streams': () =>
-      kafkaStreamsSystem({
-        ...common,
-        check: (answer) =>
-          differences({ rows: answer['rows'], crc: answer['crc'] }, { rows: expected.passed, crc: expected.crc }),
-      }),
-    bento: () => bentoSystem({ ...common, passed: expected.passed }),
-  });
-  return await compare({ bench: 'noop', records, rounds: options.rounds, figure: 'recordsPerCpuSecondWarm' }, systems);
+  );
 }

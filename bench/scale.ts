@@ -3,8 +3,8 @@ import { expectedProjection } from './data/expected-users.ts';
 import { median, round } from './measure/statistics.ts';
 import { PROJECTION, projectionCheck } from './noop.ts';
 import type { SuiteDefaults, SuiteOptions } from './suite-options.ts';
-import type { Run } from './throughput.ts';
-import { note, print } from './throughput.ts';
+import type { Run } from './run-meter.ts';
+import { RoundsInTime, note, print } from './throughput.ts';
 import { clusterWithUsers, usersJob } from './users-topic.ts';
 import { runWeir } from './weir-run.ts';
 
@@ -20,7 +20,8 @@ export async function bench(options: SuiteOptions): Promise<boolean> {
   const expected = expectedProjection(seed, records);
   await using cluster = await clusterWithUsers(options);
   const runs = new Map<number, Run[]>(WORKERS.map((workers) => [workers, []]));
-  for (let index = 0; index < options.rounds; index++) {
+  const rounds = new RoundsInTime(options);
+  for (let index = 0; rounds.next(); index++) {
     for (const workers of WORKERS) {
       const run = await runWeir(
         {

@@ -7,6 +7,8 @@ export type PeerName = (typeof peerNames)[number];
 export interface SuiteOptions {
   readonly records: number;
   readonly rounds: number;
+  /** After so many minutes no round begins any more but the first; Infinity unless something is said. */
+  readonly minutes: number;
   /** Empty: Weir alone. */
   readonly peers: readonly PeerName[];
   /** False: the peers alone. */
@@ -44,6 +46,7 @@ export function parseSuiteOptions(args: readonly string[], defaults: SuiteDefaul
     options: {
       records: { type: 'string' },
       rounds: { type: 'string' },
+      minutes: { type: 'string' },
       peer: { type: 'string', multiple: true },
       'no-weir': { type: 'boolean', default: false },
       partitions: { type: 'string' },
@@ -70,6 +73,7 @@ export function parseSuiteOptions(args: readonly string[], defaults: SuiteDefaul
   return {
     records: number('records', defaults.records ?? 0),
     rounds: number('rounds', defaults.rounds ?? 3),
+    minutes: number('minutes', Number.POSITIVE_INFINITY),
     peers,
     weir: !values['no-weir'],
     partitions: number('partitions', defaults.partitions ?? 4),

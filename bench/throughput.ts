@@ -2,34 +2,11 @@
  * Throughput of several systems over the same topic: one after the other, several rounds, medians. A line per system,
  * then the ratio of ours to the peer's.
  */
-import { availableParallelism, loadavg } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { PeerMissing } from './peers/install.ts';
 import type { PeerName, SuiteOptions } from './suite-options.ts';
-import type { CpuSeconds } from './measure/process-usage.ts';
 import { median, megabytes, round } from './measure/statistics.ts';
-
-/** Records that a system may take to get warm, unless there are too few: then the first half. */
-export function warmUpRecords(records: number): number {
-  return Math.min(2_000_000, Math.floor(records / 2));
-}
-
-/** One run of one system. */
-export interface Run {
-  readonly wallSeconds: number;
-  /** Of the system's processes, from the submit (of a peer without a cluster: the start of its process). */
-  readonly cpu: CpuSeconds;
-  /** What came after the warm-up. */
-  readonly warm: { readonly records: number; readonly cpuSeconds: number; readonly wallSeconds: number };
-  readonly serverCpuSeconds: number;
-  readonly peakRssBytes: number;
-  /** From the start of the system's first process until it takes work. */
-  readonly readySeconds: number;
-  /** From the submit until the first record is through. */
-  readonly firstRecordSeconds: number;
-  readonly problems: readonly string[];
-  /** Further figures of the line. */
-  readonly more?: Readonly<Record<string, unknown>>;
-}
+import type { Run } from './run-meter.ts';
 
 export interface System {
   readonly name: string;
@@ -39,14 +16,13 @@ export interface System {
   run(round: number): Promise<Run>;
 }
 
+export type SystemMakers = Readonly<Partial<Record<PeerName | 'weir' | 'floor', () => System>>>;
+
 /**
  * The systems that were asked for. A peer that cannot run here is named on stderr and left out; Weir and the floor always
  * run, unless `--no-weir` is given.
  */
-export function systemsOf(
-  options: SuiteOptions,
-  makers: Readonly<Partial<Record<PeerName | 'weir' | 'floor', () => System>>>,
-): System[] {
+export function systemsOf(options: SuiteOptions, makers: SystemMakers): System[] {
   const names = [...(options.weir ? (['weir', 'floor'] as const) : []), ...options.peers];
   return names.flatMap((name) => {
     try {
@@ -65,6 +41,8 @@ export interface ThroughputBench {
   readonly bench: string;
   readonly records: number;
   readonly rounds: number;
+  /** No round begins that would probably not be over so many minutes after the first one began; the first always runs. */
+  readonly minutes: number;
   /** Of a line: what the ratio is taken of. */
   readonly figure: string;
 }
@@ -82,7 +60,8 @@ export function note(text: string): void {
 /** Runs everything and prints it; false when a result was wrong. */
 export async function compare(bench: ThroughputBench, systems: readonly System[]): Promise<boolean> {
   const runs = new Map<string, Run[]>(systems.map(({ name }) => [name, []]));
-  for (let index = 0; index < bench.rounds; index++) {
+  const rounds = new RoundsInTime(bench);
+  for (let index = 0; rounds.next(); index++) {
     for (const system of systems) {
       const run = await system.run(index);
       runs.get(system.name)?.push(run);
@@ -98,6 +77,32 @@ export async function compare(bench: ThroughputBench, systems: readonly System[]
   for (const line of lines) print(line);
   printRatios(bench, lines);
   return lines.every((line) => (line['problems'] as readonly string[]).length === 0);
+}
+
+/** Counts rounds, as many as there is time for. */
+export class RoundsInTime {
+  readonly #limits: { readonly rounds: number; readonly minutes: number };
+  readonly #startedAt = performance.now();
+  #roundAt = this.#startedAt;
+  #longestMs = 0;
+  #done = -1;
+
+  constructor(limits: { readonly rounds: number; readonly minutes: number }) {
+    this.#limits = limits;
+  }
+
+  /** Called before each round: whether it is to run. */
+  next(): boolean {
+    const now = performance.now();
+    if (this.#done >= 0) this.#longestMs = Math.max(this.#longestMs, now - this.#roundAt);
+    this.#roundAt = now;
+    this.#done++;
+    const { rounds, minutes } = this.#limits;
+    if (this.#done >= rounds) return false;
+    if (this.#done === 0 || now - this.#startedAt + this.#longestMs <= minutes * 60_000) return true;
+    note(`time for ${this.#done} of ${rounds} rounds`);
+    return false;
+  }
 }
 
 function lineOf(bench: ThroughputBench, system: System, runs: readonly Run[]): Line {
@@ -144,7 +149,10 @@ function lineOf(bench: ThroughputBench, system: System, runs: readonly Run[]): L
     ),
     ...runs.at(-1)?.more,
     cores: availableParallelism(),
-    load: round(loadavg()[0] ?? 0, 2),
+    foreignCores: round(
+      of((run) => run.foreignCores),
+      2,
+    ),
     problems: runs.flatMap((run) => run.problems),
   };
 }
@@ -155,7 +163,7 @@ function printRatios(bench: ThroughputBench, lines: readonly Line[]): void {
   const peers = lines.filter((line) => line['system'] !== 'weir');
   if (ours === undefined || peers.length === 0) return;
   const ratioTo = (line: Line, figure: string): number => round(Number(ours[figure]) / Number(line[figure]), 2);
-  const [first] = peers;
+  const first = peers.find((line) => line['system'] !== 'floor') ?? peers[0];
   if (first === undefined) return;
   print({
     bench: bench.bench,

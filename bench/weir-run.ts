@@ -5,14 +5,16 @@ import { jobName } from '../core/ids.ts';
 import type { LaneCounters } from '../core/lane/position.ts';
 import { addCounters, zeroCounters } from '../core/lane/position.ts';
 import type { BenchCluster } from './cluster.ts';
-import { cpuSecondsOf, treeCpu, treePeakRss, usageOf } from './measure/process-usage.ts';
+import { usageOf } from './measure/process-usage.ts';
 import { megabytes } from './measure/statistics.ts';
 import { WEIR_VERSION } from '../cli/version.ts';
-import type { Run, System } from './throughput.ts';
-import { note, warmUpRecords } from './throughput.ts';
+import type { Run } from './run-meter.ts';
+import { RunMeter, warmUpRecords } from './run-meter.ts';
+import type { System } from './throughput.ts';
+import { note } from './throughput.ts';
 
 const POLL_MS = 5;
-const STALL_MS = 120_000;
+const STALL_MS = 300_000;
 
 export interface WeirJob {
   readonly cluster: BenchCluster;
@@ -50,56 +52,29 @@ export async function runWeir(job: WeirJob, round: number): Promise<Run> {
   const started = await cluster.startWeir(job.threads, job.workers);
   const pids = [started.masterPid, ...started.workerPids];
   try {
-    const serversBefore = cpuSecondsOf(cluster.serverPids);
-    const before = treeCpu(pids);
-    const submittedAt = performance.now();
+    const meter = new RunMeter({ pids, serverPids: cluster.serverPids, records });
     await cluster.apply(name, job.text(name));
-    const passed = await untilRead(cluster, name, records, pids);
-    const wallSeconds = (performance.now() - submittedAt) / 1000;
-    const after = treeCpu(pids);
-    const cpu = { user: after.user - before.user, system: after.system - before.system };
-    const run = {
-      wallSeconds,
-      cpu,
-      warm: {
-        records: records - passed.warm.records,
-        cpuSeconds: after.user + after.system - passed.warm.cpuSeconds,
-        wallSeconds: (performance.now() - passed.warm.at) / 1000,
-      },
-      serverCpuSeconds: cpuSecondsOf(cluster.serverPids) - serversBefore,
-      peakRssBytes: treePeakRss(pids),
-      readySeconds: started.readySeconds,
-      firstRecordSeconds: (passed.firstAt - submittedAt) / 1000,
-    };
-    const problems = [...(await job.check(name, passed.counters, round))];
+    const counters = await untilRead(cluster, name, records, (read) => meter.progress(read));
+    const run = meter.finish(started.readySeconds);
+    const problems = [...run.problems, ...(await job.check(name, counters, round))];
     const ofEach = {
       workerPeakRssMb: started.workerPids.map((pid) => megabytes(usageOf(pid).peakRssBytes)),
       masterPeakRssMb: megabytes(usageOf(started.masterPid).peakRssBytes),
     };
-    return { ...run, problems, more: { ...ofEach, ...job.more?.(name, run, passed.counters) } };
+    return { ...run, problems, more: { ...ofEach, ...job.more?.(name, run, counters) } };
   } finally {
     await cluster.act(name, 'stop').catch(() => undefined);
     await cluster.stopWeir();
   }
 }
 
-interface Passed {
-  readonly counters: LaneCounters;
-  /** When the first record was committed. */
-  readonly firstAt: number;
-  readonly warm: { readonly records: number; readonly cpuSeconds: number; readonly at: number };
-}
-
-/** Waits until the job has committed `records` and looks at the processes when it got warm. */
+/** Waits until the job has committed `records`, and tells how many there are each time it has looked. */
 export async function untilRead(
   cluster: BenchCluster,
   name: string,
   records: number,
-  pids: readonly number[],
-): Promise<Passed> {
-  const warmFrom = warmUpRecords(records);
-  let firstAt: number | undefined;
-  let warm: Passed['warm'] | undefined;
+  onProgress: (read: number) => void = () => undefined,
+): Promise<LaneCounters> {
   let counters = zeroCounters;
   let progressedAt = performance.now();
   let shownAt = progressedAt;
@@ -108,10 +83,8 @@ export async function untilRead(
     const at = performance.now();
     if (now.read > counters.read) progressedAt = at;
     counters = now;
-    if (counters.read > 0) firstAt ??= at;
-    if (warm === undefined && counters.read >= warmFrom)
-      warm = { records: counters.read, cpuSeconds: cpuSecondsOf(pids), at };
-    if (counters.read >= records && warm !== undefined) return { counters, firstAt: firstAt ?? at, warm };
+    onProgress(counters.read);
+    if (counters.read >= records) return counters;
     if (at - progressedAt > STALL_MS)
       throw new Error(
         `no progress for ${STALL_MS / 1000} s at ${JSON.stringify(counters)}: ${await state(cluster, name)}`,
@@ -120,12 +93,16 @@ export async function untilRead(
       shownAt = at;
       note(`${name}: ${counters.read} of ${records} records`);
     }
-    await sleep(firstAt === undefined ? POLL_MS : 4 * POLL_MS);
+    await sleep(counters.read === 0 ? POLL_MS : 4 * POLL_MS);
   }
 }
 
 /** A store that is too busy to answer is asked again. */
-async function committedOrFormer(cluster: BenchCluster, name: string, former: LaneCounters): Promise<LaneCounters> {
+export async function committedOrFormer(
+  cluster: BenchCluster,
+  name: string,
+  former: LaneCounters,
+): Promise<LaneCounters> {
   try {
     return await committedCounters(cluster, name);
   } catch (error) {

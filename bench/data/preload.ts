@@ -6,7 +6,9 @@ import { createWriteStream, existsSync, mkdirSync, renameSync, statSync } from '
 import { open } from 'node:fs/promises';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { assert, must } from '../../core/assert.ts';
+import { isWeirError } from '../../core/errors.ts';
 import { partition as partitionId } from '../../core/ids.ts';
 import type { LogWriter } from '../../core/ports.ts';
 import type { RecordToEncode } from '../../core/record-batch-encoder.ts';
@@ -18,6 +20,7 @@ const BATCH_BYTES = 128 * 1024;
 /** Bytes read from the cache at a time, and sent before the next are read. */
 const CHUNK_BYTES = 16 * 1024 * 1024;
 const FRAME_BYTES = 8;
+const TOPIC_LIMIT_MS = 120_000;
 
 /** Nobody else owns what a bench writes. */
 export const alwaysPermitted = { valid: (): boolean => true, check: (): void => undefined };
@@ -34,19 +37,32 @@ export interface Preload {
   readonly dataset: string;
 }
 
+/** Creates a topic, however busy the broker is: one that has no leaders in time is asked for once more. */
+export async function createTopic(writer: LogWriter, topic: string, partitions: number): Promise<void> {
+  for (const deadline = performance.now() + TOPIC_LIMIT_MS; ;) {
+    try {
+      await writer.createTopic(topic, partitions);
+      return;
+    } catch (error) {
+      if (!(isWeirError(error) && error.retryable) || performance.now() > deadline) throw error;
+      await sleep(200);
+    }
+  }
+}
+
 /** Creates the topic and writes it. */
 export async function preload(writer: LogWriter, data: Preload): Promise<void> {
   const startedAt = performance.now();
   const { topic, partitions, records } = data;
   const file = await encodedFile(data);
-  await writer.createTopic(topic, partitions);
+  await createTopic(writer, topic, partitions);
   await send(writer, topic, file);
   const seconds = round((performance.now() - startedAt) / 1000, 1);
   process.stderr.write(`bench: ${records} records of ${data.dataset} written to ${topic} in ${seconds} s\n`);
 }
 
-/** A file of frames: partition i32, length i32, record batch. */
-async function encodedFile(data: Preload): Promise<string> {
+/** A file of frames (partition i32, length i32, record batch), made unless it is there. */
+export async function encodedFile(data: Preload): Promise<string> {
   const directory = join(benchCache(), 'data');
   const file = join(directory, `${data.dataset}-${data.records}-${data.partitions}.batches`);
   if (existsSync(file)) return file;

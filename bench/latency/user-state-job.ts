@@ -1,5 +1,5 @@
 /** Per-user state in TypeScript: how many records a user had, with each of them. Names are put in by the bench. */
-import { defineJob, keyedState } from '../../sdk/index.ts';
+import { defineJob, keyedState } from 'weir';
 
 export default defineJob({
   name: 'bench-name',

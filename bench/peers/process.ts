@@ -7,7 +7,7 @@ import { treeOf } from '../measure/process-usage.ts';
 
 export type PeerEvent = Readonly<Record<string, unknown>> & { readonly event: string };
 
-const SILENCE_MS = 300_000;
+const SILENCE_MS = 600_000;
 const TAIL_LINES = 25;
 
 export class PeerProcess implements AsyncDisposable {

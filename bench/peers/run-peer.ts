@@ -1,8 +1,7 @@
 /** One run of a peer that talks in JSON lines: `ready`, after `go` `progress` and `done`, after `check` `checked`. */
-import { cpuSecondsOf, treeCpu, treePeakRss } from '../measure/process-usage.ts';
 import { round } from '../measure/statistics.ts';
-import type { Run } from '../throughput.ts';
-import { warmUpRecords } from '../throughput.ts';
+import type { Run } from '../run-meter.ts';
+import { RunMeter } from '../run-meter.ts';
 import type { PeerEvent } from './process.ts';
 import { PeerProcess } from './process.ts';
 
@@ -15,62 +14,44 @@ export interface PeerJob {
   /** Settings of this bench and round, by the names that the peer's program has for them. */
   readonly settings?: (round: number) => Readonly<Record<string, unknown>>;
   readonly prepare?: (round: number) => Promise<void>;
-  /** Compares the answer: of a peer that checks in batch, after the first round; else of every round. */
+  /** Compares the answer: see {@link runPeer}. */
   readonly check?: (answer: PeerEvent) => readonly string[];
   /** Compares what is in the sink, after every round. */
   readonly checkRound?: (round: number) => Promise<readonly string[]>;
 }
 
+/**
+ * Starts the peer's program and follows it. Its answer comes with `done`, or as `checked` by itself afterwards, or as
+ * `checked` when it is asked, which costs as much as the run: then it is asked after the first round.
+ */
 export async function runPeer(
   name: string,
   command: string,
   args: readonly string[],
   job: PeerJob,
   index: number,
-  checksInBatch = false,
+  answers: 'done' | 'checked' | 'asked' = 'done',
 ): Promise<Run> {
   const startedAt = performance.now();
   await using peer = new PeerProcess(name, command, args);
   await peer.until('ready');
   const readySeconds = (performance.now() - startedAt) / 1000;
-  const serversBefore = cpuSecondsOf(job.serverPids);
-  const before = treeCpu([peer.pid]);
-  const submittedAt = performance.now();
+  const meter = new RunMeter({ pids: [peer.pid], serverPids: job.serverPids, records: job.records });
   peer.say('go');
-  let firstAt: number | undefined;
-  let warm: { readonly read: number; readonly cpuSeconds: number; readonly at: number } | undefined;
   const done = await peer.until('done', (event) => {
-    if (event.event !== 'progress') return;
-    firstAt ??= performance.now();
-    const read = Number(event['read']);
-    if (warm !== undefined || read < warmUpRecords(job.records)) return;
-    const { user, system } = treeCpu([peer.pid]);
-    warm = { read, cpuSeconds: user + system, at: performance.now() };
+    if (event.event === 'progress') meter.progress(Number(event['read']));
   });
-  const endedAt = performance.now();
-  const after = treeCpu([peer.pid]);
+  const run = meter.finish(readySeconds);
   const read = Number(done['read']);
-  const problems = read === job.records ? [] : [`${read} records read instead of ${job.records}`];
-  if (warm === undefined) problems.push('there was no progress to tell the warm-up from the rest');
-  const run = {
-    wallSeconds: (endedAt - submittedAt) / 1000,
-    cpu: { user: after.user - before.user, system: after.system - before.system },
-    warm: {
-      records: job.records - (warm?.read ?? 0),
-      cpuSeconds: after.user + after.system - (warm?.cpuSeconds ?? 0),
-      wallSeconds: (endedAt - (warm?.at ?? submittedAt)) / 1000,
-    },
-    serverCpuSeconds: cpuSecondsOf(job.serverPids) - serversBefore,
-    peakRssBytes: treePeakRss([peer.pid]),
-    readySeconds,
-    firstRecordSeconds: ((firstAt ?? endedAt) - submittedAt) / 1000,
-    more: { startCpuSeconds: round(before.user + before.system, 2) },
-  };
-  if (job.check !== undefined && !checksInBatch) problems.push(...job.check(done));
-  if (job.check !== undefined && checksInBatch && index === 0) {
-    peer.say('check');
+  const problems = [
+    ...run.problems,
+    ...(read === job.records ? [] : [`${read} records read instead of ${job.records}`]),
+  ];
+  if (job.check !== undefined && answers === 'done') problems.push(...job.check(done));
+  if (job.check !== undefined && (answers === 'checked' || (answers === 'asked' && index === 0))) {
+    if (answers === 'asked') peer.say('check');
     problems.push(...job.check(await peer.until('checked')));
   }
   problems.push(...((await job.checkRound?.(index)) ?? []));
-  return { ...run, problems };
+  return { ...run, problems, more: { startCpuSeconds: round(meter.startCpuSeconds, 2) } };
 }

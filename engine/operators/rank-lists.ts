@@ -110,6 +110,18 @@ export class RankLists {
     return rows;
   }
 
+  /** Puts a key's rows, which stand in the order in which they came, in the order of their sort keys. */
+  sort(key: number): void {
+    const rows = this.clear(key).sort((a, b) => this.#compare(a, b));
+    rows.forEach((row, index) => {
+      this.#previous[row] = rows[index - 1] ?? -1;
+      this.#next[row] = rows[index + 1] ?? -1;
+    });
+    this.#first[key] = (rows[0] ?? -1) + 1;
+    this.#last[key] = (rows.at(-1) ?? -1) + 1;
+    this.#count[key] = rows.length;
+  }
+
   /** Whether a row comes before another one of its key, by sort key alone. */
   isBefore(row: number, other: number): boolean {
     return this.#compare(row, other) < 0;

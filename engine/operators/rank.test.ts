@@ -120,6 +120,39 @@ test('append: a key’s rows come out once, when its time is final, and are forg
   assert.deepEqual(epochs.run([], { lateUs: 5, evictUs: 5 }).rows, []);
 });
 
+test('property: append without a limit brings out all rows of a key once, in order, over restarts', () => {
+  const arrival = fc.tuple(fc.constantFrom(5, 6), fc.option(fc.integer({ min: 0, max: 5 }), { freq: 8 }));
+  const calls = [call('row_number'), call('rank'), call('dense_rank'), call('lag', 4, 1), call('lead', 2, 1)];
+  fc.assert(
+    fc.property(fc.array(fc.array(arrival, { maxLength: 6 }), { maxLength: 6 }), fc.boolean(), (steps, restarts) => {
+      const shape = { limit: null, calls, descending: true };
+      const epochs = rank({ mode: 'append', calls, eventTime: { column: 1, kind: 'timestamp' } });
+      let u = 100;
+      const all: BoxedValue[][] = [];
+      for (const arrivals of steps) {
+        const rows = arrivals.map(([ts, score]) => row(u++, score, 'a', ts));
+        all.push(...rows);
+        assert.deepEqual(epochs.run([rows], {}).rows, []);
+        if (restarts) epochs.restart();
+      }
+      for (const ts of [5, 6]) {
+        const wanted = [
+          ...valuesOf(
+            all.filter((of) => of[1] === ts),
+            shape,
+          ),
+        ];
+        const got = shown(epochs.run([], { evictUs: ts }));
+        assert.deepEqual(
+          got,
+          wanted.map(([id, values]) => [id, ...values, false]),
+        );
+      }
+      assert.equal(epochs.operator.figures().rows, 0);
+    }),
+  );
+});
+
 test('complete: all rows of all keys', () => {
   const epochs = rank({ mode: 'complete', limit: 1 });
   const result = epochs.run([[row(1, 1, 'a'), row(2, 2, 'a'), row(3, 3, 'b')]], {});

@@ -60,11 +60,17 @@ export class Rank implements StateOperator {
   readonly #sortKey = new ByteBuffer();
   readonly #runtime = new Runtime(utc);
   readonly #givesFormer: boolean;
+  /**
+   * Whether a key's rows stand as they came until they come out: with each put in its place at once, a window of n rows
+   * would take n² steps.
+   */
+  readonly #sortsLate: boolean;
   #evicted = 0;
 
   constructor(plan: RankPlan, inputs: readonly Schema[], wanted: Wanted = presentRows) {
     this.#plan = plan;
     this.#givesFormer = plan.mode === 'update' && wanted.former;
+    this.#sortsLate = plan.mode === 'append' && plan.limit === null;
     this.#input = must(inputs[0], () => 'a rank has no input');
     const calls = plan.calls.map(({ name, type }) => ({ name, type, nullable: true }));
     this.output = [...this.#input.slice(plan.keyCount), ...calls];
@@ -105,7 +111,7 @@ export class Rank implements StateOperator {
       if (this.#keys.size > known) this.#begin(key, group, timeOf(row));
       this.#sortKey.clear();
       this.#sortKeys.encode(row, this.#sortKey);
-      const behind = this.#lists.findPlace(key, this.#sortKey);
+      const behind = this.#sortsLate ? this.#lists.lastOf(key) : this.#lists.findPlace(key, this.#sortKey);
       const isFull = this.#lists.countOf(key) >= this.#keptMax;
       if (isFull && behind === this.#lists.lastOf(key)) continue;
       const id = this.#rows.add(row);
@@ -215,6 +221,7 @@ export class Rank implements StateOperator {
   #evict(watermark: number, out: Output): void {
     if (this.#expiry === null || watermark === -Infinity || this.#plan.mode === 'complete') return;
     for (let key = this.#expiry.take(watermark, true); key >= 0; key = this.#expiry.take(watermark, true)) {
+      if (this.#sortsLate) this.#lists.sort(key);
       if (this.#plan.mode === 'append') this.#showAll(key, out);
       this.#evicted += this.#lists.countOf(key);
       this.#changed.add(this.#byGroup.groupOf(key));

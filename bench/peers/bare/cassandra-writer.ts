@@ -1,7 +1,7 @@
 /** The floor of writing into Cassandra: rows from memory through the driver's own batches. */
 import { fileURLToPath } from 'node:url';
 import type { System } from '../../throughput.ts';
-import { warmUpRecords } from '../../throughput.ts';
+import { warmUpRecords } from '../../run-meter.ts';
 import type { PeerJob } from '../run-peer.ts';
 import { runPeer } from '../run-peer.ts';
 

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { System } from '../../throughput.ts';
-import { warmUpRecords } from '../../throughput.ts';
+import { warmUpRecords } from '../../run-meter.ts';
 import { installed, mavenJars, runOrMissing } from '../install.ts';
 import type { PeerJob } from '../run-peer.ts';
 import { runPeer } from '../run-peer.ts';
@@ -55,9 +55,10 @@ export function kafkaStreamsSystem(job: PeerJob): System {
           application: `bench-${bench}-${index}-${process.pid}`,
           ...Object.fromEntries(more),
         };
-        return await runPeer('Kafka Streams', 'java', kafkaStreamsCommand(settings), job, index);
+        const answers = bench === 'count' ? 'checked' : 'done';
+        return await runPeer('Kafka Streams', 'java', kafkaStreamsCommand(settings), job, index, answers);
       } finally {
-        await rm(state, { recursive: true, force: true });
+        await rm(state, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
       }
     },
   };

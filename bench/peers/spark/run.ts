@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { System } from '../../throughput.ts';
-import { warmUpRecords } from '../../throughput.ts';
+import { warmUpRecords } from '../../run-meter.ts';
 import type { PeerJob } from '../run-peer.ts';
 import { runPeer } from '../run-peer.ts';
 import type { SparkVersion } from './spark.ts';
@@ -57,9 +57,16 @@ export function sparkSystem(
       try {
         const { bench, brokers, topic, records } = job;
         const settings = { bench, brokers, topic, records, checkpoint, maxOffsetsPerTrigger, ...job.settings?.(index) };
-        return await runPeer(`Spark ${spark.version}`, python, sparkArgs(jars, settings, job.conf), job, index, true);
+        return await runPeer(
+          `Spark ${spark.version}`,
+          python,
+          sparkArgs(jars, settings, job.conf),
+          job,
+          index,
+          'asked',
+        );
       } finally {
-        await rm(checkpoint, { recursive: true, force: true });
+        await rm(checkpoint, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
       }
     },
   };
