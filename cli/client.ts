@@ -54,25 +54,23 @@ export class MasterClient {
   /** Calls `onEvent` for each server-sent event until the signal aborts or the master ends the stream. */
   async follow(path: string, onEvent: (event: string, data: unknown) => void, signal: AbortSignal): Promise<void> {
     const address = await this.#master();
-    const { token } = this.#target;
-    let response: Response;
+    const { token, ca } = this.#target;
+    let response: http.IncomingMessage;
     try {
-      response = await fetch(address + path, {
-        signal,
-        headers: token === null ? {} : { authorization: `Bearer ${token}` },
-      });
+      response = await openStream(new URL(address + path), { token, ca, signal });
     } catch (cause) {
       if (signal.aborted) return;
       throw unreachableMaster(address, cause);
     }
-    if (!response.ok || response.body === null) {
-      this.#value({ status: response.status, mayRepeat: false, body: parseBody(await response.text()) });
+    if (response.statusCode !== 200) {
+      const body = parseBody(Buffer.concat(await response.toArray()).toString());
+      this.#value({ status: response.statusCode ?? 0, mayRepeat: false, body });
       return;
     }
     let text = '';
     const decoder = new TextDecoder();
     try {
-      for await (const chunk of response.body) {
+      for await (const chunk of response) {
         text += decoder.decode(chunk as Uint8Array, { stream: true });
         for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
           const lines = text.slice(0, end).split('\n');
@@ -185,11 +183,17 @@ export class MasterClient {
 
   /** The first master that is ready to answer; the first one of all when none is, or it is the only one. */
   async #master(): Promise<string> {
-    const { address, others = [], token } = this.#target;
+    const { address, others = [], token, ca } = this.#target;
     if (others.length === 0) return address;
     for (const one of [address, ...others]) {
       try {
-        const { status } = await ask({ url: new URL(`${one}/readyz`), method: 'GET', token, limitMs: READY_LIMIT_MS });
+        const { status } = await ask({
+          url: new URL(`${one}/readyz`),
+          method: 'GET',
+          token,
+          ca,
+          limitMs: READY_LIMIT_MS,
+        });
         if (status === 200) return one;
       } catch {
         // The next one is asked.
@@ -205,13 +209,14 @@ export class MasterClient {
     body: string | undefined,
     type: string,
   ): Promise<Answer> {
-    const { token } = this.#target;
+    const { token, ca } = this.#target;
     const url = new URL(address + path);
     try {
       return await ask({
         url,
         method,
         token,
+        ca,
         limitMs: REQUEST_TIMEOUT_MS,
         ...(body === undefined ? {} : { body, type }),
       });
@@ -225,21 +230,23 @@ interface Request {
   readonly url: URL;
   readonly method: string;
   readonly token: string | null;
+  readonly ca: string | undefined;
   readonly limitMs: number;
   readonly body?: string;
   readonly type?: string;
 }
 
 /** Rejects with what Node says when no answer comes. */
-async function ask({ url, method, token, limitMs, body, type }: Request): Promise<Answer> {
-  const { request } = url.protocol === 'https:' ? await import('node:https') : http;
+async function ask({ url, method, token, ca, limitMs, body, type }: Request): Promise<Answer> {
+  const { request } = await clientOf(url);
   const headers: http.OutgoingHttpHeaders = {
     accept: 'application/json',
     ...(token === null ? {} : { authorization: `Bearer ${token}` }),
     ...(body === undefined ? {} : { 'content-type': type, 'content-length': Buffer.byteLength(body) }),
   };
   const answered = Promise.withResolvers<Answer>();
-  const outgoing = request(url, { method, headers, signal: AbortSignal.timeout(limitMs) }, (response) => {
+  const options = { method, headers, signal: AbortSignal.timeout(limitMs), ...(await trust(ca)) };
+  const outgoing = request(url, options, (response) => {
     const chunks: Buffer[] = [];
     response.on('data', (chunk: Buffer) => chunks.push(chunk));
     response.on('error', answered.reject);
@@ -256,8 +263,43 @@ async function ask({ url, method, token, limitMs, body, type }: Request): Promis
   return await answered.promise;
 }
 
+async function clientOf(url: URL): Promise<Pick<typeof http, 'request'>> {
+  return url.protocol === 'https:' ? await import('node:https') : http;
+}
+
+/** The system's certificates stay good beside those given. */
+async function trust(ca: string | undefined): Promise<{ readonly ca?: readonly string[] }> {
+  if (ca === undefined) return {};
+  const { getCACertificates } = await import('node:tls');
+  return { ca: [...getCACertificates('default'), ca] };
+}
+
+/** The head of an answer that goes on. */
+async function openStream(
+  url: URL,
+  {
+    token,
+    ca,
+    signal,
+  }: { readonly token: string | null; readonly ca: string | undefined; readonly signal: AbortSignal },
+): Promise<http.IncomingMessage> {
+  const { request } = await clientOf(url);
+  const headers = token === null ? {} : { authorization: `Bearer ${token}` };
+  const options = { headers, signal, ...(await trust(ca)) };
+  return await new Promise((resolve, reject) => {
+    request(url, options, resolve).on('error', reject).end();
+  });
+}
+
 function unreachableMaster(address: string, cause: unknown): WeirError {
   const { code, name } = cause as { code?: string; name?: string };
+  if (/CERT|ALTNAME|SELF_SIGNED|ISSUER|VERIFY/.test(code ?? '')) {
+    return new WeirError(
+      'UNAUTHORIZED',
+      `The certificate of the master at ${address} is not to be trusted (${code}); give the file ca.pem of its security folder with --ca or WEIR_CA.`,
+      { cause },
+    );
+  }
   const why =
     name === 'TimeoutError' || name === 'AbortError' ? 'no answer in a minute' : (code ?? 'connection failed');
   const remedy = 'start one with "npm start" or "weir master", or name another with --address or WEIR_ADDRESS.';

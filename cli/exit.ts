@@ -36,6 +36,7 @@ const byCode: Partial<Record<ErrorCode, number>> = {
   PORT_IN_USE: exitCodes.conflict,
   DATA_DIR_IN_USE: exitCodes.conflict,
   UNAUTHORIZED: exitCodes.notAllowed,
+  FORBIDDEN: exitCodes.notAllowed,
   MASTER_UNREACHABLE: exitCodes.unreachable,
   SOURCE_UNAVAILABLE: exitCodes.unreachable,
   SINK_UNAVAILABLE: exitCodes.unreachable,

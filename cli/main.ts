@@ -5,6 +5,7 @@
 import { enableCompileCache } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { exitCodeOf, exitCodes } from './exit.ts';
+import type { TokenOptions } from './commands/token.ts';
 import type { GlobalOptions } from './settings.ts';
 import { compileCacheFolder } from './settings.ts';
 import type { Action, Add } from './tree/add.ts';
@@ -21,6 +22,7 @@ function buildProgram(setExit: (code: number) => void): Command {
       'REST address of the master, or several with commas (env WEIR_ADDRESS, default http://127.0.0.1:7080)',
     )
     .option('--token <token>', 'token of the master (env WEIR_TOKEN, or the file ~/.weir/token)')
+    .option('--ca <file>', 'PEM file whose certificates a master may show (env WEIR_CA)')
     .option('--context <name>', 'a cluster by name, see "weir context" (env WEIR_CONTEXT)')
     .option('-o, --output <format>', 'table, wide, json, yaml or name (env WEIR_OUTPUT)')
     .option('-q, --quiet', 'results and errors only')
@@ -48,11 +50,20 @@ function buildProgram(setExit: (code: number) => void): Command {
 function addOwnCommands(add: Add, program: Command): void {
   add(
     'context <action> [name]',
-    'clusters by name: list, add (with --address), use, delete',
+    'clusters by name: list, add (with --address, --token, --ca), use, delete',
     async ([action = '', name], options) => {
       (await import('./commands/context.ts')).context(action, name, options);
     },
   );
+  add<TokenOptions>(
+    'token <action> [name]',
+    'tokens of the cluster: create, list, revoke',
+    async ([action = '', name], options) => {
+      await (await import('./commands/token.ts')).token(action, name, options);
+    },
+  )
+    .option('--role <role>', 'viewer, operator, submitter-declarative, submitter-code, admin or worker')
+    .option('--expires <duration>', 'after which it opens nothing: 12h, 90d (default: never; worker: 10m)');
   add(
     'completion <shell>',
     'print a completion script: weir completion bash > ~/.bash_completion',

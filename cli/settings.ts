@@ -11,6 +11,7 @@ const DEFAULT_ADDRESS = 'http://127.0.0.1:7080';
 export interface GlobalOptions {
   readonly address?: string;
   readonly token?: string;
+  readonly ca?: string;
   readonly output?: string;
   readonly context?: string;
   readonly quiet?: boolean;
@@ -22,11 +23,14 @@ export interface Target {
   /** Those of other masters, asked when that one does not answer. */
   readonly others?: readonly string[];
   readonly token: string | null;
+  /** Certificates that a master may show beside those the system knows; PEM. */
+  readonly ca?: string;
 }
 
 /**
  * From --address, --context, WEIR_ADDRESS, WEIR_CONTEXT or the context in use, in this order: one URL, or several
- * separated by commas. Throws: USAGE when one is not a URL; NOT_FOUND for a context that is not there.
+ * separated by commas. Throws: USAGE when one is not a URL or --ca cannot be read; NOT_FOUND for a context that is not
+ * there.
  */
 export function target(options: GlobalOptions): Target {
   const context = options.address === undefined ? contextOf(options) : undefined;
@@ -37,7 +41,17 @@ export function target(options: GlobalOptions): Target {
     .map((one) => normalAddress(one.trim()));
   const token =
     options.token ?? context?.token ?? process.env['WEIR_TOKEN'] ?? readDevRun(address)?.token ?? readToken();
-  return { address, others, token: token === null || token === '' ? null : token };
+  const ca = address.startsWith('https:') ? (context?.ca ?? caOf(options)) : undefined;
+  return { address, others, token: token === null || token === '' ? null : token, ...(ca === undefined ? {} : { ca }) };
+}
+
+/** Text of --ca, WEIR_CA or, on the machine of a master, its own. Throws: USAGE. */
+export function caOf(options: Pick<GlobalOptions, 'ca'>): string | undefined {
+  const path = options.ca ?? process.env['WEIR_CA'];
+  if (path === undefined || path === '') return readText(homeFile('security', 'ca.pem'));
+  const text = readText(path);
+  if (text?.includes('-----BEGIN CERTIFICATE-----') === true) return text;
+  throw new WeirError('USAGE', `The file ${path} of --ca or WEIR_CA holds no certificate, or cannot be read.`);
 }
 
 function contextOf(options: GlobalOptions): Context | undefined {
@@ -56,6 +70,8 @@ function contextOf(options: GlobalOptions): Context | undefined {
 export interface Context {
   readonly address: string;
   readonly token?: string;
+  /** PEM. */
+  readonly ca?: string;
 }
 
 export interface Contexts {

@@ -12,6 +12,9 @@ import type { Clock, Rng } from '../core/clock.ts';
 import { WeirError } from '../core/errors.ts';
 import type { MemoryPool } from '../core/memory-pool.ts';
 import type { MetaStore } from '../core/meta.ts';
+import { hostOf } from '../core/security/loopback.ts';
+import { judgeHost, parseOutbound } from '../core/security/outbound.ts';
+import type { RowSinkConnector } from '../core/row-sink.ts';
 import type {
   BlobStore,
   Connections,
@@ -62,6 +65,7 @@ class ConnectionRegistry implements Connections {
   readonly #embeddedAddress: string;
   /** By brokers; '' = the embedded process. */
   readonly #logs = new Map<string, Promise<LogConnection>>();
+  readonly #rowSinks = new Map<string, Promise<RowSinkConnector>>();
   #tables: Promise<TablesConnection> | undefined;
   #embedded: Promise<EmbeddedPlace> | undefined;
   #directoryBlobs: BlobStore | undefined;
@@ -95,6 +99,25 @@ class ConnectionRegistry implements Connections {
     return later(async () => (await this.#tablesConnection()).tables);
   }
 
+  rowSinks(connector: string): RowSinkConnector {
+    const load = rowSinkLoaders.get(connector);
+    if (load === undefined) {
+      const known = [...rowSinkLoaders.keys()].join(', ');
+      throw new WeirError(
+        'UNSUPPORTED',
+        `There is no connector "${connector}" to write rows with; there are ${known}.`,
+      );
+    }
+    return later(() => {
+      let opened = this.#rowSinks.get(connector);
+      if (opened === undefined) {
+        opened = load(this.#env, this.#parts);
+        this.#rowSinks.set(connector, opened);
+      }
+      return opened;
+    });
+  }
+
   metaStore(): MetaStore {
     return later(async () => (await this.#tablesConnection()).meta);
   }
@@ -119,7 +142,11 @@ class ConnectionRegistry implements Connections {
   }
 
   async close(): Promise<void> {
-    const opened = [...this.#logs.values(), ...(this.#tables === undefined ? [] : [this.#tables])];
+    const opened: readonly Promise<{ close(): Promise<void> }>[] = [
+      ...this.#logs.values(),
+      ...this.#rowSinks.values(),
+      ...(this.#tables === undefined ? [] : [this.#tables]),
+    ];
     // One that failed to open has nothing to close.
     for (const result of await Promise.allSettled(opened))
       if (result.status === 'fulfilled') await result.value.close();
@@ -133,6 +160,8 @@ class ConnectionRegistry implements Connections {
     if (opened === undefined) {
       opened = brokers === '' ? this.#embeddedLog() : this.#kafkaLog(brokers);
       this.#logs.set(brokers, opened);
+      // What a job may not reach, or cannot now, is asked again by the next one.
+      opened.catch(() => this.#logs.delete(brokers));
     }
     return opened;
   }
@@ -166,10 +195,25 @@ class ConnectionRegistry implements Connections {
       import('./kafka/kafka-source.ts'),
       import('./kafka/kafka-log-writer.ts'),
     ]);
-    const options = must(kafkaOptionsFromEnv(this.#env, brokers), () => 'brokers are given');
+    const given = must(kafkaOptionsFromEnv(this.#env, brokers), () => 'brokers are given');
+    const options = brokers === settingOf(this.#env, 'KAFKA_BROKERS') ? given : await this.#foreignKafka(given);
     const source = new KafkaSource(options, this.#parts);
     const writer = new KafkaLogWriter(options, this.#parts);
     return { source, writer, close: async () => void (await Promise.all([source.close(), writer.close()])) };
+  }
+
+  /**
+   * Brokers that a job names: only where jobs may go, and with the credentials of this cluster only where whoever runs
+   * it has named those hosts; else a job could have them sent to itself. Throws: FORBIDDEN.
+   */
+  async #foreignKafka(options: KafkaOptions): Promise<KafkaOptions> {
+    const policy = parseOutbound(this.#env['WEIR_ALLOWED_HOSTS']);
+    const { requireResolvable } = await import('./system/outbound.ts');
+    const hosts = options.brokers.map(hostOf);
+    await Promise.all(hosts.map((host) => requireResolvable(policy, host)));
+    if (policy.kind === 'named' && hosts.every((host) => judgeHost(policy, host) === null)) return options;
+    const { sasl: _sasl, tls, ...plain } = options;
+    return tls === undefined ? plain : { ...plain, tls: tls.ca === undefined ? {} : { ca: tls.ca } };
   }
 
   async #cassandraTables(): Promise<TablesConnection> {
@@ -197,6 +241,50 @@ class ConnectionRegistry implements Connections {
   }
 }
 
+/** Refuses hosts that jobs may not have processes connect to. */
+function hostGuard(env: Environment): (host: string) => Promise<void> {
+  const policy = parseOutbound(env['WEIR_ALLOWED_HOSTS']);
+  return async (host) => {
+    const { requireResolvable } = await import('./system/outbound.ts');
+    await requireResolvable(policy, host);
+  };
+}
+
+/** Sinks of the interface RowSink, by connector. */
+const rowSinkLoaders: ReadonlyMap<string, (env: Environment, parts: ConnectionParts) => Promise<RowSinkConnector>> =
+  new Map([
+    [
+      'postgres',
+      async (env: Environment, { clock, rng }: ConnectionParts): Promise<RowSinkConnector> => {
+        const [{ PostgresSinks }, { secretsOf }] = await Promise.all([
+          import('./postgres/postgres-sinks.ts'),
+          import('./http/secrets.ts'),
+        ]);
+        const defaultUrl = settingOf(env, 'POSTGRES_URL');
+        return new PostgresSinks({ clock, rng, defaultUrl, secret: secretsOf(env), requireHost: hostGuard(env) });
+      },
+    ],
+    [
+      'files',
+      async (env: Environment, { clock, rng }: ConnectionParts): Promise<RowSinkConnector> => {
+        const { FilesSinks } = await import('./files/files-sinks.ts');
+        const anywhere = parseOutbound(env['WEIR_ALLOWED_HOSTS']).kind === 'any';
+        return new FilesSinks({ clock, rng, env, requireHost: hostGuard(env), anywhere });
+      },
+    ],
+    [
+      'webhook',
+      async (env: Environment, { clock, rng }: ConnectionParts): Promise<RowSinkConnector> => {
+        const [{ WebhookSinks }, { secretsOf }] = await Promise.all([
+          import('./webhook/webhook-sinks.ts'),
+          import('./http/secrets.ts'),
+        ]);
+        return new WebhookSinks({ clock, rng, secret: secretsOf(env), requireHost: hostGuard(env) });
+      },
+    ],
+  ]);
+
+type KafkaOptions = import('./kafka/options.ts').KafkaOptions;
 type EmbeddedPlace = import('./embedded/place.ts').EmbeddedPlace;
 
 function settingOf(env: Environment, name: string): string | undefined {

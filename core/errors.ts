@@ -25,6 +25,7 @@ export const errorTable = {
   NOT_FOUND: { domain: 'user', retry: 'no', text: 'there is nothing by that name' },
   CONFLICT: { domain: 'user', retry: 'no', text: 'it exists already or is in the wrong state' },
   UNAUTHORIZED: { domain: 'user', retry: 'no', text: 'the token or credentials were refused' },
+  FORBIDDEN: { domain: 'user', retry: 'no', text: 'whoever asks is known and may not do this' },
   PORT_IN_USE: { domain: 'user', retry: 'no', text: 'another process listens on the port' },
   DATA_DIR_IN_USE: { domain: 'user', retry: 'no', text: 'another process uses the data directory' },
   CONFIG_INVALID: { domain: 'user', retry: 'no', text: 'a setting is missing or wrong' },
@@ -38,7 +39,9 @@ export const errorTable = {
   SCHEMA_INVALID: { domain: 'user', retry: 'no', text: 'a schema of records cannot be read' },
   SCHEMA_UNKNOWN: { domain: 'external', retry: 'backoff', text: 'nobody here asks a registry for schemas' },
   SCHEMA_REGISTRY_UNAVAILABLE: { domain: 'external', retry: 'backoff', text: 'the schema registry did not answer' },
-  SOURCE_UNAVAILABLE: { domain: 'external', retry: 'backoff', text: 'Kafka did not answer' },
+  SOURCE_UNAVAILABLE: { domain: 'external', retry: 'backoff', text: 'Kafka or the place of a feed did not answer' },
+  FEED_REFUSED: { domain: 'user', retry: 'no', text: 'the place of a feed refused what it was asked' },
+  FEED_MALFORMED: { domain: 'external', retry: 'backoff', text: 'what a feed was given is not what its options say' },
   // Sinks and stores
   SINK_UNAVAILABLE: { domain: 'external', retry: 'backoff', text: 'the sink did not answer or is overloaded' },
   SINK_SCHEMA: { domain: 'user', retry: 'no', text: 'the table does not fit the rows' },

@@ -16,6 +16,7 @@ import type {
 } from './ids.ts';
 import type { EpochHead, EpochPlan, LeaseRow, SavepointRow } from './epoch/types.ts';
 import type { LanePosition } from './lane/position.ts';
+import type { ScheduleState } from './schedule/decide.ts';
 import type { JobState } from './states.ts';
 
 export const META_FORMAT_VERSION = 1;
@@ -80,6 +81,8 @@ export interface JobRow {
   readonly start: StartPoint;
   /** How many workers the job uses at most; absent and null = all. */
   readonly workersMax?: number | null;
+  /** Runs of a job with a schedule; absent = it has none. */
+  readonly schedule?: ScheduleState;
   readonly state: JobState;
   /** Why the state is what it is, where that needs saying. */
   readonly reason: { readonly code: string; readonly message: string } | null;

@@ -6,7 +6,9 @@
 import type { Offset, Partition, TopicId } from './ids.ts';
 import type { WritePermit } from './lane/permit.ts';
 import type { AbortedTransaction } from './record-batch.ts';
+import type { RecordToEncode } from './record-batch-encoder.ts';
 import type { RowBlock, RowShape } from './row-block.ts';
+import type { RowSinkConnector } from './row-sink.ts';
 import type { TableSchema } from './table/schema.ts';
 
 // ---------------------------------------------------------------------------------------------- logs to read (topics)
@@ -92,6 +94,27 @@ export interface LogWriter {
   append(appends: readonly LogAppend[], permit: WritePermit): Promise<void>;
   /** Creates the topic when it is missing. */
   createTopic(topic: string, partitions: number): Promise<void>;
+  /**
+   * Makes the caller the one writer of a partition by the name `writer`: once it resolves, nothing that a former one by
+   * that name sent is appended any more. Not every log has it.
+   *
+   * Throws: SINK_UNAVAILABLE, TOPIC_NOT_FOUND, UNAUTHORIZED.
+   */
+  openExclusive?(topic: string, partition: Partition, writer: string): Promise<ExclusiveWriter>;
+  close(): Promise<void>;
+}
+
+/** The one writer of a partition. After a failure it is of no use any more: close it and open another. */
+export interface ExclusiveWriter {
+  /** Where the partition ended when this writer was opened: no former writer's record comes after it. */
+  readonly end: Offset;
+  /**
+   * Appends all of the records or none, in their order. At least one.
+   *
+   * Throws: FENCED when another writer took the partition; SINK_REFUSED; SINK_UNAVAILABLE when it is not known whether
+   * they were appended: the log tells the next writer.
+   */
+  append(records: readonly RecordToEncode[]): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -254,6 +277,8 @@ export interface Connections {
   source(connector: string, options: Readonly<Record<string, unknown>>): Source;
   logWriter(connector: string, options: Readonly<Record<string, unknown>>): LogWriter;
   tables(connector: string, options: Readonly<Record<string, unknown>>): TableStore;
+  /** Sinks of other kinds (core/row-sink.ts). Throws: UNSUPPORTED for a connector that there is none of. */
+  rowSinks(connector: string): RowSinkConnector;
   /** Where snapshots of state are kept: beside the metadata, or in a directory. */
   blobs(): BlobStore;
   /** Names of the default connections, for people: `kafka 127.0.0.1:9092` or `embedded 127.0.0.1:7079`. */

@@ -4,6 +4,7 @@
  */
 
 import type { LaneCounters } from '../core/lane/position.ts';
+import type { RowsPart } from '../core/row-sink.ts';
 import type { WriterSchema } from './formats/value-format.ts';
 
 /** Numbers per entry of {@link StageTask.batches}. */
@@ -48,6 +49,7 @@ export type SinkOutput =
       readonly rowCount: number;
       readonly appends: readonly { readonly partition: number; readonly batch: Uint8Array }[];
     }
+  | { readonly kind: 'rows'; readonly rowCount: number; readonly parts: readonly RowsPart[] }
   /** `hash`: xor over rows of a 32-bit hash of all projected values. */
   | { readonly kind: 'blackhole'; readonly rowCount: number; readonly hash: number }
   | { readonly kind: 'console'; readonly rowCount: number; readonly text: string };

@@ -31,6 +31,7 @@ import { MoveTurns } from './move-turns.ts';
 import { deleteSnapshots, readManifest } from './epochs-snapshots.ts';
 import { JobFiguresWindow } from './figures.ts';
 import { limitWorkers } from './scale.ts';
+import { scheduleChange, scheduledRow } from './schedules.ts';
 import { viewJob } from './view-job.ts';
 import type { JobView, WorkerView } from './views.ts';
 
@@ -509,7 +510,7 @@ export class Coordinator {
       if (before?.state !== status.state) this.#wakeUp();
     }
     for (const figures of heartbeat.jobs ?? [])
-      this.#jobs.get(jobName(figures.job ?? ''))?.figures.add(this.#parts.clock.mono(), figures);
+      this.#jobs.get(jobName(figures.job ?? ''))?.figures.add(this.#parts.clock.mono(), figures, worker.id);
   }
 
   #takeReport(report: Report): void {
@@ -575,6 +576,7 @@ export class Coordinator {
   /** One job, one look: what should its row be now? */
   async #step(job: ManagedJob): Promise<void> {
     const { row } = job;
+    if (await this.#followSchedule(job)) return;
     if (job.plan.protocol === 'epochs') {
       await this.#stepEpochs(job, job.plan);
       return;
@@ -605,6 +607,19 @@ export class Coordinator {
       facts.workers.length === 0
         ? { code: 'NOT_FOUND', message: `job ${row.name} waits for a worker: none is connected` }
         : null;
+  }
+
+  /** Starts and ends runs of a job with a schedule; true when the row was changed. */
+  async #followSchedule(job: ManagedJob): Promise<boolean> {
+    const { row, plan } = job;
+    if (plan.schedule === undefined) return false;
+    const change = scheduleChange(plan.schedule, row, this.#parts.clock.now());
+    if (change === null) return false;
+    const { kind, schedule } = change;
+    if (kind === 'start') await this.#replace(job, { ...(await this.#restarted(job)), schedule });
+    else if (kind === 'fail') await this.#replace(job, { ...row, state: 'failed', reason: change.reason, schedule });
+    else await this.#replace(job, { ...row, schedule });
+    return true;
   }
 
   /** A stateful job has no lanes: its coordinator runs while the job is to run. */
@@ -751,7 +766,9 @@ export class Coordinator {
       const id = (partition: PartitionFacts['partition']): LaneId =>
         laneId({ source: laneSource.name, topicId, partition });
       const open =
-        plan.trigger.kind === 'availableNow' ? partitions.filter((partition) => needsEnd(id(partition))) : [];
+        plan.trigger.kind === 'availableNow' && laneSource.feed === undefined
+          ? partitions.filter((partition) => needsEnd(id(partition)))
+          : [];
       const ends =
         open.length > 0 ? await source.offsets(topic, open, 'latest') : new Map<PartitionFacts['partition'], Offset>();
       for (const partition of partitions)
@@ -775,7 +792,7 @@ export class Coordinator {
   #firstRow(definition: JobDefinition, start: ApplyOptions['start'], partitionCount: number): JobRow {
     const { clock, rng } = this.#parts;
     const now = clock.now();
-    return {
+    const row: JobRow = {
       formatVersion: META_FORMAT_VERSION,
       name: definition.name,
       ver: 1,
@@ -792,6 +809,7 @@ export class Coordinator {
       submittedAt: now,
       changedAt: now,
     };
+    return scheduledRow(row, definition.plan.schedule, now);
   }
 
   async #newRun(job: ManagedJob, definition: JobDefinition, start: Begin): Promise<JobRow> {
@@ -799,12 +817,13 @@ export class Coordinator {
     const point = start === 'continue' ? continued(row) : startPoint(start);
     const before = { revision: row.revision, definition: row.definition };
     const former = [before, ...(row.former ?? [])].slice(0, FORMER_REVISIONS_MAX);
-    return this.#newRunOf(
+    const next = await this.#newRunOf(
       job,
       definition.plan,
       { revision: revision(row.revision + 1), definition: definition.hash, former },
       point,
     );
+    return scheduledRow(next, definition.plan.schedule, this.#parts.clock.now());
   }
 
   /** Whether a changed job may begin its next run this way. Throws: CONFLICT, STATE_INCOMPATIBLE, NOT_FOUND. */

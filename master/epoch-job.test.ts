@@ -67,6 +67,7 @@ class Office implements Leader {
       blobs: () => blobs,
       logWriter: none,
       tables: none,
+      rowSinks: none,
       describe: none,
       close: () => Promise.resolve(),
     };

@@ -10,7 +10,8 @@ export interface ClusterEvent {
   /** ms since 1970. */
   readonly at: number;
   readonly level: 'info' | 'warn' | 'error';
-  readonly kind: 'job' | 'worker' | 'lane' | 'leader';
+  /** audit: what somebody asked for, and whether it was done. */
+  readonly kind: 'job' | 'worker' | 'lane' | 'leader' | 'audit';
   readonly job: string | null;
   readonly worker: string | null;
   readonly code: string | null;

@@ -1,6 +1,6 @@
 /** What workers did for a job over the last seconds: rates and latency for people. */
 import { LATENCY_BUCKETS, quantileMs } from '../core/histogram.ts';
-import type { JobFigures } from '../proto/gen/control.ts';
+import type { JobFigures, StageTime } from '../proto/gen/control.ts';
 
 const WINDOW_MS = 5000;
 
@@ -9,6 +9,9 @@ interface Entry {
   readonly records: number;
   readonly rows: number;
   readonly latency: readonly number[];
+  readonly worker: string;
+  readonly busy: readonly StageTime[];
+  readonly blockedMs: number;
 }
 
 export interface FiguresSummary {
@@ -16,6 +19,10 @@ export interface FiguresSummary {
   readonly rowsPerSecond: number;
   readonly latencyMsP50: number | null;
   readonly latencyMsP99: number | null;
+  /** Part of the time (0 to 1) that threads worked for each stage, on the worker where it is highest; none before a task. */
+  readonly busy: ReadonlyMap<number, number>;
+  /** Part of the time (0 to 1) that lanes could not read on, on the worker where it is highest; null when nothing ran. */
+  readonly blocked: number | null;
 }
 
 export class JobFiguresWindow {
@@ -23,13 +30,16 @@ export class JobFiguresWindow {
   #firstAt: number | null = null;
 
   /** `at`: monotonic ms of arrival. */
-  add(at: number, figures: JobFigures): void {
+  add(at: number, figures: JobFigures, worker: string): void {
     this.#firstAt ??= at - 500;
     this.#entries.push({
       at,
       records: figures.records ?? 0,
       rows: figures.rows ?? 0,
       latency: figures.latencyBuckets ?? [],
+      worker,
+      busy: figures.busy ?? [],
+      blockedMs: figures.blockedMs ?? 0,
     });
     this.#expire(at);
   }
@@ -51,7 +61,26 @@ export class JobFiguresWindow {
       rowsPerSecond: rows / seconds,
       latencyMsP50: quantileMs(counts, 0.5),
       latencyMsP99: quantileMs(counts, 0.99),
+      ...this.#parts(seconds * 1000),
     };
+  }
+
+  /** Parts of `ms`; a worker that does everything is not averaged away by those that have nothing to do. */
+  #parts(ms: number): Pick<FiguresSummary, 'busy' | 'blocked'> {
+    const byWorker = Map.groupBy(this.#entries, ({ worker }) => worker);
+    const busy = new Map<number, number>();
+    let blocked: number | null = null;
+    for (const entries of byWorker.values()) {
+      const times = new Map<number, number>();
+      let blockedMs = 0;
+      for (const entry of entries) {
+        blockedMs += entry.blockedMs;
+        for (const time of entry.busy) times.set(time.stage, (times.get(time.stage) ?? 0) + time.ms);
+      }
+      for (const [stage, time] of times) busy.set(stage, Math.max(busy.get(stage) ?? 0, Math.min(1, time / ms)));
+      blocked = Math.max(blocked ?? 0, Math.min(1, blockedMs / ms));
+    }
+    return { busy, blocked };
   }
 
   #expire(now: number): void {

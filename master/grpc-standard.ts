@@ -1,6 +1,6 @@
 /**
  * gRPC's standard services on the master's port: health, for probes of compose and Kubernetes, and reflection, so that
- * grpcurl knows what it may ask. Both say nothing of jobs and ask nobody for a token.
+ * grpcurl knows what it may ask. Both say nothing of jobs. Health asks nobody for a token.
  */
 import type { sendUnaryData, Server, ServerDuplexStream, ServerUnaryCall, ServerWritableStream } from '@grpc/grpc-js';
 import { status } from '@grpc/grpc-js';
@@ -55,8 +55,11 @@ interface ReflectionRequest {
   readonly listServices?: string;
 }
 
-/** Answers by the files that the master's services are defined in. Extensions there are none. */
-export function addReflection(server: Server): void {
+/**
+ * Answers by the files that the master's services are defined in; extensions there are none. `mayAsk` judges the
+ * authorization that came with a call.
+ */
+export function addReflection(server: Server, mayAsk: (authorization: string | undefined) => boolean): void {
   const definition = loadStandard();
   const files = filesOf(definition);
   const answer = (request: ReflectionRequest): object => {
@@ -71,6 +74,10 @@ export function addReflection(server: Server): void {
   };
   const handlers = {
     ServerReflectionInfo: (call: ServerDuplexStream<ReflectionRequest, object>) => {
+      if (!mayAsk(call.metadata.get('authorization')[0]?.toString())) {
+        call.emit('error', { code: status.UNAUTHENTICATED, details: 'This master asks for a token.' });
+        return;
+      }
       call.on('data', (request: ReflectionRequest) =>
         call.write({ validHost: request.host, originalRequest: request, ...answer(request) }),
       );

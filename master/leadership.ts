@@ -47,10 +47,13 @@ export type Standing =
   /** `leader`: base URL of the leader's REST interface; null while nobody is known to lead. */
   | { readonly role: 'standby'; readonly leader: string | null };
 
+/** What is asked of the lease. */
+type LeaseView = Pick<LeaderLease, 'leader' | 'leading'> & Partial<Pick<LeaderLease, 'remainingMs'>>;
+
 export class Leadership implements ClusterControl {
   readonly #make: (token: Fence) => TermCoordinator;
   readonly #streams = new Set<ControlStream<WorkerMessage, MasterMessage>>();
-  #lease: Pick<LeaderLease, 'leader' | 'leading'> | null = null;
+  #lease: LeaseView | null = null;
   /** Takes workers. */
   #coordinator: TermCoordinator | null = null;
   /** Has read its jobs: takes requests. */
@@ -61,7 +64,7 @@ export class Leadership implements ClusterControl {
   }
 
   /** The lease that calls {@link lead}. */
-  follow(lease: Pick<LeaderLease, 'leader' | 'leading'>): void {
+  follow(lease: LeaseView): void {
     this.#lease = lease;
   }
 
@@ -86,6 +89,11 @@ export class Leadership implements ClusterControl {
   /** Whether the lease lets this master change anything at this moment. */
   get mayAct(): boolean {
     return this.#lease?.leading === true;
+  }
+
+  /** ms for which this master may lead without another renewal of its lease; 0 = it does not. */
+  get leaseMs(): number {
+    return this.#lease?.remainingMs ?? 0;
   }
 
   get standing(): Standing {

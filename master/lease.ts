@@ -112,6 +112,11 @@ export class LeaderLease {
     return this.#validUntil !== null && this.#parts.clock.mono() < this.#validUntil;
   }
 
+  /** ms for which this process may lead without another renewal; 0 = it does not lead. */
+  get remainingMs(): number {
+    return this.#validUntil === null ? 0 : Math.max(0, this.#validUntil - this.#parts.clock.mono());
+  }
+
   /** The holder as last seen, itself included; null when there is none. It may have died since. */
   get leader(): { readonly holder: string; readonly address: string; readonly httpAddress: string } | null {
     const row = this.#sight?.row;

@@ -6,16 +6,19 @@ import { systemClock, systemRng } from '../connectors/system/clock.ts';
 import { failpointsFrom } from '../connectors/system/failpoints.ts';
 import { makeLog } from '../connectors/system/log.ts';
 import type { Log } from '../core/ports.ts';
+import { isLoopback } from '../core/security/loopback.ts';
+import { isLong, makeRedactor, secretsIn } from '../core/security/redact.ts';
 import { Coordinator } from './coordinator.ts';
 import { listenControl } from './grpc-server.ts';
-import { tokenMatches } from './http/listen.ts';
 import { startHttp } from './http/server.ts';
 import type { Lab } from './lab.ts';
 import type { Standing } from './leadership.ts';
 import { Leadership, whileLeading } from './leadership.ts';
 import { LeaderLease } from './lease.ts';
 import { LogRing } from './log-ring.ts';
-import { masterRegistry, watchLeading } from './metrics.ts';
+import { MasterMetrics } from './metrics.ts';
+import { sameText } from './security/gate.ts';
+import { openSecurity } from './security/open-security.ts';
 import { JobService } from './service.ts';
 import { ClusterWatch } from './watch.ts';
 
@@ -23,8 +26,12 @@ export interface MasterOptions {
   readonly host: string;
   readonly httpPort: number;
   readonly grpcPort: number;
-  /** Asked of people and workers alike; empty = none, allowed on loopback only. */
+  /** Of the cluster: may everything, people and workers alike; empty = none, or off loopback one that is made. */
   readonly token: string;
+  /** Off loopback without TLS. */
+  readonly insecure?: boolean;
+  /** TLS on loopback too. */
+  readonly tls?: boolean;
   /** Under which workers and other masters reach this one; default `host`, or the machine's name for a wildcard. */
   readonly advertisedHost?: string;
   readonly version: string;
@@ -33,10 +40,24 @@ export interface MasterOptions {
 }
 
 /** Runs until SIGTERM or SIGINT. Throws: PORT_IN_USE, CONFIG_INVALID, STORE_UNAVAILABLE, UNAUTHORIZED. */
-export async function runMaster(options: MasterOptions, env: NodeJS.ProcessEnv = process.env): Promise<void> {
+export async function runMaster(options: MasterOptions, given: NodeJS.ProcessEnv = process.env): Promise<void> {
+  // Where others can reach it, jobs reach public hosts only, unless somebody says otherwise.
+  const env: NodeJS.ProcessEnv = { WEIR_ALLOWED_HOSTS: isLoopback(options.host) ? 'any' : 'public', ...given };
   const logs = new LogRing(systemClock, 'master');
   const log = logs.tee(makeLog('master'));
   const id = `${hostname()}-${systemRng.uuid().slice(0, 8)}`;
+  const host = options.advertisedHost ?? advertised(options.host);
+  const security = openSecurity({
+    host: options.host,
+    advertisedHost: host,
+    masterId: id,
+    token: options.token,
+    insecure: options.insecure ?? false,
+    tls: options.tls ?? false,
+    env,
+    clock: systemClock,
+    log,
+  });
   const connections = makeConnections(env, { clock: systemClock, rng: systemRng, log });
   await connections.ready();
   const store = connections.metaStore();
@@ -50,22 +71,35 @@ export async function runMaster(options: MasterOptions, env: NodeJS.ProcessEnv =
         clock: systemClock,
         rng: systemRng,
         log,
-        token: options.token,
+        // With TLS a worker is known by its certificate: see listenControl.
+        token: security.identity === null ? (security.clusterToken ?? '') : '',
         failpoints: failpointsFrom(env['WEIR_FAILPOINTS']),
-        sameToken: (expected, given) => tokenMatches(`Bearer ${given}`, expected),
+        sameToken: (expected, given) => sameText(given, expected),
         onJobChange: (name) => watch.lookAtJob(() => leadership.job(name)),
       }),
   );
   const watch = new ClusterWatch(leadership, systemClock, () => leadership.standing.role === 'leader');
-  const registry = masterRegistry(leadership, options.version);
-  watchLeading(registry, () => leadership.standing.role === 'leader');
-  const registries = new SchemaRegistries(env, { clock: systemClock, rng: systemRng });
+  const metrics = new MasterMetrics(
+    leadership,
+    { leads: () => leadership.standing.role === 'leader', leaseMs: () => leadership.leaseMs },
+    options.version,
+  );
+  watch.subscribe((look) => metrics.look(look));
+  const registries = new SchemaRegistries(env, {
+    clock: systemClock,
+    rng: systemRng,
+    onRequest: (outcome) => metrics.asked(outcome),
+  });
   const http = await startHttp(new JobService(leadership, connections, log, registries), {
     host: options.host,
     port: options.httpPort,
-    token: options.token === '' ? null : options.token,
-    registry,
+    token: security.clusterToken,
+    metricsToken: security.metricsToken,
+    tokens: security.tokens,
+    ...(security.http === null ? {} : { tls: security.http }),
+    registry: metrics.registry,
     log,
+    redact: makeRedactor([...secretsIn(env), security.clusterToken ?? '', security.metricsToken ?? ''].filter(isLong)),
     standing: () => leadership.standing,
     version: options.version,
     watch,
@@ -79,8 +113,16 @@ export async function runMaster(options: MasterOptions, env: NodeJS.ProcessEnv =
       options.grpcPort,
       (stream) => leadership.attach(stream),
       () => isReady(leadership.standing),
+      {
+        identity: security.identity,
+        gate: security.gate,
+        issue: security.issue,
+        note: (level, message) => {
+          log[level]({ audit: true }, message);
+          watch.note({ level, kind: 'audit', message });
+        },
+      },
     );
-    const host = options.advertisedHost ?? advertised(options.host);
     const lease = new LeaderLease({
       store,
       clock: systemClock,
@@ -88,7 +130,7 @@ export async function runMaster(options: MasterOptions, env: NodeJS.ProcessEnv =
       log,
       holder: id,
       address: withHost(control.address, host),
-      httpAddress: `http://${withHost(new URL(http.address).host, host)}`,
+      httpAddress: `${security.http === null ? 'http' : 'https'}://${withHost(new URL(http.address).host, host)}`,
       lead: (token, signal) => leadership.lead(token, signal),
     });
     leadership.follow(lease);
@@ -102,6 +144,7 @@ export async function runMaster(options: MasterOptions, env: NodeJS.ProcessEnv =
     log.info({}, 'master stopped');
   } finally {
     watch.close();
+    security.close();
     await http.close();
     await options.lab?.close();
     await connections.close();

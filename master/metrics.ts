@@ -1,108 +1,135 @@
-/** The master's metrics; names and labels are listed in docs/metrics.md. */
-import { Gauge, Registry, collectDefaultMetrics } from 'prom-client';
+/** The master's metrics (core/metrics/table.ts): read off the cluster when somebody scrapes. */
+import { Registry } from 'prom-client';
+import type { RegistryOutcome } from '../connectors/schema-registry/registry-client.ts';
+import { Instruments } from '../connectors/system/instruments.ts';
+import type { MetricOf } from '../core/metrics/table.ts';
 import type { JobState } from '../core/states.ts';
 import { jobTransitions } from '../core/states.ts';
 import type { EpochsView } from './epochs-progress.ts';
 import type { JobView, WorkerView } from './views.ts';
+import type { Look } from './watch.ts';
 
 export interface ClusterFigures {
   jobs(): readonly JobView[];
   workers(): readonly WorkerView[];
 }
 
-export function masterRegistry(cluster: ClusterFigures, version: string): Registry {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
-  new Gauge({
-    name: 'weir_build_info',
-    help: 'Version of Weir and Node',
-    labelNames: ['version', 'node'],
-    registers: [registry],
-  }).set({ version, node: process.version }, 1);
-  gauge(registry, 'weir_workers', 'Workers by state', ['state'], (set) => {
-    for (const state of ['alive', 'draining', 'silent'] as const)
-      set({ state }, cluster.workers().filter((worker) => worker.state === state).length);
+/** How this master stands; `leaseMs`: for how long it may lead without a renewal, 0 = it does not. */
+export interface StandingFigures {
+  leads(): boolean;
+  leaseMs(): number;
+}
+
+export class MasterMetrics {
+  readonly registry = new Registry();
+  readonly #asked;
+  readonly #lost;
+
+  constructor(cluster: ClusterFigures, standing: StandingFigures, version: string) {
+    const make = new Instruments(this.registry, version);
+    make.eventLoop();
+    this.#asked = make.counter('weir_registry_requests_total');
+    this.#lost = make.counter('weir_workers_lost_total');
+    for (const outcome of ['ok', 'unknown', 'failed'] as const) this.#asked.inc({ outcome }, 0);
+    // One look at all jobs serves all metrics of a scrape.
+    let jobs: readonly JobView[] = [];
+    make.read('weir_jobs', (set) => {
+      jobs = cluster.jobs();
+      for (const state of Object.keys(jobTransitions) as JobState[])
+        set({ state }, jobs.filter((job) => job.row.state === state).length);
+    });
+    make.read('weir_workers', (set) => {
+      for (const state of ['alive', 'draining', 'silent'] as const)
+        set({ state }, cluster.workers().filter((worker) => worker.state === state).length);
+    });
+    make.read('weir_master_leads', (set) => set({}, standing.leads() ? 1 : 0));
+    make.read('weir_master_lease_remaining_seconds', (set) => set({}, standing.leaseMs() / 1000));
+    jobMetrics(make, () => jobs);
+    epochMetrics(make, () => jobs);
+  }
+
+  /** Counts workers that are gone. */
+  look({ events, workers }: Pick<Look, 'events' | 'workers'>): void {
+    const here = new Set(workers.map(({ id }) => id));
+    for (const { kind, level, worker } of events)
+      if (kind === 'worker' && level === 'warn' && worker !== null && !here.has(worker)) this.#lost.inc();
+  }
+
+  /** A schema registry was asked. */
+  asked(outcome: RegistryOutcome): void {
+    this.#asked.inc({ outcome });
+  }
+}
+
+function jobMetrics(make: Instruments, jobs: () => readonly JobView[]): void {
+  make.read('weir_job_state', (set) => {
+    for (const { row } of jobs()) set({ job_name: row.name, state: row.state }, 1);
   });
-  gauge(registry, 'weir_jobs', 'Jobs by state', ['state'], (set) => {
-    for (const state of Object.keys(jobTransitions) as JobState[])
-      set({ state }, cluster.jobs().filter((job) => job.row.state === state).length);
+  make.read('weir_job_run', (set) => {
+    for (const { row } of jobs()) set({ job_name: row.name }, row.run);
   });
-  gauge(registry, 'weir_job_lanes', 'Lanes of a job with and without an owner', ['job_name', 'owned'], (set) => {
-    for (const job of cluster.jobs()) {
-      const owned = job.lanes.filter((lane) => lane.owner !== null).length;
-      set({ job_name: job.row.name, owned: 'true' }, owned);
-      set({ job_name: job.row.name, owned: 'false' }, job.lanes.length - owned);
+  make.read('weir_job_lanes', (set) => {
+    for (const { row, lanes, protocol } of jobs()) {
+      if (protocol !== 'lanes') continue;
+      const owned = lanes.filter((lane) => lane.owner !== null).length;
+      set({ job_name: row.name, owned: 'true' }, owned);
+      set({ job_name: row.name, owned: 'false' }, lanes.length - owned);
     }
   });
-  epochMetrics(registry, cluster);
-  return registry;
+  const ratio = (name: MetricOf<'gauge'> & `weir_job_${string}_ratio`, of: 'busyRatio' | 'blockedRatio'): void =>
+    make.read(name, (set) => {
+      for (const { row, operators } of jobs()) {
+        const known = operators.flatMap((operator) => operator[of] ?? []);
+        if (known.length === 0) continue;
+        const value = of === 'busyRatio' ? known.reduce((sum, part) => sum + part, 0) : Math.max(...known);
+        set({ job_name: row.name }, value);
+      }
+    });
+  ratio('weir_job_busy_ratio', 'busyRatio');
+  ratio('weir_job_blocked_ratio', 'blockedRatio');
 }
 
 /** Of stateful jobs. What the workers count (state, late rows) is theirs to show. */
-function epochMetrics(registry: Registry, cluster: ClusterFigures): void {
-  const perJob = (name: string, help: string, value: (view: EpochsView) => number | null): void =>
-    gauge(registry, name, help, ['job_name'], (set) => {
-      for (const { row, epochs } of cluster.jobs()) {
+function epochMetrics(make: Instruments, jobs: () => readonly JobView[]): void {
+  const perJob = (name: MetricOf<'gauge'> & PerJob, value: (view: EpochsView) => number | null): void =>
+    make.read(name, (set) => {
+      for (const { row, epochs } of jobs()) {
         const figure = epochs === null ? null : value(epochs);
         if (figure !== null) set({ job_name: row.name }, figure);
       }
     });
   const seconds = (ms: number | null): number | null => (ms === null ? null : ms / 1000);
-  perJob('weir_epoch_planned', 'Last epoch planned; -1 = none', ({ planned }) => planned);
-  perJob('weir_epoch_committed', 'Last epoch committed; -1 = none', ({ committed }) => committed);
-  perJob('weir_epoch_watermark_seconds', 'Watermark in force in the next epoch, since 1970', ({ watermarkMs }) =>
-    seconds(watermarkMs),
-  );
-  perJob('weir_epoch_lag_records', 'Records known to wait above the planned positions', ({ lag }) => lag);
-  perJob('weir_epoch_commit_gap_p99_seconds', 'Gap between commits over the last epochs', ({ commitGapMsP99 }) =>
-    seconds(commitGapMsP99),
-  );
-  perJob('weir_snapshot_age_seconds', 'Time since the last snapshot was named', ({ snapshotAgeMs }) =>
-    seconds(snapshotAgeMs),
-  );
-  perJob('weir_snapshot_bytes', 'Bytes of state in the last snapshot', ({ snapshotBytes }) => snapshotBytes);
-  gauge(
-    registry,
-    'weir_epoch_seconds',
-    'From plan to commit, over the last epochs',
-    ['job_name', 'quantile'],
-    (set) => {
-      for (const { row, epochs } of cluster.jobs()) {
-        if (epochs === null || epochs.epochMsP50 === null || epochs.epochMsP99 === null) continue;
-        set({ job_name: row.name, quantile: '0.5' }, epochs.epochMsP50 / 1000);
-        set({ job_name: row.name, quantile: '0.99' }, epochs.epochMsP99 / 1000);
-      }
-    },
-  );
-  gauge(registry, 'weir_epoch_phase_seconds', 'Phases of the last epoch', ['job_name', 'phase'], (set) => {
-    for (const { row, epochs } of cluster.jobs())
+  perJob('weir_epoch_planned', ({ planned }) => planned);
+  perJob('weir_epoch_committed', ({ committed }) => committed);
+  perJob('weir_epoch_watermark_seconds', ({ watermarkMs }) => seconds(watermarkMs));
+  perJob('weir_epoch_lag_records', ({ lag }) => lag);
+  perJob('weir_epoch_commit_gap_p99_seconds', ({ commitGapMsP99 }) => seconds(commitGapMsP99));
+  perJob('weir_snapshot_age_seconds', ({ snapshotAgeMs }) => seconds(snapshotAgeMs));
+  perJob('weir_snapshot_bytes', ({ snapshotBytes }) => snapshotBytes);
+  make.read('weir_epoch_seconds', (set) => {
+    for (const { row, epochs } of jobs()) {
+      if (epochs === null || epochs.epochMsP50 === null || epochs.epochMsP99 === null) continue;
+      set({ job_name: row.name, quantile: '0.5' }, epochs.epochMsP50 / 1000);
+      set({ job_name: row.name, quantile: '0.99' }, epochs.epochMsP99 / 1000);
+    }
+  });
+  make.read('weir_epoch_phase_seconds', (set) => {
+    for (const { row, epochs } of jobs())
       for (const [phase, ms] of Object.entries(epochs?.lastProgress?.durationMs ?? {}))
         set({ job_name: row.name, phase }, ms / 1000);
   });
-}
-
-/** 1 while this master leads: summed over all masters it should be 1. */
-export function watchLeading(registry: Registry, leads: () => boolean): void {
-  gauge(registry, 'weir_master_leads', 'Whether this master leads', [], (set) => set({}, leads() ? 1 : 0));
-}
-
-type SetGauge<L extends string> = (labels: Record<L, string>, value: number) => void;
-
-function gauge<L extends string>(
-  registry: Registry,
-  name: string,
-  help: string,
-  labelNames: readonly L[],
-  collect: (set: SetGauge<L>) => void,
-): void {
-  const metric: Gauge<L> = new Gauge({
-    name,
-    help,
-    labelNames: [...labelNames],
-    registers: [registry],
-    collect: () => {
-      metric.reset();
-      collect((labels, value) => metric.set(labels, value));
-    },
+  make.read('weir_key_groups', (set) => {
+    for (const { row, epochs } of jobs())
+      for (const { id, groups } of epochs?.workers ?? []) set({ job_name: row.name, worker: id }, groups);
   });
 }
+
+/** Gauges with no label but the job's name. */
+type PerJob =
+  | 'weir_epoch_planned'
+  | 'weir_epoch_committed'
+  | 'weir_epoch_watermark_seconds'
+  | 'weir_epoch_lag_records'
+  | 'weir_epoch_commit_gap_p99_seconds'
+  | 'weir_snapshot_age_seconds'
+  | 'weir_snapshot_bytes';

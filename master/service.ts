@@ -13,15 +13,19 @@ import type { JobSpec } from '../core/job/spec.ts';
 import type { JobRow } from '../core/meta.ts';
 import type { Connections, Log, QueryResult, TableStore } from '../core/ports.ts';
 import { columnsLacking } from '../core/table/fit.ts';
+import type { SinkTable } from '../core/row-sink.ts';
 import type { TableSchema } from '../core/table/schema.ts';
 import { formatCqlType } from '../core/table/schema.ts';
 import { deadLetterTable } from '../engine/dead-letters.ts';
 import type { JobPlan } from '../engine/plan/job-plan.ts';
 import { sinkPlansOf } from '../engine/plan/job-plan.ts';
+import { qualifiedTable } from '../engine/plan/plan-row-sinks.ts';
 import { planJob } from '../engine/plan/plan-job.ts';
 import { recordSchemasOf } from './record-schemas.ts';
 import type { LatestSchemas } from './record-schemas.ts';
 import type { RestartPoint } from './coordinator.ts';
+import type { RunsDocument } from './schedules.ts';
+import { runsOf } from './schedules.ts';
 import type { JobView, WorkerView } from './views.ts';
 
 /** Format of {@link JobDefinition.text}. */
@@ -109,7 +113,12 @@ export type ApplyOutcome =
       readonly warnings: readonly string[];
     };
 
+/** What becomes of a job that brings code: it is accepted only from people who may run code. */
+export type CodePolicy = 'allowed' | 'refused';
+
 export interface ApplyOptions extends StartOptions {
+  /** Default: allowed. */
+  readonly code?: CodePolicy;
   readonly dryRun?: boolean;
   /** The name the caller expects the file to carry. */
   readonly name?: string;
@@ -149,7 +158,11 @@ export class JobService {
     if (file.spec === null) return { kind: 'refused', problems: file.problems };
     const { schemas, problems: unknown } = await recordSchemasOf(file.spec, this.#registries);
     if (unknown.length > 0) return { kind: 'refused', problems: locateProblems(file.positions, unknown) };
-    const facts = { tables: await this.#describeTables(file.spec), recordSchemas: schemas };
+    const facts = {
+      tables: await this.#describeTables(file.spec),
+      sinkTables: await this.#describeSinks(file.spec),
+      recordSchemas: schemas,
+    };
     const { plan, problems } = planJob(file.spec, facts);
     if (plan === null || problems.length > 0)
       return { kind: 'refused', problems: locateProblems(file.positions, problems) };
@@ -164,6 +177,8 @@ export class JobService {
     const checked = await this.check(text);
     if (checked.kind === 'refused') return checked;
     const { spec, plan } = checked;
+    if (options.code === 'refused' && (spec.module !== undefined || runsCode(plan)))
+      throw codeForbidden(spec.name, 'Submitting it');
     if (options.name !== undefined && options.name !== spec.name) {
       const message = `the file names the job ${spec.name}, the request ${options.name}`;
       return { kind: 'refused', problems: locateProblems(loadJobFile(text).positions, [{ path: 'name', message }]) };
@@ -180,9 +195,12 @@ export class JobService {
     const notes = same ? [] : await this.#control.changes(definition, start);
     const warnings = [...plan.warnings, ...notes, ...(await this.#columnsToAdd(plan))];
     if (options.dryRun === true) return { kind: 'valid', name: spec.name, changed: !same, warnings };
-    if (current !== undefined && same) return await this.#keep(current.row, warnings);
+    if (current !== undefined && same) return await this.#keep(current.row, warnings, plan);
     for (const table of [...plan.tables, deadLetterTable]) await this.#tables.create(table, { addColumns: true });
     await this.#createTopics(plan);
+    for (const sink of sinkPlansOf(plan))
+      if (sink.kind === 'rows' && sink.creates !== null)
+        await this.connections.rowSinks(sink.connector).create(sink.settings, sink.creates);
     const row = await this.#control.apply(definition, start);
     const change = current === undefined ? 'created' : 'updated';
     this.#log.info({ job: row.name, revision: row.revision, run: row.run }, `job ${change}`);
@@ -201,8 +219,10 @@ export class JobService {
     return notes;
   }
 
-  /** Topics that a sink asks to be created; one that exists stays as it is. */
+  /** Topics of feeds, and those that a sink asks to be created; one that exists stays as it is. */
   async #createTopics(plan: JobPlan): Promise<void> {
+    for (const { feed, connector, options, topic } of plan.sources)
+      if (feed !== undefined) await this.connections.logWriter(connector, options).createTopic(topic, 1);
     for (const [index, sink] of sinkPlansOf(plan).entries()) {
       const target = plan.sinks[index];
       if (sink.kind !== 'log' || target?.createPartitions === undefined) continue;
@@ -212,8 +232,9 @@ export class JobService {
     }
   }
 
-  async #keep(row: JobRow, warnings: readonly string[]): Promise<ApplyOutcome> {
-    const atRest = row.state === 'stopped' || row.state === 'finished' || row.state === 'failed';
+  async #keep(row: JobRow, warnings: readonly string[], plan: JobPlan): Promise<ApplyOutcome> {
+    const waits = plan.schedule !== undefined && row.state !== 'stopped';
+    const atRest = !waits && (row.state === 'stopped' || row.state === 'finished' || row.state === 'failed');
     if (atRest) await this.#control.start(row.name);
     const change = atRest ? 'started' : 'unchanged';
     return { kind: 'applied', name: row.name, change, revision: row.revision, run: row.run, warnings };
@@ -228,6 +249,18 @@ export class JobService {
     for (const { keyspace, table } of named) {
       const schema = await this.#tables.describe(keyspace, table);
       if (schema !== undefined) tables.set(`${keyspace}.${table}`, schema);
+    }
+    return tables;
+  }
+
+  /** Tables of sinks that have a catalog to ask, by the sink's index. */
+  async #describeSinks(spec: JobSpec): Promise<Map<number, SinkTable>> {
+    const tables = new Map<number, SinkTable>();
+    for (const [index, sink] of spec.sinks.entries()) {
+      if (sink.connector !== 'postgres') continue;
+      const settings = { url: sink.url ?? null, table: qualifiedTable(sink.table) };
+      const table = await this.connections.rowSinks(sink.connector).describe(settings);
+      if (table !== undefined) tables.set(index, table);
     }
     return tables;
   }
@@ -275,10 +308,24 @@ export class JobService {
     await this.#control.deleteSavepoint(jobName(name), savepoint);
   }
 
-  /** Throws: NOT_FOUND, CONFLICT, STATE_INCOMPATIBLE. */
-  async rollback(name: string, to?: number): ReturnType<ClusterControl['rollback']> {
-    const job = this.job(name).row.name;
+  /** Throws: NOT_FOUND, CONFLICT, STATE_INCOMPATIBLE; FORBIDDEN where `code` is refused and the revision brings some. */
+  async rollback(name: string, to?: number, code: CodePolicy = 'allowed'): ReturnType<ClusterControl['rollback']> {
+    const { name: job, former } = this.job(name).row;
+    const target = to ?? former?.[0]?.revision;
+    if (code === 'refused' && target !== undefined && runsCode((await this.definition(name, target)).plan))
+      throw codeForbidden(name, `Going back to revision ${target}`);
     return await (to === undefined ? this.#control.rollback(job) : this.#control.rollback(job, revision(to)));
+  }
+
+  /** Throws: NOT_FOUND; FORBIDDEN when the job as it is runs code: `doing` it then needs the right to. */
+  async requireNoCode(name: string, doing: string): Promise<void> {
+    if (runsCode((await this.definition(name)).plan)) throw codeForbidden(name, doing);
+  }
+
+  /** Runs of a job with a schedule. Throws: NOT_FOUND, STORE_UNAVAILABLE. */
+  async runs(name: string): Promise<RunsDocument> {
+    const { plan } = await this.definition(name);
+    return runsOf(this.job(name).row, plan.schedule);
   }
 
   /** The stored definition of a revision (default: the current one). Throws: NOT_FOUND. */
@@ -333,6 +380,19 @@ export class JobService {
   async query(cql: string): Promise<QueryResult> {
     return await this.#tables.query(cql);
   }
+}
+
+/** A plan with a module; one without it is made of nothing but the operators of this installation. */
+function runsCode(plan: JobPlan): boolean {
+  return 'module' in plan && plan.module !== undefined;
+}
+
+function codeForbidden(name: string, doing: string): WeirError {
+  return new WeirError(
+    'FORBIDDEN',
+    `Job ${name} brings code that runs on the workers. ${doing} needs the role submitter-code.`,
+    { facts: { job: name } },
+  );
 }
 
 function requireRevision(name: string, current: number, expected: number | undefined): void {

@@ -26,7 +26,7 @@ export function viewJob(job: JobKnowledge, now: number): JobView {
   const lanes = entries.map(([id, assignment]) =>
     viewLane(id, assignment, job.statuses.get(id), job.committed.get(id)),
   );
-  const summary = job.figures.summary(now);
+  const { busy, blocked, ...rates } = job.figures.summary(now);
   const active = job.row.state === 'starting' || job.row.state === 'running';
   return {
     row: active && job.row.reason === null && job.waiting !== null ? { ...job.row, reason: job.waiting } : job.row,
@@ -34,9 +34,9 @@ export function viewJob(job: JobKnowledge, now: number): JobView {
     counters: job.epochs?.counters ?? lanes.reduce((sum, lane) => addCounters(sum, lane.counters), zeroCounters),
     lag: job.epochs?.lag ?? lanes.reduce((sum, lane) => sum + Math.max(0, lane.lag), 0),
     epochs: job.epochs,
-    operators: operatorsOf(job, summary),
+    operators: operatorsOf(job, { ...rates, busy, blocked }),
     ...placesOf(job.plan),
-    ...summary,
+    ...rates,
   };
 }
 
@@ -66,6 +66,7 @@ function operatorsOf({ plan, epochs }: JobKnowledge, summary: FiguresSummary): O
     ...unknownOperator,
     id: `source${index}`,
     rowsPerSecond: one ? summary.recordsPerSecond : null,
+    blockedRatio: plan.protocol === 'lanes' ? summary.blocked : null,
   }));
   const sinks = plan.sinks.map((_, index) => ({
     ...unknownOperator,
@@ -74,7 +75,11 @@ function operatorsOf({ plan, epochs }: JobKnowledge, summary: FiguresSummary): O
   }));
   const stages =
     plan.protocol === 'lanes'
-      ? plan.sources.map((_, index) => ({ ...unknownOperator, id: `stage${index}` }))
+      ? plan.sources.map((_, index) => ({
+          ...unknownOperator,
+          id: `stage${index}`,
+          busyRatio: summary.busy.get(index) ?? null,
+        }))
       : plan.stages.map((stage, index) => {
           const state =
             stage.kind === 'state'
@@ -83,6 +88,7 @@ function operatorsOf({ plan, epochs }: JobKnowledge, summary: FiguresSummary): O
           return {
             ...unknownOperator,
             id: `stage${index}`,
+            busyRatio: summary.busy.get(index) ?? null,
             stateRows: state?.numRowsTotal ?? null,
             stateBytes: state?.memoryUsedBytes ?? null,
           };

@@ -20,6 +20,7 @@ const checks = new Map<string, readonly [command: string, ...args: string[]]>([
   ['generated', [node, 'scripts/gen-proto.ts', '--check']],
   ['errors', [node, 'scripts/gen-errors.ts', '--check']],
   ['openapi', [node, 'scripts/gen-openapi.ts', '--check']],
+  ['metrics', [node, 'scripts/gen-ops.ts', '--check']],
   ['functions', [node, 'scripts/gen-functions.ts', '--check']],
 ]);
 

@@ -17,6 +17,7 @@ const titles: Readonly<Record<RouteSpec['tag'], string>> = {
   state: 'Offsets, savepoints, checkpoints',
   data: 'Data',
   cluster: 'The cluster',
+  access: 'Tokens',
   operations: 'For programs that watch',
   spark: 'As a Spark master',
 };
@@ -41,8 +42,11 @@ curl 'http://127.0.0.1:7080/v1/jobs/created-users/wait?state=running&timeout=30s
 curl -N 'http://127.0.0.1:7080/v1/events?topics=events,progress'
 \`\`\`
 
-**Tokens.** With a token (\`WEIR_TOKEN\`) every route but the open ones asks for \`Authorization: Bearer …\`. Off loopback a
-master does not start without one. Roles say who may: viewer, operator, submitter, admin; each may what those before it may.
+**Tokens.** On loopback a master without \`WEIR_TOKEN\` asks nobody. Everywhere else each route but the open ones asks for
+\`Authorization: Bearer …\`; \`local\` ones only off loopback. Roles say who may, and each may what those before it may: viewer
+(jobs, figures, events), operator (also records and rows, and what is done to jobs that are there), submitter-declarative
+(job files without code), submitter-code (job files that bring code), admin (tokens). Without a token that is known: 401;
+with one whose role does not do: 403 \`FORBIDDEN\`. [SECURITY.md](../SECURITY.md) has the rest.
 
 **Errors** are problem documents (RFC 9457, \`application/problem+json\`) with a \`code\` of [errors.md](errors.md) that stays
 the same, and a \`detail\` that says what to do. A refused job file (422) has \`problems\`: path, line, column, message, hint.

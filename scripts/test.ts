@@ -33,7 +33,7 @@ const withProcesses = /\.(it|e2e)\.test\.ts$/;
 const withServers = (file: string): boolean =>
   withProcesses.test(file) && /from '[^']*\/services\.ts'/.test(readFileSync(file, 'utf8'));
 /** Lanes that need more than Node, Java and Maven; they have commands of their own. */
-const apart = /^test\/(compose|ui|ops|connect)\//;
+const apart = /^test\/(compose|ui|ops|api|connect)\//;
 
 const [lane = 'all', ...words] = process.argv.slice(2);
 if (lane !== 'all' && lane !== 'unit') {

@@ -33,9 +33,13 @@ const everything: Layer = { imports: [''], packages: ['*'] };
 const layers = new Map<string, Layer>([
   ['core', { imports: [], packages: [] }],
   ['core/job', { imports: ['core'], packages: ['zod', 'yaml'] }],
+  // Times of a cron expression, with the clock given.
+  ['core/schedule', { imports: ['core'], packages: ['croner'] }],
   ['engine', { imports: ['core'], packages: [] }],
   // A parser, for texts of schemas: no record goes through it.
   ['engine/formats', { imports: ['core', 'engine'], packages: ['protobufjs'] }],
+  // Bytes in, bytes out.
+  ['engine/encode', { imports: ['core', 'engine'], packages: ['hyparquet-writer'] }],
   ['proto', { imports: ['core'], packages: ['@grpc/grpc-js', '@grpc/proto-loader'] }],
   ['connectors', { imports: ['core', 'proto'], packages: [] }],
   ['connectors/kafka', { imports: ['core', 'connectors/system'], packages: ['kafkajs'] }],
@@ -44,8 +48,12 @@ const layers = new Map<string, Layer>([
     'connectors/embedded',
     { imports: ['core', 'proto', 'connectors/system'], packages: ['@grpc/grpc-js', '@grpc/proto-loader'] },
   ],
-  ['connectors/schema-registry', { imports: ['core'], packages: ['zod'] }],
-  ['connectors/system', { imports: ['core'], packages: ['pino'] }],
+  ['connectors/browser', { imports: ['core', 'connectors/system'], packages: ['playwright-core'] }],
+  ['connectors/postgres', { imports: ['core'], packages: ['pg', 'pg-copy-streams'] }],
+  ['connectors/files', { imports: ['core'], packages: ['hyparquet', 'hyparquet-writer'] }],
+  ['connectors/webhook', { imports: ['core'], packages: [] }],
+  ['connectors/schema-registry', { imports: ['core', 'connectors/system'], packages: ['zod'] }],
+  ['connectors/system', { imports: ['core'], packages: ['pino', 'prom-client'] }],
   ['sdk', { imports: ['core'], packages: ['zod'] }],
   ['jobs', { imports: ['sdk'], packages: ['*'] }],
   [
@@ -62,6 +70,7 @@ const layers = new Map<string, Layer>([
   ['ui', { imports: ['core', 'engine/plan', 'master/views.ts'], packages: ['preact', 'uplot'] }],
   ['cli', { imports: [''], packages: ['commander', 'yaml'] }],
   ['bench', everything],
+  ['ops', { imports: ['core'], packages: [] }],
   ['scripts', everything],
   ['test', everything],
 ]);

@@ -11,6 +11,8 @@ import { WeirError } from '../core/errors.ts';
 import type { ControlClient, ControlStream } from '../core/ports.ts';
 import type { MasterMessage, WorkerMessage } from '../proto/gen/control.ts';
 import { loadControl } from '../proto/load.ts';
+import type { CurrentIdentity } from '../proto/tls.ts';
+import { clientCredentials } from '../proto/tls.ts';
 
 /** Longest wait for a connection, and for the answer to the first message on it, ms. */
 const CONNECT_LIMIT_MS = 2000;
@@ -23,15 +25,17 @@ const SHUN_MS = 1000;
 
 export class GrpcControlClient implements ControlClient<MasterMessage, WorkerMessage> {
   readonly #addresses: readonly string[];
+  readonly #identity: CurrentIdentity | null;
   #next = 0;
   /** Where to go first: the leader as the last master said, or the master whose connection broke. */
   #hint: string | null = null;
   readonly #shunnedUntil = new Map<string, number>();
   #leaderless = false;
 
-  /** `host:port` of every master, at least one. */
-  constructor(addresses: readonly string[]) {
+  /** `host:port` of every master, at least one; `identity` null = plain text. */
+  constructor(addresses: readonly string[], identity: CurrentIdentity | null = null) {
     this.#addresses = addresses;
+    this.#identity = identity;
   }
 
   async connect(): Promise<ControlStream<MasterMessage, WorkerMessage>> {
@@ -39,7 +43,7 @@ export class GrpcControlClient implements ControlClient<MasterMessage, WorkerMes
     this.#leaderless = false;
     const address = this.#choose();
     const limitMs = this.#addresses.length === 1 ? CONNECT_LIMIT_MS : CONNECT_LIMIT_AMONG_MANY_MS;
-    const client = loadControl().client(address);
+    const client = loadControl().client(address, clientCredentials(this.#identity?.current ?? null, 'master'));
     if (!(await isReady(client, limitMs))) {
       client.close();
       this.#shun(address);

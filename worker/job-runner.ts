@@ -5,7 +5,9 @@
 import type { Clock, Rng } from '../core/clock.ts';
 import { backoffMs } from '../core/clock.ts';
 import { WeirError, codeOf, isWeirError, messageOf } from '../core/errors.ts';
-import type { Generation, JobName, LaneId, Run, WorkerId } from '../core/ids.ts';
+import type { Feed } from '../core/feed/feed.ts';
+import type { PlannedFeed } from '../core/job/feed-topics.ts';
+import type { Generation, JobName, LaneId, Offset, Run, WorkerId } from '../core/ids.ts';
 import { parseLaneId } from '../core/ids.ts';
 import { LanePermit, OWNERSHIP_TERM_MS } from '../core/lane/permit.ts';
 import type { LanePosition } from '../core/lane/position.ts';
@@ -16,10 +18,14 @@ import type { JobRow, LaneAssignment, MetaStore } from '../core/meta.ts';
 import type { Connections, Failpoints, Log, Source, SourceReader } from '../core/ports.ts';
 import type { LaneState } from '../core/states.ts';
 import { assert, must } from '../core/assert.ts';
-import type { JobPlan, LaneSource, LanesPlan } from '../engine/plan/job-plan.ts';
+import type { JobPlan, LaneSource, LanesPlan, PlannedSource } from '../engine/plan/job-plan.ts';
 import type { EpochExecutor } from '../engine/epoch/contract.ts';
 import type { Executor } from '../engine/stage.ts';
 import type { ByteBudget } from './byte-budget.ts';
+import type { FeedObserver } from './feeds/feed-observer.ts';
+import { silentFeedObserver } from './feeds/feed-observer.ts';
+import type { FeederParts } from './feeds/feeder.ts';
+import { Feeder } from './feeds/feeder.ts';
 import type { LaneLimits, LaneOutcome } from './lane.ts';
 import { Lane } from './lane.ts';
 import { startPosition } from './lane-start.ts';
@@ -51,6 +57,23 @@ export interface WorkerPorts {
   /** Where the memory of fetches and tasks goes that nobody needs any more; default: to the garbage collector. */
   readonly memory?: MemoryPool;
   readonly observe: (job: JobName, source: string, plan: LanesPlan) => LaneObserver;
+  /** Opens the place behind a feed; absent where there are none, as in the simulator. */
+  readonly openFeed?: (feed: PlannedFeed) => Promise<Feed>;
+  readonly observeFeed?: (job: JobName, source: string) => FeedObserver;
+}
+
+/** The feeder of a source, not running; null where the source is no feed. */
+export function feederOf(
+  ports: WorkerPorts,
+  job: JobName,
+  source: PlannedSource,
+  limits: Pick<FeederParts, 'permit' | 'behind'>,
+): Feeder | null {
+  const { connections, clock, rng, log, openFeed, observeFeed } = ports;
+  const { feed } = source;
+  if (feed === undefined || openFeed === undefined) return null;
+  const observer = observeFeed?.(job, source.name) ?? silentFeedObserver;
+  return new Feeder({ job, source, feed, connections, open: openFeed, clock, rng, log, observer, ...limits });
 }
 
 export interface JobRunnerParts extends WorkerPorts {
@@ -86,6 +109,8 @@ interface HeldLane {
   /** Resolves when the former owner acknowledged. */
   readonly formerGone: PromiseWithResolvers<void>;
   lane: Lane | null;
+  /** Fills the topic, where this is the first partition of a feed. */
+  feeder: Feeder | null;
   state: LaneState;
   reason: { readonly code: string; readonly message: string } | null;
   done: Promise<void>;
@@ -212,6 +237,7 @@ export class JobRunner {
       leave: new AbortController(),
       formerGone: Promise.withResolvers<void>(),
       lane: null,
+      feeder: null,
       state: 'waiting',
       reason: null,
       done: Promise.resolve(),
@@ -240,9 +266,21 @@ export class JobRunner {
       if (held.lane === null) return { kind: 'drained' };
       held.reason = null;
       if (held.leave.signal.aborted) held.lane.drain();
-      return await held.lane.run();
+      return await this.#runFed(held, held.lane);
     } catch (error) {
       return { kind: 'failed', error };
+    }
+  }
+
+  /** Runs a lane, and beside it the feeder of its topic. The lane sees the topic grow like any other. */
+  async #runFed(held: HeldLane, lane: Lane): Promise<LaneOutcome> {
+    const ended = new AbortController();
+    const feeding = held.feeder?.run(AbortSignal.any([held.leave.signal, ended.signal]));
+    try {
+      return await lane.run();
+    } finally {
+      ended.abort();
+      await feeding;
     }
   }
 
@@ -282,14 +320,18 @@ export class JobRunner {
       initialPartition: assignment.initial,
     };
     const start = await startPosition(facts, store, io.source);
+    if (partition === 0)
+      held.feeder = feederOf(this.#parts, this.job, source, { permit: held.permit, behind: () => behindOf(held) });
+    const end = assignment.end ?? (await this.#endOfFeed(held, open.plan, source));
     log.info({ lane: held.id, run: row.run, generation: held.generation, offset: start.nextOffset }, 'lane starts');
     return new Lane({
       key,
       topic: assignment.topic,
       timing,
-      end: assignment.end,
+      end,
       onDataLoss: source.onDataLoss,
       start,
+      continues: row.start.kind === 'continue',
       reader: io.reader,
       executor,
       stageId: stageIdOf(open, source),
@@ -305,6 +347,20 @@ export class JobRunner {
       budget,
       triggerMs: open.plan.trigger.kind === 'interval' ? open.plan.trigger.everyMs : 0,
     });
+  }
+
+  /**
+   * An execution of what is there now begins, for a feed, with fetching that; what the topic holds then is its end. Whoever
+   * takes over meanwhile fetches again what is left.
+   */
+  async #endOfFeed(held: HeldLane, plan: LanesPlan, source: LaneSource): Promise<Offset | null> {
+    if (plan.trigger.kind !== 'availableNow' || source.feed === undefined) return null;
+    held.state = 'running';
+    await held.feeder?.run(held.leave.signal, true);
+    held.feeder = null;
+    const { partition } = parseLaneId(held.id);
+    const place = this.#parts.connections.source(source.connector, source.options);
+    return (await place.offsets(source.topic, [partition], 'latest')).get(partition) ?? null;
   }
 
   #ended(held: HeldLane, outcome: LaneOutcome): void {
@@ -402,12 +458,21 @@ function snapshotOf(held: HeldLane): LaneSnapshot {
     run: held.run,
     generation: held.generation,
     state: lane?.state ?? held.state,
-    reason: lane?.blockedBy ? { code: lane.blockedBy.code, message: lane.blockedBy.message } : held.reason,
+    reason: reasonOf(held),
     position: lane?.committed ?? null,
     readOffset: lane?.readOffset ?? -1,
     endOffset: lane?.endOffset ?? -1,
     aheadMs: lane?.aheadMs ?? 0,
   };
+}
+
+function behindOf({ lane }: HeldLane): number {
+  return lane === null ? 0 : Math.max(0, lane.endOffset - lane.committed.nextOffset);
+}
+
+function reasonOf({ lane, feeder, reason }: HeldLane): LaneSnapshot['reason'] {
+  const blocked = lane?.blockedBy ?? feeder?.blockedBy;
+  return blocked ? { code: blocked.code, message: blocked.message } : reason;
 }
 
 function finishedKey(run: Run, lane: LaneId, generation: Generation): string {

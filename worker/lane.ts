@@ -13,6 +13,7 @@ import type { Clock, Rng } from '../core/clock.ts';
 import { backoffMs } from '../core/clock.ts';
 import { WeirError, isWeirError } from '../core/errors.ts';
 import type { Offset } from '../core/ids.ts';
+import { laneId } from '../core/ids.ts';
 import type { Chunk, Cursor } from '../core/lane/chunk.ts';
 import { planChunk } from '../core/lane/chunk.ts';
 import type { LanePermit } from '../core/lane/permit.ts';
@@ -70,6 +71,8 @@ export interface LaneParts {
   readonly executor: Executor;
   readonly stageId: string;
   readonly sinks: SinkSet;
+  /** The run goes on where the one before stood; default: it begins elsewhere. */
+  readonly continues?: boolean;
   readonly store: MetaStore;
   readonly permit: LanePermit;
   readonly observer: LaneObserver;
@@ -218,7 +221,7 @@ export class Lane {
     const before = this.#ordered;
     this.#ordered = (async () => {
       const [output] = await Promise.all([result, before]);
-      await this.#publish(output, chunk, bytes, fetchedAt);
+      await this.#publish(output, chunk, from, bytes, fetchedAt);
     })();
     this.#ordered.catch((error: unknown) => this.#fail(error));
   }
@@ -265,7 +268,13 @@ export class Lane {
   }
 
   /** Takes a result in offset order, starts its writes, and acknowledges when they are done. */
-  async #publish(result: StageResult | null, chunk: Chunk, bytes: number, fetchedAt: number): Promise<void> {
+  async #publish(
+    result: StageResult | null,
+    chunk: Chunk,
+    from: Cursor,
+    bytes: number,
+    fetchedAt: number,
+  ): Promise<void> {
     if (this.#failure !== null) return;
     if (result !== null && result.failure !== null) throw this.#badRecord(result.failure);
     const counters = result === null ? this.#ordinal.counters : addCounters(this.#ordinal.counters, result.counters);
@@ -273,7 +282,7 @@ export class Lane {
     const end: LanePosition = { nextOffset: chunk.next.offset, bound: chunk.next.clock.bound, counters };
     this.#ordinal = end;
     const acknowledge = this.#prefix.open(end);
-    void this.#write(result)
+    void this.#write(result, from.offset, chunk.next.offset)
       .then(() => {
         acknowledge();
         if (this.#failure === null) this.#give(bytes);
@@ -284,11 +293,13 @@ export class Lane {
       .catch((error: unknown) => this.#fail(error));
   }
 
-  async #write(result: StageResult | null): Promise<void> {
+  async #write(result: StageResult | null, from: Offset, to: Offset): Promise<void> {
     if (result === null) return;
-    const { sinks, permit, failpoints, clock, observer } = this.#parts;
+    const { key, sinks, permit, failpoints, clock, observer, continues = false } = this.#parts;
     const startedAt = clock.mono();
-    const written = sinks.write(result, permit);
+    const { job, run } = key;
+    const written = sinks.write(result, permit, { kind: 'lane', job, run, lane: laneId(key), from, to, continues });
+    written.catch(() => undefined);
     await failpoints.hit('lane.midWrite');
     await written;
     observer.phase('write', clock.mono() - startedAt);
@@ -394,8 +405,9 @@ export class Lane {
 
   /** Waits until the next fetch may be sent: bytes and chunks in flight are bounded, write times not too far ahead. */
   async #room(): Promise<void> {
-    const { limits, clock, budget } = this.#parts;
-    for (;;) {
+    const { limits, clock, budget, observer } = this.#parts;
+    const cameAt = clock.mono();
+    for (let waited = false; ; waited = true) {
       if (this.#stopReading.signal.aborted) return;
       if (
         this.#inFlightBytes >= limits.inFlightBytes ||
@@ -404,7 +416,10 @@ export class Lane {
       )
         await this.#changed.promise;
       else if (budget.full) await Promise.race([budget.released, this.#changed.promise]);
-      else break;
+      else {
+        if (waited) observer.blocked(clock.mono() - cameAt);
+        break;
+      }
     }
     const ahead = this.aheadMs - AHEAD_LIMIT_MS;
     if (ahead > 0 && this.#parts.sinks.usesWriteTimes)

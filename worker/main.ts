@@ -1,9 +1,14 @@
 /** The worker process: reads the configuration, builds the parts, connects them, starts them. */
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { Server } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
+import https from 'node:https';
 import { availableParallelism, hostname } from 'node:os';
 import { WeirError, messageOf } from '../core/errors.ts';
 import { workerId } from '../core/ids.ts';
+import { hostOf, isLoopback } from '../core/security/loopback.ts';
+import { parseToken } from '../core/security/tokens.ts';
+import type { CurrentIdentity } from '../proto/tls.ts';
 import { MemoryPool } from '../core/memory-pool.ts';
 import type { Log } from '../core/ports.ts';
 import { makeConnections } from '../connectors/connections.ts';
@@ -13,7 +18,10 @@ import { failpointsFrom } from '../connectors/system/failpoints.ts';
 import { makeLog } from '../connectors/system/log.ts';
 import { ByteBudget } from './byte-budget.ts';
 import { makeExchange } from './epochs/exchange-grpc.ts';
+import { openFeed } from './feeds/open-feed.ts';
 import { GrpcControlClient } from './grpc-client.ts';
+import { joinCluster } from './join.ts';
+import { mayReadMetrics } from './metrics-access.ts';
 import { defaultLaneLimits } from './lane.ts';
 import { WorkerMetrics } from './metrics.ts';
 import { SchemaExecutor } from './schema-executor.ts';
@@ -36,17 +44,28 @@ export interface WorkerOptions {
   /** Threads; default one per core. */
   readonly threads?: number;
   readonly name?: string;
+  /** The cluster's. */
   readonly token: string;
+  /** By which this worker gets a certificate; empty = there is none. */
+  readonly joinToken?: string;
+  /** Off loopback without TLS. */
+  readonly insecure?: boolean;
   readonly version: string;
 }
 
 /** Runs until SIGTERM or SIGINT, then hands over and leaves. Throws: UNAUTHORIZED, VERSION_MISMATCH, PORT_IN_USE, CONFIG_INVALID. */
-export async function runWorker(options: WorkerOptions, env: NodeJS.ProcessEnv = process.env): Promise<void> {
+export async function runWorker(options: WorkerOptions, given: NodeJS.ProcessEnv = process.env): Promise<void> {
+  // Where others can reach it, jobs reach public hosts only, unless somebody says otherwise.
+  const env: NodeJS.ProcessEnv = { WEIR_ALLOWED_HOSTS: isLoopback(options.host) ? 'any' : 'public', ...given };
   const log = makeLog('worker');
   const rng = systemRng;
   const id = workerId(`${options.name ?? hostname()}-${rng.uuid().slice(0, 8)}`);
-  const metrics = new WorkerMetrics(options.version);
-  const http = await listenHttp(options.host, options.httpPort, metrics);
+  const metrics = new WorkerMetrics(options.version, partitionSeriesOf(env));
+  const masters = options.master.split(',').map((address) => address.trim());
+  const stopping = new AbortController();
+  const identity = await secure(options, masters, id, env, log, stopping.signal);
+  const mayRead = mayReadMetrics(options.host, [options.token, env['WEIR_METRICS_TOKEN']]);
+  const http = await listenHttp(options.host, options.httpPort, metrics, { mayRead, identity });
   const memory = new MemoryPool();
   const connections = makeConnections(env, { clock: systemClock, rng, log, memory });
   await connections.ready();
@@ -56,17 +75,27 @@ export async function runWorker(options: WorkerOptions, env: NodeJS.ProcessEnv =
     host: options.host,
     port: options.exchangePort ?? 0,
     advertisedHost,
-    token: options.token,
+    // With TLS a worker is known by its certificate.
+    token: identity === null ? options.token : '',
+    identity,
     log,
   }).catch((error: unknown) => {
     http.server.close();
     throw error;
   });
-  const registries = new SchemaRegistries(env, { clock: systemClock, rng });
-  const executor = new SchemaExecutor(new ThreadExecutor({ threadCount: threads, memory }), registries);
+  const registries = new SchemaRegistries(env, {
+    clock: systemClock,
+    rng,
+    onRequest: (outcome) => metrics.asked(outcome),
+  });
+  metrics.hasThreads(threads);
+  const executor = new SchemaExecutor(
+    new ThreadExecutor({ threadCount: threads, memory, onWork: (work) => metrics.worked(work) }),
+    registries,
+  );
   const worker = new Worker({
     id,
-    control: new GrpcControlClient(options.master.split(',').map((address) => address.trim())),
+    control: new GrpcControlClient(masters, identity),
     store: connections.metaStore(),
     connections,
     executor,
@@ -79,18 +108,21 @@ export async function runWorker(options: WorkerOptions, env: NodeJS.ProcessEnv =
     memory,
     observe: (job, source, plan) => metrics.observer(job, source, plan),
     observeEpochs: (job) => metrics.epochObserver(job),
+    openFeed: (feed) => openFeed(feed, { clock: systemClock, rng, log, env }),
+    observeFeed: (job, source) => metrics.feedObserver(job, source),
     takeFigures: () => metrics.takeFigures(),
     vitals: () => metrics.vitals(),
-    httpAddress: `${advertisedHost}:${http.port}`,
+    httpAddress: `${identity === null ? '' : 'https://'}${advertisedHost}:${http.port}`,
     exchange,
     threads,
-    token: options.token,
+    token: identity === null ? options.token : '',
     version: options.version,
   });
   metrics.watch(worker);
   const running = worker.run();
   log.info({ id, http: http.port, exchange: exchange.address, ...connections.describe() }, 'worker started');
   await Promise.race([stopSignal(log), running]);
+  stopping.abort();
   await worker.close();
   await running;
   await exchange.transport.close();
@@ -98,6 +130,67 @@ export async function runWorker(options: WorkerOptions, env: NodeJS.ProcessEnv =
   await connections.close();
   http.server.close();
   log.info({ id }, 'worker stopped');
+}
+
+/** Throws: CONFIG_INVALID. */
+function partitionSeriesOf(env: NodeJS.ProcessEnv): { readonly partitionSeriesMax?: number } {
+  const text = env['WEIR_METRICS_PARTITIONS'];
+  if (text === undefined || text === '') return {};
+  const partitionSeriesMax = Number(text);
+  if (Number.isSafeInteger(partitionSeriesMax) && partitionSeriesMax >= 0) return { partitionSeriesMax };
+  throw new WeirError(
+    'CONFIG_INVALID',
+    `WEIR_METRICS_PARTITIONS is "${text}"; it is the number of series by partition that a worker shows: 0 or more.`,
+  );
+}
+
+/**
+ * The certificate of this worker; null = plain text, which off loopback has to be asked for. Throws: CONFIG_INVALID,
+ * UNAUTHORIZED.
+ */
+async function secure(
+  { host, token, joinToken = '', insecure = false }: WorkerOptions,
+  masters: readonly string[],
+  worker: string,
+  env: NodeJS.ProcessEnv,
+  log: Log,
+  signal: AbortSignal,
+): Promise<CurrentIdentity | null> {
+  const caFile = env['WEIR_TLS_CA'] ?? '';
+  const join = joinToken === '' ? token : joinToken;
+  if (caFile !== '' || parseToken(join)?.fingerprint != null) {
+    if (insecure)
+      throw new WeirError('CONFIG_INVALID', 'TLS is asked for, and --insecure to do without it; choose one.');
+    const ca = caFile === '' ? null : readCa(caFile);
+    return await joinCluster({ masters, worker, token: join, ca, clock: systemClock, log, signal });
+  }
+  if (joinToken !== '')
+    throw new WeirError(
+      'USAGE',
+      'What --join gives is no join token; "weir token create NAME --role worker" makes one.',
+    );
+  const outside = [host, ...masters.map(hostOf)].find((one) => !isLoopback(one));
+  if (outside === undefined) return null;
+  if (token === '') {
+    throw new WeirError(
+      'CONFIG_INVALID',
+      `A worker that listens on ${host} and joins ${masters.join(', ')} needs a token: --join TOKEN, or WEIR_TOKEN.`,
+    );
+  }
+  if (insecure) return null;
+  throw new WeirError(
+    'CONFIG_INVALID',
+    `A worker will not send its token and records to ${outside} in plain text. Give it --join TOKEN of "weir token create NAME --role worker", ` +
+      'or WEIR_TOKEN with WEIR_TLS_CA, or say --insecure (WEIR_INSECURE=1) where the network is trusted.',
+  );
+}
+
+function readCa(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new WeirError('CONFIG_INVALID', `The file of WEIR_TLS_CA cannot be read: ${messageOf(cause)}.`, { cause });
+  }
 }
 
 /** An address others can use: a wildcard is no address, the host's name is. */
@@ -116,22 +209,33 @@ function stopSignal(log: Log): Promise<void> {
   });
 }
 
+interface HttpGuard {
+  /** By the Authorization header. */
+  readonly mayRead: (authorization: string | undefined) => boolean;
+  /** null = plain HTTP. */
+  readonly identity: CurrentIdentity | null;
+}
+
 async function listenHttp(
   host: string,
   port: number,
   metrics: WorkerMetrics,
+  { mayRead, identity }: HttpGuard,
 ): Promise<{ readonly server: Server; readonly port: number }> {
-  const server = createServer((request, response) => {
+  const listener: RequestListener = (request, response) => {
     const path = request.url?.split('?')[0];
-    if (path === '/metrics') {
+    if (path === '/healthz' || path === '/readyz')
+      response.writeHead(200, { 'content-type': 'text/plain' }).end('ok\n');
+    else if (!mayRead(request.headers.authorization))
+      response.writeHead(401, { 'www-authenticate': 'Bearer realm="weir"' }).end();
+    else if (path === '/metrics') {
       metrics.registry.metrics().then(
         (text) => response.writeHead(200, { 'content-type': metrics.registry.contentType }).end(text),
         (error: unknown) => response.writeHead(500).end(messageOf(error)),
       );
-    } else if (path === '/healthz' || path === '/readyz')
-      response.writeHead(200, { 'content-type': 'text/plain' }).end('ok\n');
-    else response.writeHead(404).end();
-  });
+    } else response.writeHead(404).end();
+  };
+  const server = identity === null ? createServer(listener) : httpsServer(identity, listener);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EADDRINUSE') return reject(error);
@@ -147,4 +251,11 @@ async function listenHttp(
   });
   const address = server.address();
   return { server, port: address !== null && typeof address === 'object' ? address.port : port };
+}
+
+function httpsServer(identity: CurrentIdentity, listener: RequestListener): Server {
+  const minVersion = 'TLSv1.3';
+  const server = https.createServer({ ...identity.current, minVersion }, listener);
+  identity.onRenewal((next) => server.setSecureContext({ ...next, minVersion }));
+  return server;
 }

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { jobName } from '../core/ids.ts';
+import { jobName, laneId, partition, topicId } from '../core/ids.ts';
 import { batchesOf, makeUsers, taskOf, userPlan, userRecord, userTableSink } from '../engine/created-users.fixture.ts';
 import type { LanesPlan } from '../engine/plan/job-plan.ts';
 import type { StagePlan } from '../engine/plan/stage-plan.ts';
 import { compileStage } from '../engine/run-stage.ts';
 import type { StageResult } from '../engine/stage.ts';
 import { WorkerMetrics } from './metrics.ts';
+import type { Worker } from './worker.ts';
 
 function planOf(stage: StagePlan): Pick<LanesPlan, 'sources'> {
   const start = { startingOffsets: { kind: 'earliest' }, onDataLoss: 'fail', onFutureTimestamp: 'fail' } as const;
@@ -50,8 +51,8 @@ test('a job without a blackhole sink has no hash', async () => {
 test('epochs are counted by job, stage and operator, and gauges go when the job leaves', async () => {
   const metrics = new WorkerMetrics('1.2.3');
   const observer = metrics.epochObserver(jobName('counts'));
-  observer.state(1, { rows: 7, bytes: 900, evicted: 2 });
-  observer.state(1, { rows: 5, bytes: 700, evicted: 3 });
+  observer.state('aggregate-1', { rows: 7, bytes: 900, evicted: 2 });
+  observer.state('aggregate-1', { rows: 5, bytes: 700, evicted: 3 });
   observer.done(
     new Map([
       ['aggregate-1', 4],
@@ -70,11 +71,11 @@ test('epochs are counted by job, stage and operator, and gauges go when the job 
     'weir_epochs_total{job_name="counts"} 1',
     'weir_late_rows_total{job_name="counts",operator="aggregate-1"} 4',
     'weir_rows_written_total{job_name="counts",sink="none"} 11',
-    'weir_state_evicted_total{job_name="counts",stage="1"} 5',
+    'weir_state_evicted_total{job_name="counts",operator="aggregate-1"} 5',
   ];
   const gauges = [
-    'weir_state_bytes{job_name="counts",stage="1"} 700',
-    'weir_state_rows{job_name="counts",stage="1"} 5',
+    'weir_state_bytes{job_name="counts",operator="aggregate-1"} 700',
+    'weir_state_rows{job_name="counts",operator="aggregate-1"} 5',
   ];
   assert.deepEqual(await figuresOf(), [...counters, ...gauges].sort());
   observer.left();
@@ -84,4 +85,54 @@ test('epochs are counted by job, stage and operator, and gauges go when the job 
     [figures?.job, figures?.rows, figures?.latencyBuckets.reduce((sum, count) => sum + count, 0)],
     ['counts', 11, 100],
   );
+});
+
+/** What of a worker the metrics look at: lanes of two jobs, each with a lag of 10. */
+function workerWith(partitions: Readonly<Record<string, number>>): Worker {
+  const position = { nextOffset: 90 };
+  const lanesOf = (count: number): unknown[] =>
+    Array.from({ length: count }, (_, number) => ({
+      lane: laneId({ source: 's', topicId: topicId('t'), partition: partition(number) }),
+      topic: 'birds',
+      state: 'running',
+      position,
+      endOffset: 100,
+      aheadMs: -5,
+    }));
+  const runner = { sinkSets: () => [] };
+  const snapshots = Object.entries(partitions).map(([job, count]) => ({ job, runner, lanes: lanesOf(count) }));
+  return { snapshots: () => snapshots, epochRunners: () => [] } as unknown as Worker;
+}
+
+test('series by partition are bounded, and sums stay right', async () => {
+  const metrics = new WorkerMetrics('1.2.3', { partitionSeriesMax: 5 });
+  metrics.watch(workerWith({ few: 4, many: 200 }));
+  const text = await metrics.registry.metrics();
+  const lag = text.split('\n').filter((line) => line.startsWith('weir_consumer_lag_records{'));
+  assert.equal(lag.length, 5);
+  assert.ok(lag.includes('weir_consumer_lag_records{job_name="few",topic="birds",partition="3"} 10'));
+  assert.ok(lag.includes('weir_consumer_lag_records{job_name="many",topic="birds",partition="all"} 2000'));
+});
+
+test('the time of threads goes to stages, and in parts to the master', async () => {
+  const metrics = new WorkerMetrics('1.2.3');
+  metrics.hasThreads(2);
+  const plan = planOf(userPlan([userTableSink])) as LanesPlan;
+  metrics.observer(jobName('users'), 'users', plan).blocked(30);
+  metrics.worked({ thread: 1, key: 'users/1/definition/users', stage: null, ms: 400 });
+  metrics.worked({ thread: null, key: 'counts/1/groups-7', stage: 2, ms: 50 });
+  const text = await metrics.registry.metrics();
+  for (const line of [
+    'weir_thread_busy_seconds_total{thread="0"} 0',
+    'weir_thread_busy_seconds_total{thread="1"} 0.4',
+    'weir_stage_busy_seconds_total{job_name="users",stage="0"} 0.4',
+    'weir_stage_busy_seconds_total{job_name="counts",stage="2"} 0.05',
+    'weir_lane_blocked_seconds_total{job_name="users"} 0.03',
+  ])
+    assert.ok(text.split('\n').includes(line), line);
+  const figures = new Map(metrics.takeFigures().map((of) => [of.job, of]));
+  assert.deepEqual(figures.get('users')?.busy, [{ stage: 0, ms: 200 }]);
+  assert.equal(figures.get('users')?.blockedMs, 30);
+  assert.deepEqual(figures.get('counts')?.busy, [{ stage: 2, ms: 25 }]);
+  assert.deepEqual(metrics.takeFigures(), []);
 });

@@ -1,163 +1,181 @@
 /**
- * The worker's metrics and the figures of its heartbeats. Counted once per batch, never per record; names and labels are
- * listed in docs/metrics.md.
+ * The worker's metrics (core/metrics/table.ts) and the figures of its heartbeats. Counted once per batch, never per
+ * record.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { Registry } from 'prom-client';
+import { Instruments } from '../connectors/system/instruments.ts';
 import { deadLetterReasons } from '../core/errors.ts';
 import { latencyBucket } from '../core/histogram.ts';
 import type { JobName } from '../core/ids.ts';
 import { parseLaneId } from '../core/ids.ts';
 import { must } from '../core/assert.ts';
+import type { RegistryOutcome } from '../connectors/schema-registry/registry-client.ts';
 import type { LanesPlan } from '../engine/plan/job-plan.ts';
 import type { TaskResult } from '../engine/epoch/contract.ts';
 import type { JobFigures } from '../proto/gen/control.ts';
 import type { EpochObserver } from './epochs/epoch-observer.ts';
+import type { FeedObserver } from './feeds/feed-observer.ts';
 import type { LaneObserver } from './observer.ts';
 import type { NamedStats } from './sink-set.ts';
+import type { ThreadWork } from './threads.ts';
 import type { Worker } from './worker.ts';
 
-const LATENCY_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+/** Series by partition that one process shows; beyond, a job's partitions are one series. */
+const PARTITION_SERIES_MAX = 1000;
 
 interface Figures {
   records: number;
   rows: number;
   dead: number;
   latency: number[];
+  /** ms of threads, by stage. */
+  readonly busy: Map<number, number>;
+  blockedMs: number;
+}
+
+export interface WorkerMetricsOptions {
+  /** Default {@link PARTITION_SERIES_MAX}; 0 = none by partition. */
+  readonly partitionSeriesMax?: number;
 }
 
 export class WorkerMetrics {
   readonly registry = new Registry();
+  readonly #instruments: Instruments;
+  readonly #partitionSeriesMax: number;
   readonly #figures = new Map<JobName, Figures>();
+  /** For heartbeats, which begin it anew; what is scraped has its own. */
   readonly #eventLoop = monitorEventLoopDelay({ resolution: 10 });
-  readonly #read = this.#counter('weir_records_read_total', 'Records read', ['job_name', 'source']);
-  readonly #bytes = this.#counter('weir_input_bytes_total', 'Bytes of fetched record batches', ['job_name', 'source']);
-  readonly #rows = this.#counter('weir_rows_written_total', 'Rows acknowledged by a sink', ['job_name', 'sink']);
-  readonly #dead = this.#counter('weir_dead_letters_total', 'Records that became dead letters', ['job_name', 'reason']);
-  readonly #filtered = this.#counter('weir_records_filtered_total', 'Records the query dropped', ['job_name']);
-  readonly #skipped = this.#counter('weir_records_skipped_total', 'Records dropped by policy', ['job_name']);
-  readonly #fenced = this.#counter(
-    'weir_fenced_writes_total',
-    'Times a lane stopped because its ownership was not confirmed',
-    ['job_name'],
-  );
-  readonly #lost = this.#counter('weir_lost_offsets_total', 'Offsets that were gone before they were read', [
-    'job_name',
-  ]);
-  readonly #phase = this.#histogram('weir_batch_duration_seconds', 'Time of a batch by phase', ['job_name', 'phase']);
-  readonly #blackholeHash = this.#gauge(
-    'weir_blackhole_hash',
-    'Xor of the hashes of all rows a blackhole sink was given',
-    ['job_name', 'sink'],
-  );
-  /** The values of that gauge, by labels: a gauge cannot be read back. */
+  /** Places in the plan, by job and source, of stages of lanes. */
+  readonly #laneStages = new Map<string, number>();
+  readonly #threadMs: number[] = [];
+  /** The values of the gauge of hashes, by labels: a gauge cannot be read back. */
   readonly #blackholeHashes = new Map<string, number>();
-  readonly #latency = this.#histogram(
-    'weir_end_to_end_latency_seconds',
-    'From append to the log to acknowledgement by the sink',
-    ['job_name'],
-  );
-  readonly #epochs = this.#counter('weir_epochs_total', 'Epochs of stateful jobs done by this worker', ['job_name']);
-  readonly #epochPhase = this.#histogram('weir_epoch_duration_seconds', 'Time of an epoch by phase', [
-    'job_name',
-    'phase',
-  ]);
-  readonly #late = this.#counter('weir_late_rows_total', 'Rows dropped because they came after the watermark', [
-    'job_name',
-    'operator',
-  ]);
-  readonly #exchanged = this.#counter('weir_exchange_bytes_total', 'Bytes of rows sent to other workers', ['job_name']);
-  readonly #stateRows = this.#gauge('weir_state_rows', 'Rows of state held', ['job_name', 'stage']);
-  readonly #stateBytes = this.#gauge('weir_state_bytes', 'Bytes of state held', ['job_name', 'stage']);
-  readonly #evicted = this.#counter('weir_state_evicted_total', 'Rows of state that became final and were forgotten', [
-    'job_name',
-    'stage',
-  ]);
-  readonly #restoredGroups = this.#counter('weir_restored_key_groups_total', 'Key groups brought to this worker', [
-    'job_name',
-  ]);
-  readonly #restore = this.#histogram('weir_restore_duration_seconds', 'Time of a restore: snapshot and replay', [
-    'job_name',
-  ]);
+  #worker: Worker | null = null;
+  readonly #counters;
 
-  constructor(version: string) {
-    collectDefaultMetrics({ register: this.registry });
-    this.#gauge('weir_build_info', 'Version of Weir and Node', ['version', 'node']).set(
-      { version, node: process.version },
-      1,
-    );
+  constructor(version: string, options: WorkerMetricsOptions = {}) {
+    this.#partitionSeriesMax = options.partitionSeriesMax ?? PARTITION_SERIES_MAX;
+    const make = new Instruments(this.registry, version);
+    this.#instruments = make;
+    make.eventLoop();
     this.#eventLoop.enable();
-    this.#gauge('weir_event_loop_delay_seconds', 'Delay of the event loop', ['quantile'], (gauge) => {
-      for (const quantile of [0.5, 0.99]) gauge.set({ quantile }, this.#eventLoop.percentile(quantile * 100) / 1e9);
+    this.#counters = {
+      read: make.counter('weir_records_read_total'),
+      bytes: make.counter('weir_input_bytes_total'),
+      rows: make.counter('weir_rows_written_total'),
+      dead: make.counter('weir_dead_letters_total'),
+      filtered: make.counter('weir_records_filtered_total'),
+      skipped: make.counter('weir_records_skipped_total'),
+      fenced: make.counter('weir_fenced_writes_total'),
+      lost: make.counter('weir_lost_offsets_total'),
+      blocked: make.counter('weir_lane_blocked_seconds_total'),
+      phase: make.histogram('weir_batch_duration_seconds'),
+      blackholeHash: make.gauge('weir_blackhole_hash'),
+      latency: make.histogram('weir_end_to_end_latency_seconds'),
+      epochs: make.counter('weir_epochs_total'),
+      epochPhase: make.histogram('weir_epoch_duration_seconds'),
+      late: make.counter('weir_late_rows_total'),
+      exchanged: make.counter('weir_exchange_bytes_total'),
+      stateRows: make.gauge('weir_state_rows'),
+      stateBytes: make.gauge('weir_state_bytes'),
+      evicted: make.counter('weir_state_evicted_total'),
+      snapshot: make.histogram('weir_snapshot_duration_seconds'),
+      snapshotBytes: make.counter('weir_snapshot_written_bytes_total'),
+      restoredGroups: make.counter('weir_restored_key_groups_total'),
+      restore: make.histogram('weir_restore_duration_seconds'),
+      stageBusy: make.counter('weir_stage_busy_seconds_total'),
+      registry: make.counter('weir_registry_requests_total'),
+      feedPolls: make.counter('weir_feed_polls_total'),
+      feedRows: make.counter('weir_feed_rows_total'),
+      feedErrors: make.counter('weir_feed_errors_total'),
+      feedSuccess: make.gauge('weir_feed_last_success_timestamp_seconds'),
+      feedBlocked: make.gauge('weir_feed_blocked'),
+    };
+    make.counter('weir_thread_busy_seconds_total', (counter) => {
+      counter.reset();
+      this.#threadMs.forEach((ms, thread) => counter.inc({ thread: String(thread) }, ms / 1000));
     });
+    for (const outcome of ['ok', 'unknown', 'failed'] as const) this.#counters.registry.inc({ outcome }, 0);
   }
 
   /** Gauges that are read off the worker when somebody scrapes. */
   watch(worker: Worker): void {
-    this.#gauge(
-      'weir_consumer_lag_records',
-      'Records behind the end of the log',
-      ['job_name', 'topic', 'partition'],
-      (gauge) => {
-        gauge.reset();
-        for (const { job, lanes } of worker.snapshots()) {
-          for (const { lane, topic, position, endOffset } of lanes) {
-            if (position === null) continue;
-            gauge.set(
-              { job_name: job, topic, partition: parseLaneId(lane).partition },
-              Math.max(0, endOffset - position.nextOffset),
-            );
-          }
+    this.#worker = worker;
+    const make = this.#instruments;
+    make.read('weir_consumer_lag_records', (set) => {
+      let left = this.#partitionSeriesMax;
+      for (const [job, lags] of lagsOf(worker)) {
+        const apart = lags.length <= left;
+        if (apart) left -= lags.length;
+        const sums = new Map<string, number>();
+        for (const { topic, partition, lag } of lags) {
+          if (apart) set({ job_name: job, topic, partition: String(partition) }, lag);
+          else sums.set(topic, (sums.get(topic) ?? 0) + lag);
         }
-        for (const runner of worker.epochRunners()) {
-          for (const { lane, topic, committed, logEnd } of runner.positions())
-            gauge.set(
-              { job_name: runner.job, topic, partition: parseLaneId(lane).partition },
-              Math.max(0, logEnd - committed),
-            );
-        }
-      },
-    );
-    this.#gauge('weir_lane_state', 'Lanes by state', ['job_name', 'state'], (gauge) => {
-      gauge.reset();
+        for (const [topic, lag] of sums) set({ job_name: job, topic, partition: 'all' }, lag);
+      }
+    });
+    make.read('weir_lane_state', (_, add) => {
+      for (const { job, lanes } of worker.snapshots()) for (const { state } of lanes) add({ job_name: job, state }, 1);
+    });
+    make.read('weir_write_time_ahead_seconds', (set) => {
       for (const { job, lanes } of worker.snapshots())
-        for (const { state } of lanes) gauge.inc({ job_name: job, state });
+        if (lanes.length > 0) set({ job_name: job }, Math.max(...lanes.map((lane) => lane.aheadMs)) / 1000);
     });
-    this.#gauge(
-      'weir_write_time_ahead_seconds',
-      'How far write times run ahead of the clock (t - now)',
-      ['job_name'],
-      (gauge) => {
-        gauge.reset();
-        for (const { job, lanes } of worker.snapshots()) {
-          if (lanes.length > 0) gauge.set({ job_name: job }, Math.max(...lanes.map((lane) => lane.aheadMs)) / 1000);
-        }
-      },
-    );
-    this.#gauge('weir_sink_in_flight', 'Requests to a sink that wait for an answer', ['job_name', 'sink'], (gauge) => {
-      gauge.reset();
-      for (const { job, stats } of sinkStats(worker)) gauge.inc({ job_name: job, sink: stats.name }, stats.inFlight);
+    make.read('weir_sink_in_flight', (_, add) => {
+      for (const { job, stats } of sinkStats(worker)) add({ job_name: job, sink: stats.name }, stats.inFlight);
     });
-    this.#counter(
-      'weir_sink_retries_total',
-      'Requests to a sink that were sent again since it was opened',
-      ['job_name', 'sink'],
-      (counter) => {
-        counter.reset();
-        for (const { job, stats } of sinkStats(worker)) counter.inc({ job_name: job, sink: stats.name }, stats.retries);
-      },
-    );
+    make.read('weir_sink_blocked', (set) => {
+      const blocked = new Map<string, { readonly job: JobName; readonly sink: string; value: number }>();
+      for (const { job, stats } of sinkStats(worker)) {
+        const key = `${job}/${stats.name}`;
+        const before = blocked.get(key)?.value ?? 0;
+        blocked.set(key, { job, sink: stats.name, value: Math.max(before, stats.blockedBy === null ? 0 : 1) });
+      }
+      for (const { job, sink, value } of blocked.values()) set({ job_name: job, sink }, value);
+    });
+    make.counter('weir_sink_retries_total', (counter) => {
+      counter.reset();
+      for (const { job, stats } of sinkStats(worker)) counter.inc({ job_name: job, sink: stats.name }, stats.retries);
+    });
+  }
+
+  /** A thread, or the event loop in its place, worked for a stage. */
+  worked({ thread, key, stage, ms }: ThreadWork): void {
+    if (thread !== null) this.#threadMs[thread] = (this.#threadMs[thread] ?? 0) + ms;
+    const [job = '', , , ...source] = key.split('/');
+    const place = stage ?? this.#laneStages.get(`${job}/${source.join('/')}`) ?? 0;
+    this.#counters.stageBusy.inc({ job_name: job, stage: String(place) }, ms / 1000);
+    const { busy } = this.#figuresOf(job as JobName);
+    busy.set(place, (busy.get(place) ?? 0) + ms);
+  }
+
+  /** So many threads are there. */
+  hasThreads(count: number): void {
+    for (let thread = 0; thread < count; thread++) this.#threadMs[thread] ??= 0;
+  }
+
+  /** A schema registry was asked. */
+  asked(outcome: RegistryOutcome): void {
+    this.#counters.registry.inc({ outcome });
   }
 
   observer(job: JobName, source: string, plan: LanesPlan): LaneObserver {
     const figures = this.#figuresOf(job);
+    const index = plan.sources.findIndex((candidate) => candidate.name === source);
+    this.#laneStages.set(`${job}/${source}`, Math.max(0, index));
+    // A rate has a beginning, and an alert something to look at, only with a first value.
+    for (const counter of [this.#counters.fenced, this.#counters.lost, this.#counters.blocked])
+      counter.inc({ job_name: job }, 0);
+    const blocked = this.#counters.blocked.labels({ job_name: job });
     const stage = plan.sources.find((candidate) => candidate.name === source)?.stage;
-    const sinkRows = (stage?.sinks ?? []).map((sink) => this.#rows.labels({ job_name: job, sink: sink.name }));
-    const read = this.#read.labels({ job_name: job, source });
-    const bytesRead = this.#bytes.labels({ job_name: job, source });
-    const latency = this.#latency.labels({ job_name: job });
-    const filtered = this.#filtered.labels({ job_name: job });
-    const skipped = this.#skipped.labels({ job_name: job });
+    const sinkRows = (stage?.sinks ?? []).map((sink) => this.#counters.rows.labels({ job_name: job, sink: sink.name }));
+    const read = this.#counters.read.labels({ job_name: job, source });
+    const bytesRead = this.#counters.bytes.labels({ job_name: job, source });
+    const latency = this.#counters.latency.labels({ job_name: job });
+    const filtered = this.#counters.filtered.labels({ job_name: job });
+    const skipped = this.#counters.skipped.labels({ job_name: job });
     return {
       read: (bytes) => bytesRead.inc(bytes),
       batch: (result, durationMs) => {
@@ -173,17 +191,53 @@ export class WorkerMetrics {
           if (output.kind === 'blackhole' && sink !== undefined) this.#addHash(job, sink.name, output.hash);
         });
         this.#countDead(job, result.deadByReason);
-        this.#phase.observe({ job_name: job, phase: 'total' }, durationMs / 1000);
+        this.#counters.phase.observe({ job_name: job, phase: 'total' }, durationMs / 1000);
       },
-      phase: (phase, ms) => this.#phase.observe({ job_name: job, phase }, ms / 1000),
+      phase: (phase, ms) => this.#counters.phase.observe({ job_name: job, phase }, ms / 1000),
       latency: (ms, records) => {
         // One observation per record batch: its records were appended and acknowledged together.
         latency.observe(Math.max(0, ms) / 1000);
         const bucket = latencyBucket(ms);
         figures.latency[bucket] = (figures.latency[bucket] ?? 0) + records;
       },
-      fenced: () => this.#fenced.inc({ job_name: job }),
-      lost: (offsets) => this.#lost.inc({ job_name: job }, offsets),
+      blocked: (ms) => {
+        blocked.inc(ms / 1000);
+        figures.blockedMs += ms;
+      },
+      fenced: () => this.#counters.fenced.inc({ job_name: job }),
+      lost: (offsets) => this.#counters.lost.inc({ job_name: job }, offsets),
+    };
+  }
+
+  /** For the feed of a source. */
+  feedObserver(job: JobName, source: string): FeedObserver {
+    const { feedPolls, feedRows, feedErrors, feedSuccess, feedBlocked } = this.#counters;
+    const labels = { job_name: job, source };
+    let blocked: string | null = null;
+    const unblock = (): void => {
+      if (blocked !== null) feedBlocked.remove({ ...labels, code: blocked });
+      blocked = null;
+    };
+    for (const outcome of ['appended', 'known', 'refused'] as const) feedRows.inc({ ...labels, outcome }, 0);
+    return {
+      polled: (appended, known, nowMs) => {
+        feedPolls.inc(labels);
+        feedRows.inc({ ...labels, outcome: 'appended' }, appended);
+        feedRows.inc({ ...labels, outcome: 'known' }, known);
+        feedSuccess.set(labels, nowMs / 1000);
+        unblock();
+      },
+      failed: (code) => {
+        feedErrors.inc({ ...labels, code });
+        unblock();
+        blocked = code;
+        feedBlocked.set({ ...labels, code }, 1);
+      },
+      refused: () => feedRows.inc({ ...labels, outcome: 'refused' }),
+      left: () => {
+        unblock();
+        feedSuccess.remove(labels);
+      },
     };
   }
 
@@ -191,18 +245,21 @@ export class WorkerMetrics {
   epochObserver(job: JobName): EpochObserver {
     const figures = this.#figuresOf(job);
     const labels = { job_name: job };
-    const stages = new Set<number>();
+    const operators = new Set<string>();
+    for (const counter of [this.#counters.lost, this.#counters.exchanged, this.#counters.restoredGroups])
+      counter.inc(labels, 0);
+    this.#counters.snapshotBytes.inc(labels, 0);
     const countDead = ({ deadByReason, deadLetters }: Pick<TaskResult, 'deadByReason' | 'deadLetters'>): void => {
       figures.dead += deadLetters.rowCount;
       this.#countDead(job, deadByReason);
     };
     return {
-      read: (source, bytes) => this.#bytes.inc({ ...labels, source }, bytes),
+      read: (source, bytes) => this.#counters.bytes.inc({ ...labels, source }, bytes),
       mapped: (source, result) => {
         const { read, filtered, skipped } = result.counters;
-        this.#read.inc({ ...labels, source }, read);
-        this.#filtered.inc(labels, filtered);
-        this.#skipped.inc(labels, skipped);
+        this.#counters.read.inc({ ...labels, source }, read);
+        this.#counters.filtered.inc(labels, filtered);
+        this.#counters.skipped.inc(labels, skipped);
         figures.records += read;
         countDead(result);
       },
@@ -210,39 +267,44 @@ export class WorkerMetrics {
       written: (sinks, result) => {
         result.sinks.forEach((output, index) => {
           const sink = must(sinks[index], () => `no sink ${index}`);
-          this.#rows.inc({ ...labels, sink }, output.rowCount);
+          this.#counters.rows.inc({ ...labels, sink }, output.rowCount);
           figures.rows += output.rowCount;
           if (output.kind === 'blackhole') this.#addHash(job, sink, output.hash);
         });
       },
       done: (late) => {
-        this.#epochs.inc(labels);
-        for (const [operator, rows] of late) if (rows > 0) this.#late.inc({ ...labels, operator }, rows);
+        this.#counters.epochs.inc(labels);
+        for (const [operator, rows] of late) if (rows > 0) this.#counters.late.inc({ ...labels, operator }, rows);
       },
-      phase: (phase, ms) => this.#epochPhase.observe({ ...labels, phase }, ms / 1000),
+      phase: (phase, ms) => this.#counters.epochPhase.observe({ ...labels, phase }, ms / 1000),
       latency: (ms, records) => {
-        this.#latency.observe(labels, Math.max(0, ms) / 1000);
+        this.#counters.latency.observe(labels, Math.max(0, ms) / 1000);
         const bucket = latencyBucket(ms);
         figures.latency[bucket] = (figures.latency[bucket] ?? 0) + records;
       },
-      sent: (bytes) => this.#exchanged.inc(labels, bytes),
-      state: (stage, { rows, bytes, evicted }) => {
-        stages.add(stage);
-        this.#stateRows.set({ ...labels, stage }, rows);
-        this.#stateBytes.set({ ...labels, stage }, bytes);
-        this.#evicted.inc({ ...labels, stage }, evicted);
+      sent: (bytes) => this.#counters.exchanged.inc(labels, bytes),
+      state: (operator, { rows, bytes, evicted }) => {
+        operators.add(operator);
+        this.#counters.stateRows.set({ ...labels, operator }, rows);
+        this.#counters.stateBytes.set({ ...labels, operator }, bytes);
+        this.#counters.evicted.inc({ ...labels, operator }, evicted);
+        this.#counters.late.inc({ ...labels, operator }, 0);
+      },
+      snapshot: (ms, bytes) => {
+        this.#counters.snapshot.observe(labels, ms / 1000);
+        this.#counters.snapshotBytes.inc(labels, bytes);
       },
       restored: (groups, ms) => {
-        this.#restoredGroups.inc(labels, groups);
-        this.#restore.observe(labels, ms / 1000);
+        this.#counters.restoredGroups.inc(labels, groups);
+        this.#counters.restore.observe(labels, ms / 1000);
       },
-      lost: (offsets) => this.#lost.inc(labels, offsets),
+      lost: (offsets) => this.#counters.lost.inc(labels, offsets),
       left: () => {
-        for (const stage of stages) {
-          this.#stateRows.remove({ ...labels, stage });
-          this.#stateBytes.remove({ ...labels, stage });
+        for (const operator of operators) {
+          this.#counters.stateRows.remove({ ...labels, operator });
+          this.#counters.stateBytes.remove({ ...labels, operator });
         }
-        stages.clear();
+        operators.clear();
       },
     };
   }
@@ -250,13 +312,28 @@ export class WorkerMetrics {
   /** What happened since the last call. */
   takeFigures(): JobFigures[] {
     const taken: JobFigures[] = [];
+    const threads = Math.max(1, this.#threadMs.length);
+    const lanes = this.#laneCountsNow();
     for (const [job, figures] of this.#figures) {
-      const { records, rows, dead } = figures;
-      if (records === 0 && figures.latency.length === 0) continue;
-      taken.push({ job, records, rows, dead, latencyBuckets: Array.from(figures.latency, (count) => count ?? 0) });
-      Object.assign(figures, { records: 0, rows: 0, dead: 0, latency: [] });
+      const { records, rows, dead, busy, blockedMs } = figures;
+      if (records === 0 && figures.latency.length === 0 && busy.size === 0 && blockedMs === 0) continue;
+      taken.push({
+        job,
+        records,
+        rows,
+        dead,
+        latencyBuckets: Array.from(figures.latency, (count) => count ?? 0),
+        busy: [...busy].map(([stage, ms]) => ({ stage, ms: ms / threads })),
+        blockedMs: blockedMs / Math.max(1, lanes.get(job) ?? 1),
+      });
+      busy.clear();
+      Object.assign(figures, { records: 0, rows: 0, dead: 0, latency: [], blockedMs: 0 });
     }
     return taken;
+  }
+
+  #laneCountsNow(): ReadonlyMap<JobName, number> {
+    return new Map((this.#worker?.snapshots() ?? []).map(({ job, lanes }) => [job, lanes.length]));
   }
 
   /** p99 since the last call, and the process's memory. */
@@ -269,7 +346,10 @@ export class WorkerMetrics {
   #countDead(job: JobName, deadByReason: readonly number[]): void {
     deadByReason.forEach((count, index) => {
       if (count === 0) return;
-      this.#dead.inc({ job_name: job, reason: must(deadLetterReasons[index], () => `no reason ${index}`) }, count);
+      this.#counters.dead.inc(
+        { job_name: job, reason: must(deadLetterReasons[index], () => `no reason ${index}`) },
+        count,
+      );
     });
   }
 
@@ -277,58 +357,44 @@ export class WorkerMetrics {
     const key = `${job}/${sink}`;
     const sum = ((this.#blackholeHashes.get(key) ?? 0) ^ hash) >>> 0;
     this.#blackholeHashes.set(key, sum);
-    this.#blackholeHash.set({ job_name: job, sink }, sum);
+    this.#counters.blackholeHash.set({ job_name: job, sink }, sum);
   }
 
   #figuresOf(job: JobName): Figures {
     const known = this.#figures.get(job);
     if (known !== undefined) return known;
-    const fresh: Figures = { records: 0, rows: 0, dead: 0, latency: [] };
+    const fresh: Figures = { records: 0, rows: 0, dead: 0, latency: [], busy: new Map(), blockedMs: 0 };
     this.#figures.set(job, fresh);
     return fresh;
   }
+}
 
-  #counter<L extends string>(
-    name: string,
-    help: string,
-    labelNames: readonly L[],
-    collect?: (counter: Counter<L>) => void,
-  ): Counter<L> {
-    const counter: Counter<L> = new Counter({
-      name,
-      help,
-      labelNames: [...labelNames],
-      registers: [this.registry],
-      ...(collect === undefined ? {} : { collect: () => collect(counter) }),
-    });
-    return counter;
-  }
+interface PartitionLag {
+  readonly topic: string;
+  readonly partition: number;
+  readonly lag: number;
+}
 
-  #histogram<L extends string>(name: string, help: string, labelNames: readonly L[]): Histogram<L> {
-    return new Histogram({
-      name,
-      help,
-      labelNames: [...labelNames],
-      buckets: LATENCY_SECONDS,
-      registers: [this.registry],
-    });
-  }
-
-  #gauge<L extends string>(
-    name: string,
-    help: string,
-    labelNames: readonly L[],
-    collect?: (gauge: Gauge<L>) => void,
-  ): Gauge<L> {
-    const gauge: Gauge<L> = new Gauge({
-      name,
-      help,
-      labelNames: [...labelNames],
-      registers: [this.registry],
-      ...(collect === undefined ? {} : { collect: () => collect(gauge) }),
-    });
-    return gauge;
-  }
+/** Of every partition that is read here, by job. */
+function lagsOf(worker: Worker): Map<JobName, PartitionLag[]> {
+  const lags = new Map<JobName, PartitionLag[]>();
+  const add = (job: JobName, lag: PartitionLag): void => {
+    const known = lags.get(job);
+    if (known === undefined) lags.set(job, [lag]);
+    else known.push(lag);
+  };
+  for (const { job, lanes } of worker.snapshots())
+    for (const { lane, topic, position, endOffset } of lanes)
+      if (position !== null) {
+        const { partition } = parseLaneId(lane);
+        add(job, { topic, partition, lag: Math.max(0, endOffset - position.nextOffset) });
+      }
+  for (const runner of worker.epochRunners())
+    for (const { lane, topic, committed, logEnd } of runner.positions()) {
+      const { partition } = parseLaneId(lane);
+      add(runner.job, { topic, partition, lag: Math.max(0, logEnd - committed) });
+    }
+  return lags;
 }
 
 /** Of every open sink; a sink that several sources write to comes once for each. */

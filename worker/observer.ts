@@ -11,6 +11,8 @@ export interface LaneObserver {
   phase(phase: Phase, ms: number): void;
   /** So many records were acknowledged `ms` after they were appended. */
   latency(ms: number, records: number): void;
+  /** What was read before was not processed or written yet: the lane could not read on for so long. */
+  blocked(ms: number): void;
   /** A write was refused because the lane lost its ownership. */
   fenced(): void;
   /** Offsets were gone before they were read. */

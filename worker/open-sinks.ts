@@ -6,6 +6,7 @@ import type { EpochsPlan } from '../engine/plan/epoch-plan.ts';
 import type { JobPlan, LanesPlan, LaneSource, SinkTarget } from '../engine/plan/job-plan.ts';
 import type { SinkPlan } from '../engine/plan/stage-plan.ts';
 import type { DeadLetterTopic } from './dead-letter-copy.ts';
+import { LaneBatches } from './lane-batches.ts';
 import type { OpenSink } from './sink-set.ts';
 import { SinkSet } from './sink-set.ts';
 
@@ -41,7 +42,7 @@ async function openAll(
   const open: OpenSink[] = [];
   for (const [index, sink] of sinks.entries()) {
     const target = must(plan.sinks[index], () => `sink ${index} of job ${plan.job} has no target`);
-    open.push(await openSink(sink, target, connections, print));
+    open.push(await openSink(plan.job, sink, target, connections, print));
   }
   const deadLetters = await connections.tables('cassandra', {}).open(deadLetterShape);
   return new SinkSet(open, deadLetters, await openDeadLetterTopic(plan.deadLetterTopic, source, connections));
@@ -59,6 +60,7 @@ async function openDeadLetterTopic(
 }
 
 async function openSink(
+  job: string,
   sink: SinkPlan,
   target: SinkTarget,
   connections: Connections,
@@ -80,6 +82,11 @@ async function openSink(
         writer,
         partitions: await writer.partitionCount(sink.topic),
       };
+    }
+    case 'rows': {
+      const { name, connector, format, settings } = sink;
+      const opened = await connections.rowSinks(connector).open({ job, name, format, settings });
+      return { kind: 'rows', name, sink: opened, batches: new LaneBatches(opened) };
     }
     case 'blackhole':
       return { kind: 'discard', name: sink.name };

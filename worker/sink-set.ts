@@ -7,10 +7,13 @@ import type { WritePermit } from '../core/lane/permit.ts';
 import type { LaneKey } from '../core/meta.ts';
 import type { LogWriter, SinkStats, TableWriter } from '../core/ports.ts';
 import type { RowBlock } from '../core/row-block.ts';
+import type { EpochPlace, LanePlace, RowSink } from '../core/row-sink.ts';
 import { encodeGapLetter } from '../engine/gap-letter.ts';
 import type { SinkOutput, StageResult } from '../engine/stage.ts';
 import type { DeadLetterTopic } from './dead-letter-copy.ts';
 import { copyDeadLetters } from './dead-letter-copy.ts';
+import type { LaneBatches } from './lane-batches.ts';
+import type { StagedRows } from './staged-rows.ts';
 
 /** One open sink, in the order of the plan. */
 export type OpenSink =
@@ -22,6 +25,7 @@ export type OpenSink =
       readonly writer: LogWriter;
       readonly partitions: number;
     }
+  | { readonly kind: 'rows'; readonly name: string; readonly sink: RowSink; readonly batches: LaneBatches }
   | { readonly kind: 'discard'; readonly name: string }
   | { readonly kind: 'console'; readonly name: string; readonly print: (text: string) => void };
 
@@ -47,8 +51,21 @@ export class SinkSet {
     this.logPartitions = sinks.flatMap((sink) => (sink.kind === 'log' ? [sink.partitions] : []));
   }
 
-  /** Resolves when every sink has acknowledged everything. Throws what the writers throw: FENCED, SINK_SCHEMA, SINK_REFUSED. */
-  async write(result: Pick<StageResult, 'sinks' | 'deadLetters'>, permit: WritePermit): Promise<void> {
+  /** Whether some sinks take the rows of an epoch as a whole, by {@link writeEpoch}. */
+  get takesEpochs(): boolean {
+    return this.#sinks.some(({ kind }) => kind === 'rows');
+  }
+
+  /**
+   * Resolves when every sink has acknowledged everything; without a `place`, those that take epochs as a whole are left
+   * out. Calls for one lane come in the order of its offsets. Throws what the writers throw: FENCED, SINK_SCHEMA,
+   * SINK_REFUSED, UNAUTHORIZED.
+   */
+  async write(
+    result: Pick<StageResult, 'sinks' | 'deadLetters'>,
+    permit: WritePermit,
+    place: LanePlace | null = null,
+  ): Promise<void> {
     assert(
       result.sinks.length === this.#sinks.length,
       () => `the stage has ${result.sinks.length} sinks, ${this.#sinks.length} are open`,
@@ -58,10 +75,20 @@ export class SinkSet {
         must(this.#sinks[index], () => 'no such sink'),
         output,
         permit,
+        place,
       ),
     );
     if (result.deadLetters.rowCount > 0) writes.push(this.bury(result.deadLetters, permit));
     await Promise.all(writes);
+  }
+
+  /** Writes what one attempt of an epoch gave on this worker to the sinks that take epochs as a whole. Throws as {@link write}. */
+  async writeEpoch(rows: StagedRows, place: EpochPlace, permit: WritePermit): Promise<void> {
+    await Promise.all(
+      this.#sinks.flatMap((sink, index) =>
+        sink.kind === 'rows' ? [sink.sink.write({ place, parts: rows.of(index) }, permit)] : [],
+      ),
+    );
   }
 
   /** Records that the offsets [from.offset, to) were gone before they were read, as one dead letter at the gap's start. */
@@ -88,18 +115,33 @@ export class SinkSet {
   }
 
   stats(): NamedStats[] {
-    return this.#sinks.flatMap((sink) => (sink.kind === 'table' ? [{ name: sink.name, ...sink.writer.stats() }] : []));
+    return this.#sinks.flatMap((sink) => {
+      if (sink.kind === 'table') return [{ name: sink.name, ...sink.writer.stats() }];
+      return sink.kind === 'rows' ? [{ name: sink.name, ...sink.sink.stats() }] : [];
+    });
   }
 
   async close(): Promise<void> {
     await Promise.all([
       this.#deadLetters.close(),
-      ...this.#sinks.map((sink) => (sink.kind === 'table' ? sink.writer.close() : undefined)),
+      ...this.#sinks.map((sink) => {
+        if (sink.kind === 'table') return sink.writer.close();
+        return sink.kind === 'rows' ? sink.sink.close() : undefined;
+      }),
     ]);
   }
 }
 
-async function writeTo(sink: OpenSink, output: SinkOutput, permit: WritePermit): Promise<void> {
+async function writeTo(
+  sink: OpenSink,
+  output: SinkOutput,
+  permit: WritePermit,
+  place: LanePlace | null,
+): Promise<void> {
+  if (output.kind === 'rows') {
+    assert(sink.kind === 'rows', () => `sink ${sink.name} takes no parts`);
+    return place === null || output.parts.length === 0 ? undefined : sink.batches.write(output.parts, place, permit);
+  }
   if (output.rowCount === 0) return;
   switch (output.kind) {
     case 'table':

@@ -177,6 +177,7 @@ function buffersOf(
   for (const sink of result.sinks) {
     if (sink.kind === 'table') add(sink.bytes);
     if (sink.kind === 'log') for (const { batch } of sink.appends) add(batch);
+    if (sink.kind === 'rows') for (const { bytes } of sink.parts) add(bytes);
   }
   for (const { bytes } of frames) add(bytes);
   return [...buffers];

@@ -35,8 +35,22 @@ export interface ThreadExecutorOptions {
   readonly threadCount?: number;
   /** Tasks with fewer records run on the calling thread. Default 200. */
   readonly inlineRecordsMax?: number;
+  /** Told after every task. */
+  readonly onWork?: (work: ThreadWork) => void;
   /** Where the memory of tasks goes that were run; default: to the garbage collector. */
   readonly memory?: MemoryPool;
+}
+
+/** That a task was run. */
+export interface ThreadWork {
+  /** null = the calling thread, or one of the job's own. */
+  readonly thread: number | null;
+  /** Of the stage of a lane, or of a stateful job's host: begins with the job's name and a slash. */
+  readonly key: string;
+  /** Place in the plan of a stateful job; null for lanes. */
+  readonly stage: number | null;
+  /** From when the thread was free for it. */
+  readonly ms: number;
 }
 
 const INLINE_RECORDS_MAX = 200;
@@ -50,6 +64,10 @@ interface Thread {
   readonly pool: Piscina<ThreadRequest, ThreadReply>;
   /** Bytes of tasks sent and not answered. */
   waitingBytes: number;
+  /** Monotonic ms of its last answer. */
+  freeAt: number;
+  /** A request was answered; ms it took, without waiting for those before it. */
+  readonly worked: (request: ThreadRequest, ms: number) => void;
 }
 
 export class ThreadExecutor implements Executor, EpochExecutor {
@@ -58,6 +76,7 @@ export class ThreadExecutor implements Executor, EpochExecutor {
   readonly #inline = new InlineExecutor({ loadModule });
   readonly #inlineRecordsMax: number;
   readonly #memory: MemoryPool | null;
+  readonly #onWork: ((work: ThreadWork) => void) | null;
   readonly #filename: string;
   /** Of jobs with code, by job and hash of the code: all of a job's hosts share them. */
   readonly #userThreads = new Map<string, UserThreads>();
@@ -69,11 +88,12 @@ export class ThreadExecutor implements Executor, EpochExecutor {
     const count = options.threadCount ?? availableParallelism();
     this.#inlineRecordsMax = options.inlineRecordsMax ?? INLINE_RECORDS_MAX;
     this.#memory = options.memory ?? null;
+    this.#onWork = options.onWork ?? null;
     // The thread's file stands beside this one: .ts in the checkout, .js when built.
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const filename = new URL(`./thread.${extension}`, import.meta.url).href;
     this.#filename = filename;
-    this.#threads = Array.from({ length: count }, () => ({
+    this.#threads = Array.from({ length: count }, (_, thread) => ({
       pool: new Piscina<ThreadRequest, ThreadReply>({
         filename,
         minThreads: 1,
@@ -83,6 +103,8 @@ export class ThreadExecutor implements Executor, EpochExecutor {
         env: threadEnv(),
       }),
       waitingBytes: 0,
+      freeAt: 0,
+      worked: (request, ms) => this.#tell(thread, request, ms),
     }));
   }
 
@@ -112,7 +134,7 @@ export class ThreadExecutor implements Executor, EpochExecutor {
     const memory = must(task.bytes.buffer instanceof ArrayBuffer ? task.bytes.buffer : null, () => SHARED_BYTES);
     const thread = this.#isSmall(task) ? undefined : this.#leastLoaded();
     if (thread === undefined) {
-      const result = await this.#inline.run(stageId, task);
+      const result = await this.#here({ kind: 'run', stageId, task }, () => this.#inline.run(stageId, task));
       this.#memory?.give(memory);
       return result;
     }
@@ -187,7 +209,7 @@ export class ThreadExecutor implements Executor, EpochExecutor {
   async map(key: string, task: MapTask): Promise<MapResult> {
     const thread = this.#isSmall(task) ? undefined : this.#leastLoaded();
     if (thread === undefined) {
-      const result = await this.#inline.map(key, task);
+      const result = await this.#here({ kind: 'map', key, task }, () => this.#inline.map(key, task));
       if (task.bytes.buffer instanceof ArrayBuffer) this.#memory?.give(task.bytes.buffer);
       return result;
     }
@@ -211,7 +233,8 @@ export class ThreadExecutor implements Executor, EpochExecutor {
       return must(reply.kind === 'reduced' ? reply.result : null, () => NO_RESULT);
     }
     const to = this.#thread(thread);
-    if (to === undefined) return this.#inline.reduce(key, thread, task);
+    if (to === undefined)
+      return this.#here({ kind: 'reduce', key, task }, () => this.#inline.reduce(key, thread, task));
     const size = task.inputs.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
     const reply = await askLoaded(to, { kind: 'reduce', key, task }, size);
     return must(reply.kind === 'reduced' ? reply.result : null, () => NO_RESULT);
@@ -301,6 +324,20 @@ export class ThreadExecutor implements Executor, EpochExecutor {
     await Promise.all(this.#threads.map((thread) => ask(thread, request)));
   }
 
+  /** Runs a task on the calling thread. */
+  async #here<T>(request: ThreadRequest, run: () => Promise<T>): Promise<T> {
+    const startedAt = performance.now();
+    const result = await run();
+    this.#tell(null, request, performance.now() - startedAt);
+    return result;
+  }
+
+  #tell(thread: number | null, request: ThreadRequest, ms: number): void {
+    if (request.kind === 'run') this.#onWork?.({ thread, key: request.stageId, stage: null, ms });
+    else if (request.kind === 'map' || request.kind === 'reduce')
+      this.#onWork?.({ thread, key: request.key, stage: request.task.stage, ms });
+  }
+
   #isSmall(task: Pick<StageTask, 'bytes' | 'batches'>): boolean {
     if (task.bytes.byteLength > INLINE_BYTES_MAX) return false;
     let records = 0;
@@ -361,7 +398,14 @@ async function askLoaded(
 
 /** Sends a request; an error in the thread is thrown here with its code. */
 async function ask(thread: Thread, request: ThreadRequest, transferList: ArrayBuffer[] = []): Promise<ThreadReply> {
-  return answered(await thread.pool.run(request, { transferList }));
+  const sentAt = performance.now();
+  try {
+    return answered(await thread.pool.run(request, { transferList }));
+  } finally {
+    const now = performance.now();
+    thread.worked(request, now - Math.max(sentAt, thread.freeAt));
+    thread.freeAt = now;
+  }
 }
 
 /** As {@link ask}, of a thread that runs code of a job. */

@@ -270,6 +270,7 @@ export class Worker {
       limits,
       budget,
       observe,
+      ...feedPorts(this.#parts),
       link: (address) => {
         if (exchange === undefined)
           throw new WeirError('PEER_UNREACHABLE', `this worker has no exchange and cannot send rows to ${address}`);
@@ -377,6 +378,7 @@ export class Worker {
       limits,
       budget,
       observe,
+      ...feedPorts(this.#parts),
       report: (report) => this.#report(report),
       wake: (name) => this.#follow(name),
     });
@@ -427,6 +429,10 @@ export class Worker {
       .showOffsets(job, source.topic, offsets)
       .catch((error: unknown) => log.debug({ job }, `consumer group offsets not shown: ${messageOf(error)}`));
   }
+}
+
+function feedPorts({ openFeed, observeFeed }: WorkerParts): Pick<WorkerPorts, 'openFeed' | 'observeFeed'> {
+  return { ...(openFeed === undefined ? {} : { openFeed }), ...(observeFeed === undefined ? {} : { observeFeed }) };
 }
 
 function epochsKey(job: string, run: number): string {

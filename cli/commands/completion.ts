@@ -13,7 +13,19 @@ const NAMES_LIMIT_MS = 800;
 const firstWords = new Map<string, readonly string[]>([
   [
     'get',
-    ['jobs', 'workers', 'tasks', 'partitions', 'checkpoints', 'savepoints', 'sources', 'topics', 'tables', 'revisions'],
+    [
+      'jobs',
+      'workers',
+      'tasks',
+      'partitions',
+      'checkpoints',
+      'savepoints',
+      'sources',
+      'topics',
+      'tables',
+      'revisions',
+      'runs',
+    ],
   ],
   ['describe', ['job', 'worker', 'topic']],
   ['savepoint', ['create', 'list', 'delete', 'restore']],

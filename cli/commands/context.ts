@@ -2,7 +2,7 @@
 import { WeirError } from '../../core/errors.ts';
 import { formatTable, print, printJson, tell } from '../output.ts';
 import type { Context, GlobalOptions } from '../settings.ts';
-import { normalAddress, outputFormat, readContexts, writeContexts } from '../settings.ts';
+import { caOf, normalAddress, outputFormat, readContexts, writeContexts } from '../settings.ts';
 
 /** Throws: USAGE, NOT_FOUND. */
 export function context(action: string, name: string | undefined, options: GlobalOptions): void {
@@ -26,11 +26,16 @@ export function context(action: string, name: string | undefined, options: Globa
   if (action === 'add') {
     if (options.address === undefined)
       throw new WeirError('USAGE', 'A context needs an address: --address http://host:7080.');
+    const ca = options.ca === undefined ? undefined : caOf(options);
     const address = options.address
       .split(',')
       .map((one) => normalAddress(one.trim()))
       .join(',');
-    const added: Context = { address, ...(options.token === undefined ? {} : { token: options.token }) };
+    const added: Context = {
+      address,
+      ...(options.token === undefined ? {} : { token: options.token }),
+      ...(ca === undefined ? {} : { ca }),
+    };
     known.set(name, added);
     writeContexts({ current: current ?? name, contexts: known });
     return tell(`context ${name} is ${address}${current === undefined || current === name ? ', in use' : ''}`);

@@ -1,12 +1,13 @@
-/** `weir get partitions|checkpoints|savepoints|revisions|sources|topics|tables`: lists beside jobs and workers. */
+/** `weir get partitions|checkpoints|savepoints|revisions|runs|sources|topics|tables`: lists beside jobs and workers. */
 import { WeirError } from '../../core/errors.ts';
 import type { TableView, TopicSummary } from '../../master/data-desk.ts';
 import type { SavepointView } from '../../master/http/documents.ts';
+import type { RunsDocument } from '../../master/schedules.ts';
 import type { JobView } from '../../master/views.ts';
 import type { CheckpointSeen } from '../../master/watch.ts';
 import type { MasterClient } from '../client.ts';
 import { jobPath } from '../names.ts';
-import { formatAge, formatCount } from '../output.ts';
+import { formatAge, formatCount, tell } from '../output.ts';
 
 /** What a list is printed from. */
 export interface Listing {
@@ -29,6 +30,7 @@ export const listings = new Map<string, Lister>([
   ['checkpoints', listCheckpoints],
   ['savepoints', listSavepoints],
   ['revisions', listRevisions],
+  ['runs', listRuns],
 ]);
 
 async function jobsOf(client: MasterClient, name: string | undefined): Promise<readonly JobView[]> {
@@ -154,6 +156,28 @@ async function listRevisions(client: MasterClient, name: string | undefined): Pr
       current ? '*' : '',
       String(revision),
       definition.slice(0, 12),
+    ]),
+  };
+}
+
+async function listRuns(client: MasterClient, name: string | undefined): Promise<Listing> {
+  const job = need(name, 'runs');
+  const document = await client.request<RunsDocument>('GET', `${jobPath(job)}/runs`);
+  const { schedule, next, runs } = document;
+  if (schedule !== null && next !== null)
+    tell(`${schedule.cron} (${schedule.timeZone}), next at ${new Date(next).toISOString()}`);
+  return {
+    document,
+    names: runs.map(({ number }) => String(number)),
+    heads: ['RUN', 'SCHEDULED FOR', 'STATE', 'ATTEMPTS', 'STARTED', 'TOOK', 'PROBLEM'],
+    rows: runs.map((run) => [
+      String(run.number),
+      run.scheduledFor === null ? 'by hand' : new Date(run.scheduledFor).toISOString(),
+      run.state,
+      String(run.attempts),
+      run.startedAt === null ? '-' : formatAge(Date.now() - run.startedAt),
+      run.startedAt === null || run.endedAt === null ? '-' : formatAge(run.endedAt - run.startedAt),
+      run.reason === null ? '' : run.reason.code,
     ]),
   };
 }

@@ -202,7 +202,8 @@ export async function query(cql: string, options: GlobalOptions): Promise<void> 
   tell(result.rows.length === 1 ? '(1 row)' : `(${result.rows.length} rows)`);
 }
 
-async function runQuery(cql: string, options: GlobalOptions): Promise<QueryResult> {
+/** The answer of the master, or of the tables themselves when there is none. Throws what the query throws. */
+export async function runQuery(cql: string, options: GlobalOptions): Promise<QueryResult> {
   try {
     return await new MasterClient(target(options)).query(cql);
   } catch (error) {

@@ -18,6 +18,8 @@ export async function runMasterProcess(options: Options): Promise<void> {
     grpcPort: portSetting(options, 'port', 'WEIR_GRPC_PORT', 7077),
     httpPort: portSetting(options, 'httpPort', 'WEIR_HTTP_PORT', 7080),
     token: token(options),
+    insecure: flag(options, 'insecure', 'WEIR_INSECURE'),
+    tls: flag(options, 'tls', 'WEIR_TLS'),
     version: WEIR_VERSION,
     ...advertisedHost(),
   };
@@ -39,6 +41,8 @@ export async function runWorkerProcess(options: Options): Promise<void> {
     httpPort: portSetting(options, 'httpPort', 'WEIR_HTTP_PORT', 7081),
     exchangePort: portSetting(options, 'exchangePort', 'WEIR_EXCHANGE_PORT', 0),
     token: token(options),
+    joinToken: setting(options, 'join', 'WEIR_JOIN_TOKEN', ''),
+    insecure: flag(options, 'insecure', 'WEIR_INSECURE'),
     version: WEIR_VERSION,
     ...(threads === 'auto' ? {} : { threads: wholeNumber(threads, '--threads', 1, 256) }),
     ...(name === '' ? {} : { name }),
@@ -57,7 +61,7 @@ export async function runEmbeddedProcess(options: Options): Promise<void> {
     import('../../connectors/embedded/main.ts'),
     import('../../connectors/system/clock.ts'),
     import('../../connectors/system/log.ts'),
-    import('../../master/http/listen.ts'),
+    import('../../core/security/loopback.ts'),
   ]);
   if (!isLoopback(host)) {
     throw new WeirError(
@@ -125,6 +129,15 @@ function endWithParent(): void {
 function setting(options: Options, flag: string, variable: string, fallback: string): string {
   const fromEnvironment = process.env[variable];
   return options[flag] ?? (fromEnvironment === undefined || fromEnvironment === '' ? fallback : fromEnvironment);
+}
+
+/** Throws: USAGE. */
+function flag(options: Options, name: string, variable: string): boolean {
+  const value = process.env[variable] ?? '';
+  // Without a value commander gives true.
+  if (options[name] !== undefined || value === '1' || value === 'true') return true;
+  if (value === '' || value === '0' || value === 'false') return false;
+  throw new WeirError('USAGE', `${variable} is "${value}"; it takes 1 or 0.`);
 }
 
 /** Under which other processes reach this one, where the address it listens on does not say it. */

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WeirError } from '../../core/errors.ts';
 import { partition } from '../../core/ids.ts';
 import { formatJobDocument, parseJobDocument } from '../../core/job/document.ts';
+import { feedTopic } from '../../core/job/feed-topics.ts';
 import { encodeRecordBatch } from '../../core/record-batch-encoder.ts';
 import type { SampleRecord } from '../../master/lab.ts';
 import type { JobView } from '../../master/views.ts';
@@ -47,7 +48,10 @@ export async function run(path: string, options: RunOptions): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   await using cluster = await SteppedCluster.start({ workers: wholeNumber(options.workers, '--workers', 1, 64) });
   const topics = new Map(
-    Object.entries(document.sources ?? {}).map(([name, source]) => [name, String(source['topic'])]),
+    Object.entries(document.sources ?? {}).map(([name, source]) => [
+      name,
+      typeof source['topic'] === 'string' ? source['topic'] : feedTopic(document.name, name),
+    ]),
   );
   await fill(cluster, topics, inputs);
   const outcome = await cluster.client.apply(document.name, formatJobDocument(document), { dryRun: false });

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WeirError } from '../../core/errors.ts';
 import { partition } from '../../core/ids.ts';
 import type { JobDocument } from '../../core/job/document.ts';
+import { asTopic } from '../../core/job/feed-topics.ts';
 import { formatJobDocument, parseJobDocument } from '../../core/job/document.ts';
 import type { JobProblem } from '../../core/job/problem.ts';
 import type { Source } from '../../core/ports.ts';
@@ -94,10 +95,11 @@ export class SteppedJob {
     for (const topic of [...this.#topics.values(), this.#outputTopic]) await writer.createTopic(topic, 1);
     const sources = Object.entries(document.sources).map(([name, { brokers: _brokers, ...source }]) => [
       name,
-      { ...source, connector: 'kafka', topic: this.#topics.get(name), startingOffsets: 'earliest' },
+      { ...asTopic(source), topic: this.#topics.get(name), startingOffsets: 'earliest' },
     ]);
+    const { schedule: _schedule, ...unscheduled } = document;
     const changed = {
-      ...document,
+      ...unscheduled,
       name: this.name,
       sources: Object.fromEntries(sources) as JobDocument['sources'],
       sinks: [{ connector: 'kafka', topic: `${tag}.output`, compression: 'none' }],

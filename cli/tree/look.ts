@@ -1,5 +1,6 @@
 /** The command tree: what looks at jobs and what they keep. */
 import type { LetterOptions } from '../commands/dead-letters.ts';
+import type { ExportOptions } from '../commands/export.ts';
 import type { LogsOptions } from '../commands/logs.ts';
 import type { OffsetsOptions } from '../commands/offsets.ts';
 import type { EventsOptions, TailOptions } from '../commands/watch.ts';
@@ -11,9 +12,12 @@ export function addLookCommands(add: Add): void {
   const look = async (): Promise<typeof import('../commands/look.ts')> => await import('../commands/look.ts');
   add(
     'get <what> [name]',
-    'list jobs, workers, partitions, checkpoints, savepoints, revisions, sources, topics or tables',
+    'list jobs, workers, partitions, checkpoints, savepoints, revisions, runs, sources, topics or tables',
     async ([what = '', name], options) => await (await look()).get(what, name, options),
   );
+  add('runs <job>', 'runs of a job with a schedule: the same as get runs', async ([job = ''], options) => {
+    await (await look()).get('runs', job, options);
+  });
   add(
     'describe <kind> <name>',
     'show a job, worker or topic in full: describe job NAME',
@@ -24,6 +28,13 @@ export function addLookCommands(add: Add): void {
   add('query <cql>', 'ask the tables: SELECT, DESCRIBE KEYSPACES, DESCRIBE TABLES', async ([cql = ''], options) => {
     await (await look()).query(cql, options);
   });
+  add<ExportOptions>(
+    'export <what>',
+    'write the rows of a table (keyspace.table) or of a SELECT to a file or to PostgreSQL',
+    async ([what = ''], options) => await (await import('../commands/export.ts')).exportRows(what, options),
+  )
+    .option('--to <place>', 'rows.parquet, rows.csv, rows.ndjson or postgres://user@host/database')
+    .option('--table <name>', 'table of PostgreSQL whose rows are replaced; default: the same name');
   add<LogsOptions>(
     'logs [what]',
     'logs of a running "npm start": master, worker, embedded or a job',

@@ -9,7 +9,9 @@ export function addProcessCommands(add: Add): void {
   })
     .option('--host <address>', 'address to listen on (env WEIR_HOST, default 127.0.0.1)')
     .option('--port <port>', 'port for workers, gRPC (env WEIR_GRPC_PORT, default 7077)')
-    .option('--http-port <port>', 'port for REST and the web page (env WEIR_HTTP_PORT, default 7080)');
+    .option('--http-port <port>', 'port for REST and the web page (env WEIR_HTTP_PORT, default 7080)')
+    .option('--tls', 'TLS on loopback too; elsewhere it is on (env WEIR_TLS)')
+    .option('--insecure', 'no TLS off loopback, where the network is trusted (env WEIR_INSECURE)');
   add<Readonly<Record<string, string | undefined>>>('worker', 'run a worker', async (_, options) => {
     await (await import('../commands/processes.ts')).runWorkerProcess(options);
   })
@@ -21,7 +23,9 @@ export function addProcessCommands(add: Add): void {
       'port for rows from other workers (env WEIR_EXCHANGE_PORT, default: any free one)',
     )
     .option('--threads <count>', 'threads for stage code (env WEIR_THREADS, default: one per core)')
-    .option('--name <name>', 'name in lists and logs (env WEIR_WORKER_NAME)');
+    .option('--name <name>', 'name in lists and logs (env WEIR_WORKER_NAME)')
+    .option('--join <token>', 'a token of "weir token create NAME --role worker" (env WEIR_JOIN_TOKEN)')
+    .option('--insecure', 'no TLS off loopback, where the network is trusted (env WEIR_INSECURE)');
   add<Readonly<Record<string, string | undefined>>>(
     'embedded',
     'run the process that plays Kafka and Cassandra',

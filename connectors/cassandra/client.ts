@@ -25,6 +25,9 @@ export interface CassandraOptions {
   readonly password?: string;
   /** PEM text of the certificate authority; TLS is used exactly when it is given, and always verified. */
   readonly tlsCa?: string;
+  /** PEM texts of the client's certificate and key, where the nodes ask for one; with `tlsCa` only. */
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
   /** Of keyspaces that Weir creates. */
   readonly replicationFactor: number;
   readonly applicationName?: string;
@@ -41,8 +44,8 @@ const DEFAULT_PORT = 9042;
 export const CONTROL_PROFILE = 'control';
 
 /**
- * Options from CASSANDRA_CONTACT_POINTS, CASSANDRA_LOCAL_DC, CASSANDRA_USERNAME, CASSANDRA_PASSWORD, CASSANDRA_TLS_CA (a
- * file) and WEIR_REPLICATION_FACTOR; undefined when no contact points are set.
+ * Options from CASSANDRA_CONTACT_POINTS, CASSANDRA_LOCAL_DC, CASSANDRA_USERNAME, CASSANDRA_PASSWORD, CASSANDRA_TLS_CA,
+ * CASSANDRA_TLS_CERT and CASSANDRA_TLS_KEY (files) and WEIR_REPLICATION_FACTOR; undefined when no contact points are set.
  *
  * Throws: CONFIG_INVALID.
  */
@@ -69,13 +72,22 @@ export function cassandraOptionsFromEnv(
     );
   }
   const localDataCenter = nonEmpty(env['CASSANDRA_LOCAL_DC']);
-  const caFile = nonEmpty(env['CASSANDRA_TLS_CA']);
+  const tlsCa = pemFile(env, 'CASSANDRA_TLS_CA');
+  const tlsCert = pemFile(env, 'CASSANDRA_TLS_CERT');
+  const tlsKey = pemFile(env, 'CASSANDRA_TLS_KEY');
+  if ((tlsCert === undefined) !== (tlsKey === undefined) || (tlsCert !== undefined && tlsCa === undefined)) {
+    throw new WeirError(
+      'CONFIG_INVALID',
+      'CASSANDRA_TLS_CERT and CASSANDRA_TLS_KEY must be set together, and with CASSANDRA_TLS_CA.',
+    );
+  }
   return {
     contactPoints,
     replicationFactor,
     ...(localDataCenter === undefined ? {} : { localDataCenter }),
     ...(username === undefined || password === undefined ? {} : { username, password }),
-    ...(caFile === undefined ? {} : { tlsCa: readCa(caFile) }),
+    ...(tlsCa === undefined ? {} : { tlsCa }),
+    ...(tlsCert === undefined || tlsKey === undefined ? {} : { tlsCert, tlsKey }),
   };
 }
 
@@ -83,18 +95,18 @@ function nonEmpty(value: string | undefined): string | undefined {
   return value === undefined || value.trim() === '' ? undefined : value;
 }
 
-function readCa(file: string): string {
+function pemFile(env: Readonly<Record<string, string | undefined>>, name: string): string | undefined {
+  const file = nonEmpty(env[name]);
+  if (file === undefined) return undefined;
   try {
     const text = readFileSync(file, 'utf8');
-    if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+    if (text.includes(name.endsWith('_KEY') ? 'PRIVATE KEY-----' : '-----BEGIN CERTIFICATE-----')) return text;
   } catch (error) {
-    throw new WeirError('CONFIG_INVALID', `The file of CASSANDRA_TLS_CA cannot be read: ${messageOf(error)}.`, {
-      cause: error,
-    });
+    throw new WeirError('CONFIG_INVALID', `The file of ${name} cannot be read: ${messageOf(error)}.`, { cause: error });
   }
   throw new WeirError(
     'CONFIG_INVALID',
-    `The file ${file} of CASSANDRA_TLS_CA holds no PEM certificate ("-----BEGIN CERTIFICATE-----").`,
+    `The file ${file} of ${name} holds no PEM ${name.endsWith('_KEY') ? 'key ("-----BEGIN PRIVATE KEY-----")' : 'certificate ("-----BEGIN CERTIFICATE-----")'}.`,
   );
 }
 
@@ -183,6 +195,11 @@ async function disconnect({ driver, hosts }: Connected): Promise<void> {
   await Promise.all(known.map((host) => host.shutdown(false)));
 }
 
+function sslOptions({ tlsCert, tlsKey }: CassandraOptions, ca: string): Record<string, unknown> {
+  const own = tlsCert === undefined || tlsKey === undefined ? {} : { cert: tlsCert, key: tlsKey };
+  return { rejectUnauthorized: true, ca: [ca], ...own };
+}
+
 async function connect(options: CassandraOptions): Promise<Connected> {
   const loadBalancing = new LocalDataCenterPolicy(options.localDataCenter);
   // The driver's default policy would send a request to another node by itself; here whoever sends decides, since each
@@ -194,7 +211,7 @@ async function connect(options: CassandraOptions): Promise<Connected> {
     applicationName: options.applicationName ?? 'weir',
     ...(username === undefined || password === undefined ? {} : { credentials: { username, password } }),
     // The driver's own default accepts any certificate.
-    ...(options.tlsCa === undefined ? {} : { sslOptions: { rejectUnauthorized: true, ca: [options.tlsCa] } }),
+    ...(options.tlsCa === undefined ? {} : { sslOptions: sslOptions(options, options.tlsCa) }),
     pooling: {
       coreConnectionsPerHost: { [types.distance.local]: options.tlsCa === undefined ? 1 : 2 },
       maxRequestsPerConnection: 2048,

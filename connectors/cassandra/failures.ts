@@ -164,8 +164,12 @@ export function connectFailure(error: unknown, facts: ConnectionFacts, unavailab
     return new WeirError('UNAUTHORIZED', `${at} ${who}. Set CASSANDRA_USERNAME and CASSANDRA_PASSWORD.`, details);
   }
   if (tls !== undefined) {
-    const remedy =
-      'CASSANDRA_TLS_CA must name the certificate authority that signed the server certificate, and the server must listen with TLS';
+    const wantsOurs = /certificate.required|bad.certificate/i.test(
+      `${messageOf(tls)} ${(tls as { code?: string }).code ?? ''}`,
+    );
+    const remedy = wantsOurs
+      ? 'The server wants a certificate that it knows: set CASSANDRA_TLS_CERT and CASSANDRA_TLS_KEY'
+      : 'CASSANDRA_TLS_CA must name the certificate authority that signed the server certificate, and the server must listen with TLS';
     return new WeirError(
       'CONFIG_INVALID',
       `The TLS connection to ${at} was not made: ${messageOf(tls)}. ${remedy}.`,

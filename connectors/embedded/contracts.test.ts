@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { blobStoreContract, damageChunks } from '../../test/conformance/blob-store.ts';
 import { noLog } from '../../test/conformance/no-log.ts';
+import { exclusiveWriterContract } from '../../test/conformance/exclusive-writer.ts';
 import { logWriterContract } from '../../test/conformance/log-writer.ts';
 import { metaStoreContract } from '../../test/conformance/meta-store.ts';
 import { sourceContract } from '../../test/conformance/source.ts';
@@ -87,4 +88,5 @@ for (const durable of [false, true]) {
   };
   sourceContract(name, logFixture);
   logWriterContract(name, logFixture);
+  exclusiveWriterContract(name, logFixture);
 }

@@ -15,6 +15,8 @@ const GROUP_BYTES_MAX = 8 * 1024 * 1024;
 interface PendingAppend {
   readonly batch: Uint8Array;
   readonly offsetCount: number;
+  /** Where the partition has to end for the batch to be taken; undefined = anywhere. */
+  readonly expectedEnd: number | undefined;
   readonly resolve: (baseOffset: number) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -69,13 +71,16 @@ export class PartitionLog {
    * take away, as it may commit that position elsewhere. Appends that arrive during a write share the next fdatasync.
    * The batch's base offset is overwritten in place.
    *
-   * Throws: SINK_REFUSED for bytes that are not one valid batch; DISK_FULL.
+   * With `expectedEnd` the batch is taken only when it comes to stand there: of several writers that know the same end,
+   * one succeeds.
+   *
+   * Throws: SINK_REFUSED for bytes that are not one valid batch; FENCED for another end; DISK_FULL.
    */
-  append(batch: Uint8Array): Promise<number> {
+  append(batch: Uint8Array, expectedEnd?: number): Promise<number> {
     const offsetCount = checkBatch(this.#options.name, batch);
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     return new Promise((resolve, reject) => {
-      this.#pending.push({ batch, offsetCount, resolve, reject });
+      this.#pending.push({ batch, offsetCount, expectedEnd, resolve, reject });
       if (!this.#isWriting) void this.#writePending();
     });
   }
@@ -149,6 +154,7 @@ export class PartitionLog {
     this.#isWriting = true;
     while (this.#pending.length > 0) {
       const group = this.#takeGroup();
+      if (group.length === 0) continue;
       try {
         const segment = this.#segmentFor(group);
         let next = segment.endOffset;
@@ -177,7 +183,20 @@ export class PartitionLog {
       if (count > 0 && bytes > GROUP_BYTES_MAX) break;
       count++;
     }
-    return this.#pending.splice(0, count);
+    let end = this.endOffset;
+    return this.#pending.splice(0, count).filter(({ expectedEnd, offsetCount, reject }) => {
+      if (expectedEnd === undefined || expectedEnd === end) {
+        end += offsetCount;
+        return true;
+      }
+      reject(this.#grown(expectedEnd, end));
+      return false;
+    });
+  }
+
+  #grown(expected: number, end: number): WeirError {
+    const text = `the embedded log ${this.#options.name} ends at ${end} and not at ${expected}: another writer was there`;
+    return new WeirError('FENCED', text, { facts: { end } });
   }
 
   #segmentFor(group: readonly PendingAppend[]): Segment {

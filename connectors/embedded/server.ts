@@ -74,6 +74,9 @@ export class EmbeddedServer {
           appends.map(({ topic, partition, batch }) => topics.append(topic, partition, batch)),
         ),
       })),
+      AppendAt: unary(async ({ topic, partition, batch, expectedEnd }) => ({
+        baseOffsets: [await topics.append(topic, partition, batch, expectedEnd)],
+      })),
       ListOffsets: unary(async (request) => ({
         offsets: await Promise.all(
           request.partitions.map((partition) => offsetOf(topics.partition(request.topic, partition), request)),

@@ -114,8 +114,8 @@ export class Topics {
     return partition;
   }
 
-  async append(name: string, index: number, batch: Uint8Array): Promise<number> {
-    const base = await this.partition(name, index).append(batch);
+  async append(name: string, index: number, batch: Uint8Array, expectedEnd?: number): Promise<number> {
+    const base = await this.partition(name, index).append(batch, expectedEnd);
     this.#trimSoon();
     return base;
   }

@@ -1,5 +1,6 @@
 /** The contract suites of Source and LogWriter on real Kafka. */
 import { Kafka, logLevel } from 'kafkajs';
+import { exclusiveWriterContract } from '../../test/conformance/exclusive-writer.ts';
 import { noLog } from '../../test/conformance/no-log.ts';
 import { logWriterContract } from '../../test/conformance/log-writer.ts';
 import type { LogFixture } from '../../test/conformance/source.ts';
@@ -37,3 +38,4 @@ async function fixture(): Promise<LogFixture> {
 
 sourceContract('Kafka', fixture);
 logWriterContract('Kafka', fixture);
+exclusiveWriterContract('Kafka', fixture);

@@ -3,13 +3,16 @@ import { must } from '../../core/assert.ts';
 import { backoffMs } from '../../core/clock.ts';
 import { WeirError, messageOf } from '../../core/errors.ts';
 import type { WritePermit } from '../../core/lane/permit.ts';
-import type { LogAppend, LogWriter } from '../../core/ports.ts';
+import type { Offset, Partition } from '../../core/ids.ts';
+import type { ExclusiveWriter, LogAppend, LogWriter } from '../../core/ports.ts';
 import type { KafkaParts } from './brokers.ts';
 import { Brokers } from './brokers.ts';
 import { asSinkFailure, isTransient, kafkaErrorName, kafkaErrors, meansStaleMetadata } from './failures.ts';
+import { openKafkaExclusiveWriter } from './kafka-exclusive-writer.ts';
+import { listOffsets } from './list-offsets.ts';
 import type { KafkaOptions } from './options.ts';
 import type { ProducedBatch, TopicMetadata } from './requests.ts';
-import { produceRequest } from './requests.ts';
+import { LATEST_TIME, produceRequest } from './requests.ts';
 
 /** How old the known number of partitions and their leaders may be, ms. */
 const METADATA_AGE_MS = 30_000;
@@ -69,6 +72,20 @@ export class KafkaLogWriter implements LogWriter {
       );
     } catch (error) {
       throw this.#creationFailure(topic, error);
+    }
+  }
+
+  async openExclusive(topic: string, partition: Partition, writer: string): Promise<ExclusiveWriter> {
+    // Not the last stable offset: what is not decided yet by somebody else may hide what this writer must see.
+    const endOf = async (): Promise<Offset> => {
+      const ends = await listOffsets(this.#brokers, topic, [partition], LATEST_TIME, 'highWatermark');
+      return must(ends.get(partition), () => `an end of ${topic}/${partition}`);
+    };
+    try {
+      const producer = this.#brokers.transport.transactionalProducer(writer);
+      return await openKafkaExclusiveWriter(producer, topic, partition, endOf);
+    } catch (error) {
+      throw asSinkFailure(error);
     }
   }
 

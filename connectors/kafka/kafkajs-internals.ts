@@ -9,7 +9,7 @@
 import { isIP } from 'node:net';
 import { createRequire } from 'node:module';
 import { Kafka, logLevel } from 'kafkajs';
-import type { Admin, KafkaConfig } from 'kafkajs';
+import type { Admin, KafkaConfig, Producer } from 'kafkajs';
 import { assert } from '../../core/assert.ts';
 import { WeirError } from '../../core/errors.ts';
 import type { MemoryPool } from '../../core/memory-pool.ts';
@@ -216,6 +216,17 @@ export class KafkaTransport {
       throw brokerFailure(address, error);
     }
     return { address, connection };
+  }
+
+  /** kafkajs' own producer for transactions, not connected: for what is appended seldom. */
+  transactionalProducer(transactionalId: string): Producer {
+    return this.#kafka.producer({
+      transactionalId,
+      idempotent: true,
+      maxInFlightRequests: 1,
+      allowAutoTopicCreation: false,
+      retry: { retries: 5, initialRetryTime: 100, maxRetryTime: 1000 },
+    });
   }
 
   /** Runs `use` with kafkajs' admin client: for what people do seldom. Throws what kafkajs throws. */

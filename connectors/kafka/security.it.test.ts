@@ -33,7 +33,12 @@ suite('TLS and SASL', own, () => {
     server = await startKafka({
       protocol: 'SASL_SSL',
       properties: securityProperties(folder),
-      formatArgs: ['--add-scram', 'SCRAM-SHA-512=[name=app,password=app-secret]'],
+      formatArgs: [
+        '--add-scram',
+        'SCRAM-SHA-512=[name=app,password=app-secret]',
+        '--add-scram',
+        'SCRAM-SHA-512=[name=limited,password=limited-secret]',
+      ],
     });
   });
   after(async () => {
@@ -97,6 +102,29 @@ suite('TLS and SASL', own, () => {
 
   test('no TLS', () => refused({ KAFKA_SSL_CA: '' }, 'SOURCE_UNAVAILABLE', /wants TLS \(KAFKA_SSL\)/));
 
+  test('rights that are missing are named with the topic', async () => {
+    const options = kafkaOptionsFromEnv({
+      ...good(),
+      KAFKA_SASL_USERNAME: 'limited',
+      KAFKA_SASL_PASSWORD: 'limited-secret',
+    });
+    assert.ok(options !== undefined);
+    const source = new KafkaSource(options, parts);
+    const writer = new KafkaLogWriter(options, parts);
+    const named = (error: unknown): boolean =>
+      isWeirError(error, 'UNAUTHORIZED') &&
+      error.message.includes('private_topic') &&
+      !error.message.includes('secret');
+    try {
+      await assert.rejects(source.describe('private_topic'), named);
+      const batch = { topic: 'private_topic', partition: partition(0), batch: batchOf('a', 0, 1) };
+      await assert.rejects(writer.append([batch], always), named);
+    } finally {
+      await source.close();
+      await writer.close();
+    }
+  });
+
   async function refused(change: Readonly<Record<string, string>>, code: ErrorCode, message: RegExp): Promise<void> {
     const options = kafkaOptionsFromEnv({ ...good(), ...change });
     assert.ok(options !== undefined);
@@ -118,6 +146,8 @@ suite('TLS and SASL', own, () => {
 function securityProperties(folder: string): Record<string, string> {
   const login = 'org.apache.kafka.common.security';
   return {
+    'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+    'super.users': 'User:app;User:plain;User:ANONYMOUS',
     'sasl.enabled.mechanisms': 'SCRAM-SHA-512,PLAIN',
     'sasl.mechanism.inter.broker.protocol': 'PLAIN',
     'listener.name.clients.scram-sha-512.sasl.jaas.config': `${login}.scram.ScramLoginModule required;`,

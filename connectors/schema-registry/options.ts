@@ -1,5 +1,7 @@
 /** How a Schema Registry is reached, from the environment. */
 import { WeirError } from '../../core/errors.ts';
+import type { OutboundPolicy } from '../../core/security/outbound.ts';
+import { parseOutbound } from '../../core/security/outbound.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -8,6 +10,8 @@ export interface RegistryOptions {
   readonly url: string;
   /** Value of the Authorization header; undefined = none is sent. */
   readonly authorization?: string;
+  /** Where it may be, when a job names it; absent = anywhere. */
+  readonly outbound?: OutboundPolicy;
 }
 
 /**
@@ -27,9 +31,14 @@ export function registryOptionsFromEnv(env: Environment, address = ''): Registry
       'A job reads records with schemas of a registry, and SCHEMA_REGISTRY_URL is not set; set it for masters and workers.',
     );
   }
-  const authorization = asked.origin === own?.origin ? authorizationOf(env) : undefined;
+  const isOwn = asked.origin === own?.origin;
+  const authorization = isOwn ? authorizationOf(env) : undefined;
   const url = `${asked.origin}${asked.pathname}`.replace(/\/+$/, '');
-  return { url, ...(authorization === undefined ? {} : { authorization }) };
+  return {
+    url,
+    ...(authorization === undefined ? {} : { authorization }),
+    ...(isOwn ? {} : { outbound: parseOutbound(env['WEIR_ALLOWED_HOSTS']) }),
+  };
 }
 
 function urlOf(text: string, name: string): URL {

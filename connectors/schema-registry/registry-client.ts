@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { backoffMs } from '../../core/clock.ts';
 import type { Clock, Rng } from '../../core/clock.ts';
 import { messageOf, WeirError } from '../../core/errors.ts';
+import { askOutside } from '../system/outbound.ts';
 import type { RegistryOptions } from './options.ts';
 
 /** A schema with what it refers to, each before those that refer to it. */
@@ -22,12 +23,19 @@ export interface UnknownSchema {
   readonly type: 'UNKNOWN';
 }
 
+/** How a request ended; `unknown`: the registry does not have what was asked for. */
+export type RegistryOutcome = 'ok' | 'unknown' | 'failed';
+
 export interface RegistryParts {
   readonly clock: Clock;
   readonly rng: Rng;
+  /** Told after every request. */
+  readonly onRequest?: (outcome: RegistryOutcome) => void;
 }
 
 const REQUEST_MS_MAX = 5000;
+/** Of an answer. */
+const ANSWER_BYTES_MAX = 8 << 20;
 /** Requests for one answer, before the caller is told that there is none. */
 const ATTEMPTS = 3;
 /** An id that is not there may come: producers register before they write, but registries copy from each other. */
@@ -129,8 +137,11 @@ export class SchemaRegistryClient {
     const { clock, rng } = this.#parts;
     for (let attempt = 0; ; attempt++) {
       try {
-        return await this.#ask(path);
+        const found = await this.#ask(path);
+        this.#parts.onRequest?.(found === undefined ? 'unknown' : 'ok');
+        return found;
       } catch (error) {
+        this.#parts.onRequest?.('failed');
         if (!(error instanceof WeirError) || !error.retryable || attempt + 1 >= ATTEMPTS) throw error;
         await clock.sleep(backoffMs(rng, attempt));
       }
@@ -138,22 +149,22 @@ export class SchemaRegistryClient {
   }
 
   async #ask(path: string): Promise<Answer | undefined> {
-    const { url, authorization } = this.#options;
+    const { url, authorization, outbound = { kind: 'all' } } = this.#options;
     let status: number;
     let text: string;
     try {
-      const response = await fetch(`${url}${path}`, {
+      // Redirects are not followed: credentials must not go to another host.
+      const answered = await askOutside(new URL(`${url}${path}`), outbound, {
         headers: {
           accept: 'application/vnd.schemaregistry.v1+json, application/json',
           ...(authorization === undefined ? {} : { authorization }),
         },
-        // Credentials must not follow to another host.
-        redirect: 'error',
         signal: AbortSignal.timeout(REQUEST_MS_MAX),
+        bytesMax: ANSWER_BYTES_MAX,
       });
-      status = response.status;
-      text = await response.text();
+      ({ status, text } = answered);
     } catch (error) {
+      if (error instanceof WeirError) throw error;
       throw this.#unavailable(causeOf(error), error);
     }
     if (status === 404) {

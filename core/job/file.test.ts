@@ -69,14 +69,14 @@ colour: red
       '1:1 query is missing; it takes text',
       '2:7 kind is "Jo"; it takes Job (did you mean Job?)',
       '3:7 name: a job name is 1 to 63 of a-z, 0-9 and -, beginning with a letter',
-      '5:23 sources.users.connector is "kafak"; it takes one of kafka (did you mean kafka?)',
+      '5:23 sources.users.connector is "kafak"; it takes one of kafka, generator, http, file, websocket, browser (did you mean kafka?)',
       '8:5 sources.more has no option topik (did you mean topic?)',
       '9:22 sources.more.startingOffsets is "erliest"; it takes one of earliest, latest, or a map of options (did you mean earliest?)',
       '11:29 sinks.0 has no option kespace (did you mean keyspace?)',
       '11:65 sinks.0.primaryKey.0 is 1; it takes text, or a list',
       '12:10 trigger: a duration is a whole number with a unit: 50ms, 10s, 5m, 1h',
       '13:30 onBadRecord.deadLetter has no option topc (did you mean topic?)',
-      '14:1 a job has no option colour (options here: apiVersion, kind, name, sources, tables, query, keyedState, module, sinks, outputMode, trigger, onLate, watermarkPolicy, noDataEpochs, limits, onBadRecord, onNullValue, timeZone)',
+      '14:1 a job has no option colour (options here: apiVersion, kind, name, sources, tables, query, keyedState, module, sinks, outputMode, trigger, schedule, onLate, watermarkPolicy, noDataEpochs, limits, onBadRecord, onNullValue, timeZone)',
     ]);
   });
 

@@ -6,6 +6,7 @@ import type { DocumentPath, FilePosition, FilePositions } from './positions.ts';
 import { documentPositions, formatPath, parsePath } from './positions.ts';
 import type { JobProblem } from './problem.ts';
 import { similarWord } from './similar.ts';
+import { withFeedTopics } from './feed-topics.ts';
 import type { JobSpec } from './spec.ts';
 import { jobSpecSchema } from './spec.ts';
 
@@ -24,7 +25,12 @@ export interface JobFile {
 /** Parses and checks a job file. Never throws for what the file holds. JSON is read as the YAML that it is. */
 export function loadJobFile(text: string): JobFile {
   const lines = new LineCounter();
-  const document = parseDocument(text.slice(0, JOB_FILE_LENGTH_MAX), { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text.slice(0, JOB_FILE_LENGTH_MAX), {
+    lineCounter: lines,
+    prettyErrors: false,
+    // Compares every key with every other one; unsafeKeys does it by a set.
+    uniqueKeys: false,
+  });
   const positions = documentPositions(text, document, lines);
   if (text.length > JOB_FILE_LENGTH_MAX)
     return refused(positions, [{ path: '', message: 'the file is larger than 1 MiB' }]);
@@ -49,7 +55,7 @@ export function loadJobFile(text: string): JobFile {
     ]);
   }
   const checked = jobSpecSchema.safeParse(value);
-  if (checked.success) return { spec: checked.data, problems: [], positions };
+  if (checked.success) return { spec: withFeedTopics(checked.data), problems: [], positions };
   const problems = checked.error.issues.flatMap((issue) => issueProblems(issue, value, positions));
   return refused(positions, mergeRenamed(problems));
 }
@@ -91,19 +97,34 @@ function yamlProblem(
 }
 
 const yamlMessages = new Map([
-  ['DUPLICATE_KEY', 'this key stands here twice'],
   ['TAB_AS_INDENT', 'YAML is indented with spaces, not tabs'],
   ['MULTIPLE_DOCS', 'one job per file: a second document begins here'],
 ]);
 
-/** Keys that would reach the prototype of an object further on. */
+/** Of one map; more is meant to keep this process busy. */
+const KEYS_MAX = 2000;
+
+/** Keys that would reach the prototype of an object further on, keys that stand there twice, and too many of them. */
 function unsafeKeys(document: ReturnType<typeof parseDocument>, lines: LineCounter): JobProblem[] {
   const problems: JobProblem[] = [];
+  const tell = (offset: number | undefined, message: string): void => {
+    const { line, col } = lines.linePos(offset ?? 0);
+    problems.push({ path: '', message, line: Math.max(1, line), column: Math.max(1, col) });
+  };
   visit(document, {
-    Pair(_, pair) {
-      if (!isScalar(pair.key) || pair.key.value !== '__proto__') return;
-      const { line, col } = lines.linePos(pair.key.range?.[0] ?? 0);
-      problems.push({ path: '', message: '__proto__ cannot be a name', line, column: col });
+    Map(_, map) {
+      if (map.items.length > KEYS_MAX) {
+        tell(map.range?.[0], `a map has at most ${KEYS_MAX} keys, this one ${map.items.length}`);
+        return visit.SKIP;
+      }
+      const seen = new Set<unknown>();
+      for (const { key } of map.items) {
+        if (!isScalar(key)) continue;
+        if (key.value === '__proto__') tell(key.range?.[0], '__proto__ cannot be a name');
+        if (seen.has(key.value)) tell(key.range?.[0], 'this key stands here twice');
+        seen.add(key.value);
+      }
+      return undefined;
     },
   });
   return problems;

@@ -442,7 +442,7 @@ function writeVarintValue(out: ByteBuffer, value: bigint): void {
 }
 
 /** `8-4-4-4-12` hexadecimal digits as 16 bytes. */
-function writeUuid(out: ByteBuffer, data: Uint8Array, start: number, length: number): number {
+export function writeUuid(out: ByteBuffer, data: Uint8Array, start: number, length: number): number {
   if (length !== 36) return WRONG_TYPE;
   const { bytes } = out;
   let to = out.length + 4;

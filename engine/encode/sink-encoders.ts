@@ -7,6 +7,7 @@ import type { SinkOutput } from '../stage.ts';
 import { BlackholeEncoder } from './blackhole.ts';
 import { ConsoleEncoder } from './console.ts';
 import { LogEncoder } from './log-batches.ts';
+import { RowsEncoder } from './row-parts.ts';
 import type { EncodeContext, EncodeTask, FallibleSinkEncoder, SinkEncoder } from './sink-encoder.ts';
 import { TableEncoder } from './table-rows.ts';
 
@@ -34,6 +35,13 @@ export class SinkEncoders {
           return added<FallibleSinkEncoder>(new TableEncoder(plan, timeZone), fallible);
         case 'log':
           return added<SinkEncoder>(new LogEncoder(plan, output, logs++, timeZone), rest);
+        case 'rows': {
+          const encoder = new RowsEncoder(plan, output, timeZone);
+          // Only what has types of its own may refuse a value.
+          if (plan.format.kind === 'postgres') fallible.push(encoder);
+          else rest.push(encoder);
+          return encoder;
+        }
         case 'blackhole':
           return added<SinkEncoder>(new BlackholeEncoder(), rest);
         case 'console':

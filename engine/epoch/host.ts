@@ -11,6 +11,7 @@ import type { ReduceResult, ReduceTask, StateFigures } from './contract.ts';
 import { MapRunner } from './map-runner.ts';
 import { ReduceRunner } from './reduce-runner.ts';
 import { stateOperatorOf } from './state-operators.ts';
+import { queryRows } from './static-query.ts';
 import { staticRows } from './static-rows.ts';
 
 export interface HostOptions {
@@ -62,7 +63,8 @@ class Host implements EpochHost {
         this.#reduces.set(index, new ReduceRunner(plan, index, stage, operator, timeZone, this.#statics));
       }
     });
-    for (const { name, rows } of plan.statics) if (rows.kind === 'inline') this.setStatic(name, rows.rows);
+    for (const { name, rows } of plan.statics) if (rows.kind === 'inline') this.#setRows(name, rows.rows);
+    this.#computeTables();
   }
 
   map(task: MapTask): MapResult {
@@ -111,6 +113,23 @@ class Host implements EpochHost {
   }
 
   setStatic(name: string, rows: readonly (readonly unknown[])[]): void {
+    this.#setRows(name, rows);
+    this.#computeTables();
+  }
+
+  /** The tables that queries make of others; each stands behind those that it reads. */
+  #computeTables(): void {
+    const { statics, timeZone } = this.#plan;
+    const columnsOf = (name: string): readonly string[] =>
+      statics.find((table) => table.name === name)?.schema.map((field) => field.name) ?? [];
+    for (const table of statics) {
+      if (table.rows.kind !== 'query') continue;
+      const rows = queryRows(table, table.rows, timeZone, (name) => this.#statics.get(name), columnsOf);
+      if (rows !== undefined) this.#statics.set(table.name, rows);
+    }
+  }
+
+  #setRows(name: string, rows: readonly (readonly unknown[])[]): void {
     const { job, statics } = this.#plan;
     const table = must(
       statics.find((each) => each.name === name),

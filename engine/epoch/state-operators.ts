@@ -60,7 +60,7 @@ function functionsOf({ operatorId, state }: StateStage, functions: UserFunctions
 function wantedOf({ branch, state, inputs }: StateStage, sinkPlans: readonly SinkPlan[]): Wanted {
   const { operators, target } = branch;
   if (target.kind === 'exchange') return { former: target.changes === true, whole: true };
-  const whole = sinkPlans.some(({ kind }) => kind === 'log' || kind === 'console');
+  const whole = sinkPlans.some(({ kind }) => kind === 'log' || kind === 'console' || kind === 'rows');
   const isCut = operators.some(({ kind }) => kind !== 'project');
   const keyColumns = sinkPlans.flatMap(keyColumnsOf);
   if (state.kind === 'session' && state.mode === 'complete') return { former: keyColumns.length > 0, whole };
@@ -78,6 +78,8 @@ function keyColumnsOf(plan: SinkPlan): readonly number[] {
       return plan.bindings.slice(0, plan.shape.primaryKeyCount).map(({ input }) => input);
     case 'log':
       return plan.key < 0 ? [] : [plan.key];
+    case 'rows':
+      return plan.keys;
     case 'blackhole':
     case 'console':
       return [];

@@ -2,6 +2,7 @@
 import { durationMs } from '../../core/duration.ts';
 import type { JobProblem } from '../../core/job/problem.ts';
 import type { JobSpec, SourceSpec } from '../../core/job/spec.ts';
+import type { SinkTable } from '../../core/row-sink.ts';
 import type { TableSchema } from '../../core/table/schema.ts';
 import type { SchemaText } from '../formats/value-format.ts';
 import type { TimeZone } from '../scan/time-zone.ts';
@@ -15,6 +16,8 @@ import type { BadRecordPolicy } from './stage-plan.ts';
 export interface PlanFacts {
   /** Existing tables by `keyspace.table`; null when nothing is known, as without a cluster. */
   readonly tables: ReadonlyMap<string, TableSchema> | null;
+  /** Existing tables of other sinks, by the sink's index; a sink that is not named has none. null or absent = nothing is known. */
+  readonly sinkTables?: ReadonlyMap<number, SinkTable> | null;
   /** Latest schemas of records by the name of their source, as registries have them; absent = none is known. */
   readonly recordSchemas?: ReadonlyMap<string, SchemaText>;
 }

@@ -19,6 +19,8 @@ export function chooseProtocol(spec: JobSpec, root: LogicalPlan): ProtocolChoice
   if (typeof chain === 'string') return { protocol: 'epochs', reason: chain };
   if (spec.trigger === 'manual')
     return { protocol: 'epochs', reason: 'trigger: manual takes records in steps, and a step is an epoch' };
+  if (spec.sinks.some(({ connector }) => connector === 'files'))
+    return { protocol: 'epochs', reason: 'files become visible by epochs' };
   for (const option of ['maxOffsetsPerTrigger', 'minOffsetsPerTrigger'] as const) {
     if (spec.sources[chain.source]?.[option] !== undefined)
       return { protocol: 'epochs', reason: `${option} says how much an epoch takes` };

@@ -3,6 +3,7 @@
  * by workers, compiled in their threads. Rows go from map stages (one per read of a source) through exchanges by key
  * group into state stages and at last to the sinks. Protocol: epochs.
  */
+import type { Schedule } from '../../core/schedule/decide.ts';
 import type { JobName } from '../../core/ids.ts';
 import type { ModuleSource } from '../../core/job/user-functions.ts';
 import type { TableSchema } from '../../core/table/schema.ts';
@@ -46,7 +47,23 @@ export interface StaticTable {
         readonly keyspace: string;
         readonly table: string;
         readonly refreshMs: number | null;
-      };
+      }
+    /** What a query makes of tables that stand before this one in the plan, computed anew when their rows change. */
+    | ({ readonly kind: 'query' } & StaticQuery);
+}
+
+/** A query over static tables alone, cut into stages as those of a job are. */
+export interface StaticQuery {
+  /** Columns of tables, by name, and what they go through. */
+  readonly reads: readonly {
+    readonly table: string;
+    readonly columns: readonly string[];
+    readonly branches: readonly Branch[];
+  }[];
+  /** Numbered behind the reads, in the order in which they can be run. */
+  readonly states: readonly StateStage[];
+  /** More than one row is a mistake: the query stands in the place of a value. */
+  readonly single?: true;
 }
 
 /** One declaration of a watermark; the index in {@link EpochsPlan.watermarks} is its id. */
@@ -226,6 +243,7 @@ export interface EpochsPlan {
   readonly protocol: 'epochs';
   readonly protocolReason: string;
   readonly trigger: Trigger;
+  readonly schedule?: Schedule;
   readonly outputMode: OutputMode;
   readonly sources: readonly EpochSource[];
   readonly statics: readonly StaticTable[];

@@ -5,8 +5,9 @@ import { formatType } from '../../core/types.ts';
 import { formatKind } from '../formats/value-format.ts';
 import { formatExpr, formatName } from '../sql/format.ts';
 import { describeState } from './describe-state.ts';
+import { tablesOf } from './plan-static-query.ts';
 import type { Branch, EpochSource, EpochsPlan, EpochStage, StatePlan, StaticTable, Target } from './epoch-plan.ts';
-import type { JobPlan, LanesPlan, LaneSource } from './job-plan.ts';
+import type { JobPlan, LanesPlan, LaneSource, PlannedSource } from './job-plan.ts';
 import type { BadRecordPolicy, InputColumn, SinkPlan, StageOperator } from './stage-plan.ts';
 
 /** A plan for people: which protocol and why, what is read, what is computed and kept, where it goes. */
@@ -47,7 +48,7 @@ function explainBad(policy: BadRecordPolicy): string {
 function explainLane(source: LaneSource, plan: LanesPlan): string[] {
   const { stage } = source;
   return [
-    `source ${source.name}: ${source.connector} topic ${source.topic}, format ${formatKind(stage.format)}, from ${explainStart(source)}, lost data: ${source.onDataLoss}, bad records: ${explainBad(stage.onBadRecord)}, null values: ${stage.onNullValue}`,
+    `source ${source.name}: ${explainPlace(source)}, format ${formatKind(stage.format)}, from ${explainStart(source)}, lost data: ${source.onDataLoss}, bad records: ${explainBad(stage.onBadRecord)}, null values: ${stage.onNullValue}`,
     `  reads: ${stage.columns.map(explainColumn).join(', ')}`,
     ...stage.operators.flatMap(explainOperator),
     ...stage.sinks.map((sink, index) => explainSink(sink, plan.sinks[index]?.description ?? '')),
@@ -69,10 +70,17 @@ function explainEpochs(plan: EpochsPlan): string[] {
   ];
 }
 
+/** A feed is named before the topic that it fills. */
+function explainPlace({ connector, topic, feed }: PlannedSource): string {
+  return feed === undefined
+    ? `${connector} topic ${topic}`
+    : `${feed.spec.connector} by way of ${connector} topic ${topic}`;
+}
+
 function explainEpochSource(source: EpochSource): string {
   const { maxOffsetsPerTrigger, minOffsetsPerTrigger, maxTriggerDelayMs } = source.limits;
   return [
-    `source ${source.name}: ${source.connector} topic ${source.topic}, from ${explainStart(source)}, lost data: ${source.onDataLoss}`,
+    `source ${source.name}: ${explainPlace(source)}, from ${explainStart(source)}, lost data: ${source.onDataLoss}`,
     ...(maxOffsetsPerTrigger === null ? [] : [`at most ${maxOffsetsPerTrigger} records an epoch`]),
     ...(minOffsetsPerTrigger === null
       ? []
@@ -103,6 +111,7 @@ function explainTimes(plan: EpochsPlan): string[] {
 function explainTable({ name, schema, rows }: StaticTable): string {
   const columns = schema.map((field) => `${formatName(field.name)} ${formatType(field.type)}`).join(', ');
   if (rows.kind === 'inline') return `table ${name}: ${rows.rows.length} rows of the job file (${columns})`;
+  if (rows.kind === 'query') return `table ${name}: made of ${tablesOf(rows).join(', ')} by a query (${columns})`;
   const refresh =
     rows.refreshMs === null ? 'read once per run' : `read anew every ${formatDurationUs(rows.refreshMs * 1000)}`;
   return `table ${name}: ${rows.keyspace}.${rows.table}, ${refresh} (${columns})`;
@@ -265,9 +274,23 @@ function explainSink(sink: SinkPlan, description: string): string {
     }
     case 'log':
       return `sink ${sink.name}: ${description}, ${sink.value === 'json' ? 'rows as JSON' : 'one column as value'}, ${sink.compression}, at least once with an id header`;
+    case 'rows':
+      return `sink ${sink.name}: ${description}, ${explainRows(sink)}`;
     case 'blackhole':
       return `sink ${sink.name}: computes every value and writes nothing`;
     case 'console':
       return `sink ${sink.name}: prints rows`;
   }
+}
+
+function explainRows({ format, keys, creates, guarantee }: Extract<SinkPlan, { kind: 'rows' }>): string {
+  const names = format.columns.filter(({ input }) => keys.includes(input)).map(({ name }) => name);
+  const how =
+    format.kind === 'postgres'
+      ? names.length === 0
+        ? 'rows are appended'
+        : `one row per (${names.join(', ')}), a later one replaces it`
+      : `rows as ${format.kind}`;
+  const made = creates === null ? '' : ', created when it is missing';
+  return `${how}${made}, ${guarantee === 'exactlyOnce' ? 'exactly once' : 'at least once'}`;
 }

@@ -1,5 +1,7 @@
 /** A job as it runs: the outcome of planning, stored with the revision, read by the workers. Plain data. */
 import type { JobName } from '../../core/ids.ts';
+import type { PlannedFeed } from '../../core/job/feed-topics.ts';
+import type { Schedule } from '../../core/schedule/decide.ts';
 import type { TableSchema } from '../../core/table/schema.ts';
 import type { EpochsPlan } from './epoch-plan.ts';
 import type { SinkPlan, StagePlan } from './stage-plan.ts';
@@ -27,6 +29,8 @@ export interface PlannedSource {
   readonly topic: string;
   readonly startingOffsets: StartingOffsets;
   readonly onDataLoss: 'fail' | 'skip';
+  /** Set where the topic is filled by the worker that has its first partition. */
+  readonly feed?: PlannedFeed;
 }
 
 /** One source of a job that runs as lanes, with the stage that its records go through. */
@@ -53,6 +57,7 @@ export interface LanesPlan {
   /** Why this protocol, for `explain`. */
   readonly protocolReason: string;
   readonly trigger: Trigger;
+  readonly schedule?: Schedule;
   readonly sources: readonly LaneSource[];
   readonly sinks: readonly SinkTarget[];
   /** Tables (and keyspaces) to create before the first run. */

@@ -91,8 +91,11 @@ interface StatefulNode extends Node {
 export type LogicalPlan =
   /** All columns that the source offers, in its order; hidden ones included. */
   | (Node & { readonly kind: 'source'; readonly source: string })
-  /** Rows known to the job besides its streams. */
-  | (Node & { readonly kind: 'static'; readonly table: string })
+  /**
+   * Rows known to the job besides its streams: a table of the job, or what `query` makes of such tables alone. `table` is
+   * then a name that no table of a job has. `single`: more than one row is a mistake.
+   */
+  | (Node & { readonly kind: 'static'; readonly table: string; readonly query?: LogicalPlan; readonly single?: true })
   | (Node & { readonly kind: 'filter'; readonly input: LogicalPlan; readonly predicate: Expr })
   | (Node & { readonly kind: 'project'; readonly input: LogicalPlan; readonly columns: readonly ProjectedColumn[] })
   | (Node & {

@@ -43,7 +43,7 @@ export function planAggregate(
 
 /** Groups that other operators read come when they are final. */
 function checkFinal(node: NodeOf<'aggregate'>, mode: OutputMode, stages: StageDraft): void {
-  if (mode !== 'append' || node.eventTime !== null) return;
+  if (mode !== 'append' || node.eventTime !== null || stages.context.whole === true) return;
   stages.context.refuse(
     node,
     `${node.id} hands on each group when it is final, and without event time among its keys none ever is`,

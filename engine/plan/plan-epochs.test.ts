@@ -308,13 +308,12 @@ suite('static tables', () => {
     assert.deepEqual(plan({ query: joined, tables: listed }, null).problems, []);
   });
 
-  test('are joined as they are, or filtered, or with columns chosen', () => {
+  test('are joined as they are, or as what a query makes of them', () => {
     const grouped =
       'SELECT c.id FROM clicks c JOIN (SELECT id, max(name) AS m FROM names GROUP BY id) t ON c.id = t.id';
-    assert.match(problems({ query: grouped, tables: { names } }).join(), /static table/);
+    assert.deepEqual(problems({ query: grouped, tables: { names } }), []);
     const computed = 'SELECT c.id, u FROM clicks c LEFT JOIN (SELECT id, upper(name) AS u FROM names) t ON c.id = t.id';
-    assert.match(problems({ query: computed, tables: { names } }).join(), /u is computed in the sub-query/);
-    // Without rows that match nothing it is the same.
+    assert.deepEqual(problems({ query: computed, tables: { names } }), []);
     assert.deepEqual(problems({ query: computed.replace('LEFT JOIN', 'JOIN'), tables: { names } }), []);
   });
 

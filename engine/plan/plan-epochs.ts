@@ -8,12 +8,14 @@ import { formatPlan } from '../sql/analyze/format-plan.ts';
 import { problemAt } from '../sql/problems.ts';
 import { type AnalyzedJob, badRecordPolicy, deadLetterTopic, RECORD_DEPTH_MAX, triggerOf } from './analyzed-job.ts';
 import { referTo } from './columns.ts';
-import type { EpochSource, EpochsPlan, EpochStage } from './epoch-plan.ts';
+import type { EpochSource, EpochsPlan } from './epoch-plan.ts';
 import { PLAN_FORMAT_VERSION } from './job-plan.ts';
 import { planSinks } from './plan-sinks.ts';
 import { formatOf, inputColumns, plannedSource } from './plan-sources.ts';
 import { planStages } from './plan-stages.ts';
+import { tablesOf } from './plan-static-query.ts';
 import { rowKeysOf } from './row-keys.ts';
+import type { PlannedStages } from './stage-draft.ts';
 import type { StageOperator } from './stage-plan.ts';
 
 /** Plans a job by epochs; what is wrong is added to its problems, and the plan is then not to be used. */
@@ -62,7 +64,15 @@ export function planEpochs(job: AnalyzedJob, protocolReason: string): EpochsPlan
     const message = `the query does not join the table ${name}`;
     problems.push({ path: `tables.${name}`, message, hint: 'take it away, or join it in the query' });
   }
-  checkTakenBack(job, planned.stages);
+  checkTakenBack(job, planned);
+  for (const name of analyzed.sources) {
+    if (source(name).connector === 'kafka' || triggerOf(spec).kind !== 'availableNow') continue;
+    problems.push({
+      path: 'trigger',
+      message: `an execution of what is there now cannot fetch for a job that runs by epochs: ${protocolReason}`,
+      hint: `choose another trigger, or let a job without state fetch ${name} into a topic and read that with connector: kafka`,
+    });
+  }
   const { stateBytes } = spec.limits;
   return {
     formatVersion: PLAN_FORMAT_VERSION,
@@ -72,7 +82,7 @@ export function planEpochs(job: AnalyzedJob, protocolReason: string): EpochsPlan
     trigger: triggerOf(spec),
     outputMode: spec.outputMode,
     sources: analyzed.sources.map((name) => epochSource(name, source(name))),
-    statics: planned.tables.flatMap((name) => job.tables.get(name) ?? []),
+    statics: [...planned.tables.flatMap((name) => job.tables.get(name) ?? []), ...planned.queries],
     stages: planned.stages,
     watermarks: planned.watermarks,
     watermarkPolicy: spec.watermarkPolicy,
@@ -92,14 +102,18 @@ export function planEpochs(job: AnalyzedJob, protocolReason: string): EpochsPlan
 }
 
 /** What an aggregate takes back must be what it added: a table on the way must not have become another one. */
-function checkTakenBack({ tables, problems }: AnalyzedJob, stages: readonly EpochStage[]): void {
+function checkTakenBack({ tables, problems }: AnalyzedJob, { stages, queries }: PlannedStages): void {
+  const isReadAnew = (name: string): boolean => {
+    const rows = (tables.get(name) ?? queries.find((query) => query.name === name))?.rows;
+    if (rows?.kind === 'query') return tablesOf(rows).some(isReadAnew);
+    return rows?.kind === 'table' && rows.refreshMs !== null;
+  };
   for (const stage of stages) {
     if (stage.kind !== 'state' || stage.branch.target.kind !== 'exchange' || !stage.branch.target.changes) continue;
     const next = stages[stage.branch.target.stage];
     if (next?.kind !== 'state' || next.state.kind !== 'aggregate') continue;
     for (const operator of stage.branch.operators) {
-      const rows = operator.kind === 'staticJoin' ? tables.get(operator.table)?.rows : undefined;
-      if (operator.kind !== 'staticJoin' || rows?.kind !== 'table' || rows.refreshMs === null) continue;
+      if (operator.kind !== 'staticJoin' || !isReadAnew(operator.table)) continue;
       problems.push({
         path: `tables.${operator.table}`,
         message: `${next.operatorId} takes back rows of ${stage.operatorId} as they were joined with ${operator.table}, which is read anew all the time`,

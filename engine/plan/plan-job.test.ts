@@ -43,7 +43,7 @@ const table = {
 } as const satisfies Sink;
 
 interface Small extends Partial<Omit<JobSpecInput, 'sources'>> {
-  readonly source?: Partial<Source>;
+  readonly source?: Partial<Extract<Source, { readonly connector: 'kafka' }>>;
 }
 
 /** A small job over `id STRING NOT NULL, n INT, tags ARRAY<STRING>, a STRUCT<b: INT>`, with changes. */

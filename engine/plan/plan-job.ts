@@ -1,6 +1,7 @@
 /** From a job as written to a job as it runs, or to everything that keeps it from running. */
 import { jobName } from '../../core/ids.ts';
 import type { JobProblem } from '../../core/job/problem.ts';
+import { plannedSchedule } from '../../core/job/schedule-spec.ts';
 import type { JobSpec } from '../../core/job/spec.ts';
 import type { Schema } from '../../core/types.ts';
 import { isUnread } from './source-format.ts';
@@ -86,7 +87,11 @@ function planAnalyzed(job: AnalyzedJob): JobPlan | undefined {
   }
   checkOutput(analyzed.root.output, problems);
   const choice = chooseProtocol(spec, analyzed.root);
-  return choice.protocol === 'lanes' ? planLanes(job, choice.chain, choice.reason) : planEpochs(job, choice.reason);
+  const plan =
+    choice.protocol === 'lanes' ? planLanes(job, choice.chain, choice.reason) : planEpochs(job, choice.reason);
+  if (plan === undefined || spec.schedule === undefined) return plan;
+  const endsByItself = triggerOf(spec).kind === 'availableNow';
+  return { ...plan, schedule: plannedSchedule(spec.schedule, endsByItself, problems) };
 }
 
 function checkOptions(spec: JobSpec, problems: JobProblem[]): void {

@@ -14,6 +14,7 @@ import type { SinkTarget } from './job-plan.ts';
 import type { PlanFacts } from './analyzed-job.ts';
 import { type LaneOperator, sourceColumnsOf } from './prune-columns.ts';
 import type { RowKeys } from './row-keys.ts';
+import { describeRowSink, planRowSink, type RowSinkSpec } from './plan-row-sinks.ts';
 import type { ProjectedColumn, SinkPlan } from './stage-plan.ts';
 
 type TableSinkSpec = Extract<SinkSpec, { connector: 'cassandra' }>;
@@ -71,6 +72,10 @@ function targetOf(sink: SinkSpec): SinkTarget {
       const target = { connector: sink.connector, options: {}, description: `topic ${sink.topic}` };
       return sink.partitions === undefined ? target : { ...target, createPartitions: sink.partitions };
     }
+    case 'postgres':
+    case 'files':
+    case 'webhook':
+      return { connector: sink.connector, options: {}, description: describeRowSink(sink) };
     case 'blackhole':
     case 'console':
       return { connector: sink.connector, options: {}, description: sink.connector };
@@ -108,16 +113,21 @@ class SinkPlanner {
       const count = (used.get(sink.connector) ?? 0) + 1;
       used.set(sink.connector, count);
       const name = count === 1 ? sink.connector : `${sink.connector}-${count}`;
-      return this.#sink(sink, `sinks[${index}]`, name) ?? [];
+      return this.#sink(sink, index, name) ?? [];
     });
   }
 
-  #sink(sink: SinkSpec, path: string, name: string): SinkPlan | undefined {
+  #sink(sink: SinkSpec, index: number, name: string): SinkPlan | undefined {
+    const path = `sinks[${index}]`;
     switch (sink.connector) {
       case 'cassandra':
         return this.#table(sink, path, name);
       case 'kafka':
         return this.#log(sink, path, name);
+      case 'postgres':
+      case 'files':
+      case 'webhook':
+        return this.#rows(sink, index, path, name);
       case 'blackhole':
       case 'console':
         return { kind: sink.connector, name };
@@ -465,6 +475,31 @@ class SinkPlanner {
       return { input, from: this.output[input]?.type ?? ({ kind: 'null' } as const), to: column.type };
     });
     return { kind: 'table', name, shape, bindings, ignoreNulls: sink.ignoreNulls };
+  }
+
+  // ---- others ---------------------------------------------------------------------------------------------------
+
+  #rows(sink: RowSinkSpec, index: number, path: string, name: string): SinkPlan | undefined {
+    const { sinkTables } = this.#facts;
+    const plan = planRowSink(sink, path, name, {
+      output: this.output,
+      outputMode: this.#spec.outputMode,
+      isAsap: this.#spec.trigger === 'asap',
+      timeZone: this.#timeZone,
+      existing: sinkTables === undefined || sinkTables === null ? null : sinkTables.get(index),
+      problem: (at, message, hint) => this.#problem(at, message, hint),
+      warn: (message) => this.warnings.push(message),
+    });
+    if (plan === undefined || this.#spec.onNullValue !== 'delete') return plan;
+    const unknown = plan.keys.find((key) => !this.#isMadeOf(key, knownOfDeletes));
+    if (plan.keys.length > 0 && unknown === undefined) return plan;
+    return this.#problem(
+      'onNullValue',
+      plan.keys.length === 0
+        ? `onNullValue: delete must know which row goes, and ${describeRowSink(sink)} has no primary key`
+        : `onNullValue: delete must know the primary key without a value, but ${this.output[unknown ?? 0]?.name} comes from the value`,
+      'choose skip or deadLetter, or make the primary key of the column key: CAST(key AS STRING)',
+    );
   }
 
   // ---- logs -------------------------------------------------------------------------------------------------------

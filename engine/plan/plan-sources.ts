@@ -1,6 +1,7 @@
 /** What a query may read: the columns of its sources, with their watermarks, and the static tables. */
 import { durationMs, durationUs } from '../../core/duration.ts';
 import type { JobProblem } from '../../core/job/problem.ts';
+import { feedOf } from '../../core/job/feed-topics.ts';
 import type { JobSpec, SourceSpec, StaticTableSpec } from '../../core/job/spec.ts';
 import type { DataType, Field, Schema } from '../../core/types.ts';
 import { formatType } from '../../core/types.ts';
@@ -114,13 +115,15 @@ export function formatOf(
 
 /** The part of a source's plan that does not depend on the protocol. */
 export function plannedSource(name: string, source: SourceSpec): PlannedSource {
+  const feed = feedOf(source);
   return {
     name,
-    connector: source.connector,
+    connector: 'kafka',
     options: connectionOptions(source),
     topic: source.topic,
     startingOffsets: startingOffsetsOf(source),
     onDataLoss: dataLossPolicy(source),
+    ...(feed === undefined ? {} : { feed }),
   };
 }
 

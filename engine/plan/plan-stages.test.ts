@@ -4,7 +4,8 @@ import { must } from '../../core/assert.ts';
 import type { Schema } from '../../core/types.ts';
 import type { MapStage, OutputMode, StateStage } from './epoch-plan.ts';
 import type { LogicalPlan } from './logical-plan.ts';
-import { planStages, type PlannedStages } from './plan-stages.ts';
+import { planStages } from './plan-stages.ts';
+import type { PlannedStages } from './stage-draft.ts';
 import type { InputColumn } from './stage-plan.ts';
 import {
   aggregate,

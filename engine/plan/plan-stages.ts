@@ -10,7 +10,16 @@ import { changeField } from '../operators/changes.ts';
 import { type EventTime, eventTimeOf } from '../sql/analyze/event-time.ts';
 import { onScan } from './branch-scans.ts';
 import { below, columnAt, exprsOf, moved, pick, placeOf, range, reading, referTo, sorted } from './columns.ts';
-import type { Branch, EpochStage, MapStage, OutputMode, StatePlan, Target, WatermarkPlan } from './epoch-plan.ts';
+import type {
+  Branch,
+  EpochStage,
+  MapStage,
+  OutputMode,
+  StatePlan,
+  StaticTable,
+  Target,
+  WatermarkPlan,
+} from './epoch-plan.ts';
 import { added, type Flow, late, narrowed, projected, type Rows, type StageInput } from './flows.ts';
 import type { EventTimeColumn, LogicalPlan, OperatorId } from './logical-plan.ts';
 import { mergeProjects } from './merge-projects.ts';
@@ -18,18 +27,8 @@ import { planAggregate, planSession } from './plan-aggregate.ts';
 import { planJoin } from './plan-join.ts';
 import { planStaticJoin } from './plan-static-join.ts';
 import { SentColumns } from './sent-columns.ts';
-import { type NodeOf, sourcesOf, type StageContext, type StageDraft } from './stage-draft.ts';
+import { type NodeOf, sourcesOf, type PlannedStages, type StageContext, type StageDraft } from './stage-draft.ts';
 import type { StageOperator } from './stage-plan.ts';
-
-/** The stages of a query, sources first, and what they need of the job. */
-export interface PlannedStages {
-  readonly stages: readonly EpochStage[];
-  readonly watermarks: readonly WatermarkPlan[];
-  /** An operator forgets state when the watermark passes. */
-  readonly evicts: boolean;
-  /** Static tables that are read, each once. */
-  readonly tables: readonly string[];
-}
 
 /**
  * The stages of a query whose root's rows go through `last` to the sinks. Where something is refused, the stages are not
@@ -46,11 +45,17 @@ class StagePlanner implements StageDraft {
   readonly #states: { operatorId: OperatorId; inputs: Schema[]; state: StatePlan; branch: Branch | null }[] = [];
   readonly watermarks: WatermarkPlan[] = [];
   readonly tables = new Set<string>();
+  readonly queries = new Map<string, StaticTable>();
   evicts = false;
 
   constructor(root: LogicalPlan, context: StageContext) {
     this.context = context;
     this.#sources = sourcesOf(root);
+  }
+
+  /** See {@link StageDraft}. */
+  apart(root: LogicalPlan, context: StageContext): PlannedStages {
+    return planStages(root, [], context);
   }
 
   plan(root: LogicalPlan, last: readonly StageOperator[]): PlannedStages {
@@ -72,6 +77,7 @@ class StagePlanner implements StageDraft {
       watermarks: this.watermarks,
       evicts: this.evicts,
       tables: [...this.tables],
+      queries: [...this.queries.values()],
     };
   }
 

@@ -6,6 +6,7 @@ import { below, columnAt, moved, pick, placeOf, reading, referTo, shifted, sorte
 import type { OutputMode } from './epoch-plan.ts';
 import { projected, type Rows } from './flows.ts';
 import type { LogicalPlan } from './logical-plan.ts';
+import { planStaticQuery } from './plan-static-query.ts';
 import type { NodeOf, StageDraft } from './stage-draft.ts';
 import type { ProjectedColumn, StageOperator } from './stage-plan.ts';
 
@@ -25,7 +26,8 @@ export function planStaticJoin(
     );
     return { flows: [], kept: sorted(needed), output: pick(node.output, sorted(needed)), times: [] };
   }
-  stages.tables.add(table.name);
+  if (table.query === undefined) stages.tables.add(table.name);
+  else planStaticQuery(table.name, table.query, table.single, stages);
   // Filters of the table become part of the condition; that means the same as long as the stream's rows are kept.
   const right = (expr: Expr): Expr => mapColumns(expr, (column) => columnAt(table.columns, column.index - width).expr);
   const equiLeft = node.equi.map((pair) => pair.left);
@@ -74,7 +76,9 @@ export function planStaticJoin(
         'compute it in the select list behind the join',
       );
     }
-    return { name, type: ofType, nullable, expr: shifted(expr, streamWidth) };
+    const own = shifted(expr, streamWidth);
+    // What the table's rows always have is missing where there is no row.
+    return { name, type: ofType, nullable, expr: type === 'left' ? { ...own, nullable: true } : own };
   });
   return { ...projected(rows, columns), kept, times: input.times };
 }
@@ -83,6 +87,8 @@ export function planStaticJoin(
 function staticTable(node: LogicalPlan):
   | {
       readonly name: string;
+      readonly query: LogicalPlan | undefined;
+      readonly single: boolean;
       readonly base: Schema;
       readonly columns: readonly ProjectedColumn[];
       readonly filters: readonly Expr[];
@@ -90,7 +96,14 @@ function staticTable(node: LogicalPlan):
   | undefined {
   if (node.kind === 'static') {
     const columns = node.output.map((_, index) => referTo(node.output, index));
-    return { name: node.table, base: node.output, columns, filters: [] };
+    return {
+      name: node.table,
+      query: node.query,
+      single: node.single === true,
+      base: node.output,
+      columns,
+      filters: [],
+    };
   }
   if (node.kind !== 'filter' && node.kind !== 'project') return undefined;
   const inner = staticTable(node.input);

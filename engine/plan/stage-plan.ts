@@ -3,6 +3,7 @@
  */
 import type { DataType, Schema } from '../../core/types.ts';
 import type { RowShape } from '../../core/row-block.ts';
+import type { RowFormat, SinkSettings, SinkTable } from '../../core/row-sink.ts';
 import type { CqlType } from '../../core/table/schema.ts';
 import type { Expr } from '../../core/ast.ts';
 import type { ValueFormat } from '../formats/value-format.ts';
@@ -73,6 +74,21 @@ export type SinkPlan =
       /** 'json' writes all output columns as a JSON object; otherwise one column's bytes. */
       readonly value: 'json' | number;
       readonly headers: boolean;
+    }
+  /** A sink of the interface RowSink (core/row-sink.ts). */
+  | {
+      readonly kind: 'rows';
+      readonly name: string;
+      readonly connector: string;
+      readonly format: RowFormat;
+      /** Output columns that tell the sink's rows apart; none = rows are only ever added. */
+      readonly keys: readonly number[];
+      /** Output columns that divide the rows into directories. */
+      readonly partitionBy: readonly number[];
+      readonly settings: SinkSettings;
+      /** To make where it is missing; null = nothing. */
+      readonly creates: SinkTable | null;
+      readonly guarantee: 'exactlyOnce' | 'atLeastOnce';
     }
   /** Computes and counts every value, writes nothing: `count` and an xor of hashes for checks. */
   | { readonly kind: 'blackhole'; readonly name: string }

@@ -14,6 +14,7 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { Listing } from './listings.ts';
+import { drawnPage } from './drawn-pages.ts';
 import { makeListings } from './listings.ts';
 
 export interface ListingSiteOptions {
@@ -80,6 +81,10 @@ class Site {
       this.#end(response, 200, 'text/plain', 'User-agent: *\nDisallow: /admin/\nCrawl-delay: 0.002\n');
     } else if (url.pathname === '/for-sale') {
       this.#page(response, Number(url.searchParams.get('page') ?? '1'));
+    } else if (url.pathname === '/browse' || url.pathname.startsWith('/browse/')) {
+      this.#end(response, 200, 'text/html; charset=utf-8', drawnPage(url.pathname));
+    } else if (url.pathname === '/api/pages') {
+      this.#pageData(response, Number(url.searchParams.get('page') ?? '1'));
     } else if (url.pathname.startsWith('/api/listings/')) {
       this.#detail(request, response, url.pathname.slice('/api/listings/'.length));
     } else {
@@ -101,6 +106,15 @@ class Site {
       number < this.#pages.length ? `<a rel="next" href="/for-sale?page=${number + 1}">Next &rsaquo;</a>` : '';
     const html = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Homes for sale, page ${number}</title>\n${items.join('\n')}\n${next}</html>`;
     this.#end(response, 200, 'text/html; charset=utf-8', html);
+  }
+
+  /** What the script of a drawn list page asks for. */
+  #pageData(response: ServerResponse, number: number): void {
+    const page = this.#pages[number - 1];
+    if (page === undefined) return this.#end(response, 404, 'application/json', '{"error":"no such page"}');
+    const next = number < this.#pages.length ? number + 1 : null;
+    const body = JSON.stringify({ listings: page.map(({ id, title }) => ({ id, title })), next });
+    this.#end(response, 200, 'application/json', body);
   }
 
   #detail(request: IncomingMessage, response: ServerResponse, id: string): void {

@@ -2,6 +2,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { WeirError } from '../../core/errors.ts';
+import type { Caller } from '../../core/security/roles.ts';
+import { includesRole } from '../../core/security/roles.ts';
+import type { CodePolicy } from '../service.ts';
 import type { RouteSpec, RouteId, Routes } from './routes.ts';
 
 export interface Answer {
@@ -26,6 +29,8 @@ export interface Call<R extends RouteSpec> {
   readonly params: Readonly<Record<string, string>>;
   readonly query: QueryOf<R>;
   readonly body: BodyOf<R>;
+  /** Who asks: has the role that the route needs. */
+  readonly caller: Caller;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
 }
@@ -34,15 +39,26 @@ export interface Call<R extends RouteSpec> {
 export type Handler<R extends RouteSpec> = (call: Call<R>) => Promise<Answer | null> | Answer | null;
 export type Handlers<Ids extends RouteId = RouteId> = { readonly [Id in Ids]: Handler<Routes[Id]> };
 
+/** What becomes of a job with code that the caller sends. */
+export function codeOf({ role }: Caller): CodePolicy {
+  return includesRole(role, 'submitter-code') ? 'allowed' : 'refused';
+}
+
 export const ok = (body: unknown, status = 200): Answer => ({ status, body });
 
 /** Throws: USAGE with what is wrong. */
-export function checkCall(spec: RouteSpec, request: FastifyRequest, reply: FastifyReply): Call<RouteSpec> {
+export function checkCall(
+  spec: RouteSpec,
+  caller: Caller,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Call<RouteSpec> {
   const query = spec.query === undefined ? {} : checked(spec.query, single(request.query), 'query parameter');
   return {
     params: request.params as Record<string, string>,
     query: query as Call<RouteSpec>['query'],
     body: (spec.body === undefined ? undefined : readBody(spec.body, request)) as Call<RouteSpec>['body'],
+    caller,
     request,
     reply,
   };

@@ -1,4 +1,6 @@
 /** Routes about data and the cluster: dead letters, topics, tables, rows, workers, events, logs. */
+import type { FastifyRequest } from 'fastify';
+import { requireRead } from '../../core/security/cql-read.ts';
 import type { DataDesk } from '../data-desk.ts';
 import type { DeadLetterDesk } from '../dead-letter-desk.ts';
 import type { LogRing } from '../log-ring.ts';
@@ -6,7 +8,7 @@ import type { ReadFrom } from '../read-records.ts';
 import type { JobService } from '../service.ts';
 import type { ClusterWatch } from '../watch.ts';
 import type { Handlers } from './call.ts';
-import { ok } from './call.ts';
+import { codeOf, ok } from './call.ts';
 import { streamEvents } from './event-stream.ts';
 
 export interface DataHandlerParts {
@@ -18,6 +20,9 @@ export interface DataHandlerParts {
   readonly version: string;
   /** What this master is at the moment. */
   readonly role: () => string;
+  readonly redact: (text: string) => string;
+  /** Whether whoever sent this request may still see figures. */
+  readonly mayLook: (request: FastifyRequest) => boolean;
 }
 
 type DataRoutes =
@@ -69,7 +74,12 @@ export function dataHandlers(parts: DataHandlerParts): Handlers<DataRoutes> {
       };
       return ok(await letters.list(row.name, filter));
     },
-    replayDeadLetters: async ({ params, body }) => ok(await letters.replay(jobOf(params), body.letters)),
+    replayDeadLetters: async ({ params, body, caller }) => {
+      const view = jobOf(params);
+      // The records go to the code of the job, whose author alone may choose what it gets.
+      if (codeOf(caller) === 'refused') await service.requireNoCode(view.row.name, 'Replaying its dead letters');
+      return ok(await letters.replay(view, body.letters));
+    },
     purgeDeadLetters: async ({ params, body }) =>
       ok({ purged: await letters.purge(jobOf(params).row.name, body.letters) }),
     tapRows: async ({ params, query }) => {
@@ -89,7 +99,10 @@ export function dataHandlers(parts: DataHandlerParts): Handlers<DataRoutes> {
       return ok(await data.records(params['topic'] ?? '', { partition, from, limit }));
     },
     listTables: async () => ok({ tables: await data.tables() }),
-    queryTables: async ({ body }) => ok(await service.query(body.cql)),
+    queryTables: async ({ body }) => {
+      requireRead(body.cql);
+      return ok(await service.query(body.cql));
+    },
     getCluster: () => {
       const jobs = countBy(service.jobs().map(({ row }) => row.state));
       const workers = countBy(service.workers().map(({ state }) => state));
@@ -103,7 +116,12 @@ export function dataHandlers(parts: DataHandlerParts): Handlers<DataRoutes> {
     },
     listTargets: ({ request }) => ok(scrapeTargets(service, request.headers.host)),
     streamEvents: ({ request, reply, query }) => {
-      streamEvents(request, reply, watch, logs, query.topics);
+      streamEvents(
+        request,
+        reply,
+        { watch, logs, redact: parts.redact, mayGoOn: () => parts.mayLook(request) },
+        query.topics,
+      );
       return null;
     },
     listEvents: ({ query }) => ok({ events: watch.lastEvents(limitOf(query.last, EVENTS_DEFAULT, 2000), query.job) }),

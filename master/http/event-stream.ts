@@ -23,12 +23,19 @@ function summaryText(view: JobView): string {
   return text;
 }
 
+export interface StreamParts {
+  readonly watch: ClusterWatch;
+  readonly logs: LogRing | null;
+  readonly redact: (text: string) => string;
+  /** Asked now and then: a token may be taken back while its stream is open. */
+  readonly mayGoOn: () => boolean;
+}
+
 /** Answers with a stream that ends when the client goes. Throws: USAGE for a topic that is none. */
 export function streamEvents(
   request: FastifyRequest,
   reply: FastifyReply,
-  watch: ClusterWatch,
-  logs: LogRing | null,
+  { watch, logs, mayGoOn, redact }: StreamParts,
   topicsText: string | undefined,
 ): void {
   const topics = parseTopics(topicsText ?? TOPICS_DEFAULT);
@@ -45,7 +52,7 @@ export function streamEvents(
   raw.write(': weir\n\n');
   const stream = new EventStream(topics, (text) => {
     if (raw.writableLength > BEHIND_BYTES_MAX) raw.destroy();
-    else raw.write(text);
+    else raw.write(redact(text));
   });
   const lastId = Number(request.headers['last-event-id']);
   if (topics.has('events') && Number.isSafeInteger(lastId) && request.headers['last-event-id'] !== undefined)
@@ -53,7 +60,11 @@ export function streamEvents(
   const ends = [watch.subscribe((look) => stream.show(look))];
   if (topics.has('logs') && logs !== null)
     ends.push(logs.subscribe((line) => stream.send('log', JSON.stringify(line))));
-  const heartbeat = setInterval(() => raw.write(': still here\n\n'), HEARTBEAT_MS);
+  const heartbeat = setInterval(() => {
+    if (mayGoOn()) raw.write(': still here\n\n');
+    else raw.end();
+  }, HEARTBEAT_MS);
+  heartbeat.unref();
   raw.on('close', () => {
     clearInterval(heartbeat);
     for (const end of ends) end();

@@ -3,6 +3,7 @@
  * refused for good is told apart from what may be sent again without harm: only that carries Retry-After.
  */
 import http from 'node:http';
+import https from 'node:https';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { must } from '../../core/assert.ts';
 import { PROBLEM_TYPE, problem } from './problems.ts';
@@ -25,11 +26,19 @@ const ownHeaders = new Set([
   'expect',
 ]);
 
-/** Answers `request` by what the master at the base URL `leader` answers; gives up when `stillLeads` says no. */
+/** Where the master is that leads. */
+export interface LeaderAddress {
+  /** Base URL. */
+  readonly base: string;
+  /** Whose certificate it must show; PEM. */
+  readonly ca?: string;
+}
+
+/** Answers `request` by what the leader answers; gives up when `stillLeads` says no. */
 export async function forward(
   request: FastifyRequest,
   reply: FastifyReply,
-  leader: string,
+  { base: leader, ca }: LeaderAddress,
   stillLeads: () => boolean,
 ): Promise<void> {
   const { raw } = request;
@@ -38,18 +47,16 @@ export async function forward(
     if (!ownHeaders.has(name) && value !== undefined) headers[name] = value;
   }
   // The body's length goes with it: without one it would not be sent in one piece.
-  const outgoing = http.request(
-    new URL(
-      must(raw.url, () => 'a URL'),
-      leader,
-    ),
-    {
-      method: request.method,
-      headers,
-      // A kept connection may have died with its master, which would look like a request of unknown fate.
-      agent: false,
-    },
-  );
+  const url = new URL(leader);
+  const outgoing = (url.protocol === 'https:' ? https : http).request(url, {
+    // The path as it came, never resolved against anything: `//elsewhere/` is a path too.
+    path: must(raw.url, () => 'a URL'),
+    ...(ca === undefined ? {} : { ca }),
+    method: request.method,
+    headers,
+    // A kept connection may have died with its master, which would look like a request of unknown fate.
+    agent: false,
+  });
   let connected = false;
   outgoing.on('socket', (socket) => {
     if (socket.connecting) socket.once('connect', () => (connected = true));

@@ -7,11 +7,11 @@ import { diffLines } from '../../core/job/text-diff.ts';
 import type { JobState } from '../../core/states.ts';
 import type { OffsetDesk, RestartFrom } from '../offset-desk.ts';
 import type { Operations } from '../operations.ts';
-import type { ApplyOutcome, JobService, StartOptions } from '../service.ts';
+import type { ApplyOutcome, CodePolicy, JobService, StartOptions } from '../service.ts';
 import type { JobView } from '../views.ts';
 import type { ClusterWatch } from '../watch.ts';
 import type { Answer, Handlers } from './call.ts';
-import { ok } from './call.ts';
+import { codeOf, ok } from './call.ts';
 import { savepointDocument, statusDocument, summaryDocument } from './documents.ts';
 import { PROBLEM_TYPE, problem, refusedJob } from './problems.ts';
 import { isSet } from './schemas.ts';
@@ -33,6 +33,7 @@ type JobRoutes =
   | 'getStatus'
   | 'waitForJob'
   | 'getPlan'
+  | 'getRuns'
   | 'getRevisions'
   | 'diffRevisions'
   | 'diffJob'
@@ -78,10 +79,11 @@ export function jobHandlers(parts: JobHandlerParts): Handlers<JobRoutes> {
     ok({ state: service.job(name).row.state, offsets: await offsets.get(name) });
   return {
     listJobs: ({ query }) => ok(listJobs(service.jobs(), query)),
-    submitJob: async ({ body, query }) => await submit(service, body, applyOptions(query)),
-    applyJob: async ({ body, query, params, request }) => {
+    submitJob: async ({ body, query, caller }) =>
+      await submit(service, body, { ...applyOptions(query), code: codeOf(caller) }),
+    applyJob: async ({ body, query, params, request, caller }) => {
       const expected = expectedRevision(request.headers['if-match'], service, nameOf(params));
-      const options = { ...applyOptions(query), ...expected, name: nameOf(params) };
+      const options = { ...applyOptions(query), ...expected, name: nameOf(params), code: codeOf(caller) };
       return outcomeAnswer(await service.apply(body, options));
     },
     validateJob: async ({ body }) => {
@@ -95,6 +97,7 @@ export function jobHandlers(parts: JobHandlerParts): Handlers<JobRoutes> {
     waitForJob: async ({ params, query, request }) =>
       await waitFor(parts, nameOf(params), query, () => request.raw.destroyed),
     getPlan: async ({ params, query }) => ok(await service.definition(nameOf(params), numberOf(query.revision))),
+    getRuns: async ({ params }) => ok(await service.runs(nameOf(params))),
     getRevisions: async ({ params }) => ok({ revisions: await revisions(service, nameOf(params)) }),
     diffRevisions: async ({ params, query }) => {
       const name = nameOf(params);
@@ -129,8 +132,8 @@ export function jobHandlers(parts: JobHandlerParts): Handlers<JobRoutes> {
     },
     scaleJob: async ({ params, body }) => await act(params, (name) => service.scale(name, body.workers)),
     stepJob: async ({ params }) => ok(await service.step(nameOf(params))),
-    rollbackJob: async ({ params, query }) => {
-      const { notes } = await service.rollback(nameOf(params), revisionOption(query.to));
+    rollbackJob: async ({ params, query, caller }) => {
+      const { notes } = await service.rollback(nameOf(params), revisionOption(query.to), codeOf(caller));
       return ok({ ...statusDocument(service.job(nameOf(params))), warnings: notes }, 202);
     },
     replayJob: async ({ params, body }) => {
@@ -147,8 +150,13 @@ export function jobHandlers(parts: JobHandlerParts): Handlers<JobRoutes> {
       await offsets.restartFrom(nameOf(params), resetPoint(query.to ?? 'earliest'), { start: false });
       return await offsetsOf(nameOf(params));
     },
-    listSavepoints: async ({ params }) =>
-      ok({ savepoints: (await service.savepoints(nameOf(params))).map(savepointDocument) }),
+    listSavepoints: async ({ params }) => {
+      const name = nameOf(params);
+      // Those of a deleted job are there still, so the job itself is not asked for.
+      if (!/^[a-z][a-z0-9-]{0,62}$/.test(name))
+        throw new WeirError('USAGE', 'That is no name of a job: small letters, digits and hyphens, up to 63.');
+      return ok({ savepoints: (await service.savepoints(name)).map(savepointDocument) });
+    },
     createSavepoint: async ({ params }) => {
       const made = savepointDocument(await service.createSavepoint(nameOf(params), params['savepoint'] ?? ''));
       const message = `Savepoint ${made.name} of job ${made.job} was made.`;
@@ -229,7 +237,7 @@ function applyOptions({ dryRun, start }: ApplyQuery): StartOptions & { readonly 
 async function submit(
   service: JobService,
   text: string,
-  options: StartOptions & { readonly dryRun: boolean },
+  options: StartOptions & { readonly dryRun: boolean; readonly code: CodePolicy },
 ): Promise<Answer> {
   const name = loadJobFile(text).spec?.name;
   const there = service.jobs().find(({ row }) => row.name === name);

@@ -1,18 +1,7 @@
 /** Where an HTTP server may listen and who may talk to it. */
-import { timingSafeEqual, createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { WeirError } from '../../core/errors.ts';
-
-/** True for names and addresses that only this machine reaches. */
-export function isLoopback(host: string): boolean {
-  const name = host.replace(/^\[|\]$/g, '').toLowerCase();
-  return (
-    name === 'localhost' ||
-    name === '::1' ||
-    name === '::ffff:127.0.0.1' ||
-    (isIP(name) === 4 && name.startsWith('127.'))
-  );
-}
+import { isLoopback } from '../../core/security/loopback.ts';
 
 /** Throws: CONFIG_INVALID when everybody on the network could control the cluster. */
 export function requireTokenOffLoopback(host: string, token: string | null): void {
@@ -45,19 +34,9 @@ export function listenError(error: unknown, host: string, port: number): unknown
 }
 
 /** `http://host:port` as a client writes it. */
-export function formatAddress(host: string, port: number): string {
+export function formatAddress(host: string, port: number, scheme: 'http' | 'https' = 'http'): string {
   const name = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : isIP(host) === 6 ? `[${host}]` : host;
-  return `http://${name}:${port}`;
-}
-
-/** Compares without telling by its duration how much of the token was right. */
-export function tokenMatches(authorization: string | undefined, token: string): boolean {
-  const given = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
-  return given !== undefined && timingSafeEqual(digest(given), digest(token));
-}
-
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
+  return `${scheme}://${name}:${port}`;
 }
 
 export interface RequestOrigin {

@@ -106,17 +106,18 @@ function requestBody(body: NonNullable<RouteSpec['body']>): Json {
   if (body !== 'jobFile')
     return { required: true, content: { 'application/json': { schema: schemaOf(body, 'input') } } };
   const description = 'A job file; its JSON Schema is at /schemas/job.v1.json';
-  const schema = { type: 'string', description };
-  return {
-    required: true,
-    content: { 'application/yaml': { schema }, 'application/json': { schema: { type: 'object', description } } },
-  };
+  // What is no job file is a mistake in it (422, or not valid), whatever it is.
+  const content = { schema: { description } };
+  return { required: true, content: { 'application/yaml': content, 'application/json': content } };
 }
 
 function answerOf(spec: RouteSpec, answer: RouteSpec['answers'][number]): Json {
   if (answer === null) return { description: 'Done' };
   if (typeof answer === 'string')
-    return { description: spec.summary, content: { [answer]: { schema: { type: 'string' } } } };
+    return {
+      description: spec.summary,
+      content: { [answer]: { schema: { type: answer.endsWith('json') ? 'object' : 'string' } } },
+    };
   return { description: spec.summary, content: { 'application/json': { schema: schemaOf(answer, 'output') } } };
 }
 

@@ -23,6 +23,7 @@ const statusOfCode: Partial<Record<ErrorCode, number>> = {
   CONFLICT: 409,
   STATE_INCOMPATIBLE: 409,
   UNAUTHORIZED: 401,
+  FORBIDDEN: 403,
   TIMED_OUT: 504,
   JOB_INVALID: 422,
   SINK_SCHEMA: 422,

@@ -3,18 +3,17 @@
  * document and the tests of roles are made from it.
  */
 import { z } from 'zod';
+import type { Access } from '../../core/security/roles.ts';
 import * as shapes from './schemas.ts';
 import { flag, limitParam, numberParam } from './schemas.ts';
-
-/** Who may: each role may all that those before it may. `open` asks nobody for a token. */
-export type Role = 'open' | 'viewer' | 'operator' | 'submitter' | 'admin';
 
 export interface RouteSpec {
   readonly method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
   /** Parameters in braces: `/v1/jobs/{name}`. */
   readonly path: string;
-  readonly role: Role;
-  readonly tag: 'jobs' | 'actions' | 'state' | 'data' | 'cluster' | 'operations' | 'spark';
+  /** Who may: see core/security/roles.ts. */
+  readonly role: Access;
+  readonly tag: 'jobs' | 'actions' | 'state' | 'data' | 'cluster' | 'access' | 'operations' | 'spark';
   readonly summary: string;
   readonly query?: z.ZodObject;
   /** `jobFile`: text, YAML or JSON. */
@@ -74,7 +73,7 @@ export const routes = {
   submitJob: {
     method: 'POST',
     path: '/v1/jobs',
-    role: 'submitter',
+    role: 'submitter-declarative',
     tag: 'jobs',
     summary: 'Submit a job by the name in its file; refused when there is another one of that name',
     query: jobQuery.pick({ dryRun: true, start: true }),
@@ -85,7 +84,7 @@ export const routes = {
   applyJob: {
     method: 'PUT',
     path: '/v1/jobs/{name}',
-    role: 'submitter',
+    role: 'submitter-declarative',
     tag: 'jobs',
     summary: 'Create a job or change it; the same file twice changes nothing. If-Match: the revision it must be at',
     query: jobQuery.pick({ dryRun: true, start: true }),
@@ -96,7 +95,7 @@ export const routes = {
   validateJob: {
     method: 'POST',
     path: '/v1/validate',
-    role: 'viewer',
+    role: 'submitter-declarative',
     tag: 'jobs',
     summary: 'Check a job file: every mistake with its place',
     body: 'jobFile',
@@ -105,7 +104,7 @@ export const routes = {
   tryJob: {
     method: 'POST',
     path: '/v1/try',
-    role: 'viewer',
+    role: 'submitter-declarative',
     tag: 'jobs',
     summary: 'Run a job file on sample rows, beside the cluster; nothing is read or written',
     body: shapes.trySchema,
@@ -130,6 +129,7 @@ export const routes = {
     ...look('/plan', 'How a job runs, and the file it was made of', shapes.planSchema),
     query: z.object({ revision: numberParam.optional() }),
   },
+  getRuns: look('/runs', 'Runs of a job with a schedule, and when the next one is', shapes.runsSchema),
   getRevisions: look('/revisions', 'Revisions that the job has and can be taken back to', shapes.revisionsSchema),
   diffRevisions: {
     ...look('/diff', 'What differs between the files of two revisions', shapes.diffSchema),
@@ -262,6 +262,7 @@ export const routes = {
   // ---- data
   listDeadLetters: {
     ...look('/dead-letters', 'Records that the job could not process, newest first', shapes.deadLettersSchema),
+    role: 'operator',
     tag: 'data',
     query: z.object({
       limit: limitParam.optional(),
@@ -293,6 +294,7 @@ export const routes = {
   },
   tapRows: {
     ...look('/rows', 'The last rows as they leave an operator or stand in a sink’s table', shapes.rowsSchema),
+    role: 'operator',
     tag: 'data',
     query: z.object({
       stage: numberParam.optional().describe('Index of a stage: the last records, run through the plan up to there'),
@@ -322,7 +324,7 @@ export const routes = {
   readTopic: {
     method: 'GET',
     path: '/v1/topics/{topic}/records',
-    role: 'viewer',
+    role: 'operator',
     tag: 'data',
     summary: 'Records of a topic, decompressed',
     query: z.object({
@@ -351,7 +353,7 @@ export const routes = {
   queryTables: {
     method: 'POST',
     path: '/v1/query',
-    role: 'viewer',
+    role: 'operator',
     tag: 'data',
     summary: 'Ask the tables: SELECT and DESCRIBE',
     body: shapes.querySchema,
@@ -442,6 +444,42 @@ export const routes = {
     summary: 'This interface as an OpenAPI 3.1 document',
     answers: { 200: z.looseObject({ openapi: z.string() }) },
   },
+  // ---- access
+  whoAmI: {
+    method: 'GET',
+    path: '/v1/whoami',
+    role: 'viewer',
+    tag: 'access',
+    summary: 'The name and role of the token',
+    answers: { 200: shapes.callerSchema },
+  },
+  listTokens: {
+    method: 'GET',
+    path: '/v1/tokens',
+    role: 'admin',
+    tag: 'access',
+    summary: 'Tokens by name, without what opens anything',
+    answers: { 200: shapes.tokensSchema },
+  },
+  createToken: {
+    method: 'POST',
+    path: '/v1/tokens',
+    role: 'admin',
+    tag: 'access',
+    summary: 'Make a token; its text is in this answer and nowhere else',
+    body: shapes.newTokenSchema,
+    answers: { 201: shapes.createdTokenSchema },
+    problems: [409],
+  },
+  revokeToken: {
+    method: 'DELETE',
+    path: '/v1/tokens/{id}',
+    role: 'admin',
+    tag: 'access',
+    summary: 'Take a token back, by id or name; from then on it opens nothing',
+    answers: { 200: shapes.tokenSchema },
+    problems: [404],
+  },
   // ---- for programs that watch
   health: {
     method: 'GET',
@@ -462,7 +500,7 @@ export const routes = {
   jobSchema: {
     method: 'GET',
     path: '/schemas/job.v1.json',
-    role: 'open',
+    role: 'local',
     tag: 'operations',
     summary: 'JSON Schema of job files, for editors',
     answers: { 200: 'application/schema+json' },
@@ -470,7 +508,7 @@ export const routes = {
   metrics: {
     method: 'GET',
     path: '/metrics',
-    role: 'open',
+    role: 'local',
     tag: 'operations',
     summary: 'Metrics for Prometheus',
     answers: { 200: 'text/plain' },
@@ -479,7 +517,7 @@ export const routes = {
   sparkCreate: {
     method: 'POST',
     path: '/v1/submissions/create',
-    role: 'submitter',
+    role: 'submitter-declarative',
     tag: 'spark',
     summary: 'Submit as to Spark’s standalone master',
     body: shapes.submissionRequestSchema,

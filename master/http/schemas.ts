@@ -1,6 +1,7 @@
 /** Shapes of what REST takes and answers: the source of the checks on requests and of the OpenAPI document. */
 import { z } from 'zod';
 import { errorTable } from '../../core/errors.ts';
+import { roles, tokenRoles } from '../../core/security/roles.ts';
 
 const count = z.number().int().nonnegative();
 const offset = z.number().int();
@@ -55,8 +56,8 @@ const figures = {
 
 const placeFacts = {
   protocol: z.enum(['lanes', 'epochs']),
-  sources: z.array(z.object({ name: z.string(), connector: z.string(), topic: z.string() })),
-  sinks: z.array(z.object({ connector: z.string(), description: z.string() })),
+  sources: z.array(z.looseObject({ name: z.string(), connector: z.string(), topic: z.string() })),
+  sinks: z.array(z.looseObject({ connector: z.string(), description: z.string() })),
   topics: z.array(z.string()).describe('Topics that the job reads'),
 };
 
@@ -262,6 +263,30 @@ export const tryResultSchema = z.object({
   filtered: count,
 });
 
+export const callerSchema = z.object({ name: z.string(), role: z.enum(roles) });
+export const tokenSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  role: z.enum(tokenRoles),
+  createdAt: time,
+  expiresAt: time.nullable().describe('null = never'),
+  revokedAt: time.nullable(),
+});
+export const tokensSchema = z.object({ tokens: z.array(tokenSchema) });
+export const newTokenSchema = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._@-]{0,62}$/, '1 to 63 of a-z, 0-9, ".", "_", "@" and "-"')
+    .describe('Who will have it'),
+  role: z.enum(tokenRoles).describe('worker: joins the cluster and does nothing else'),
+  expiresIn: z
+    .string()
+    .regex(/^\d{1,5}(s|m|h|d)$/, 'a duration: 10m, 12h, 90d')
+    .optional()
+    .describe('Default: never; for workers 10m'),
+});
+export const createdTokenSchema = z.object({ ...tokenSchema.shape, token: z.string().describe('Shown once') });
+
 export const topicsSchema = z.object({
   topics: z.array(
     z.object({
@@ -294,7 +319,7 @@ export const recordsSchema = z.object({
       key: z.string().nullable(),
       value: z.string().nullable(),
       valueBytes: count.nullable(),
-      headers: z.array(z.tuple([z.string(), z.string()])),
+      headers: z.array(z.array(z.string()).length(2)),
     }),
   ),
   next: z.record(z.string(), offset).describe('By partition: ask for more from here'),
@@ -333,7 +358,7 @@ export const clusterEventSchema = z.object({
   seq: count,
   at: time,
   level: z.enum(['info', 'warn', 'error']),
-  kind: z.enum(['job', 'worker', 'lane', 'leader']),
+  kind: z.enum(['job', 'worker', 'lane', 'leader', 'audit']),
   job: z.string().nullable(),
   worker: z.string().nullable(),
   code: z.string().nullable(),
@@ -376,6 +401,28 @@ export const progressSchema = z.object({
       }),
     )
     .describe('Oldest first; the names of Spark’s StreamingQueryProgress'),
+});
+
+export const runsSchema = z.object({
+  schedule: z
+    .looseObject({ cron: z.string(), timeZone: z.string() })
+    .nullable()
+    .describe('null for a job without a schedule'),
+  next: time.nullable(),
+  runs: z
+    .array(
+      z.object({
+        number: z.number().int(),
+        scheduledFor: time.nullable().describe('null: somebody started it'),
+        state: z.enum(['waiting', 'running', 'retrying', 'succeeded', 'failed', 'timedOut', 'cancelled', 'skipped']),
+        startedAt: time.nullable(),
+        endedAt: time.nullable(),
+        attempts: z.number().int(),
+        retryAt: time.nullable(),
+        reason: z.object({ code: z.string(), message: z.string() }).nullable(),
+      }),
+    )
+    .describe('Newest first; the latest 50'),
 });
 
 export const revisionsSchema = z.object({

@@ -519,6 +519,20 @@ suite('REST: cluster', () => {
     assert.equal(await get('/readyz'), 200);
     assert.equal(await get('/nowhere'), 404);
   });
+
+  test('a method that a path does not have, and a name that is too long, are problems too', async () => {
+    const { app } = setUp();
+    const ask = async (method: 'GET' | 'DELETE' | 'QUERY' | 'TRACE', url: string) =>
+      await app.inject({ method: method as 'GET', url, headers: host });
+    for (const method of ['DELETE', 'TRACE', 'QUERY'] as const) {
+      const { statusCode, headers, body } = await ask(method, '/v1/jobs');
+      assert.deepEqual([statusCode, headers['allow']], [405, 'GET, POST'], method);
+      assert.equal((JSON.parse(body) as { code: string }).code, 'NOT_FOUND');
+    }
+    const long = await ask('GET', `/v1/operations/${'0'.repeat(300)}`);
+    assert.equal(long.statusCode, 400);
+    assert.match(String(long.headers['content-type']), /^application\/problem\+json/);
+  });
 });
 
 suite('REST: a master that does not lead', () => {

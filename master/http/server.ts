@@ -6,6 +6,7 @@ import { systemClock, systemRng } from '../../connectors/system/clock.ts';
 import { messageOf } from '../../core/errors.ts';
 import { jobJsonSchema } from '../../core/job/json-schema.ts';
 import type { Log } from '../../core/ports.ts';
+import type { Caller } from '../../core/security/roles.ts';
 import { DataDesk } from '../data-desk.ts';
 import { DeadLetterDesk } from '../dead-letter-desk.ts';
 import type { Lab } from '../lab.ts';
@@ -18,22 +19,33 @@ import { ClusterWatch } from '../watch.ts';
 import type { Answer, Handler, Handlers } from './call.ts';
 import { checkCall, ok } from './call.ts';
 import { dataHandlers } from './data-handlers.ts';
-import { FORWARDED_HEADER, forward } from './forward.ts';
-import { foreignRequest, formatAddress, listenError, requireTokenOffLoopback, tokenMatches } from './listen.ts';
+import { addAdmission, leads, notReady, send } from './admission.ts';
+import { isLoopback } from '../../core/security/loopback.ts';
+import { formatAddress, listenError, requireTokenOffLoopback } from './listen.ts';
 import { jobHandlers } from './job-handlers.ts';
+import { accessHandlers } from './access-handlers.ts';
+import { methodsAt } from './methods.ts';
 import { openApiDocument } from './openapi.ts';
 import { PROBLEM_TYPE, problem, problemOf } from './problems.ts';
 import type { RouteId, RouteSpec } from './routes.ts';
 import { routes } from './routes.ts';
 import { sparkHandlers } from './spark-handlers.ts';
 import { addUi } from './ui.ts';
+import { Gate } from '../security/gate.ts';
+import type { TokenStore } from '../security/token-store.ts';
 
 export interface HttpOptions {
   readonly host: string;
   /** 0 = any free one. */
   readonly port: number;
-  /** Asked of every /v1 request as `Authorization: Bearer …`; null = nobody is asked, on loopback only. */
+  /** The cluster's own, which may everything; null = there is none, and on loopback nobody is asked. */
   readonly token: string | null;
+  /** Lets see figures and nothing else, for Prometheus. */
+  readonly metricsToken?: string | null;
+  /** Tokens by name; absent = there are none. */
+  readonly tokens?: TokenStore;
+  /** Certificate and key as PEM; absent = plain HTTP. */
+  readonly tls?: HttpTls;
   readonly registry: Registry;
   readonly log: Log;
   /** Whether this master leads; absent = it does. A standby hands requests on to the leader. */
@@ -43,12 +55,26 @@ export interface HttpOptions {
   readonly watch?: ClusterWatch;
   /** Absent = records cannot be looked into. */
   readonly lab?: Lab;
+  /** Takes secrets out of what is sent. */
+  readonly redact?: (text: string) => string;
   /** The last lines of this process's log. */
   readonly logs?: LogRing;
 }
 
+/** What HTTPS is spoken with. */
+export interface HttpTls {
+  readonly cert: string;
+  readonly key: string;
+  /** Whose certificates other masters show; PEM. */
+  readonly ca: string;
+  /** Names the authority in tokens for workers; SHA-256 of its certificate, hex. */
+  readonly fingerprint: string;
+  /** Calls `listener` with each newer certificate; the result ends that. */
+  onRenewal(listener: (cert: string, key: string) => void): () => void;
+}
+
 export interface HttpServer {
-  /** `http://host:port`. */
+  /** `http://host:port`, or https. */
   readonly address: string;
   close(): Promise<void>;
 }
@@ -58,7 +84,7 @@ const BODY_BYTES_MAX = 1024 * 1024;
 
 /** Starts to listen. Throws: CONFIG_INVALID off loopback without a token, PORT_IN_USE. */
 export async function startHttp(service: JobService, options: HttpOptions): Promise<HttpServer> {
-  requireTokenOffLoopback(options.host, options.token);
+  if (options.tokens === undefined) requireTokenOffLoopback(options.host, options.token);
   const app = buildHttp(service, options);
   try {
     await app.listen({ host: options.host, port: options.port });
@@ -68,30 +94,71 @@ export async function startHttp(service: JobService, options: HttpOptions): Prom
   }
   const bound = app.server.address();
   const port = typeof bound === 'object' && bound !== null ? bound.port : options.port;
-  return { address: formatAddress(options.host, port), close: async () => await app.close() };
+  const scheme = options.tls === undefined ? 'http' : 'https';
+  return { address: formatAddress(options.host, port, scheme), close: async () => await app.close() };
+}
+
+function makeApp(tls: HttpTls | undefined): FastifyInstance {
+  const options = {
+    bodyLimit: BODY_BYTES_MAX,
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+    // Before there is a route: a path that cannot be decoded, or a name that is longer than any.
+    frameworkErrors: (error: unknown, _request: unknown, reply: unknown): void => {
+      void send(reply as FastifyReply, 400, problem('USAGE', `${messageOf(error)}.`, 400), PROBLEM_TYPE);
+    },
+  };
+  if (tls === undefined) return Fastify(options);
+  const https = { cert: tls.cert, key: tls.key, minVersion: 'TLSv1.3' } as const;
+  const app = Fastify({ ...options, https });
+  const end = tls.onRenewal((cert, key) => app.server.setSecureContext({ cert, key, minVersion: 'TLSv1.3' }));
+  app.addHook('onClose', end);
+  // Its requests and answers are those of plain HTTP to all that handles them.
+  return app;
+}
+
+/** There is no such path, or not for this method. */
+async function sendNotFound(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  const path = request.url.split('?')[0] ?? '';
+  const methods = methodsAt(path);
+  const status = methods.length === 0 ? 404 : 405;
+  if (status === 405) reply.header('allow', methods.join(', '));
+  const instead = methods.length === 0 ? '' : `; there is ${methods.join(', ')}`;
+  await send(
+    reply,
+    status,
+    problem('NOT_FOUND', `There is no ${request.method} ${path}${instead}.`, status),
+    PROBLEM_TYPE,
+  );
 }
 
 /** The routes without a socket; {@link startHttp} listens. */
 export function buildHttp(service: JobService, options: HttpOptions): FastifyInstance {
-  const app = Fastify({ bodyLimit: BODY_BYTES_MAX, forceCloseConnections: true, exposeHeadRoutes: false });
+  const app = makeApp(options.tls);
   // Bodies stay text: a job file keeps its lines and columns, and JSON is read where it is expected.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
-  app.addHook('onRequest', async (request, reply) => await admit(request, reply, options));
+  const gate = new Gate({
+    loopback: isLoopback(options.host),
+    clusterToken: options.token,
+    metricsToken: options.metricsToken ?? null,
+    store: options.tokens ?? null,
+  });
+  const { redact } = options;
+  if (redact !== undefined)
+    app.addHook(
+      'onSend',
+      async (_request, _reply, payload) =>
+        await Promise.resolve(typeof payload === 'string' ? redact(payload) : payload),
+    );
   app.setErrorHandler(async (error, request, reply) => {
+    if (request.is404) return await sendNotFound(request, reply);
     const document = problemOf(error);
     if (document.status >= 500)
       options.log.error({ route: request.routeOptions.url, error: messageOf(error) }, 'request failed');
     await send(reply, document.status, document, PROBLEM_TYPE);
   });
-  app.setNotFoundHandler(async (request, reply) => {
-    await send(
-      reply,
-      404,
-      problem('NOT_FOUND', `There is no ${request.method} ${request.url.split('?')[0]}.`),
-      PROBLEM_TYPE,
-    );
-  });
+  app.setNotFoundHandler(sendNotFound);
   const clock = systemClock;
   const watch =
     options.watch ?? new ClusterWatch(service, clock, () => (options.standing?.() ?? leads).role === 'leader');
@@ -99,19 +166,37 @@ export function buildHttp(service: JobService, options: HttpOptions): FastifyIns
     app.addHook('onListen', () => watch.open());
     app.addHook('onClose', () => watch.close());
   }
-  const handlers = makeHandlers(service, watch, options);
-  for (const id of Object.keys(routes) as RouteId[]) addRoute(app, routes[id], handlers[id]);
+  const callerOf = addAdmission(app, {
+    gate,
+    host: options.host,
+    log: options.log,
+    clock,
+    standing: options.standing ?? (() => leads),
+    note: (facts) => watch.note(facts),
+    ...(options.tls === undefined ? {} : { ca: options.tls.ca }),
+  });
+  const handlers = makeHandlers(service, watch, gate, options);
+  for (const id of Object.keys(routes) as RouteId[]) addRoute(app, routes[id], handlers[id], callerOf);
   addUi(app, { watch, clock });
   return app;
 }
 
+/** Of every master itself, leading or not. */
+const answeredHere = new Set<string>([routes.whoAmI.path, routes.openapi.path]);
+
 /** One route of the table: checks what comes in, sends what the handler gives. */
-function addRoute(app: FastifyInstance, spec: RouteSpec, handler: Handler<RouteSpec>): void {
+function addRoute(
+  app: FastifyInstance,
+  spec: RouteSpec,
+  handler: Handler<RouteSpec>,
+  callerOf: (request: FastifyRequest) => Caller,
+): void {
   app.route({
     method: spec.method,
     url: spec.path.replaceAll(/\{(\w+)\}/g, ':$1'),
+    config: { access: spec.role, here: answeredHere.has(spec.path) },
     handler: async (request, reply) => {
-      const answer = await handler(checkCall(spec, request, reply));
+      const answer = await handler(checkCall(spec, callerOf(request), request, reply));
       if (answer !== null) await sendAnswer(reply, answer);
     },
   });
@@ -124,7 +209,7 @@ async function sendAnswer(reply: FastifyReply, { status, body, type, headers }: 
   else await send(reply, status, body, type);
 }
 
-function makeHandlers(service: JobService, watch: ClusterWatch, options: HttpOptions): Handlers {
+function makeHandlers(service: JobService, watch: ClusterWatch, gate: Gate, options: HttpOptions): Handlers {
   const clock = systemClock;
   const standing = options.standing ?? (() => leads);
   const version = options.version ?? 'unknown';
@@ -142,77 +227,18 @@ function makeHandlers(service: JobService, watch: ClusterWatch, options: HttpOpt
       letters: new DeadLetterDesk(service.connections, clock),
       data: new DataDesk(service, options.lab ?? null),
       logs: options.logs ?? null,
+      redact: options.redact ?? ((text) => text),
       version,
       role: () => standing().role,
+      mayLook: ({ headers }) => gate.judge(headers.authorization, 'viewer')?.kind !== 'unknown',
     }),
     ...sparkHandlers(service),
+    ...accessHandlers({
+      store: options.tokens ?? null,
+      fingerprint: options.tls?.fingerprint ?? null,
+    }),
     ...operationHandlers(options, version),
   };
-}
-
-async function admit(request: FastifyRequest, reply: FastifyReply, options: HttpOptions): Promise<void> {
-  void reply.headers({
-    'content-security-policy':
-      "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    'x-content-type-options': 'nosniff',
-    'referrer-policy': 'no-referrer',
-    'cache-control': 'no-store',
-  });
-  const { host, origin, 'sec-fetch-site': fetchSite } = request.headers;
-  const foreign = foreignRequest(
-    { host, origin, fetchSite: typeof fetchSite === 'string' ? fetchSite : undefined },
-    options.host,
-  );
-  if (foreign !== null)
-    return await send(reply, 403, problem('UNAUTHORIZED', `Refused: ${foreign}.`, 403), PROBLEM_TYPE);
-  const open = request.method === 'GET' && !request.url.startsWith('/v1');
-  if (open) return;
-  if (options.token === null || tokenMatches(request.headers.authorization, options.token)) {
-    const standing = options.standing?.() ?? leads;
-    const forwarded = request.headers[FORWARDED_HEADER] !== undefined;
-    if (standing.role === 'standby' && standing.leader !== null && !forwarded) {
-      const { leader } = standing;
-      return await forward(request, reply, leader, () => {
-        const now = options.standing?.();
-        return now?.role === 'standby' && now.leader === leader;
-      });
-    }
-    const reason = notReady(standing);
-    if (reason === null) return;
-    void reply.header('retry-after', '1');
-    return await send(
-      reply,
-      503,
-      problem('MASTER_UNREACHABLE', `The master is not ready yet: ${reason}.`),
-      PROBLEM_TYPE,
-    );
-  }
-  void reply.header('www-authenticate', 'Bearer');
-  const detail =
-    'This master asks for a token: send it as "Authorization: Bearer …", or give the weir command --token or WEIR_TOKEN.';
-  await send(reply, 401, problem('UNAUTHORIZED', detail), PROBLEM_TYPE);
-}
-
-const leads: Standing = { role: 'leader' };
-
-/** Why this master cannot answer for the cluster at the moment, or null. */
-function notReady(standing: Standing): string | null {
-  switch (standing.role) {
-    case 'leader':
-      return null;
-    case 'opening':
-      // Before it has read its jobs it would take every job for a new one.
-      return 'the jobs are being read from the metadata store';
-    case 'standby':
-      return standing.leader === null ? 'no master leads yet' : 'this master does not lead';
-  }
-}
-
-async function send(reply: FastifyReply, status: number, body: unknown, type = 'application/json'): Promise<void> {
-  await reply
-    .code(status)
-    .type(type)
-    .send(`${JSON.stringify(body)}\n`);
 }
 
 function operationHandlers(

@@ -7,10 +7,10 @@ import { WeirError, isWeirError, messageOf } from '../../core/errors.ts';
 import { loadJobFile } from '../../core/job/file.ts';
 import type { JobState } from '../../core/states.ts';
 import { crc32c } from '../../core/crc32c.ts';
-import type { JobService } from '../service.ts';
+import type { CodePolicy, JobService } from '../service.ts';
 import type { JobView } from '../views.ts';
 import type { Answer, Handlers } from './call.ts';
-import { ok } from './call.ts';
+import { codeOf, ok } from './call.ts';
 
 /** Name of the property that may hold the text of a job file. */
 export const SPARK_JOB_PROPERTY = 'spark.weir.job';
@@ -42,15 +42,16 @@ export function sparkHandlers(
   const answer = (action: string, facts: object): Answer =>
     ok({ action, serverSparkVersion: SPARK_API_VERSION, ...facts });
   return {
-    sparkCreate: async ({ body }) => {
+    sparkCreate: async ({ body, caller }) => {
       const action = 'CreateSubmissionResponse';
       try {
-        const name = await create(service, body);
+        const name = await create(service, body, codeOf(caller));
         const view = service.job(name);
         const id = submissionId(view);
         return answer(action, { submissionId: id, success: true, message: `Job ${name} was submitted as ${id}` });
       } catch (error) {
-        if (!isWeirError(error)) throw error;
+        // Who may not is told so by the status, as at every other door.
+        if (!isWeirError(error) || error.code === 'FORBIDDEN') throw error;
         return answer(action, { success: false, message: messageOf(error) });
       }
     },
@@ -91,6 +92,7 @@ interface SubmissionRequest {
 async function create(
   service: JobService,
   { appResource = '', sparkProperties = {} }: SubmissionRequest,
+  code: CodePolicy,
 ): Promise<string> {
   if (appResource.startsWith(JOB_PREFIX)) {
     const name = appResource.slice(JOB_PREFIX.length);
@@ -105,7 +107,7 @@ async function create(
       `appResource takes job:NAME or a data: URL with a job file; or the property ${SPARK_JOB_PROPERTY} holds the file. ` +
         '"weir spark-submit FILE" does that.',
     );
-  const outcome = await service.apply(text);
+  const outcome = await service.apply(text, { code });
   if (outcome.kind !== 'refused') return outcome.name;
   const { line, column, message } = outcome.problems[0] ?? { message: 'it has mistakes' };
   const place = line === undefined ? '' : `line ${line}, column ${column ?? 1}: `;

@@ -29,6 +29,10 @@ const screens = [
   '/editor/*',
 ] as const;
 
+/** The page is the same for everybody and holds no figure. */
+const open = { config: { access: 'open' } } as const;
+const figures = { config: { access: 'viewer' } } as const;
+
 interface Asset {
   readonly type: string;
   readonly body: Buffer;
@@ -48,7 +52,7 @@ export function addUi(app: FastifyInstance, { watch, clock }: UiOptions): void {
     .replace('/ui/app.css', `/ui/app.css?v=${version(style)}`);
   const page = made(Buffer.from(html), 'text/html; charset=utf-8');
   for (const path of screens) {
-    app.get(path, async (request, reply) => {
+    app.get(path, open, async (request, reply) => {
       void reply.headers({ 'content-security-policy': PAGE_POLICY, 'cache-control': 'no-cache' });
       await send(request, reply, page);
     });
@@ -59,7 +63,7 @@ export function addUi(app: FastifyInstance, { watch, clock }: UiOptions): void {
     ['/ui/icon.svg', icon],
   ];
   for (const [path, file] of assets) {
-    app.get(path, async (request, reply) => {
+    app.get(path, open, async (request, reply) => {
       // The page names them by content: a changed one has another address.
       void reply.header('cache-control', 'public, max-age=31536000, immutable');
       await send(request, reply, file);
@@ -68,7 +72,7 @@ export function addUi(app: FastifyInstance, { watch, clock }: UiOptions): void {
   const history = new FiguresHistory();
   const unsubscribe = watch.subscribe(({ jobs }) => history.take(jobs, clock.now()));
   app.addHook('onClose', unsubscribe);
-  app.get<{ Querystring: { job?: string } }>('/v1/ui/history', async (request, reply) => {
+  app.get<{ Querystring: { job?: string } }>('/v1/ui/history', figures, async (request, reply) => {
     await reply.type('application/json').send(JSON.stringify(history.of(request.query.job ?? '')));
   });
 }

@@ -3,11 +3,24 @@ import type {
   CallOptions,
   Client,
   ClientDuplexStream,
+  ClientUnaryCall,
   Metadata,
   MethodDefinition,
   UntypedServiceImplementation,
   handleBidiStreamingCall,
+  handleUnaryCall,
+  requestCallback,
 } from '@grpc/grpc-js';
+
+export interface JoinRequest {
+  workerId: string;
+  token: string;
+  publicKey: Uint8Array;
+}
+
+export interface JoinReply {
+  certificate: string;
+}
 
 export interface WorkerMessage {
   register?: Register;
@@ -91,6 +104,13 @@ export interface JobFigures {
   rows: number;
   dead: number;
   latencyBuckets: number[];
+  busy: StageTime[];
+  blockedMs: number;
+}
+
+export interface StageTime {
+  stage: number;
+  ms: number;
 }
 
 export interface Report {
@@ -234,12 +254,20 @@ export type EpochStopped = Record<string, never>;
 
 export type ControlDefinition = {
   readonly Connect: MethodDefinition<WorkerMessage, MasterMessage>;
+  readonly Join: MethodDefinition<JoinRequest, JoinReply>;
 };
 
 export interface ControlClient extends Client {
   connect(metadata?: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<WorkerMessage, MasterMessage>;
+  join(
+    request: JoinRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: requestCallback<JoinReply>,
+  ): ClientUnaryCall;
 }
 
 export interface ControlHandlers extends UntypedServiceImplementation {
   Connect: handleBidiStreamingCall<WorkerMessage, MasterMessage>;
+  Join: handleUnaryCall<JoinRequest, JoinReply>;
 }

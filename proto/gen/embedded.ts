@@ -53,6 +53,13 @@ export interface PartitionAppend {
   batch: Uint8Array;
 }
 
+export interface AppendAtRequest {
+  topic: string;
+  partition: number;
+  batch: Uint8Array;
+  expectedEnd: number;
+}
+
 export interface AppendReply {
   baseOffsets: number[];
 }
@@ -284,6 +291,7 @@ export type EmbeddedDefinition = {
   readonly DeleteTopic: MethodDefinition<TopicRequest, Empty>;
   readonly DescribeTopic: MethodDefinition<TopicRequest, TopicReply>;
   readonly Append: MethodDefinition<AppendRequest, AppendReply>;
+  readonly AppendAt: MethodDefinition<AppendAtRequest, AppendReply>;
   readonly ListOffsets: MethodDefinition<ListOffsetsRequest, ListOffsetsReply>;
   readonly Read: MethodDefinition<ReadRequest, ReadReply>;
   readonly DeleteRecords: MethodDefinition<DeleteRecordsRequest, Empty>;
@@ -343,6 +351,12 @@ export interface EmbeddedClient extends Client {
   ): ClientUnaryCall;
   append(
     request: AppendRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: requestCallback<AppendReply>,
+  ): ClientUnaryCall;
+  appendAt(
+    request: AppendAtRequest,
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: requestCallback<AppendReply>,
@@ -530,6 +544,7 @@ export interface EmbeddedHandlers extends UntypedServiceImplementation {
   DeleteTopic: handleUnaryCall<TopicRequest, Empty>;
   DescribeTopic: handleUnaryCall<TopicRequest, TopicReply>;
   Append: handleUnaryCall<AppendRequest, AppendReply>;
+  AppendAt: handleUnaryCall<AppendAtRequest, AppendReply>;
   ListOffsets: handleUnaryCall<ListOffsetsRequest, ListOffsetsReply>;
   Read: handleBidiStreamingCall<ReadRequest, ReadReply>;
   DeleteRecords: handleUnaryCall<DeleteRecordsRequest, Empty>;

@@ -500,6 +500,22 @@ suite('REST on a real cluster', { timeout: 240_000 }, () => {
     assert.equal((await ask('removeJob', named('spark'))).status, 204);
   });
 
+  test('tokens: made, used as far as their role goes, taken back', async () => {
+    assert.deepEqual((await ask('whoAmI')).body, { name: 'cluster', role: 'admin' });
+    const made = await ask('createToken', { body: { name: 'eve', role: 'viewer', expiresIn: '1h' } });
+    assert.equal(made.status, 201);
+    const headers = { authorization: `Bearer ${made.body.token}` };
+    assert.deepEqual((await ask('whoAmI', { headers })).body, { name: 'eve', role: 'viewer' });
+    assert.equal((await ask('listJobs', { headers })).status, 200);
+    assert.equal((await ask('listTokens', { headers })).status, 403);
+    assert.equal((await ask('createToken', { body: { name: 'eve', role: 'admin' } })).status, 409);
+    assert.equal((await ask('createToken', { body: { name: 'w', role: 'worker' } })).status, 409, 'there is no TLS');
+    assert.equal((await ask('listTokens')).body.tokens.length, 1);
+    assert.equal((await ask('revokeToken', { params: { id: 'eve' } })).status, 200);
+    assert.equal((await ask('whoAmI', { headers })).status, 401);
+    assert.equal((await ask('revokeToken', { params: { id: 'nobody' } })).status, 404);
+  });
+
   test('every route of the table was asked', () => {
     assert.deepEqual(
       Object.keys(routes).filter((id) => !asked.has(id as RouteId)),

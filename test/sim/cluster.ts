@@ -277,6 +277,9 @@ export class SimCluster {
       blobs: () => blobs,
       logWriter: () => writer,
       tables: () => tables,
+      rowSinks: () => {
+        throw new Error('the simulated cluster has no such sinks');
+      },
       describe: () => ({ log: 'simulated', tables: 'simulated' }),
       close: () => Promise.resolve(),
     };
@@ -335,6 +338,7 @@ const silentObserver: LaneObserver = {
   batch: () => undefined,
   phase: () => undefined,
   latency: () => undefined,
+  blocked: () => undefined,
   fenced: () => undefined,
   lost: () => undefined,
 };

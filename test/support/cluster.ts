@@ -179,6 +179,7 @@ export class Cluster {
       ...this.#services,
       WEIR_TOKEN: TOKEN,
       WEIR_END_WITH_PARENT: '1',
+      WEIR_SECURITY_DIR: join(this.directory, 'security'),
       WEIR_ADDRESS: this.#ports.map((_, index) => this.addressOf(index)).join(','),
       ...more,
     };

@@ -72,7 +72,9 @@ export function graphOf(plan: JobPlan): PlanGraph {
       const from =
         table.rows.kind === 'inline'
           ? `${table.rows.rows.length} rows of the job file`
-          : `${table.rows.keyspace}.${table.rows.table}`;
+          : table.rows.kind === 'query'
+            ? 'made of tables by a query'
+            : `${table.rows.keyspace}.${table.rows.table}`;
       nodes.push({ id: `table${index}`, kind: 'table', title: table.name, lines: [from], details: [['rows', from]] });
     }
     for (const [index, stage] of plan.stages.entries()) {

@@ -8,6 +8,7 @@ import type { EpochEnv, MapResult, StateFigures, TaskResult } from '../../engine
 import type { EpochMapped } from '../../proto/gen/control.ts';
 import type { StoredGroup } from '../../proto/gen/control.ts';
 import type { AssignmentView } from './assignment-view.ts';
+import { StagedRows } from '../staged-rows.ts';
 import type { KeptPart } from './cohort.ts';
 import type { EpochInbox } from './epoch-inbox.ts';
 import type { AttemptKey, FrameSender } from './frame-sender.ts';
@@ -40,6 +41,8 @@ export class EpochAttempt implements AttemptParts, WritePermit {
   readonly ended = new Set<string>();
   readonly late = new Map<string, number>();
   readonly state = new Map<number, StateFigures>();
+  /** Rows for sinks that take the epoch as a whole. */
+  readonly staged = new StagedRows();
   /** Work that has to succeed before the epoch is done: writes, ends of flows. */
   readonly writes: Promise<void>[] = [];
   /** When records were appended, ms, and how many: one entry per map task. */

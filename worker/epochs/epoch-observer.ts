@@ -20,8 +20,10 @@ export interface EpochObserver {
   latency(ms: number, records: number): void;
   /** Bytes sent to other workers. */
   sent(bytes: number): void;
-  /** State of a stage on this worker. */
-  state(stage: number, figures: StateFigures): void;
+  /** State of an operator on this worker. */
+  state(operator: string, figures: StateFigures): void;
+  /** What had changed was stored; ms from when it was taken. */
+  snapshot(ms: number, bytes: number): void;
   /** Key groups were brought to where the job stands. */
   restored(groups: number, ms: number): void;
   /** Offsets were gone before they were read. */
@@ -40,6 +42,7 @@ export const silentEpochObserver: EpochObserver = {
   latency: () => undefined,
   sent: () => undefined,
   state: () => undefined,
+  snapshot: () => undefined,
   restored: () => undefined,
   lost: () => undefined,
   left: () => undefined,

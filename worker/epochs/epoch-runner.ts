@@ -13,6 +13,7 @@ import { WeirError, codeOf, isWeirError, messageOf } from '../../core/errors.ts'
 import { writeTimeUs } from '../../core/epoch/time.ts';
 import type { EpochAssignment, EpochHead, EpochPlan, OffsetRange } from '../../core/epoch/types.ts';
 import type { Fence, JobName, LaneId, Run, WorkerId } from '../../core/ids.ts';
+import { parseLaneId } from '../../core/ids.ts';
 import type { ExchangeLink, ExchangeMessage } from '../../core/ports.ts';
 import type { MapResult } from '../../engine/epoch/contract.ts';
 import { splitFrame } from '../../engine/epoch/frame.ts';
@@ -24,6 +25,7 @@ import type {
   EpochReport,
   EpochRun,
 } from '../../proto/gen/control.ts';
+import { EpochFeeders } from '../feeds/epoch-feeders.ts';
 import type { WorkerPorts } from '../job-runner.ts';
 import { AssignmentView, localRouting } from './assignment-view.ts';
 import type { Cohort, KeptPart } from './cohort.ts';
@@ -42,6 +44,7 @@ import { PartitionFeeds } from './partition-feeds.ts';
 import type { Written } from './rewrite.ts';
 import { laterBy } from './rewrite.ts';
 import { StaticTables } from './static-tables.ts';
+import { WholeWrites } from './whole-writes.ts';
 
 /** Stands for "no event time" in reports. */
 const NO_TIME = Number.MIN_SAFE_INTEGER;
@@ -82,6 +85,7 @@ interface Preparation {
 interface Opened {
   readonly job: OpenJob;
   readonly feeds: PartitionFeeds;
+  readonly feeders: EpochFeeders;
   readonly cohorts: Cohorts;
   readonly groups: GroupStore;
   readonly statics: StaticTables;
@@ -106,6 +110,7 @@ export class EpochRunner {
   #opened: Opened | null = null;
   #folding: Promise<void> | null = null;
   #committed = -1;
+  readonly #wholeWrites: WholeWrites;
   #orders = 0;
   #closing: Promise<void> | null = null;
 
@@ -113,6 +118,11 @@ export class EpochRunner {
     this.job = job;
     this.run = run;
     this.#parts = parts;
+    this.#wholeWrites = new WholeWrites({
+      clock: parts.clock,
+      knownCommitted: () => Math.max(this.#committed, this.#head?.committed ?? -1),
+      readCommitted: async () => (await parts.store.readEpochs(job, run))?.committed ?? -1,
+    });
   }
 
   /** Grows with every order: a runner that gets none may have been forgotten. */
@@ -139,6 +149,12 @@ export class EpochRunner {
       committed: this.#positions.get(lane) ?? this.#head?.positions[lane] ?? 0,
       logEnd,
     }));
+  }
+
+  /** Records of a source that lie before the job, of the partitions that are read here. */
+  #behind(source: string): number {
+    const mine = this.positions().filter(({ lane }) => parseLaneId(lane).source === source);
+    return mine.reduce((sum, { logEnd, committed }) => sum + Math.max(0, logEnd - committed), 0);
   }
 
   // ------------------------------------------------------------------------------------------------------- orders
@@ -190,6 +206,7 @@ export class EpochRunner {
     const opened = await this.#opening?.catch(() => null);
     await this.#folding;
     await opened?.cohorts.close();
+    await opened?.feeders.close();
     await opened?.feeds.close();
     await opened?.job.close();
     this.#parts.observer.left();
@@ -232,6 +249,7 @@ export class EpochRunner {
       const from = head.positions[lane] ?? head.starts[lane];
       if (from !== undefined) opened.feeds.follow(lane, from);
     }
+    opened.feeders.keep(view.partitions);
     if (view.self < 0) return;
     const needed = [view, ...[...this.#attempts.values()].map((attempt) => attempt.view)];
     await opened.cohorts.prepare(view, needed, head.committed);
@@ -271,7 +289,8 @@ export class EpochRunner {
     const head = async (): Promise<EpochHead> =>
       (await store.readEpochs(this.job, this.run)) ?? must(this.#head, () => 'nothing was prepared');
     const cohorts = new Cohorts({ ...base, open: job, blobs, failpoints, observer, groups, statics, head });
-    this.#opened = { job, feeds, cohorts, groups, statics };
+    const feeders = new EpochFeeders(this.#parts, this.job, job.plan.sources, (source) => this.#behind(source));
+    this.#opened = { job, feeds, feeders, cohorts, groups, statics };
     this.#folding = this.#foldAll(this.#opened);
     return this.#opened;
   }
@@ -426,7 +445,10 @@ export class EpochRunner {
       attempt.inbox.forget(stage);
     }
     attempt.check();
-    for (const [stage, figures] of attempt.state) observer.state(stage, figures);
+    for (const [index, figures] of attempt.state) {
+      const stage = opened.job.plan.stages[index];
+      if (stage?.kind === 'state') observer.state(stage.operatorId, figures);
+    }
     observer.phase('fold', clock.mono() - startedAt);
     await opened.cohorts.merge();
     await this.#snapshot(opened, attempt);
@@ -499,6 +521,7 @@ export class EpochRunner {
         part.view === attempt.view ? result.frames : result.frames.flatMap(({ bytes }) => splitFrame(bytes, routing));
       attempt.addResult(result);
       attempt.addState(stage, result.state);
+      attempt.staged.add(result.sinks, `s${stage}`, thread);
       // Rows that are set apart within the epoch are so within an attempt: it writes all of them.
       if (attempt.env.room !== undefined || !part.written.has(result)) {
         const later = attempt.env.writeTimeUs - part.writeTimeUs;
@@ -542,14 +565,28 @@ export class EpochRunner {
     this.#awaitBeforeDone(attempt, written);
   }
 
+  async #writeWhole(attempt: EpochAttempt): Promise<void> {
+    const { job } = must(this.#opened, () => 'an epoch ends before its job was opened');
+    await this.#wholeWrites.write(job.sinks, attempt);
+  }
+
   async #snapshot({ cohorts, groups }: Opened, attempt: EpochAttempt): Promise<void> {
     const { snapshot, env, key } = attempt;
     if (snapshot === 'none') return;
     const { active } = cohorts;
     // After another attempt some may stand beyond this epoch already: the next snapshot is whole again.
     if (active.some(({ reaches }) => reaches !== env.epoch)) return;
+    const { clock, observer } = this.#parts;
     const { stored } = await groups.take(active, snapshot === 'all', key);
-    stored.catch(() => undefined);
+    const takenAt = clock.mono();
+    stored.then(
+      (of) =>
+        observer.snapshot(
+          clock.mono() - takenAt,
+          of.reduce((sum, { bytes }) => sum + bytes, 0),
+        ),
+      () => undefined,
+    );
     attempt.storing = stored;
   }
 
@@ -564,7 +601,7 @@ export class EpochRunner {
   async #finish(attempt: EpochAttempt): Promise<void> {
     const { clock, failpoints, observer } = this.#parts;
     const foldedAt = clock.mono();
-    await Promise.all([...attempt.writes, attempt.storing]);
+    await Promise.all([...attempt.writes, attempt.storing, this.#writeWhole(attempt)]);
     observer.phase('write', clock.mono() - foldedAt);
     await failpoints.hit('epoch.afterAck');
     attempt.check();

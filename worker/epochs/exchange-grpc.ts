@@ -3,11 +3,13 @@
  * gives it back as its handler takes the messages. Frames above a size go in pieces, so that no message is large.
  */
 import type { ClientDuplexStream, ServerDuplexStream } from '@grpc/grpc-js';
-import { Server, ServerCredentials, status } from '@grpc/grpc-js';
+import { Server, status } from '@grpc/grpc-js';
 import { WeirError, messageOf } from '../../core/errors.ts';
 import type { ExchangeLink, ExchangeMessage, ExchangeTransport, Log } from '../../core/ports.ts';
 import type { Credit, ExchangeClient, ExchangeFrame } from '../../proto/gen/exchange.ts';
 import { loadExchange } from '../../proto/load.ts';
+import type { CurrentIdentity } from '../../proto/tls.ts';
+import { clientCredentials, peerOf, serverCredentials } from '../../proto/tls.ts';
 
 /** Bytes on their way to one worker. */
 const CREDIT_BYTES = 8 << 20;
@@ -25,6 +27,8 @@ export interface ExchangeOptions {
   readonly advertisedHost?: string;
   /** The cluster's token: streams with another are refused. */
   readonly token: string;
+  /** With TLS only workers that show a certificate of the cluster may send; absent = plain text. */
+  readonly identity?: CurrentIdentity | null;
   readonly log: Log;
 }
 
@@ -36,20 +40,24 @@ export interface ListeningExchange {
 
 /** Listens for other workers. Throws: PORT_IN_USE. */
 export async function makeExchange(options: ExchangeOptions): Promise<ListeningExchange> {
-  const { host, port, token, log } = options;
+  const { host, port, token, log, identity = null } = options;
   let handler: (message: ExchangeMessage) => Promise<void> = () => Promise.resolve();
   const { definition, options: channelOptions } = loadExchange();
   const server = new Server({ ...channelOptions });
   server.addService(definition, {
-    Send: (call: ServerDuplexStream<ExchangeFrame, Credit>) => receive(call, token, log, (message) => handler(message)),
+    Send: (call: ServerDuplexStream<ExchangeFrame, Credit>) => {
+      if (identity === null || peerOf(call)?.side === 'worker')
+        return receive(call, token, log, (message) => handler(message));
+      call.emit('error', { code: status.UNAUTHENTICATED, details: 'the certificate is not that of a worker' });
+    },
   });
-  const bound = await listen(server, host, port);
+  const bound = await listen(server, host, port, identity);
   const links = new Map<string, GrpcLink>();
   const transport: ExchangeTransport = {
     open: (address) => {
       let link = links.get(address);
       if (link === undefined || link.closed) {
-        link = new GrpcLink(address, token);
+        link = new GrpcLink(address, token, identity);
         links.set(address, link);
       }
       return link;
@@ -131,6 +139,7 @@ function messageFrom(frame: ExchangeFrame, bytes: Uint8Array): ExchangeMessage {
 class GrpcLink implements ExchangeLink {
   readonly #address: string;
   readonly #token: string;
+  readonly #identity: CurrentIdentity | null;
   #client: ExchangeClient | null = null;
   #stream: Promise<ClientDuplexStream<ExchangeFrame, Credit>> | null = null;
   /** Their difference is on its way. */
@@ -140,9 +149,10 @@ class GrpcLink implements ExchangeLink {
   #failure: WeirError | null = null;
   #ordered: Promise<void> = Promise.resolve();
 
-  constructor(address: string, token: string) {
+  constructor(address: string, token: string, identity: CurrentIdentity | null) {
     this.#address = address;
     this.#token = token;
+    this.#identity = identity;
   }
 
   /** True once nothing can be sent any more: another link has to be opened. */
@@ -196,7 +206,7 @@ class GrpcLink implements ExchangeLink {
   }
 
   async #connect(): Promise<ClientDuplexStream<ExchangeFrame, Credit>> {
-    const client = loadExchange().client(this.#address);
+    const client = loadExchange().client(this.#address, clientCredentials(this.#identity?.current ?? null, 'worker'));
     this.#client = client;
     await new Promise<void>((resolve, reject) => {
       client.waitForReady(Date.now() + CONNECT_LIMIT_MS, (error) => {
@@ -240,9 +250,9 @@ function sizeOf(bytes: Uint8Array): number {
   return bytes.byteLength + MESSAGE_OVERHEAD_BYTES;
 }
 
-function listen(server: Server, host: string, port: number): Promise<number> {
+function listen(server: Server, host: string, port: number, identity: CurrentIdentity | null): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, actual) => {
+    server.bindAsync(`${host}:${port}`, serverCredentials(identity, 'required'), (error, actual) => {
       if (error === null) return resolve(actual);
       reject(
         new WeirError(

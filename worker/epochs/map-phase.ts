@@ -140,6 +140,7 @@ class MapRun implements Mapped {
     result.eventTimes.forEach((time, watermark) => {
       if (time > (this.eventTimesUs[watermark] ?? Number.NEGATIVE_INFINITY)) this.eventTimesUs[watermark] = time;
     });
+    attempt.staged.add(result.sinks, `m${stage}/${lane}`, batches[2] ?? 0);
     write(attempt, result);
     await attempt.sender.send(stage, index, result.frames);
   }

@@ -46,8 +46,11 @@ export function batchesIn(fetched: Fetched, from: Offset): { readonly batches: H
   const headers = readBatchHeaders(bytes);
   const visible = visibleBatches(headers, fetched.aborted, (header) => isAbortMarker(bytes, header));
   const batches: HeldBatch[] = [];
-  const isOwn = fetched.transferable && bytes.buffer instanceof ArrayBuffer;
-  const memory: FetchedMemory = { buffer: isOwn ? (bytes.buffer as ArrayBuffer) : null, unused: 0 };
+  const { buffer } = bytes;
+  const memory: FetchedMemory = {
+    buffer: fetched.transferable && buffer instanceof ArrayBuffer ? buffer : null,
+    unused: 0,
+  };
   let next = from;
   headers.forEach((header, index) => {
     if (header.nextOffset <= from) return;

@@ -1,0 +1,176 @@
+/** The system's Chromium, driven over its DevTools protocol by playwright-core. One page at a time. */
+import { existsSync } from 'node:fs';
+import type { Browser, BrowserContext } from 'playwright-core';
+import { WeirError, messageOf } from '../../core/errors.ts';
+
+/** What is read off a page. */
+export interface Extract {
+  readonly selector: string;
+  /** null = the text. */
+  readonly attribute: string | null;
+  /** All that match, as a list; else the first. */
+  readonly all: boolean;
+}
+
+export interface PageContent {
+  readonly status: number;
+  /** After redirects. */
+  readonly url: string;
+  readonly retryAfter: string | null;
+  /** In the order of the extracts; null where nothing matches. */
+  readonly values: readonly (string | null | readonly string[])[];
+}
+
+export interface PageReader {
+  /** Throws: SOURCE_UNAVAILABLE, CONFIG_INVALID when there is no browser; the signal's reason. */
+  read(
+    url: string,
+    ready: string | undefined,
+    extracts: readonly Extract[],
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<PageContent>;
+  close(): Promise<void>;
+}
+
+/** Where distributions put it. */
+const places = [
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+];
+/** Not needed for what stands on a page. */
+const unwanted = new Set(['image', 'media', 'font']);
+
+export class Chromium implements PageReader {
+  readonly #path: string | undefined;
+  readonly #userAgent: string;
+  #context: Promise<{ readonly browser: Browser; readonly context: BrowserContext }> | null = null;
+
+  readonly #requireHost: (host: string) => Promise<void>;
+
+  /**
+   * Starts with the first page. `path`: default = the first of the usual places. What a page asks of hosts that
+   * `requireHost` throws for is not sent.
+   */
+  constructor(path: string | undefined, userAgent: string, requireHost: (host: string) => Promise<void>) {
+    this.#path = path;
+    this.#userAgent = userAgent;
+    this.#requireHost = requireHost;
+  }
+
+  async read(
+    url: string,
+    ready: string | undefined,
+    extracts: readonly Extract[],
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<PageContent> {
+    signal.throwIfAborted();
+    const { context } = await this.#open();
+    const page = await context.newPage().catch(async (error: unknown) => {
+      // It crashed, or was killed: the next page starts another one.
+      await this.close();
+      throw new WeirError('SOURCE_UNAVAILABLE', `the browser ended: ${messageOf(error)}.`, { cause: error });
+    });
+    const stop = (): void => void page.close().catch(() => undefined);
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      const response = await page.goto(url, { waitUntil: 'domcontentloaded', timeout: timeoutMs });
+      const status = response?.status() ?? 0;
+      const retryAfter = (await response?.headerValue('retry-after')) ?? null;
+      if (status >= 400) return { status, url: page.url(), retryAfter, values: [] };
+      if (ready !== undefined) await page.waitForSelector(ready, { state: 'attached', timeout: timeoutMs });
+      const values = await page.evaluate(readPage, extracts);
+      return { status, url: page.url(), retryAfter, values };
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      const first = messageOf(error).split('\n')[0] ?? '';
+      throw new WeirError('SOURCE_UNAVAILABLE', `${withoutParameters(url)} cannot be read: ${first}.`, {
+        cause: error,
+      });
+    } finally {
+      signal.removeEventListener('abort', stop);
+      await page.close().catch(() => undefined);
+    }
+  }
+
+  async close(): Promise<void> {
+    const opened = this.#context;
+    this.#context = null;
+    const { browser } = (await opened?.catch(() => null)) ?? {};
+    await browser?.close().catch(() => undefined);
+  }
+
+  #open(): Promise<{ readonly browser: Browser; readonly context: BrowserContext }> {
+    this.#context ??= this.#launch().catch((error: unknown) => {
+      this.#context = null;
+      throw error;
+    });
+    return this.#context;
+  }
+
+  async #launch(): Promise<{ readonly browser: Browser; readonly context: BrowserContext }> {
+    const executablePath = this.#path ?? places.find((place) => existsSync(place));
+    if (executablePath === undefined || !existsSync(executablePath)) {
+      const text = `There is no Chromium ${this.#path === undefined ? `at ${places.join(', ')}` : `at ${this.#path}`}; install it (apt-get install chromium), or set WEIR_CHROMIUM to where it is.`;
+      throw new WeirError('CONFIG_INVALID', text);
+    }
+    const { chromium } = await import('playwright-core').catch((error: unknown) => {
+      throw new WeirError(
+        'CONFIG_INVALID',
+        'The package playwright-core is not installed; npm install playwright-core.',
+        {
+          cause: error,
+        },
+      );
+    });
+    try {
+      // Shared memory is small in containers.
+      const browser = await chromium.launch({ executablePath, args: ['--disable-dev-shm-usage', '--disable-gpu'] });
+      const context = await browser.newContext({ userAgent: this.#userAgent });
+      await context.route('**/*', async (route) => {
+        const request = route.request();
+        const isWanted =
+          !unwanted.has(request.resourceType()) &&
+          (await this.#requireHost(new URL(request.url()).hostname).then(
+            () => true,
+            () => false,
+          ));
+        await (isWanted ? route.continue() : route.abort()).catch(() => undefined);
+      });
+      return { browser, context };
+    } catch (error) {
+      throw new WeirError('SOURCE_UNAVAILABLE', `Chromium does not start: ${messageOf(error).split('\n')[0] ?? ''}.`, {
+        cause: error,
+      });
+    }
+  }
+}
+
+/** Runs in the page. */
+function readPage(extracts: readonly Extract[]): (string | null | string[])[] {
+  const { document } = globalThis as unknown as { readonly document: PageDocument };
+  return extracts.map(({ selector, attribute, all }) => {
+    const valueOf = (element: PageElement): string | null =>
+      attribute === null ? (element.textContent ?? '').replaceAll(/\s+/g, ' ').trim() : element.getAttribute(attribute);
+    if (all) return [...document.querySelectorAll(selector)].map(valueOf).filter((value) => value !== null);
+    const first = document.querySelector(selector);
+    return first === null ? null : valueOf(first);
+  });
+}
+
+interface PageElement {
+  readonly textContent: string | null;
+  getAttribute(name: string): string | null;
+}
+
+interface PageDocument {
+  querySelector(selector: string): PageElement | null;
+  querySelectorAll(selector: string): Iterable<PageElement>;
+}
+
+function withoutParameters(url: string): string {
+  return url.replace(/[?#].*$/, '');
+}

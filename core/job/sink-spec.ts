@@ -1,0 +1,109 @@
+/** What a job file may say of its sinks. */
+import { z } from 'zod';
+import { duration } from './options.ts';
+
+const cassandraSink = z.strictObject({
+  connector: z.literal('cassandra'),
+  keyspace: z.string(),
+  table: z.string(),
+  primaryKey: z
+    .array(z.union([z.string(), z.array(z.string()).min(1)]))
+    .min(1)
+    .optional()
+    .describe('[id] or [[a, b], c]: the inner list is the partition key, the rest clusters'),
+  create: z.boolean().default(false).describe('Create keyspace and table when they are missing'),
+  ignoreNulls: z
+    .boolean()
+    .default(false)
+    .describe('Leave a cell as it is where the row has NULL, and write no tombstone'),
+});
+
+const kafkaSink = z.strictObject({
+  connector: z.literal('kafka'),
+  topic: z.string().min(1).max(249),
+  key: z.string().optional().describe('Output column whose bytes become the record key'),
+  value: z
+    .string()
+    .optional()
+    .describe('Output column whose bytes become the record value; default: all columns as JSON'),
+  compression: z.enum(['none', 'gzip', 'snappy', 'lz4', 'zstd']).default('lz4'),
+  guarantee: z.enum(['atLeastOnce']).default('atLeastOnce'),
+  partitions: z
+    .number()
+    .int()
+    .positive()
+    .optional()
+    .describe('Create the topic with so many partitions when it is missing'),
+});
+
+const postgresSink = z
+  .strictObject({
+    connector: z.literal('postgres'),
+    url: z
+      .string()
+      .regex(/^postgres(ql)?:\/\//, 'an address is postgres://user@host:5432/database')
+      .optional()
+      .describe(
+        'Address; its password as a reference: postgres://weir:${env:WEIR_SECRET_PG}@db/shop. Default: POSTGRES_URL',
+      ),
+    table: z
+      .string()
+      .regex(/^([A-Za-z_][A-Za-z0-9_]*\.)?[A-Za-z_][A-Za-z0-9_]*$/, 'a table is name or schema.name')
+      .describe('Table, in the schema public unless it names another'),
+    primaryKey: z
+      .array(z.string().min(1))
+      .min(1)
+      .optional()
+      .describe('A row replaces the one with these values; default: rows are appended'),
+    create: z.boolean().default(false).describe('Create the table when it is missing'),
+  })
+  .describe('A PostgreSQL table; rows and position are one transaction');
+
+const filesSink = z
+  .strictObject({
+    connector: z.literal('files'),
+    path: z.string().min(1).describe('A directory that all workers share, or s3://bucket/prefix'),
+    format: z.enum(['ndjson', 'csv', 'parquet']).default('parquet'),
+    partitionBy: z.array(z.string().min(1)).default([]).describe('Columns that become directories: city=Berlin'),
+    compression: z.enum(['none', 'snappy', 'gzip']).optional().describe('Default: snappy for Parquet, else none'),
+    delimiter: z.string().length(1).default(',').describe('format: csv'),
+    nullText: z.string().default('').describe('format: csv, what stands for NULL'),
+    endpoint: z
+      .url({ protocol: /^https?$/ })
+      .optional()
+      .describe('S3: another service than the one of Amazon'),
+    region: z.string().optional().describe('S3; default: AWS_REGION, else us-east-1'),
+  })
+  .describe('Files of rows; those of an epoch become visible at once');
+
+const webhookSink = z
+  .strictObject({
+    connector: z.literal('webhook'),
+    url: z.url({ protocol: /^https?$/ }).describe('Where rows are posted as JSON'),
+    headers: z
+      .record(z.string().regex(/^[A-Za-z0-9-]+$/), z.string())
+      .default({})
+      .describe('More headers; secrets as references: Bearer ${env:WEIR_SECRET_HOOK}'),
+    body: z.enum(['array', 'ndjson', 'single']).default('array').describe('A JSON array, a line or a request per row'),
+    batchRows: z.number().int().positive().max(100_000).default(500),
+    timeout: duration.default('30s'),
+    onRejected: z
+      .enum(['fail', 'drop'])
+      .default('fail')
+      .describe('An answer of 4xx: the job stops, or the rows are counted and left out'),
+  })
+  .describe('A web service that takes rows, at least once, with an Idempotency-Key');
+
+const blackholeSink = z.strictObject({ connector: z.literal('blackhole') });
+const consoleSink = z.strictObject({ connector: z.literal('console') });
+
+/** One schema per connector. */
+export const sinkSchemas = [
+  cassandraSink,
+  kafkaSink,
+  postgresSink,
+  filesSink,
+  webhookSink,
+  blackholeSink,
+  consoleSink,
+] as const;

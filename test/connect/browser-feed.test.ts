@@ -1,0 +1,107 @@
+/** The browser feed against the listing site with a real Chromium. Fails, and names what is missing, without one. */
+import assert from 'node:assert/strict';
+import { after, before, suite, test } from 'node:test';
+import { BrowserFeed } from '../../connectors/browser/browser-feed.ts';
+import type { PageReader } from '../../connectors/browser/chromium.ts';
+import { Chromium } from '../../connectors/browser/chromium.ts';
+import { systemClock } from '../../connectors/system/clock.ts';
+import type { FeedRow, Json } from '../../core/feed/feed.ts';
+import type { BrowserSpec } from '../../core/job/feed-spec.ts';
+import { feedSpecSchema } from '../../core/job/feed-spec.ts';
+import { isWeirError } from '../../core/errors.ts';
+import type { ListingSite } from '../../jobs/site/server.ts';
+import { startListingSite } from '../../jobs/site/server.ts';
+
+const everyHost = (): Promise<void> => Promise.resolve();
+const forever = new AbortController().signal;
+
+suite('a site whose pages are drawn by a script', () => {
+  let site: ListingSite;
+  let browser: Chromium;
+  before(async () => {
+    site = await startListingSite({ seed: 7 });
+    browser = new Chromium(process.env['WEIR_CHROMIUM'], 'weir-test', everyHost);
+  });
+  after(async () => {
+    await browser?.close();
+    await site?.close();
+  });
+
+  const feedOf = (options: object = {}, reader: PageReader = browser): BrowserFeed => {
+    const spec = feedSpecSchema.parse({
+      connector: 'browser',
+      url: `${site.url}/browse`,
+      items: 'a.card',
+      next: 'a.next',
+      listReady: 'main.drawn',
+      detailReady: 'main.drawn',
+      delay: '0ms',
+      ignoreParameters: ['utm_source', 'page'],
+      fields: {
+        id: { selector: 'article', attribute: 'data-id' },
+        title: 'h1',
+        price: '.price',
+        pictures: { selector: 'img', attribute: 'src', all: true },
+      },
+      ...options,
+    }) as BrowserSpec;
+    return new BrowserFeed(spec, { clock: systemClock, browser: reader, requireHost: everyHost });
+  };
+
+  /** A pass, by a feed of its own per step as if each had crashed: only the cursor and the rows are carried on. */
+  const crawl = async (
+    options: object,
+    from: Json = null,
+    rows = new Map<string, FeedRow>(),
+  ): Promise<Map<string, FeedRow>> => {
+    for (let cursor = from; ;) {
+      const step = await feedOf(options).next(cursor, forever, (id) => rows.has(id));
+      for (const row of step.rows) {
+        assert.ok(!rows.has(row.id ?? ''), `${row.id} was read twice`);
+        rows.set(row.id ?? '', row);
+      }
+      cursor = JSON.parse(JSON.stringify(step.cursor)) as Json;
+      if (step.caughtUp) return rows;
+    }
+  };
+
+  test('list pages, their detail pages once each, then the next list page', async () => {
+    const rows = await crawl({ pagesMax: 2 });
+    const ids = [...rows.keys()].map((url) => url.slice(url.lastIndexOf('/') + 1));
+    assert.deepEqual(ids, [...new Set(ids)]);
+    assert.ok(ids.length > 20 && ids.every((id) => site.listings.some((listing) => listing.id === id)));
+    const first = site.listings[0];
+    const row = JSON.parse(new TextDecoder().decode([...rows.values()][0]?.value)) as Record<string, unknown>;
+    assert.deepEqual([row['id'], row['title']], [first?.id, first?.title]);
+    assert.match(String(row['price']), /£[\d,]+/);
+    assert.ok(Array.isArray(row['pictures']));
+    const before = rows.size;
+    await crawl({ pagesMax: 2 }, null, rows);
+    assert.equal(rows.size, before, 'a second pass reads only what is new');
+  });
+
+  test('a page that is slow, and a browser that is not there', async () => {
+    const slow = feedOf({ listReady: '.never', timeout: '200ms' });
+    await assert.rejects(
+      slow.next(null, forever, () => false),
+      (error: unknown) => isWeirError(error, 'SOURCE_UNAVAILABLE'),
+    );
+    const none = feedOf({}, new Chromium('/nowhere/chromium', 'weir-test', everyHost));
+    await assert.rejects(
+      none.next(null, forever, () => false),
+      /There is no Chromium at \/nowhere\/chromium; install it/,
+    );
+  });
+
+  test('what robots.txt forbids is not read', async () => {
+    const forbidden = feedOf({ url: `${site.url}/admin/list` });
+    await assert.rejects(
+      forbidden.next(null, forever, () => false),
+      (error: unknown) => {
+        assert.ok(isWeirError(error, 'FEED_REFUSED'));
+        assert.match(error.message, /robots\.txt forbids it/);
+        return true;
+      },
+    );
+  });
+});

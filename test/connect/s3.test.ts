@@ -1,0 +1,136 @@
+/** Files in a bucket, on a server that speaks S3's protocol (moto, from PyPI). */
+import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { after, before, describe, test } from 'node:test';
+import { FilesSinks } from '../../connectors/files/files-sinks.ts';
+import type { FilePlace } from '../../connectors/files/file-place.ts';
+import { committedFiles } from '../../connectors/files/files-log.ts';
+import { signed } from '../../connectors/files/s3-signature.ts';
+import { systemClock, systemRng } from '../../connectors/system/clock.ts';
+import { isWeirError } from '../../core/errors.ts';
+import { rowSinkContract } from '../conformance/row-sink.ts';
+import { freePorts } from '../services/java-server.ts';
+import { until } from '../support/cluster.ts';
+
+const env = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'secret' };
+const connector = new FilesSinks({
+  clock: systemClock,
+  rng: systemRng,
+  env,
+  requireHost: () => Promise.resolve(),
+  anywhere: false,
+});
+const columns = [{ input: 0, name: 'id', from: { kind: 'int' }, to: '' }] as const;
+
+let endpoint = '';
+let server: ChildProcess;
+
+before(async () => {
+  const python = process.env['WEIR_TEST_PYTHON'] ?? 'python3';
+  const [port = 0] = await freePorts(1);
+  endpoint = `http://127.0.0.1:${port}`;
+  server = spawn(python, ['-m', 'moto.server', '-H', '127.0.0.1', '-p', String(port)], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  server.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  await until('moto answers', 60_000, async () => {
+    if (server.exitCode !== null) {
+      const hint = `python3 -m venv DIR && DIR/bin/pip install "moto[server,s3]", and WEIR_TEST_PYTHON=DIR/bin/python`;
+      throw new Error(`moto is missing for ${python}: ${hint} (${said.trim().split('\n').at(-1)})`);
+    }
+    return (await fetch(`${endpoint}/rows`, { method: 'PUT' })).ok;
+  });
+});
+after(() => server?.kill('SIGKILL'));
+
+const place = (path: string): Promise<FilePlace> => connector.placeOf({ path, endpoint });
+
+rowSinkContract(
+  'files in a bucket',
+  () =>
+    Promise.resolve({
+      open: (job) =>
+        connector.open({
+          job,
+          name: 'files',
+          format: { kind: 'json', columns },
+          settings: { path: `s3://rows/${job}`, endpoint },
+        }),
+      encode: (ids) => ({ bytes: Buffer.from(ids.map((id) => `{"id":${id}}\n`).join('')), ends: null }),
+      read: async (job) => {
+        const bucket = await place(`s3://rows/${job}`);
+        const files = await committedFiles(bucket, job);
+        const texts = await Promise.all(
+          files.map(async ({ name }) => Buffer.from((await bucket.read(name)) ?? '').toString()),
+        );
+        return texts.flatMap((text) =>
+          text
+            .split('\n')
+            .filter(Boolean)
+            .map((line) => (JSON.parse(line) as { id: number }).id),
+        );
+      },
+      close: () => Promise.resolve(),
+    }),
+  { lanes: false, epochs: true, exactlyOnce: true },
+);
+
+describe('a bucket', () => {
+  test('names with everything in them, listed page by page', async () => {
+    const bucket = await place('s3://rows/names');
+    const names = [
+      'a=1/ü &+%25.txt',
+      "b/it's (1)*!.txt",
+      ...Array.from({ length: 1005 }, (_, index) => `many/${String(index).padStart(5, '0')}`),
+    ];
+    for (let from = 0; from < names.length; from += 50)
+      await Promise.all(names.slice(from, from + 50).map((name) => bucket.write(name, Buffer.from(name))));
+    assert.deepEqual(
+      (await bucket.list('')).map(({ name }) => name),
+      [...names].sort(),
+    );
+    assert.equal(Buffer.from((await bucket.read(names[0] ?? '')) ?? '').toString(), names[0]);
+    await bucket.remove([names[0] ?? '', 'not-there']);
+    assert.equal(await bucket.read(names[0] ?? ''), undefined);
+  });
+
+  test('of many who create one name, one succeeds', async () => {
+    const bucket = await place('s3://rows/once');
+    const outcomes = await Promise.all(
+      Array.from({ length: 8 }, (_, index) => bucket.create('entry', Buffer.from(`${index}`))),
+    );
+    assert.equal(outcomes.filter(Boolean).length, 1);
+    assert.equal(Buffer.from((await bucket.read('entry')) ?? '').toString(), String(outcomes.indexOf(true)));
+  });
+
+  test('a bucket that is not there, a service that is away, and one that creates twice', async () => {
+    const open = (path: string, at: string): Promise<unknown> =>
+      connector.open({ job: 'j', name: 'files', format: { kind: 'json', columns }, settings: { path, endpoint: at } });
+    await assert.rejects(open('s3://missing/x', endpoint), (error) => {
+      assert.ok(isWeirError(error, 'SINK_REFUSED'));
+      assert.match(error.message, /s3:\/\/missing\/x\/.*NoSuchBucket; create the bucket/);
+      return true;
+    });
+    await assert.rejects(open('s3://rows/x', 'http://127.0.0.1:1'), (error) => isWeirError(error, 'SINK_UNAVAILABLE'));
+    const careless = createServer((_, response) => response.end());
+    await new Promise<void>((resolve) => careless.listen(0, '127.0.0.1', resolve));
+    const address = `http://127.0.0.1:${(careless.address() as AddressInfo).port}`;
+    await assert.rejects(open('s3://rows/x', address), /created twice \(it ignores If-None-Match\)/);
+    careless.close();
+  });
+
+  test('requests are signed as the documentation shows', () => {
+    const url = new URL('https://examplebucket.s3.amazonaws.com/test.txt');
+    const credentials = {
+      accessKeyId: 'AKIAIOSFODNN7EXAMPLE',
+      secretAccessKey: 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY',
+    };
+    const request = { method: 'GET', url, headers: { range: 'bytes=0-9' }, body: new Uint8Array(0) };
+    const { authorization = '' } = signed(request, 'us-east-1', credentials, Date.UTC(2013, 4, 24));
+    assert.match(authorization, /Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41$/);
+  });
+});

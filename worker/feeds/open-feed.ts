@@ -1,0 +1,57 @@
+/** Opens the place behind a feed; its connector is loaded when first used. */
+import type { Clock, Rng } from '../../core/clock.ts';
+import type { Feed } from '../../core/feed/feed.ts';
+import type { PlannedFeed } from '../../core/job/feed-topics.ts';
+import type { Log } from '../../core/ports.ts';
+import { requireResolvable } from '../../connectors/system/outbound.ts';
+import type { Environment } from '../../connectors/http/secrets.ts';
+import { parseOutbound } from '../../core/security/outbound.ts';
+
+export interface FeedParts {
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Log;
+  /** For `${env:…}`, and for where files may be. */
+  readonly env: Environment;
+}
+
+/** Connects with the first step. Throws: CONFIG_INVALID. */
+export async function openFeed({ spec }: PlannedFeed, { clock, env }: FeedParts): Promise<Feed> {
+  const policy = parseOutbound(env['WEIR_ALLOWED_HOSTS']);
+  const requireHost = (host: string): Promise<void> => requireResolvable(policy, host);
+  switch (spec.connector) {
+    case 'generator': {
+      const { GeneratorFeed } = await import('../../connectors/generator/generator-feed.ts');
+      return new GeneratorFeed(spec, clock);
+    }
+    case 'http': {
+      const [{ HttpFeed }, { secretsOf }] = await Promise.all([
+        import('../../connectors/http/http-feed.ts'),
+        import('../../connectors/http/secrets.ts'),
+      ]);
+      return new HttpFeed(spec, { clock, secret: secretsOf(env), requireHost });
+    }
+    case 'file': {
+      const { FileFeed } = await import('../../connectors/file-source/file-feed.ts');
+      return new FileFeed(spec, { clock, directory: env['WEIR_FILES_DIR'] ?? process.cwd() });
+    }
+    case 'websocket': {
+      const [{ WebSocketFeed }, { secretsOf }] = await Promise.all([
+        import('../../connectors/websocket/websocket-feed.ts'),
+        import('../../connectors/http/secrets.ts'),
+      ]);
+      return new WebSocketFeed(spec, { clock, secret: secretsOf(env), requireHost });
+    }
+    case 'browser': {
+      const [{ BrowserFeed }, { Chromium }] = await Promise.all([
+        import('../../connectors/browser/browser-feed.ts'),
+        import('../../connectors/browser/chromium.ts'),
+      ]);
+      return new BrowserFeed(spec, {
+        clock,
+        requireHost,
+        browser: new Chromium(env['WEIR_CHROMIUM'], spec.userAgent, requireHost),
+      });
+    }
+  }
+}
