@@ -92,3 +92,17 @@ test('a star among arguments stands for the columns', () => {
     ['{"a":1,"s":{"b":2,"c":"three"}}', [2, 'three', 1], '2-three'],
   ]);
 });
+
+test('json_tuple and stack make rows', () => {
+  const query = `SELECT a, b, z FROM t LATERAL VIEW json_tuple('{"a":1,"b":{"c":2}}', 'a', 'b', 'z') j AS a, b, z`;
+  deepEqual(runQuery(query, [[1]]).rows, [['1', '{"c":2}', null]]);
+  const stacked = runQuery("SELECT one, stack(2, 'p', one, 'q') AS (name, value) FROM t", [[7]]);
+  deepEqual(stacked.rows, [
+    [7, 'p', 7],
+    [7, 'q', null],
+  ]);
+  deepEqual(
+    runQuery('SELECT stack(2, one, 5) FROM t', [[7]]).output.map(({ name }) => name),
+    ['col0'],
+  );
+});

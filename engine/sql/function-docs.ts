@@ -209,6 +209,20 @@ const generatorFunctions: readonly Row[] = [
     [],
   ],
   ['inline', ['inline_outer'], 'inline(array of structs)', 'A row for every struct, a column for every field.', []],
+  [
+    'json_tuple',
+    [],
+    "json_tuple(text, 'a', 'b', …)",
+    'A column for each of the named fields of a JSON object, as text.',
+    [],
+  ],
+  [
+    'stack',
+    [],
+    'stack(n, a, b, …)',
+    'The values as n rows, one behind the other; NULLs where they do not fill the last.',
+    [],
+  ],
 ];
 
 const docOf = (group: string, [name, aliases, usage, about, examples]: Row): FunctionDoc => ({

@@ -3,17 +3,7 @@ import type { Expr } from '../../core/ast.ts';
 import type { DataType } from '../../core/types.ts';
 import { formatType } from '../../core/types.ts';
 import type { CallExpr, Gen, Result, Val } from './codegen.ts';
-import {
-  asDecimal,
-  BIGINT,
-  canImplicitlyCast,
-  castTo,
-  commonType,
-  DOUBLE,
-  isIntegral,
-  isNumeric,
-  NULL,
-} from './coercion.ts';
+import { BIGINT, canImplicitlyCast, castTo, commonType, DOUBLE, isIntegral, isNumeric, NULL } from './coercion.ts';
 
 export type FunctionGroup =
   | 'operator'
@@ -173,24 +163,9 @@ export function unify(
         arg: index,
       };
     }
-    type = narrowLiteralDecimal(common, args.slice(first));
+    type = common;
   }
   return { args: args.map((arg, index) => (index < first ? arg : castTo(arg, type))), type };
-}
-
-/** A whole-number literal beside a decimal takes only the digits it has. */
-function narrowLiteralDecimal(common: DataType, args: readonly Expr[]): DataType {
-  if (common.kind !== 'decimal') return common;
-  let scale = 0;
-  let whole = 0;
-  for (const arg of args) {
-    const digits = literalDigits(arg) ?? asDecimal(arg.type);
-    if (digits === undefined) continue;
-    scale = Math.max(scale, digits.scale);
-    whole = Math.max(whole, digits.precision - digits.scale);
-  }
-  const precision = whole + scale;
-  return precision > 0 && precision <= 38 ? { kind: 'decimal', precision, scale } : common;
 }
 
 /** Digits of a whole-number literal. */

@@ -141,7 +141,7 @@ suite('expressions', () => {
     ['aggregate(a, 0, (acc, x) -> acc + x)', 'aggregate(a, 0, (acc, x) -> (acc + x))'],
     ['left(a, 1)', 'left(a, 1)'],
     ['if(a, b, c)', 'if(a, b, c)'],
-    ["trim(BOTH 'x' FROM y)", 'trim(y, "x")'],
+    ["trim(BOTH 'x' FROM y)", 'trim("x", y)'],
     ['trim(LEADING FROM y)', 'ltrim(y)'],
     ['substring(x FROM 2 FOR 3)', 'substring(x, 2, 3)'],
     ["position('a' IN x)", 'locate("a", x)'],

@@ -11,6 +11,8 @@ export const generators: ReadonlyMap<string, { readonly generator: GeneratorName
   ['posexplode_outer', { generator: 'posexplode', outer: true }],
   ['inline', { generator: 'inline', outer: false }],
   ['inline_outer', { generator: 'inline', outer: true }],
+  ['json_tuple', { generator: 'inline', outer: false }],
+  ['stack', { generator: 'inline', outer: false }],
 ]);
 
 /** Aggregates of Spark that the table of aggregates may lack: known, so that the refusal can say what they are. */

@@ -55,6 +55,7 @@ export class Analysis {
   readonly #operators = new Map<OperatorKind, number>();
   readonly #places = new WeakMap<Expr, Span>();
   #sites = 0;
+  #tables = 0;
   #variables = 0;
 
   constructor(input: PlanInput) {
@@ -87,6 +88,11 @@ export class Analysis {
     return this.#sites++;
   }
 
+  /** `(query 1)`: the name of a table that a query makes. */
+  nextTable(): string {
+    return `(query ${++this.#tables})`;
+  }
+
   nextVariable(): number {
     return this.#variables++;
   }
@@ -96,6 +102,17 @@ export class Analysis {
     const number = (this.#operators.get(kind) ?? 0) + 1;
     this.#operators.set(kind, number);
     return `${kind}-${number}`;
+  }
+
+  /** How far operators are counted: for {@link recount}. */
+  get counted(): ReadonlyMap<OperatorKind, number> {
+    return new Map(this.#operators);
+  }
+
+  /** Counts on from there: operators of queries over static tables keep no state, and number apart from those that do. */
+  recount(counted: ReadonlyMap<OperatorKind, number>): void {
+    this.#operators.clear();
+    for (const [kind, count] of counted) this.#operators.set(kind, count);
   }
 
   /** Remembers where an expression was written. */

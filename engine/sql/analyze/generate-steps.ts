@@ -1,12 +1,12 @@
 /** LATERAL VIEW and generators of the select list: functions that make rows. */
-import type { Expr, Identifier, Span } from '../../../core/ast.ts';
+import type { Expr, Identifier, Span, SqlExpr } from '../../../core/ast.ts';
 import { formatType, type Schema } from '../../../core/types.ts';
 import { generatedColumns } from '../../operators/generate.ts';
 import type { GeneratorName } from './calls.ts';
 import type { Analysis } from './context.ts';
 import type { ExpressionAnalyzer } from './expressions.ts';
 import { type CallNode, type Rows, scopeOf } from './scope.ts';
-import { spanOf } from './syntax.ts';
+import { spanOf, wholeNumber } from './syntax.ts';
 
 /** A lateral view or a generator of the select list, on its way into the plan. */
 export interface GenerateStep {
@@ -36,8 +36,12 @@ export function generateStep(
   expressions: ExpressionAnalyzer,
   analysis: Analysis,
 ): GenerateStep | undefined {
-  const [argument] = call.args;
-  if (argument === undefined || call.args.length !== 1)
+  const made = rowsOf(call);
+  const usage = usages.get(call.name.text.toLowerCase());
+  if (made === undefined && usage !== undefined)
+    return analysis.problem(call, `${call.name.text} cannot make rows of these arguments`, `write ${usage}`);
+  const [argument] = made ?? call.args;
+  if (argument === undefined || (call.args.length !== 1 && argument === call.args[0]))
     return analysis.problem(call, `${call.name.text} takes 1 argument, not ${call.args.length}`);
   const expr = expressions.expr(argument, scopeOf(rows.columns));
   if (expr === undefined) return undefined;
@@ -54,6 +58,59 @@ export function generateStep(
   }
   const named = columns.map((field, index) => ({ ...field, name: aliases[index]?.text ?? field.name }));
   return { generator, outer, expr, generated: named, qualifier, span: spanOf(call) };
+}
+
+const usages: ReadonlyMap<string, string> = new Map([
+  ['json_tuple', "json_tuple(text, 'a', 'b')"],
+  ['stack', 'stack(2, a, b, c, d), with the number of rows in front'],
+]);
+
+/**
+ * json_tuple and stack as the array of structs that they make rows of; undefined for other generators, and for calls that
+ * are none of theirs.
+ */
+function rowsOf(call: CallNode): readonly SqlExpr[] | undefined {
+  const [first, ...others] = call.args;
+  if (first === undefined || others.length === 0) return undefined;
+  const at = spanOf(call);
+  const struct = (values: readonly SqlExpr[], prefix: string): SqlExpr =>
+    calling(
+      'named_struct',
+      values.flatMap((value, index) => [textOf(`${prefix}${index}`, at), value]),
+      at,
+    );
+  switch (call.name.text.toLowerCase()) {
+    case 'json_tuple': {
+      const values = others.map((name) => {
+        const path = calling('concat', [textOf("$['", at), name, textOf("']", at)], at);
+        return calling('get_json_object', [first, path], at);
+      });
+      return [calling('array', [struct(values, 'c')], at)];
+    }
+    case 'stack': {
+      const count = wholeNumber(first);
+      if (count === undefined || count < 1) return undefined;
+      const width = Math.ceil(others.length / count);
+      const missing: SqlExpr = { kind: 'literal', literal: { kind: 'null' }, ...at };
+      const rows = Array.from({ length: count }, (_, row) =>
+        struct(
+          Array.from({ length: width }, (__, column) => others[row * width + column] ?? missing),
+          'col',
+        ),
+      );
+      return [calling('array', rows, at)];
+    }
+    default:
+      return undefined;
+  }
+}
+
+function calling(name: string, args: readonly SqlExpr[], at: Span): SqlExpr {
+  return { kind: 'call', name: { text: name, ...at }, args, distinct: false, filter: null, over: null, ...at };
+}
+
+function textOf(value: string, at: Span): SqlExpr {
+  return { kind: 'literal', literal: { kind: 'string', value }, ...at };
 }
 
 /** The rows with the columns of a generator behind them. */

@@ -7,14 +7,13 @@ import type { ProjectedColumn } from '../../plan/stage-plan.ts';
 import { joinConjuncts, splitConjuncts } from '../conjuncts.ts';
 import type { Analysis } from './context.ts';
 import { type EventTime, projectTimes } from './event-time.ts';
-import { isStateful } from './eviction.ts';
 import type { ExpressionAnalyzer } from './expressions.ts';
 import { filtered } from './filters.ts';
 import { joinTimes } from './join-times.ts';
 import { columnExpr, findColumns, type Rows, type ScopeColumn, scopeOf } from './scope.ts';
 import { isGroupable } from '../coercion.ts';
+import { tableRows } from './static-queries.ts';
 import { spanOf } from './syntax.ts';
-import { nodesOf } from './tree.ts';
 
 export type JoinRelation = Extract<Relation, { kind: 'join' }>;
 
@@ -73,6 +72,17 @@ export function memberJoin(
   return rows.streaming && found.streaming
     ? streamJoin(join, rows, found, conditions, analysis)
     : staticJoin(join, rows, found, conditions, analysis);
+}
+
+/** The rows, each with the rows of the table for which the conditions hold, or with NULLs. */
+export function tableJoin(
+  rows: Rows,
+  table: Rows,
+  conditions: readonly Expr[],
+  span: Span,
+  analysis: Analysis,
+): Rows | undefined {
+  return staticJoin({ ...spanOf(span), type: 'left', on: null }, rows, table, conditions, analysis);
 }
 
 // ---- names ------------------------------------------------------------------------------------------------------
@@ -192,7 +202,7 @@ function withUsing(
 
 // ---- conditions -------------------------------------------------------------------------------------------------
 
-interface SplitConditions {
+export interface SplitConditions {
   readonly equi: readonly EquiKey[];
   readonly rest: readonly Expr[];
 }
@@ -208,7 +218,7 @@ function sideOf(expr: Expr, width: number): Side {
 }
 
 /** Equalities between the sides, and the rest. */
-function splitEqui(conditions: readonly Expr[], width: number): SplitConditions {
+export function equalities(conditions: readonly Expr[], width: number): SplitConditions {
   const equi: EquiKey[] = [];
   const rest: Expr[] = [];
   for (const condition of conditions) {
@@ -259,7 +269,7 @@ function streamJoin(
 ): Rows | undefined {
   const type = join.type as JoinType;
   const width = left.plan.output.length;
-  const { equi, rest } = splitEqui(conditions, width);
+  const { equi, rest } = equalities(conditions, width);
   if (equi.length === 0)
     return analysis.problem(
       join.on ?? join,
@@ -335,33 +345,25 @@ function staticJoin(
   conditions: readonly Expr[],
   analysis: Analysis,
 ): Rows | undefined {
-  if (!left.streaming && !right.streaming)
-    return analysis.problem(
-      join,
-      'two static tables are joined with each other',
-      'join each of them with a stream, one after the other',
-    );
-  const type = staticType(join, left.streaming);
+  // Of two tables one takes the place of the stream.
+  const streaming = left.streaming || right.streaming;
+  const leftFirst = left.streaming || (!streaming && join.type !== 'right');
+  const type = staticType(join, leftFirst);
   if (type === undefined)
     return analysis.problem(
       join,
-      refusedStatic(join, left.streaming),
-      left.streaming
+      streaming ? refusedStatic(join, left.streaming) : 'FULL JOIN of two static tables is not supported',
+      left.streaming || !streaming
         ? 'put the table on the right of INNER, LEFT, LEFT SEMI or LEFT ANTI JOIN'
         : 'put the stream on the left',
     );
-  const [stream, table] = left.streaming ? [left, right] : [right, left];
-  const stateful = [...nodesOf(table.plan)].find(isStateful);
-  if (stateful !== undefined)
-    return analysis.problem(
-      stateful.span,
-      'a static table is not grouped, sorted or limited before it is joined',
-      'filter it and choose columns; aggregate behind the join',
-    );
+  const stream = leftFirst ? left : right;
+  const table = tableRows(leftFirst ? right : left, type, analysis);
+  if (table === undefined) return undefined;
   const leftWidth = left.plan.output.length;
   const width = stream.plan.output.length;
   // The stream's columns come first in the operator, wherever it was written.
-  const turned = left.streaming
+  const turned = leftFirst
     ? conditions
     : conditions.map((condition) =>
         mapColumns(condition, (column) => ({
@@ -369,7 +371,7 @@ function staticJoin(
           index: column.index >= leftWidth ? column.index - leftWidth : column.index + width,
         })),
       );
-  const split = splitEqui(turned, width);
+  const split = equalities(turned, width);
   const keys = split.equi.find(({ left: key }) => !isGroupable(key.type));
   if (keys !== undefined)
     return analysis.problem(join, `rows cannot be joined by values of type ${formatType(keys.left.type)}`);
@@ -377,7 +379,7 @@ function staticJoin(
   const output = joinOutput(stream.plan.output, table.plan.output, false, type === 'left', only);
   const own = stream.columns;
   const others = shifted(table.columns, width);
-  const columns = only ? own : left.streaming ? [...own, ...others] : [...others, ...own];
+  const columns = only ? own : leftFirst ? [...own, ...others] : [...others, ...own];
   const tableTimes: (EventTime | null)[] = table.plan.output.map(() => null);
   return {
     plan: {
@@ -392,7 +394,7 @@ function staticJoin(
     },
     columns: columns.map((column) => ({ ...column, nullable: output[column.index]?.nullable ?? column.nullable })),
     times: only ? stream.times : [...stream.times, ...tableTimes],
-    streaming: true,
+    streaming,
     lagUs: stream.lagUs,
   };
 }

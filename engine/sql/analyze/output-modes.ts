@@ -3,13 +3,12 @@
  * is never forgotten.
  */
 import { must } from '../../../core/assert.ts';
-import { childrenOf, type Expr } from '../../../core/ast.ts';
 import type { LogicalPlan } from '../../plan/logical-plan.ts';
 import { aggregateByName } from '../aggregates.ts';
-import { functionByName } from '../functions.ts';
 import type { Analysis } from './context.ts';
 import { evictedSides, isStateful, neverEvicted } from './eviction.ts';
 import { inputsOf, nodesOf } from './tree.ts';
+import { expressionsOf, isVolatile } from './volatile.ts';
 
 type Of<Kind extends LogicalPlan['kind']> = Extract<LogicalPlan, { kind: Kind }>;
 
@@ -193,40 +192,4 @@ function checkSigned(node: Of<'aggregate'>, whatBelow: string, analysis: Analysi
 function* untilStateful(node: LogicalPlan): Generator<LogicalPlan> {
   yield node;
   for (const input of inputsOf(node)) if (!isStateful(input)) yield* untilStateful(input);
-}
-
-function expressionsOf(node: LogicalPlan): readonly Expr[] {
-  switch (node.kind) {
-    case 'filter':
-      return [node.predicate];
-    case 'project':
-      return node.columns.map(({ expr }) => expr);
-    case 'generate':
-      return [node.expr];
-    case 'assignWindow':
-      return [node.on];
-    case 'aggregate':
-      return [
-        ...node.keys.map(({ expr }) => expr),
-        ...node.aggregates.flatMap(({ args, filter }) => (filter === null ? args : [...args, filter])),
-      ];
-    case 'staticJoin':
-      return [
-        ...node.equi.flatMap(({ left, right }) => [left, right]),
-        ...(node.residual === null ? [] : [node.residual]),
-      ];
-    default:
-      return [];
-  }
-}
-
-function isVolatile(expr: Expr): boolean {
-  if (expr.kind === 'call' && changesByItself(expr.name)) return true;
-  return childrenOf(expr).some(isVolatile);
-}
-
-/** Does the function give other values for equal arguments? */
-function changesByItself(name: string): boolean {
-  const definition = functionByName(name);
-  return definition !== undefined && (definition.perRecord || !definition.deterministic);
 }

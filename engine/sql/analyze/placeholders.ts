@@ -10,6 +10,7 @@ const PLACEHOLDERS = 1 << 24;
 export const SESSION_COLUMN = PLACEHOLDERS;
 const AGGREGATES = PLACEHOLDERS + (1 << 20);
 const RANKS = PLACEHOLDERS + (2 << 20);
+const VALUES = PLACEHOLDERS + (3 << 20);
 
 /** The column that stands for the n-th aggregate of a SELECT. */
 export function aggregateColumn(index: number): number {
@@ -21,16 +22,23 @@ export function rankColumn(index: number): number {
   return RANKS + index;
 }
 
+/** The column that stands for the n-th value of a query above a GROUP BY. */
+export function valueColumn(index: number): number {
+  return VALUES + index;
+}
+
 /** What a placeholder stands for. */
 export type Placeholder =
   | { readonly kind: 'session' }
   | { readonly kind: 'aggregate'; readonly index: number }
-  | { readonly kind: 'rank'; readonly index: number };
+  | { readonly kind: 'rank'; readonly index: number }
+  | { readonly kind: 'value'; readonly index: number };
 
 /** Undefined for a real column. */
 export function placeholderOf(index: number): Placeholder | undefined {
   if (index < PLACEHOLDERS) return undefined;
   if (index === SESSION_COLUMN) return { kind: 'session' };
+  if (index >= VALUES) return { kind: 'value', index: index - VALUES };
   return index < RANKS ? { kind: 'aggregate', index: index - AGGREGATES } : { kind: 'rank', index: index - RANKS };
 }
 

@@ -42,6 +42,13 @@ export class QueryAnalyzer {
   }
 
   #query(query: Query, outer: Ctes): Rows | undefined {
+    const { counted } = this.#analysis;
+    const rows = this.#rowsOf(query, outer);
+    if (rows?.streaming === false) this.#analysis.recount(counted);
+    return rows;
+  }
+
+  #rowsOf(query: Query, outer: Ctes): Rows | undefined {
     const ctes = this.#ctes(query, outer);
     const limit = this.#count(query);
     const span = query.orderBySpan;

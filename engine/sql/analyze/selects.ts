@@ -14,7 +14,7 @@ import type { ProjectedColumn } from '../../plan/stage-plan.ts';
 import { isGroupable } from '../coercion.ts';
 import { splitConjuncts } from '../conjuncts.ts';
 import { didYouMean } from '../problems.ts';
-import { generators } from './calls.ts';
+import { generators, isAggregateName } from './calls.ts';
 import { canonical } from './canonical.ts';
 import type { Analysis } from './context.ts';
 import { dedupRows } from './dedup.ts';
@@ -25,11 +25,12 @@ import { generated, type GenerateStep, generateStep } from './generate-steps.ts'
 import { groupKeys } from './group-keys.ts';
 import { groupRows } from './groups.ts';
 import { holdsPlaceholder, type Place } from './placeholders.ts';
+import { QueryValues } from './query-values.ts';
 import { ranked } from './rank-columns.ts';
 import { columnExpr, columnOf, plainColumns, type Rows, type Scope, scopeOf } from './scope.ts';
 import { SelectCalls } from './select-calls.ts';
 import { MembershipJoins, splitMemberships, type Subqueries } from './subqueries.ts';
-import { hasAggregate, spanOf, wholeNumber } from './syntax.ts';
+import { hasAggregate, holdsQuery, mapSql, spanOf, wholeNumber } from './syntax.ts';
 
 /** ORDER BY behind a SELECT; `limit` is that of the LIMIT behind it. */
 export interface OrderBy {
@@ -57,15 +58,17 @@ export class SelectAnalyzer {
   }
 
   /** The rows of a SELECT over those of its FROM. */
-  select(select: Select, from: Rows, order: OrderBy | null, subqueries: Subqueries): Rows | undefined {
-    const rows = this.#where(select, from, subqueries);
-    if (rows === undefined) return undefined;
+  select(written: Select, from: Rows, order: OrderBy | null, subqueries: Subqueries): Rows | undefined {
+    const found = this.#where(written, from, subqueries);
+    const lifted = found && this.#lifted(written, found, subqueries);
+    if (lifted === undefined) return undefined;
+    const { select, rows, above } = lifted;
     const grouped =
       select.groupBySpan !== null ||
       select.having !== null ||
       select.items.some(({ expr }) => hasAggregate(expr)) ||
       (order !== null && order.items.some(({ expr }) => hasAggregate(expr)));
-    return grouped ? this.#grouped(select, rows, order) : this.#plain(select, rows, order);
+    return grouped ? this.#grouped(select, rows, order, above) : this.#plain(select, rows, order);
   }
 
   // ---- lateral views and WHERE ----------------------------------------------------------------------------------
@@ -98,8 +101,49 @@ export class SelectAnalyzer {
     }
     if (select.where === null) return all;
     const { memberships, rest } = splitMemberships(select.where);
-    const rows = this.#conditions(rest, select.where, from, steps, all);
-    return this.#memberships.joined(rows, memberships, subqueries);
+    const plain = rest.filter((condition) => !holdsQuery(condition));
+    const rows = this.#conditions(plain, select.where, from, steps, all);
+    const joined = this.#memberships.joined(rows, memberships, subqueries);
+    if (joined === undefined || plain.length === rest.length) return joined;
+    const values = this.#values(joined, subqueries);
+    const others = rest.filter(holdsQuery).map((condition) => values.lifted(condition));
+    if (values.failed) return undefined;
+    const typed = others.map((condition) =>
+      this.#expressions.boolean(condition, scopeOf(values.rows.columns), 'WHERE'),
+    );
+    if (typed.includes(undefined)) return undefined;
+    return filtered(values.rows, (typed as Expr[]).flatMap(splitConjuncts), select.where);
+  }
+
+  #values(rows: Rows, subqueries: Subqueries, isAbove = false): QueryValues {
+    return new QueryValues(rows, subqueries, this.#memberships, this.#expressions, this.#analysis, isAbove);
+  }
+
+  /** The SELECT with columns in the place of queries that stand for values; `above` has those above GROUP BY. */
+  #lifted(
+    select: Select,
+    rows: Rows,
+    subqueries: Subqueries,
+  ): { readonly select: Select; readonly rows: Rows; readonly above: QueryValues | null } | undefined {
+    const written = [...select.items.map(({ expr }) => expr), ...select.groupBy];
+    if (select.having !== null) written.push(select.having);
+    if (!written.some(holdsQuery)) return { select, rows, above: null };
+    const isGrouped =
+      select.groupBySpan !== null || select.having !== null || select.items.some(({ expr }) => hasAggregate(expr));
+    const below = this.#values(rows, subqueries);
+    const above = isGrouped ? this.#values(rows, subqueries, true) : null;
+    const lift = (expr: SqlExpr): SqlExpr =>
+      above === null ? below.lifted(expr) : above.lifted(withinAggregates(expr, (arg) => below.lifted(arg)));
+    const items = select.items.map((item) => {
+      if (!holdsQuery(item.expr)) return item;
+      const { offset, length } = spanOf(item.expr);
+      const alias = item.alias ?? { text: this.#analysis.textOf(item.expr), offset, length };
+      return { ...item, alias, expr: lift(item.expr) };
+    });
+    const groupBy = select.groupBy.map((expr) => below.lifted(expr));
+    const having = select.having && lift(select.having);
+    if (below.failed || above?.failed === true) return undefined;
+    return { select: { ...select, items, groupBy, having }, rows: below.rows, above };
   }
 
   #conditions(where: readonly SqlExpr[], span: Span, from: Rows, steps: readonly GenerateStep[], all: Rows): Rows {
@@ -148,11 +192,12 @@ export class SelectAnalyzer {
 
   // ---- with groups ----------------------------------------------------------------------------------------------
 
-  #grouped(select: Select, input: Rows, order: OrderBy | null): Rows | undefined {
+  #grouped(select: Select, input: Rows, order: OrderBy | null, above: QueryValues | null): Rows | undefined {
     const calls = new SelectCalls(input, this.#expressions, this.#analysis);
     const keys = groupKeys(select, calls, this.#expressions, this.#analysis);
     const aliases = new Map<string, Expr>();
-    const scope = scopeOf(calls.columns, calls.handler({ aggregates: true, over: true }), aliases);
+    const named = above === null ? calls.columns : [...calls.columns, ...above.columns];
+    const scope = scopeOf(named, calls.handler({ aggregates: true, over: true }), aliases);
     const generatorItem = select.items.find(
       ({ expr }) => expr.kind === 'call' && generators.has(expr.name.text.toLowerCase()),
     );
@@ -171,8 +216,13 @@ export class SelectAnalyzer {
     if (keys === undefined || columns === undefined || having === undefined || drafts === undefined) return undefined;
     if (on.some(({ expr }) => expr === undefined)) return undefined;
     const groups = groupRows(calls, keys, select, this.#analysis);
-    if (groups === undefined) return undefined;
-    let { rows } = groups;
+    const valued = groups && above?.join(groups.rows);
+    if (groups === undefined || (above !== null && valued === undefined)) return undefined;
+    let { rows } = valued ?? groups;
+    const onGroups: Place = (expr, span) => {
+      const placed = groups.place(expr, span);
+      return placed && (valued?.place(placed) ?? placed);
+    };
     if (having !== null && select.having !== null) {
       if (holdsPlaceholder(having, 'rank'))
         return this.#analysis.problem(
@@ -180,14 +230,14 @@ export class SelectAnalyzer {
           'HAVING cannot look at a window function: it is computed behind it',
           'filter in a query around this one',
         );
-      const condition = groups.place(having, select.having);
+      const condition = onGroups(having, select.having);
       if (condition === undefined) return undefined;
       rows = filtered(rows, splitConjuncts(condition), select.having);
     }
-    const over = ranked(calls, rows, groups.place, this.#analysis);
+    const over = ranked(calls, rows, onGroups, this.#analysis);
     if (over === undefined) return undefined;
     const place: Place = (expr, span) => {
-      const ungrouped = groups.place(expr, span);
+      const ungrouped = onGroups(expr, span);
       return ungrouped && over.place(ungrouped, span);
     };
     return this.#finish(select, over.rows, columns, on as Located[], order, drafts, place);
@@ -317,6 +367,15 @@ export class SelectAnalyzer {
     const wide = added.length === 0 ? rows : projected(rows, [...own, ...added], select);
     return dedupRows(wide, columns, within, select, this.#analysis);
   }
+}
+
+/** The expression with the arguments of aggregate functions replaced. */
+function withinAggregates(expr: SqlExpr, replace: (arg: SqlExpr) => SqlExpr): SqlExpr {
+  return mapSql(expr, (node) =>
+    node.kind === 'call' && node.over === null && isAggregateName(node.name.text.toLowerCase())
+      ? { ...node, args: node.args.map(replace), filter: node.filter && replace(node.filter) }
+      : node,
+  );
 }
 
 /** An expression and where it stands. */

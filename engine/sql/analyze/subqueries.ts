@@ -64,7 +64,7 @@ export class MembershipJoins {
   }
 
   #joined(rows: Rows, { condition, negated }: Membership, subqueries: Subqueries): Rows | undefined {
-    const found = this.#found(rows, condition.query, subqueries);
+    const found = this.found(rows, condition.query, subqueries);
     if (found === undefined) return undefined;
     const conditions = [...found.conditions];
     if (condition.kind === 'inQuery') {
@@ -77,7 +77,7 @@ export class MembershipJoins {
   }
 
   /** The other query's rows, and what must hold between them and those of the query around it. */
-  #found(rows: Rows, query: Query, subqueries: Subqueries): Found | undefined {
+  found(rows: Rows, query: Query, subqueries: Subqueries): Found | undefined {
     const width = rows.plan.output.length;
     const simple = chosenRows(query);
     if (simple === undefined) {
@@ -164,7 +164,7 @@ export class MembershipJoins {
   }
 }
 
-interface Found {
+export interface Found {
   readonly rows: Rows;
   /** Over the columns of the query around it, and then those of the rows. */
   readonly conditions: readonly Expr[];

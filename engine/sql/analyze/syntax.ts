@@ -58,3 +58,58 @@ export function hasAggregate(expr: SqlExpr): boolean {
       return false;
   }
 }
+
+/** Does a query stand anywhere in the expression? */
+export function holdsQuery(expr: SqlExpr): boolean {
+  let holds = false;
+  mapSql(expr, (node) => {
+    holds ||= node.kind === 'subquery' || node.kind === 'inQuery' || node.kind === 'exists';
+    return node;
+  });
+  return holds;
+}
+
+/** The expression with every node replaced, those below before those above. Queries within are nodes without any below. */
+export function mapSql(expr: SqlExpr, replace: (node: SqlExpr) => SqlExpr): SqlExpr {
+  const mapped = (inner: SqlExpr): SqlExpr => mapSql(inner, replace);
+  switch (expr.kind) {
+    case 'call':
+      return replace({
+        ...expr,
+        args: expr.args.map(mapped),
+        filter: expr.filter && mapped(expr.filter),
+        over: expr.over && {
+          ...expr.over,
+          partitionBy: expr.over.partitionBy.map(mapped),
+          orderBy: expr.over.orderBy.map((item) => ({ ...item, expr: mapped(item.expr) })),
+        },
+      });
+    case 'unary':
+    case 'is':
+    case 'cast':
+    case 'field':
+    case 'inQuery':
+      return replace({ ...expr, input: mapped(expr.input) });
+    case 'index':
+      return replace({ ...expr, input: mapped(expr.input), index: mapped(expr.index) });
+    case 'binary':
+      return replace({ ...expr, left: mapped(expr.left), right: mapped(expr.right) });
+    case 'between':
+      return replace({ ...expr, input: mapped(expr.input), low: mapped(expr.low), high: mapped(expr.high) });
+    case 'in':
+      return replace({ ...expr, input: mapped(expr.input), list: expr.list.map(mapped) });
+    case 'like':
+      return replace({ ...expr, input: mapped(expr.input), pattern: mapped(expr.pattern) });
+    case 'case':
+      return replace({
+        ...expr,
+        operand: expr.operand && mapped(expr.operand),
+        branches: expr.branches.map(({ when, then }) => ({ when: mapped(when), then: mapped(then) })),
+        otherwise: expr.otherwise && mapped(expr.otherwise),
+      });
+    case 'lambda':
+      return replace({ ...expr, body: mapped(expr.body) });
+    default:
+      return replace(expr);
+  }
+}

@@ -204,20 +204,22 @@ export const functionExamples: ReadonlyMap<string, readonly Example[]> = new Map
     [
       ["trim('  a b ')", 'a b'],
       ["trim(BOTH 'xy' FROM 'xyay')", 'a'],
+      ["trim('xy', 'xyay')", 'a'],
     ],
   ],
+  ['btrim', [["btrim('xyay', 'xy')", 'a']]],
   [
     'ltrim',
     [
       ["ltrim('  a')", 'a'],
-      ["ltrim('xxa', 'x')", 'a'],
+      ["ltrim('x', 'xxa')", 'a'],
     ],
   ],
   [
     'rtrim',
     [
       ["rtrim('a  ')", 'a'],
-      ["rtrim('axx', 'x')", 'a'],
+      ["rtrim('x', 'axx')", 'a'],
     ],
   ],
   [

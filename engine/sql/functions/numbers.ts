@@ -26,7 +26,6 @@ import {
   checkShort,
   divideHalfEven,
   divideHalfUp,
-  doubleToLong,
   floorDecimal,
   powerOfTen,
   roundDouble,
@@ -172,6 +171,13 @@ function wholeAt(g: Gen, name: 'ceil' | 'floor', x: Val, type: DataType, digits:
   return checked(g, type, digits < 0 ? `${whole} * ${g.constant(powerOfTen(-digits))}` : whole);
 }
 
+/** As Java narrows a double: what is too large becomes the largest number, NaN zero. */
+function nearestLong(value: number): bigint {
+  if (Number.isNaN(value)) return 0n;
+  if (value >= 2 ** 63) return 2n ** 63n - 1n;
+  return value <= -(2 ** 63) ? -(2n ** 63n) : BigInt(value);
+}
+
 function wholeFunction(name: 'ceil' | 'floor', aliases: readonly string[], about: string): FunctionDef {
   return customFunction({
     name,
@@ -207,8 +213,7 @@ function wholeFunction(name: 'ceil' | 'floor', aliases: readonly string[], about
             `${g.fn(name === 'ceil' ? ceilDecimal : floorDecimal)}(${val.v}, ${val.type.scale})`,
           );
         if (val.type.kind === 'bigint') return { same: val };
-        g.fails();
-        return { value: `${g.fn(doubleToLong)}(Math.${name}(${val.v}))` };
+        return { value: `${g.fn(nearestLong)}(Math.${name}(${val.v}))` };
       }),
   });
 }
@@ -279,9 +284,11 @@ const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ';
 function convertBase(text: string, from: number, to: number): string | null {
   const base = Math.abs(to);
   if (from < 2 || from > 36 || base < 2 || base > 36) return null;
-  const negative = text.startsWith('-');
+  const trimmed = text.replace(/^ +| +$/g, '');
+  if (trimmed === '') return null;
+  const negative = trimmed.startsWith('-');
   let value = 0n;
-  for (const char of text.slice(negative ? 1 : 0).toUpperCase()) {
+  for (const char of trimmed.slice(negative ? 1 : 0).toUpperCase()) {
     const digit = DIGITS.indexOf(char);
     if (digit < 0 || digit >= from) break;
     value = value * BigInt(from) + BigInt(digit);
@@ -322,7 +329,7 @@ export const numberFunctions: readonly FunctionDef[] = [
     [],
     'The nearest whole number as DOUBLE, halves to the even one.',
     (x) =>
-      `(Math.abs(${x}) < 4503599627370496 ? (${x} >= 0 ? ${x} + 4503599627370496 - 4503599627370496 : ${x} - 4503599627370496 + 4503599627370496) : ${x})`,
+      `(Math.abs(${x}) < 4503599627370496 ? (${x} > 0 || Object.is(${x}, 0) ? ${x} + 4503599627370496 - 4503599627370496 : -(4503599627370496 - ${x} - 4503599627370496)) : ${x})`,
   ),
   doubleFunction('sin', [], 'Sine of radians.', (x) => `Math.sin(${x})`),
   doubleFunction('cos', [], 'Cosine of radians.', (x) => `Math.cos(${x})`),

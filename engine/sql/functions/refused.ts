@@ -11,22 +11,22 @@ export interface RefusedFunction {
 
 export const refusedFunctions: readonly RefusedFunction[] = [
   {
-    names: ['json_tuple'],
-    group: 'json',
-    why: 'makes several columns in one call and is not offered',
-    instead: "get_json_object(text, '$.name') AS name for each, or from_json(text, 'a STRING, b STRING').*",
+    names: ['sentences'],
+    group: 'string',
+    why: 'cuts a text by the rules of a language and is not offered',
+    instead: "split(text, '[.!?] *') for sentences, and split(sentence, ' ') for their words",
+  },
+  {
+    names: ['randstr'],
+    group: 'string',
+    why: 'gives another text each time a record is read and is not offered',
+    instead: 'left(sha2(key, 256), n), which stays the same',
   },
   {
     names: ['shuffle'],
     group: 'nested',
     why: 'gives another order each time a record is read and is not offered',
     instead: 'array_sort(array, (a, b) -> …) with an order of your own',
-  },
-  {
-    names: ['stack'],
-    group: 'generator',
-    why: 'is not offered',
-    instead: 'inline(array(struct(…), struct(…)))',
   },
   {
     names: ['from_avro', 'to_avro', 'from_protobuf', 'to_protobuf'],

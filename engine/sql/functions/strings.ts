@@ -53,12 +53,12 @@ import {
 /** Text of more than this many code units would not fit a batch. */
 const STRING_LENGTH_MAX = 2147483647;
 
-function trimFunction(name: string, aliases: readonly string[], side: number, about: string): FunctionDef {
+/** `textFirst`: the characters stand behind the text, as in btrim; Spark's others have them in front of it. */
+function trimFunction(name: string, side: number, about: string, textFirst = false): FunctionDef {
   return customFunction({
     name,
-    aliases,
     group: 'string',
-    usage: `${name}(text [, characters])`,
+    usage: textFirst ? `${name}(text [, characters])` : `${name}(text) or ${name}(characters, text)`,
     about,
     type(args) {
       const fitted = fitAll(args, [STRING, STRING], 1);
@@ -71,7 +71,7 @@ function trimFunction(name: string, aliases: readonly string[], side: number, ab
           data: (text as Val).d,
         }));
       }
-      return g.strict(call.args, STRING, ([text, characters]) => ({
+      return g.strict(textFirst ? call.args : call.args.toReversed(), STRING, ([text, characters]) => ({
         boxed: `${g.fn(trimCharacters)}(${g.boxed(text as Val)}, ${g.boxed(characters as Val)}, ${side})`,
       }));
     },
@@ -218,9 +218,10 @@ const concatWs = nullAwareFunction({
 export const stringFunctions: readonly FunctionDef[] = [
   caseFunction('upper', 'ucase', upper, 'Letters as capitals.'),
   caseFunction('lower', 'lcase', lower, 'Letters as small ones.'),
-  trimFunction('trim', ['btrim'], 3, 'Without spaces (or given characters) at both ends.'),
-  trimFunction('ltrim', [], 1, 'Without spaces (or given characters) at the beginning.'),
-  trimFunction('rtrim', [], 2, 'Without spaces (or given characters) at the end.'),
+  trimFunction('trim', 3, 'Without spaces (or given characters) at both ends.'),
+  trimFunction('btrim', 3, 'Without spaces (or given characters) at both ends.', true),
+  trimFunction('ltrim', 1, 'Without spaces (or given characters) at the beginning.'),
+  trimFunction('rtrim', 2, 'Without spaces (or given characters) at the end.'),
   substringFunction,
   concat,
   concatWs,

@@ -51,6 +51,8 @@ const parts = new Map<string, { readonly kernel: (days: number) => number }>([
   ['YEAR', { kernel: yearOf }],
   ['Y', { kernel: yearOf }],
   ['YEARS', { kernel: yearOf }],
+  // The year of a week is that of its Thursday.
+  ['YEAROFWEEK', { kernel: (days) => yearOf(days - weekday(days) + 3) }],
   ['QUARTER', { kernel: quarterOf }],
   ['QTR', { kernel: quarterOf }],
   ['MONTH', { kernel: monthOf }],

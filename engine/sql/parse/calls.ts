@@ -174,8 +174,7 @@ export function readWordyCall(p: Grammar, token: Extract<Token, { kind: 'word' }
     const side = p.skip('LEADING') ? 'ltrim' : p.skip('TRAILING') ? 'rtrim' : p.skip('BOTH') ? 'trim' : null;
     if (side !== null && p.skip('FROM')) return finish(side, [p.expr()]);
     const first = p.expr();
-    if (p.skip('FROM')) return finish(side ?? 'trim', [p.expr(), first]);
-    // TRIM(text, characters) is not Spark's; btrim's order is.
+    if (p.skip('FROM')) return finish(side ?? 'trim', [first, p.expr()]);
     return finish(side ?? 'trim', p.skip(',') ? [first, p.expr()] : [first]);
   }
   const args = [p.expr(token.upper === 'POSITION' ? POWER.comparison : 0)];

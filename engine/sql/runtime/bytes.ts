@@ -209,6 +209,7 @@ export function instr(
   from: number,
 ): number {
   if (from < 1) return 0;
+  if (bLength === 0) return 1;
   const skip = byteOfChar(a, aStart, aLength, aNonAscii, from - 1);
   const at = bytesIndexOf(a, aStart, aLength, b, bStart, bLength, skip);
   return at < 0 ? 0 : charCount(a, aStart, at, aNonAscii) + 1;

@@ -21,7 +21,10 @@ export function overlay(text: string, by: string, position: number, length: numb
   const chars = [...text];
   const from = Math.max(0, position - 1);
   const removed = length < 0 ? [...by].length : length;
-  return [...chars.slice(0, from), by, ...chars.slice(from + removed)].join('');
+  // A place in front of the text counts from its end, as substring's does.
+  const behind = position + removed;
+  const rest = behind > 0 ? behind - 1 : behind === 0 ? 0 : Math.max(0, chars.length + behind);
+  return [...chars.slice(0, from), by, ...chars.slice(rest)].join('');
 }
 
 /** NULL for a stand-in leaves such characters as they are. */

@@ -196,7 +196,7 @@ function formatField(letter: string, count: number, days: number, time: number, 
           : pad(quarter, count);
     }
     case 'O':
-      return offset === 0 ? 'GMT' : `GMT${formatOffset(offset, count === 4 ? 3 : 1, '')}`;
+      return offset === 0 ? 'GMT' : `GMT${count === 4 ? formatOffset(offset, 3, '') : shortOffset(offset)}`;
     case 'X':
       return formatOffset(offset, count, 'Z');
     case 'Z':
@@ -213,6 +213,13 @@ function formatMonth(month: number, count: number): string {
 }
 
 /** 1: +h[mm], 2: +hhmm, 3: +hh:mm, 4 and 5: with seconds where there are any. */
+/** As in GMT-8 and GMT+5:30. */
+function shortOffset(offset: number): string {
+  const size = Math.abs(offset);
+  const minutes = Math.floor(size / MINUTE_US) % 60;
+  return `${offset < 0 ? '-' : '+'}${Math.floor(size / HOUR_US)}${minutes === 0 ? '' : `:${pad(minutes, 2)}`}`;
+}
+
 function formatOffset(offset: number, count: number, zero: string): string {
   if (offset === 0 && zero !== '') return zero;
   const size = Math.abs(offset);

@@ -86,7 +86,7 @@ function jsonNumber(value: number, text: string): string {
   return Number.isFinite(value) ? text : `"${text}"`;
 }
 
-/** `2024-01-31T10:20:30.500Z`, the zone's offset behind it. */
+/** `2024-01-31T10:20:30.500Z`, the zone's offset behind it; milliseconds as in Spark, whose pattern has no more. */
 function isoTimestamp(timestamp: number, zone: TimeZone): string {
   const offset = zone.offsetAtUtc(timestamp);
   const [date = '', rest = ''] = formatTimestamp(timestamp, zone).split(' ');
@@ -94,7 +94,7 @@ function isoTimestamp(timestamp: number, zone: TimeZone): string {
   const size = Math.abs(offset) / 60_000_000;
   const suffix =
     offset === 0 ? 'Z' : `${offset < 0 ? '-' : '+'}${pad(Math.floor(size / 60), 2)}:${pad(Math.floor(size % 60), 2)}`;
-  return `${date}T${clock}.${fraction.padEnd(3, '0')}${suffix}`;
+  return `${date}T${clock}.${fraction.slice(0, 3).padEnd(3, '0')}${suffix}`;
 }
 
 // ---- reading ----------------------------------------------------------------------------------------------------
@@ -124,8 +124,8 @@ export function fromJson(text: string, type: DataType, zone: TimeZone, reading: 
     return value === MISFIT ? null : value;
   }
   if (json === undefined && text.trim() === '') return null;
-  if (Array.isArray(json) && json.length === 0) return null;
-  const object = Array.isArray(json) ? json[0] : json;
+  // An array of one object is that object; others are no struct.
+  const object = Array.isArray(json) && json.length === 1 ? json[0] : json;
   const value = isObject(object) ? reader.read(object, type) : MISFIT;
   const isBad = value === MISFIT || reader.bad;
   if (isBad && reading.failFast) raiseExpressionFailed();
@@ -172,7 +172,8 @@ class JsonReader {
       case 'map': {
         if (!isObject(json)) return MISFIT;
         const keys = Object.keys(json);
-        return { keys, values: keys.map((key) => this.#orNull(own(json, key), type.value)) };
+        const values = keys.map((key) => this.read(own(json, key), type.value));
+        return values.includes(MISFIT) ? MISFIT : { keys, values: values as readonly BoxedValue[] };
       }
       case 'struct':
         return isObject(json) ? type.fields.map((field) => this.#orNull(own(json, field.name), field.type)) : MISFIT;

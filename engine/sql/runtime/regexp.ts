@@ -67,7 +67,11 @@ export class Regexp {
   /** Tells only whether there is a match. */
   readonly #tester: Search;
 
-  constructor(search: Search, tester: Search) {
+  /** The pattern has no characters at all. */
+  readonly isEmpty: boolean;
+
+  constructor(search: Search, tester: Search, isEmpty: boolean) {
+    this.isEmpty = isEmpty;
     this.groupCount = search.tree.groupCount;
     this.groupNames = search.tree.groupNames;
     this.#search = search;
@@ -115,7 +119,7 @@ export function compileRegexp(pattern: string): Regexp | string {
   if (typeof native === 'string') return native;
   const search = new Search(native);
   if (search.nativeMax !== 0 || RegexpMachine.canRun(search.tree.root))
-    return new Regexp(search, testerOf(native, search));
+    return new Regexp(search, testerOf(native, search), pattern === '');
   return 'it repeats what repeats already and can take for ever on some texts; write it with one repetition, or without (?=…), (?<=…) and \\1, or with smaller numbers in {…}';
 }
 
@@ -266,8 +270,8 @@ export function splitText(text: string, regexp: Regexp, limit: number): readonly
   let from = 0;
   for (const { index, end } of regexp.matches(text)) {
     if (limit > 0 && parts.length === limit - 1) break;
-    // A match of nothing cuts between characters, but gives no empty part at either end.
-    if (index === end && (index === 0 || index >= text.length)) continue;
+    // A match of nothing gives no empty part at the beginning; the empty pattern cuts between characters alone.
+    if (index === end && (index === 0 || (regexp.isEmpty && index >= text.length))) continue;
     parts.push(text.slice(from, index));
     from = end;
   }

@@ -55,7 +55,8 @@ export function substringIndex(text: string, separator: string, count: number): 
   if (count > 0) {
     let at = -1;
     for (let found = 0; found < count; found++) {
-      at = text.indexOf(separator, at < 0 ? 0 : at + separator.length);
+      // Separators may overlap, as in Spark.
+      at = text.indexOf(separator, at + 1);
       if (at < 0) return text;
     }
     return text.slice(0, at);
@@ -101,7 +102,9 @@ function formatDigits(value: number | bigint, digits: number, type: DataType, is
     const fine = parseDecimal(String(value), 30) ?? 0n;
     unscaled = digits > 30 ? fine * powerOfTen(digits - 30) : divideHalfEven(fine, powerOfTen(30 - digits));
   }
-  const text = formatDecimal(unscaled, digits);
+  // What was rounded to zero keeps its sign.
+  const isNegative = value < 0 || Object.is(value, -0);
+  const text = (isNegative && unscaled === 0n ? '-' : '') + formatDecimal(unscaled, digits);
   const [whole = '0', fraction] = text.split('.');
   const grouped = isGrouped ? whole.replace(/\B(?=(\d{3})+$)/g, ',') : whole;
   return fraction === undefined ? grouped : `${grouped}.${fraction}`;

@@ -260,7 +260,7 @@ export function unitsBetween(unit: string, a: number, b: number, zone: TimeZone)
   const size = new Map([...truncUnits, ['DAY', DAY_US], ['WEEK', 7 * DAY_US]]).get(unit.toUpperCase());
   const aLocal = a + zone.offsetAtUtc(a);
   const bLocal = b + zone.offsetAtUtc(b);
-  if (size !== undefined) return Math.trunc((size >= DAY_US ? bLocal - aLocal : b - a) / size);
+  if (size !== undefined) return Math.trunc((bLocal - aLocal) / size);
   const perUnit = new Map([
     ['MONTH', 1],
     ['QUARTER', 3],

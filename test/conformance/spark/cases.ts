@@ -109,3 +109,22 @@ export interface KafkaPlanCase {
 }
 
 export type ConformanceCase = StreamCase | KafkaPlanCase;
+
+/** A number of more digits than JavaScript's hold, as it was written; JSON.stringify writes it so again. */
+export interface LongNumber {
+  readonly rawJSON: string;
+}
+
+export function isLongNumber(value: unknown): value is LongNumber {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, 'rawJSON');
+}
+
+/** The cases of a file's text, whole numbers of all lengths as they are written. */
+export function parseCases(text: string): readonly ConformanceCase[] {
+  const raw = (JSON as unknown as { rawJSON: (text: string) => LongNumber }).rawJSON;
+  const kept = (_: string, value: unknown, context?: { readonly source?: string }): unknown =>
+    typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER && context?.source !== undefined
+      ? raw(context.source)
+      : value;
+  return (JSON.parse(text, kept) as { readonly cases: readonly ConformanceCase[] }).cases;
+}

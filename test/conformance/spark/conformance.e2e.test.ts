@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { SteppedCluster } from '../../../cli/testing/stepped-cluster.ts';
-import type { ConformanceCase } from './cases.ts';
+import { type ConformanceCase, parseCases } from './cases.ts';
 import { judgeStreamCase } from './judge.ts';
 import { judgeKafkaPlan } from './kafka-plan.ts';
 
@@ -13,8 +13,7 @@ for (const workers of [1, 3]) judgeAll(`Structured Streaming's semantics, ${work
 judgeAll("Structured Streaming's semantics, more cases", 1, casesOf('more-cases.json'));
 
 function casesOf(file: string): readonly ConformanceCase[] {
-  const text = readFileSync(new URL(file, import.meta.url), 'utf8');
-  return (JSON.parse(text) as { readonly cases: readonly ConformanceCase[] }).cases;
+  return parseCases(readFileSync(new URL(file, import.meta.url), 'utf8'));
 }
 
 function judgeAll(name: string, workers: number, all: readonly ConformanceCase[]): void {

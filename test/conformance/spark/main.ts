@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../../core/errors.ts';
 import { SteppedCluster } from '../../../cli/testing/stepped-cluster.ts';
-import type { ConformanceCase } from './cases.ts';
+import { parseCases } from './cases.ts';
 import type { Verdict } from './judge.ts';
 import { judgeStreamCase } from './judge.ts';
 import { judgeKafkaPlan } from './kafka-plan.ts';
@@ -20,7 +20,7 @@ if (file === undefined) {
   process.stderr.write('usage: npm run conformance -- FILE.json [--only NAME] [--workers N]\n');
   process.exit(2);
 }
-const { cases } = JSON.parse(readFileSync(file, 'utf8')) as { readonly cases: readonly ConformanceCase[] };
+const cases = parseCases(readFileSync(file, 'utf8'));
 const chosen = cases.filter((one) => values.only === undefined || one.name.includes(values.only));
 if (chosen.length === 0) {
   process.stderr.write(`no case of ${file} is called ${values.only ?? ''}\n`);

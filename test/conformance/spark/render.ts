@@ -1,6 +1,6 @@
 /** A conformance case as the job file that a user would write: SQL in Spark's dialect over the case's streams. */
 import { stringify } from 'yaml';
-import type { CaseColumn, CaseQuery, CaseWindow, StreamCase } from './cases.ts';
+import { type CaseColumn, type CaseQuery, type CaseWindow, isLongNumber, type StreamCase } from './cases.ts';
 
 /** The rendered job and the number of columns of its result, called c0, c1, … */
 export interface RenderedCase {
@@ -40,7 +40,10 @@ function renderTables(tables: NonNullable<StreamCase['staticTables']>): unknown 
   return Object.fromEntries(
     Object.entries(tables).map(([name, { columns, rows }]) => [
       name,
-      { schema: ddl(columns), rows: rows.map((row) => jsonRow(columns, row)) },
+      {
+        schema: ddl(columns),
+        rows: rows.map((row) => jsonRow(columns, row).map((value) => (isLongNumber(value) ? value.rawJSON : value))),
+      },
     ]),
   );
 }
