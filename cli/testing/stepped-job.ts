@@ -4,7 +4,7 @@
  * cases use it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WeirError } from '../../core/errors.ts';
+import { isWeirError, WeirError } from '../../core/errors.ts';
 import { partition } from '../../core/ids.ts';
 import type { JobDocument } from '../../core/job/document.ts';
 import { asTopic } from '../../core/job/feed-topics.ts';
@@ -132,8 +132,26 @@ export class SteppedJob {
   /** Appends, runs until nothing is left to do, and gives what came out. Throws: what the master answers. */
   async step(input: StepInput = new Map()): Promise<StepResult> {
     await this.append(input);
-    const { epochs } = await this.#cluster.client.step(this.name);
-    return { rows: await this.#emitted(), epochs };
+    const before = (await this.view()).epochs;
+    // A step that a change of leaders cut short goes on where it was: what was planned stays planned.
+    const { epochs } = await this.#patiently(() => this.#cluster.client.step(this.name));
+    const after = (await this.view()).epochs;
+    const planned = before === null || after === null ? epochs : after.planned - before.planned;
+    return { rows: await this.#emitted(), epochs: planned };
+  }
+
+  /** On a machine that is out of breath the master may lose its lease and take it again. */
+  async #patiently<T>(ask: () => Promise<T>): Promise<T> {
+    const end = performance.now() + SETTLE_MS;
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!isWeirError(error, 'MASTER_UNREACHABLE') || performance.now() > end) throw error;
+        this.#cluster.check();
+        await sleep(POLL_MS);
+      }
+    }
   }
 
   /** Stops the job and starts it where it stood. */
@@ -145,7 +163,7 @@ export class SteppedJob {
   }
 
   async view(): Promise<JobView> {
-    return await this.#cluster.client.job(this.name);
+    return await this.#patiently(() => this.#cluster.client.job(this.name));
   }
 
   /** All dead letters of the job so far, in no order. */

@@ -390,6 +390,8 @@ suite('REST on a real cluster', { timeout: 240_000 }, () => {
     });
     assert.ok(checkpoints[0].epoch >= 0);
     assert.equal((await ask('stepJob', named('counts'))).status, 409, 'it runs by itself');
+    const runs = await ask('getRuns', named('counts'));
+    assert.deepEqual(runs.body, { schedule: null, next: null, runs: [] }, 'it runs at no times');
     const tapped = await ask('tapRows', { ...named('counts'), query: 'stage=1&limit=100' });
     assert.deepEqual(
       tapped.body.columns.map(({ name }: { name: string }) => name),

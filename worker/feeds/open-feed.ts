@@ -1,5 +1,6 @@
 /** Opens the place behind a feed; its connector is loaded when first used. */
 import type { Clock, Rng } from '../../core/clock.ts';
+import { WeirError } from '../../core/errors.ts';
 import type { Feed } from '../../core/feed/feed.ts';
 import type { PlannedFeed } from '../../core/job/feed-topics.ts';
 import type { Log } from '../../core/ports.ts';
@@ -33,7 +34,7 @@ export async function openFeed({ spec }: PlannedFeed, { clock, env }: FeedParts)
     }
     case 'file': {
       const { FileFeed } = await import('../../connectors/file-source/file-feed.ts');
-      return new FileFeed(spec, { clock, directory: env['WEIR_FILES_DIR'] ?? process.cwd() });
+      return new FileFeed(spec, { clock, directory: directoryOf(env, policy.kind === 'any', spec.path) });
     }
     case 'websocket': {
       const [{ WebSocketFeed }, { secretsOf }] = await Promise.all([
@@ -54,4 +55,15 @@ export async function openFeed({ spec }: PlannedFeed, { clock, env }: FeedParts)
       });
     }
   }
+}
+
+/** Where jobs are bound in what they may reach, they do not read whatever the worker may either. Throws: CONFIG_INVALID. */
+function directoryOf(env: Environment, isAnywhere: boolean, path: string): string {
+  const directory = env['WEIR_FILES_DIR'];
+  if (directory !== undefined) return directory;
+  if (isAnywhere) return process.cwd();
+  throw new WeirError(
+    'CONFIG_INVALID',
+    `A job may not read files of ${path}: set WEIR_FILES_DIR for the workers to the directory that jobs may use.`,
+  );
 }

@@ -3,6 +3,7 @@
  * its sink a topic that is read back, its trigger manual. Between the steps whatever is asked for happens to the
  * cluster; what comes out must not show it.
  */
+import { asTopic } from '../../../core/job/feed-topics.ts';
 import { jobName } from '../../../core/ids.ts';
 import type { JobName } from '../../../core/ids.ts';
 import { isWeirError } from '../../../core/errors.ts';
@@ -64,12 +65,13 @@ export class SteppedSim {
       fullEverySecondCall: true,
     });
     for (const topic of [...Object.keys(document.sources), OUTPUT]) this.#cluster.logServer.createTopic(topic, 1);
+    const { schedule: _schedule, ...unscheduled } = document;
     const text = formatJobDocument({
-      ...document,
+      ...unscheduled,
       sources: Object.fromEntries(
         Object.entries(document.sources).map(([name, source]) => [
           name,
-          { ...source, topic: name, startingOffsets: 'earliest' },
+          { ...asTopic(source), topic: name, startingOffsets: 'earliest' },
         ]),
       ),
       sinks: [{ connector: 'kafka', topic: OUTPUT, compression: 'none' }],
