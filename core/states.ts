@@ -7,7 +7,8 @@ export const jobTransitions = {
   running: ['starting', 'stopping', 'stopped', 'finished', 'failed'],
   stopping: ['stopped', 'failed', 'starting'],
   stopped: ['starting', 'deleted'],
-  finished: ['starting', 'deleted'],
+  // A job with a schedule that rests between two runs is stopped so.
+  finished: ['starting', 'stopped', 'deleted'],
   failed: ['starting', 'stopped', 'deleted'],
   deleted: ['starting'],
 } as const satisfies Record<JobState, readonly JobState[]>;

@@ -912,8 +912,12 @@ export class Coordinator {
     const known = this.#known(name);
     return this.#exclusively(known, async () => {
       if (known.row.state === state || (state === 'stopping' && known.row.state === 'stopped')) return known.row;
-      this.#requireState(known.row, state);
-      return this.#replace(known, { ...known.row, state, reason: null });
+      const { row } = known;
+      // Between two runs of its schedule there is nothing to wait for.
+      const rests = row.schedule !== undefined && (row.state === 'finished' || row.state === 'failed');
+      const next = state === 'stopping' && rests ? 'stopped' : state;
+      this.#requireState(row, next);
+      return this.#replace(known, { ...row, state: next, reason: null });
     });
   }
 

@@ -2,7 +2,7 @@
  * The one writer of a partition of Kafka: a producer with a transactional id (KIP-98). Opening it ends what a former
  * producer by that id left open and refuses whatever it still sends, and each append is a transaction of its own.
  */
-import type { Producer } from 'kafkajs';
+import type { Producer, Transaction } from 'kafkajs';
 import { WeirError, messageOf } from '../../core/errors.ts';
 import type { Offset, Partition } from '../../core/ids.ts';
 import type { ExclusiveWriter } from '../../core/ports.ts';
@@ -18,9 +18,12 @@ export class KafkaExclusiveWriter implements ExclusiveWriter {
   readonly #producer: Producer;
   readonly #topic: string;
   readonly #partition: Partition;
+  /** Begun with opening and used by the first append; the broker hears of it only then. */
+  #first: Transaction | null;
 
-  /** `producer` is connected, with its transactional id; `end` was read after that. */
-  constructor(producer: Producer, topic: string, partition: Partition, end: Offset) {
+  /** `first` is a transaction of `producer` in which nothing was sent; `end` was read after it began. */
+  constructor(producer: Producer, first: Transaction, topic: string, partition: Partition, end: Offset) {
+    this.#first = first;
     this.#producer = producer;
     this.#topic = topic;
     this.#partition = partition;
@@ -29,7 +32,8 @@ export class KafkaExclusiveWriter implements ExclusiveWriter {
 
   async append(records: readonly RecordToEncode[]): Promise<void> {
     try {
-      const transaction = await this.#producer.transaction();
+      const transaction = this.#first ?? (await this.#producer.transaction());
+      this.#first = null;
       try {
         for (const part of portions(records)) {
           const messages = part.map(({ key, value, headers, timestampMs }) => ({
@@ -71,14 +75,18 @@ export async function openKafkaExclusiveWriter(
   partition: Partition,
   endOf: () => Promise<Offset>,
 ): Promise<ExclusiveWriter> {
+  let first: Transaction;
   try {
     await producer.connect();
+    // kafkajs takes the transactional id over (InitProducerId) with the first transaction and not with connecting: what a
+    // former writer appends must be decided before the end is read.
+    first = await producer.transaction();
   } catch (error) {
     await producer.disconnect().catch(() => undefined);
     throw asFailure(`topic ${topic}, partition ${partition}`, error);
   }
   try {
-    return new KafkaExclusiveWriter(producer, topic, partition, await endOf());
+    return new KafkaExclusiveWriter(producer, first, topic, partition, await endOf());
   } catch (error) {
     await producer.disconnect().catch(() => undefined);
     throw error;
