@@ -33,7 +33,10 @@ export function exclusiveWriterContract(name: string, make: () => Promise<LogFix
     before(async () => {
       fixture = await make();
     });
+    /** All that a test opened: one left open by a test that failed would keep the process alive. */
+    const opened: ExclusiveWriter[] = [];
     after(async () => {
+      await Promise.all(opened.map((writer) => writer.close()));
       await fixture?.writer.close();
       await fixture?.source.close();
       await fixture?.close();
@@ -44,9 +47,12 @@ export function exclusiveWriterContract(name: string, make: () => Promise<LogFix
       await fixture.writer.createTopic(topic, 1);
       return topic;
     };
-    const open = (topic: string): Promise<ExclusiveWriter> => {
+    const open = async (topic: string): Promise<ExclusiveWriter> => {
       const { writer } = fixture;
-      return must(writer.openExclusive, () => 'this log has exclusive writers').call(writer, topic, p0, `w.${topic}`);
+      const openExclusive = must(writer.openExclusive, () => 'this log has exclusive writers');
+      const exclusive = await openExclusive.call(writer, topic, p0, `w.${topic}`);
+      opened.push(exclusive);
+      return exclusive;
     };
     /** All there is: whoever opens the log waits until what was appended before is decided. */
     const read = async (topic: string): Promise<LogRecord[]> => {
