@@ -198,11 +198,24 @@ export async function deleteSnapshots(
   }
   for (const id of manifests) {
     if (needed.has(id)) continue;
-    const bytes = await blobs.get(id);
-    const gone = bytes === undefined ? [] : [...blobsOf(id, decodeManifest(bytes))].filter((blob) => !needed.has(blob));
+    const gone = (await blobsNamedBy(blobs, id)).filter((blob) => !needed.has(blob));
     // The manifest goes last: without it nobody finds the others again.
     await blobs.delete(gone.filter((blob) => blob !== id));
     await blobs.delete([id]);
+  }
+}
+
+/**
+ * What a manifest that nobody needs names. A damaged one cannot say: its blobs stay, and it does not keep others from
+ * being deleted. Throws: STORE_UNAVAILABLE.
+ */
+async function blobsNamedBy(blobs: BlobStore, id: string): Promise<string[]> {
+  try {
+    const bytes = await blobs.get(id);
+    return bytes === undefined ? [] : [...blobsOf(id, decodeManifest(bytes))];
+  } catch (error) {
+    if (!isWeirError(error, 'STATE_DAMAGED')) throw error;
+    return [];
   }
 }
 

@@ -483,6 +483,8 @@ export class EpochCoordinator {
       case 'recover':
         // Whether an epoch is committed must be known before another attempt of it begins.
         if (this.#flights.doneTo(head.committed) > head.committed) return;
+        // Taken over after a failure, and not moved as planned.
+        this.#move = null;
         this.#enforce();
         this.#reorder();
         return;

@@ -8,7 +8,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
-import type { Client, ClientDuplexStream } from '@grpc/grpc-js';
+import type { ChannelCredentials, Client, ClientDuplexStream } from '@grpc/grpc-js';
 import { credentials, loadPackageDefinition } from '@grpc/grpc-js';
 import { loadControl, loadExchange, loadStandard } from '../../proto/load.ts';
 import type { RouteSpec } from '../../master/http/routes.ts';
@@ -94,16 +94,26 @@ function outcome(stream: ClientDuplexStream<never, unknown>): Promise<string> {
   });
 }
 
+interface Reflection extends Client {
+  ServerReflectionInfo(): ClientDuplexStream<never, unknown>;
+}
+
+/** What is asked of the package that proto-loader makes. */
+interface StandardServices {
+  readonly grpc: {
+    readonly reflection: {
+      readonly v1: { readonly ServerReflection: new (address: string, trust: ChannelCredentials) => Reflection };
+    };
+  };
+}
+
 /** Every service that any process of the cluster speaks, asked as a stranger would. */
 async function tryGrpc(port: number): Promise<string[]> {
   const address = `${HERE}:${port}`;
   const control = loadControl().client(address);
   const exchange = loadExchange().client(address);
-  // oxlint-disable-next-line typescript/no-explicit-any
-  const { grpc } = loadPackageDefinition(loadStandard()) as any;
-  const reflection = new grpc.reflection.v1.ServerReflection(address, credentials.createInsecure()) as Client & {
-    ServerReflectionInfo(): ClientDuplexStream<never, unknown>;
-  };
+  const { grpc } = loadPackageDefinition(loadStandard()) as unknown as StandardServices;
+  const reflection = new grpc.reflection.v1.ServerReflection(address, credentials.createInsecure());
   const register = {
     workerId: 'stranger',
     protocolVersion: 1,
