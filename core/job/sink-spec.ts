@@ -90,7 +90,7 @@ const webhookSink = z
     onRejected: z
       .enum(['fail', 'drop'])
       .default('fail')
-      .describe('An answer of 4xx: the job stops, or the rows are counted and left out'),
+      .describe('An answer of 4xx: the job stops, or the rows of the request are left out'),
   })
   .describe('A web service that takes rows, at least once, with an Idempotency-Key');
 
