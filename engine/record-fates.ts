@@ -73,10 +73,11 @@ export class RecordFates implements EncodeContext {
     return this.#fate[record] === DEAD;
   }
 
-  /** Notes that the records of `rows` gave rows, but for dead ones; how many rows count. */
-  pass(record: Int32Array, rowCount: number): number {
+  /** Notes that the records of rows gave rows, but for dead ones; how many rows count. `selection`: those rows alone. */
+  pass(record: Int32Array, rowCount: number, selection: Int32Array | null = null): number {
     let rows = 0;
-    for (let row = 0; row < rowCount; row++) {
+    for (let index = 0; index < rowCount; index++) {
+      const row = selection === null ? index : selection[index]!;
       if (this.#fate[record[row]!] === DEAD) continue;
       this.#fate[record[row]!] = PASSED;
       rows++;

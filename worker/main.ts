@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import type { RequestListener, Server } from 'node:http';
 import https from 'node:https';
 import { availableParallelism, hostname } from 'node:os';
+import { setFlagsFromString } from 'node:v8';
 import { WeirError, messageOf } from '../core/errors.ts';
 import { workerId } from '../core/ids.ts';
 import { hostOf, isLoopback } from '../core/security/loopback.ts';
@@ -55,6 +56,9 @@ export interface WorkerOptions {
 
 /** Runs until SIGTERM or SIGINT, then hands over and leaves. Throws: UNAUTHORIZED, VERSION_MISMATCH, PORT_IN_USE, CONFIG_INVALID. */
 export async function runWorker(options: WorkerOptions, given: NodeJS.ProcessEnv = process.env): Promise<void> {
+  // Fetched bytes go round between threads (core/memory-pool.ts). V8 takes each arrival for growth, and by default starts
+  // a full collection for every 64 MB of it, several a second, that find nothing.
+  setFlagsFromString('--external-memory-accounted-in-global-limit');
   // Where others can reach it, jobs reach public hosts only, unless somebody says otherwise.
   const env: NodeJS.ProcessEnv = { WEIR_ALLOWED_HOSTS: isLoopback(options.host) ? 'any' : 'public', ...given };
   const log = makeLog('worker');

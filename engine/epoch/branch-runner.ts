@@ -4,16 +4,19 @@
  */
 import { assert, must } from '../../core/assert.ts';
 import type { Schema } from '../../core/types.ts';
-import { ByteBuffer } from '../byte-buffer.ts';
 import type { ColumnBatch, RowFailure } from '../column-batch.ts';
+import { identity } from '../operators/aggregate-accumulator.ts';
 import { GIVEN, isPast, WITHDRAWN } from '../operators/changes.ts';
 import { gather, gatherOrigins } from '../operators/gather.ts';
-import type { EpochScope } from '../operators/operator.ts';
+import { FailureLog } from '../operators/operator.ts';
+import type { EpochScope, Rows } from '../operators/operator.ts';
+import { PartialAggregate } from '../operators/partial-aggregate.ts';
 import { compileProgram } from '../operators/program.ts';
 import type { Program } from '../operators/program.ts';
 import { KEY_GROUPS } from '../plan/epoch-plan.ts';
 import type { Branch } from '../plan/epoch-plan.ts';
-import { KeyEncoder, keyGroupOf } from '../state/key-encoder.ts';
+import { keyGroupOfHash } from '../state/key-encoder.ts';
+import { KeyRows } from '../state/key-rows.ts';
 import type { Frame, Routing } from './contract.ts';
 import { concatBatches, copyOf, framesOf } from './frame.ts';
 
@@ -33,14 +36,19 @@ export interface SentBy {
 }
 
 /** Rows behind the operators that still know which record each row came from. */
-export type RecordRows = BranchRows;
+export interface RecordRows {
+  /** Without a partial aggregate behind them: all rows of the batch. */
+  readonly rows: Rows;
+  /** As in {@link BranchRows}, by row of the batch. */
+  readonly fromGroups: Uint8Array | null;
+  readonly changes: Uint8Array | null;
+}
 
 export class BranchRunner {
   readonly branch: Branch;
   readonly index: number;
   readonly #rows: Program;
-  /** Aggregates within the batch: its rows come from no single record any more. */
-  readonly #partial: Program | null;
+  readonly #partial: PartialAggregate | null;
   readonly #keys: KeyGroups | null;
 
   /** `input`: what the operators start from. Throws: UNSUPPORTED. */
@@ -48,8 +56,8 @@ export class BranchRunner {
     this.branch = branch;
     this.index = index;
     const { operators, output, target } = branch;
-    const split = operators.findIndex(({ kind }) => kind === 'partialAggregate');
-    assert(split < 0 || split === operators.length - 1, () => 'operators stand behind a partial aggregate');
+    const last = operators.at(-1);
+    const partial = last?.kind === 'partialAggregate' ? last : null;
     const columns = input.map(({ name, type }) => ({
       kind: 'field' as const,
       name,
@@ -58,9 +66,14 @@ export class BranchRunner {
       required: false,
     }));
     const plan = { columns, operators, output, timeZone };
-    this.#rows = compileProgram(plan, 0, split < 0 ? operators.length : split);
-    this.#partial = split < 0 ? null : compileProgram(plan, split);
+    this.#rows = compileProgram(plan, 0, operators.length - (partial === null ? 0 : 1));
+    this.#partial = partial && new PartialAggregate(partial, output);
     this.#keys = target.kind === 'exchange' && target.keys.length > 0 ? new KeyGroups(target.keys, output) : null;
+  }
+
+  /** Rows are added up before they go on: see {@link add}. */
+  get isPartial(): boolean {
+    return this.#partial !== null;
   }
 
   /**
@@ -68,35 +81,67 @@ export class BranchRunner {
    * `from`: key group and code by record, behind a state operator, where a record is a row of its output.
    */
   run(input: ColumnBatch, from: SentBy | null, scope: EpochScope, failures: RowFailure[]): RecordRows {
+    if (from === null && this.#partial !== null)
+      return { rows: this.#rows.runRows(input, failures, scope), fromGroups: null, changes: null };
     const batch = this.#rows.run(input, failures, scope);
-    if (from === null) return { batch, fromGroups: null, changes: null };
+    const rows = { batch, selection: null, count: batch.rowCount };
+    if (from === null) return { rows, fromGroups: null, changes: null };
     const { groups, changes } = from;
     const byRow = (values: Uint8Array): Uint8Array =>
       Uint8Array.from({ length: batch.rowCount }, (_, row) => values[batch.origins.record[row]!]!);
-    return { batch, fromGroups: byRow(groups), changes: changes && byRow(changes) };
+    return { rows, fromGroups: byRow(groups), changes: changes && byRow(changes) };
   }
 
+  // ---- a partial aggregate behind a source: over all chunks of a task ----------------------------------------------
+
+  /** Begins the partial aggregate. */
+  begin(): void {
+    this.#partial?.begin();
+  }
+
+  /** Adds rows to it. After a failure everything has to be added again without the records that failed. */
+  add({ rows }: RecordRows, failures: RowFailure[]): void {
+    must(this.#partial, () => 'the branch adds nothing up').add(rows, new FailureLog(failures));
+  }
+
+  /** What it adds up to; good until the next {@link begin}. */
+  added(): BranchRows {
+    const batch = must(this.#partial, () => 'the branch adds nothing up').finish();
+    return { batch, fromGroups: null, changes: null };
+  }
+
+  // ---- behind a state operator -------------------------------------------------------------------------------------
+
   /**
-   * The partial aggregate. Behind a state operator it is made for each key group on its own, so that what it adds up
-   * does not depend on which groups live together.
+   * The rows, after the partial aggregate over them, if there is one. Behind a state operator it is made for each of its
+   * key groups on its own, so that what it adds up does not depend on which groups live together.
    */
-  finish(rows: RecordRows, scope: EpochScope, failures: RowFailure[]): BranchRows {
-    if (this.#partial === null) return rows;
-    const { fromGroups, changes } = rows;
-    if (fromGroups === null)
-      return { batch: this.#partial.run(rows.batch, failures, scope), fromGroups: null, changes: null };
-    if (rows.batch.rowCount === 0) {
+  finish(given: RecordRows, failures: RowFailure[]): BranchRows {
+    const { fromGroups, changes } = given;
+    const { batch } = given.rows;
+    const partial = this.#partial;
+    if (partial === null) return { batch, fromGroups, changes };
+    if (fromGroups === null) {
+      this.begin();
+      this.add(given, failures);
+      return this.added();
+    }
+    const log = new FailureLog(failures);
+    if (batch.rowCount === 0) {
       // A global aggregate gives a row of nothing; it adds nothing wherever it is folded.
-      const batch = this.#partial.run(rows.batch, failures, scope);
-      return { batch, fromGroups: new Uint8Array(batch.rowCount), changes: null };
+      partial.begin();
+      const nothing = partial.finish();
+      return { batch: nothing, fromGroups: new Uint8Array(nothing.rowCount), changes: null };
     }
     const parts: ColumnBatch[] = [];
     const groups: number[] = [];
     const codes: number[] = [];
     const add = (group: number, code: number, index: Int32Array): void => {
       if (index.length === 0) return;
-      // The program's memory is used again by the next run.
-      const part = copyOf(this.#partial!.run(rowsAt(rows.batch, index), failures, scope));
+      partial.begin();
+      partial.add({ batch, selection: index, count: index.length }, log);
+      // Its memory is used again by the next one.
+      const part = copyOf(partial.finish());
       parts.push(part);
       for (let row = 0; row < part.rowCount; row++) {
         groups.push(group);
@@ -154,23 +199,19 @@ function withChanges({ batch, changes }: BranchRows): ColumnBatch {
 /** Key groups of rows by their key columns. */
 class KeyGroups {
   readonly #columns: readonly number[];
-  readonly #encoder: KeyEncoder;
-  readonly #scratch = new ByteBuffer(256);
+  readonly #rows: KeyRows;
 
   constructor(columns: readonly number[], schema: Schema) {
     this.#columns = columns;
-    this.#encoder = new KeyEncoder(columns.map((index) => must(schema[index], () => `key ${index} is no column`).type));
+    this.#rows = new KeyRows(columns.map((index) => must(schema[index], () => `key ${index} is no column`).type));
   }
 
-  of(batch: ColumnBatch): Uint8Array {
-    this.#encoder.bind(this.#columns.map((index) => must(batch.columns[index], () => `key ${index} is missing`)));
-    const groups = new Uint8Array(batch.rowCount);
-    const scratch = this.#scratch;
-    for (let row = 0; row < batch.rowCount; row++) {
-      scratch.length = 0;
-      this.#encoder.encode(row, scratch);
-      groups[row] = keyGroupOf(scratch.bytes, 0, scratch.length);
-    }
+  of({ rowCount, columns }: ColumnBatch): Uint8Array {
+    const keys = this.#columns.map((index) => must(columns[index], () => `key ${index} is missing`));
+    this.#rows.encode(keys, identity(rowCount), rowCount);
+    const { hash } = this.#rows;
+    const groups = new Uint8Array(rowCount);
+    for (let row = 0; row < rowCount; row++) groups[row] = keyGroupOfHash(hash[row]!);
     return groups;
   }
 }

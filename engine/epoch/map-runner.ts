@@ -16,7 +16,7 @@ import type { TimeZone } from '../scan/time-zone.ts';
 import { BATCH_STRIDE } from '../stage.ts';
 import type { StageFailure } from '../stage.ts';
 import { BranchRunner, rowsAt } from './branch-runner.ts';
-import type { BranchRows } from './branch-runner.ts';
+import type { RecordRows } from './branch-runner.ts';
 import type { Frame, MapResult, MapTask } from './contract.ts';
 import { EpochReport, lastRows, timesOfEpoch } from './epoch-report.ts';
 
@@ -62,25 +62,48 @@ export class MapRunner {
   }
 
   run(task: MapTask): MapResult {
+    this.#scanner.learn(task.schemas);
+    const uncounted = new Map<number, RowFailure>();
+    for (;;) {
+      const result = this.#attempt(task, uncounted);
+      if (result !== null) return result;
+    }
+  }
+
+  /**
+   * One pass over the task. null = a partial aggregate could not take some records: they are among `uncounted` now, by
+   * offset, and may not count in any, so that all begin again.
+   */
+  #attempt(task: MapTask, uncounted: Map<number, RowFailure>): MapResult | null {
     const { env } = task;
     const { batches, stride } = withWriteTimes(task);
     const chunked = { ...task, batches, stride };
     this.#begin(task);
-    this.#scanner.learn(task.schemas);
     const report = new EpochReport(this.#plan, env, this.#statics);
     const frames: Frame[] = [];
     const totals = new Totals();
+    const { records } = this.#chunks;
+    let firstOffset = -1;
     let failure: StageFailure | null = null;
     for (let batch = 0; batch < batches.length && failure === null;) {
       batch = this.#chunks.decode(chunked, batch);
-      if (this.#chunks.records.count === 0) continue;
+      if (records.count === 0) continue;
+      if (firstOffset < 0) firstOffset = records.offset[0]!;
       this.#fates.begin();
       this.#fates.settleNullValues();
-      this.#chunk(task, report, frames, totals);
+      this.#leaveOut(uncounted);
+      if (!this.#chunk(task, report, frames, totals, uncounted)) {
+        this.#chunks.release();
+        return null;
+      }
       failure = this.#fates.settle(totals, this.#deadLetters, this.#chunks.arena.bytes);
     }
     this.#chunks.release();
     if (failure !== null) return this.#failed(task, failure);
+    if (firstOffset >= 0)
+      for (const branch of this.#branches)
+        if (branch.isPartial)
+          frames.push(...branch.frames(branch.added(), this.#from(task, firstOffset), task.routing));
     const { countByReason, ...deadLetters } = this.#deadLetters.finish();
     return {
       ...totals.result(),
@@ -114,9 +137,31 @@ export class MapRunner {
     const idPrefix = `${this.#plan.job}/${env.run}/${env.epoch}/${this.#index}/${partition}/`;
     this.#sinks?.begin({ idPrefix, partition, logPartitions });
     this.#deadLetters.begin(env.run, partition);
+    for (const branch of this.#branches) branch.begin();
   }
 
-  #chunk(task: MapTask, report: EpochReport, frames: Frame[], totals: Totals): void {
+  #from({ partition }: MapTask, sequence: number): { stage: number; partition: number; sequence: number } {
+    return { stage: this.#index, partition, sequence };
+  }
+
+  /** Records that no aggregate may count. */
+  #leaveOut(uncounted: ReadonlyMap<number, RowFailure>): void {
+    if (uncounted.size === 0) return;
+    const { offset, count } = this.#chunks.records;
+    for (let record = 0; record < count; record++) {
+      const failure = uncounted.get(offset[record]!);
+      if (failure !== undefined) this.#fates.fail(record, failure.reason, failure.place);
+    }
+  }
+
+  /** False when a partial aggregate could not take some of the records: they are among `uncounted` then. */
+  #chunk(
+    task: MapTask,
+    report: EpochReport,
+    frames: Frame[],
+    totals: Totals,
+    uncounted: Map<number, RowFailure>,
+  ): boolean {
     const fates = this.#fates;
     const { records } = this.#chunks;
     const scanned = this.#scanner.scan(records, task.partition, 0, records.count, false, fates.isSettled, fates.fail);
@@ -130,40 +175,43 @@ export class MapRunner {
       this.#sinks?.takeBack();
       rows = this.#branchRows(input, report);
     }
+    const failures: RowFailure[] = [];
+    for (const [branch, given] of rows) if (branch.isPartial) branch.add(given, failures);
+    for (const failure of failures) uncounted.set(records.offset[failure.record]!, failure);
+    if (failures.length > 0) return false;
     for (const { record, reason, place } of report.keep())
       this.#deadLetters.append(records, record, this.#chunks.arena.bytes, reason, place);
-    const from = { stage: this.#index, partition: task.partition, sequence: records.offset[0] ?? 0 };
+    const from = this.#from(task, records.offset[0] ?? 0);
     for (const [branch, given] of rows) {
+      if (branch.isPartial) continue;
+      const { batch } = given.rows;
       if (branch.branch.target.kind === 'exchange') {
-        frames.push(...branch.frames(given, from, task.routing));
+        frames.push(...branch.frames({ batch, fromGroups: null, changes: null }, from, task.routing));
         continue;
       }
-      const { batch } = given;
       this.#sinks?.encodeRest(batch, fates);
       totals.rowsOut += batch.rowCount;
     }
+    return true;
   }
 
   /** What all branches give for the records; null when some of the records turned out bad on the way. */
-  #branchRows(input: ColumnBatch, report: EpochReport): (readonly [BranchRunner, BranchRows])[] | null {
+  #branchRows(input: ColumnBatch, report: EpochReport): (readonly [BranchRunner, RecordRows])[] | null {
     const fates = this.#fates;
     const failures: RowFailure[] = [];
     const scope = report.begin();
     fates.newFailures = 0;
-    const rows = this.#branches.map((branch) => {
-      const given = branch.run(input, null, scope, failures);
-      if (branch.branch.target.kind === 'exchange') return [branch, given] as const;
-      const toSinks = { ...given, batch: withIndexesFrom(given.batch, branch.index * BRANCH_INDEX_STEP) };
-      this.#sinks?.tryRows(toSinks.batch, fates);
-      return [branch, toSinks] as const;
+    const given = this.#branches.map((branch): readonly [BranchRunner, RecordRows] => {
+      const rows = branch.run(input, null, scope, failures);
+      if (branch.branch.target.kind === 'exchange') return [branch, rows];
+      const batch = withIndexesFrom(rows.rows.batch, branch.index * BRANCH_INDEX_STEP);
+      this.#sinks?.tryRows(batch, fates);
+      return [branch, { ...rows, rows: { ...rows.rows, batch } }];
     });
     for (const { record, reason, place } of failures) fates.fail(record, reason, place);
     if (fates.newFailures > 0) return null;
-    const finished = rows.map(([branch, given]) => [branch, branch.finish(given, scope, failures)] as const);
-    for (const { record, reason, place } of failures) fates.fail(record, reason, place);
-    if (fates.newFailures > 0) return null;
-    for (const [, { batch }] of rows) fates.pass(batch.origins.record, batch.rowCount);
-    return finished;
+    for (const [, { rows }] of given) fates.pass(rows.batch.origins.record, rows.count, rows.selection);
+    return given;
   }
 
   /** The rows of records that are not dead. */

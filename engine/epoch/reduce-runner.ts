@@ -190,10 +190,10 @@ export class ReduceRunner {
     const before = fates.deaths;
     const failures: RowFailure[] = [];
     const rows = this.#branch.run(input, from, scope, failures);
-    this.#sinks?.tryRows(rows.batch, fates.toTables);
+    this.#sinks?.tryRows(rows.rows.batch, fates.toTables);
     for (const { record, reason, place } of failures) fates.fail(record, reason, place);
     if (fates.deaths > before) return null;
-    const finished = this.#branch.finish(rows, scope, failures);
+    const finished = this.#branch.finish(rows, failures);
     for (const { record, reason, place } of failures) fates.fail(record, reason, place);
     return fates.deaths > before ? null : finished;
   }

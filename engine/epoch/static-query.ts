@@ -107,7 +107,7 @@ class QueryRun {
 
   #run(input: ColumnBatch, runner: BranchRunner, { target }: Branch): void {
     const failures: RowFailure[] = [];
-    const rows = runner.finish(runner.run(input, null, this.#scope, failures), this.#scope, failures);
+    const rows = runner.finish(runner.run(input, null, this.#scope, failures), failures);
     this.#check(failures);
     // The program's memory is used again by the next run.
     const batch = copyOf(rows.batch);

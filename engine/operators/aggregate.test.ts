@@ -9,7 +9,7 @@ import type { BoxedValue } from '../sql/runtime/boxed.ts';
 import { isClose, partialSchema, planOf, referenceOf, type Wanted } from './aggregate-reference.fixture.ts';
 import { Aggregate } from './aggregate.ts';
 import { PartialAggregate } from './partial-aggregate.ts';
-import { runOperator, scopeOf } from './test-epoch.ts';
+import { overOneBatch, runOperator, scopeOf } from './test-epoch.ts';
 import { Epochs } from './test-state.ts';
 
 const keys: Schema = [
@@ -130,7 +130,7 @@ function statePlan(plans: readonly AggregatePlan[], mode: OutputMode): Extract<S
 function partial(plans: readonly AggregatePlan[], rows: readonly (readonly unknown[])[], keyCount = 2): BoxedValue[][] {
   const output = partialSchema(keys.slice(0, keyCount), plans);
   const plan = { kind: 'partialAggregate', keyCount, aggregates: plans } as const;
-  const ran = runOperator(() => new PartialAggregate(plan, output), { input, output }, rows, scopeOf());
+  const ran = runOperator(() => overOneBatch(new PartialAggregate(plan, output)), { input, output }, rows, scopeOf());
   assert.deepEqual(ran.failures, []);
   return ran.rows;
 }
@@ -280,7 +280,7 @@ test('a row that overflows a sum counts nowhere within its batch; later the rest
   const most = 2n ** 63n - 1n;
   const plan = { kind: 'partialAggregate', keyCount: 2, aggregates: plans } as const;
   const rows = [most, 1n, -5n].map((l) => ['a', [0, 1e6], 0, l]);
-  const ran = runOperator(() => new PartialAggregate(plan, output), { input, output }, rows, scopeOf());
+  const ran = runOperator(() => overOneBatch(new PartialAggregate(plan, output)), { input, output }, rows, scopeOf());
   assert.deepEqual(ran.rows, [['a', [0, 1e6], 2n, most - 5n]]);
   assert.deepEqual(ran.failures, [
     { record: 1, reason: deadLetterReasons.indexOf('ARITHMETIC_OVERFLOW'), place: 'sum_1' },

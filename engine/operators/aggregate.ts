@@ -10,7 +10,8 @@ import { ByteReader } from '../state/byte-reader.ts';
 import { putByte, putText, putVarint } from '../state/bytes-out.ts';
 import { GroupLists } from '../state/group-lists.ts';
 import { KeyDictionary } from '../state/key-dictionary.ts';
-import { KeyEncoder } from '../state/key-encoder.ts';
+import type { KeyEncoder } from '../state/key-encoder.ts';
+import { KeyRows } from '../state/key-rows.ts';
 import { grownCapacity } from '../state/state-columns.ts';
 import { identity } from './aggregate-accumulator.ts';
 import { checkKeyTypes, encodeSections, restoreSections } from './aggregate-sections.ts';
@@ -44,9 +45,9 @@ const FORMAT = 1;
 export class Aggregate implements StateOperator {
   readonly output: Schema;
   readonly #plan: AggregateStatePlan;
+  readonly #rowKeys: KeyRows;
   readonly #encoder: KeyEncoder;
   readonly #set: AggregateSet;
-  readonly #key = new ByteBuffer(256);
   readonly #keys = new KeyDictionary('byGroup');
   readonly #byGroup = new GroupLists();
   readonly #expiry: ExpiryQueue | null;
@@ -68,7 +69,8 @@ export class Aggregate implements StateOperator {
     const keys = must(inputs[0], () => 'an aggregate has no input').slice(0, plan.keyCount);
     const results = plan.signed === true ? plan.aggregates.slice(0, -1) : plan.aggregates;
     this.output = [...keys, ...results.map(({ name, type, nullable }) => ({ name, type, nullable }))];
-    this.#encoder = new KeyEncoder(keys.map(({ type }) => type));
+    this.#rowKeys = new KeyRows(keys.map(({ type }) => type));
+    this.#encoder = this.#rowKeys.encoder;
     this.#set = new AggregateSet(plan.aggregates);
     this.#expiry = plan.eventTime === null || plan.mode === 'complete' ? null : new ExpiryQueue();
   }
@@ -121,13 +123,11 @@ export class Aggregate implements StateOperator {
   #assignRows({ batch, groups }: StateInput, slots: Int32Array, touched: Touched): void {
     const { rowCount, columns } = batch;
     const timeOf = this.#timeOf(columns);
-    this.#encoder.bind(columns);
-    const key = this.#key;
+    const rows = this.#rowKeys;
+    rows.encode(columns, identity(rowCount), rowCount);
     for (let row = 0; row < rowCount; row++) {
-      key.length = 0;
-      this.#encoder.encode(row, key);
       const known = this.#keys.size;
-      const id = this.#keys.add(key.bytes, 0, key.length);
+      const id = this.#keys.addKey(rows, row);
       slots[row] = id;
       const isNew = this.#keys.size > known;
       if (isNew) this.#begin(id, groups[row]!, timeOf === null ? Number.NaN : timeOf(row));

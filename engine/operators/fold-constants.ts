@@ -64,7 +64,7 @@ function evaluate(expr: Expr, zone: TimeZone): Expr | undefined {
   try {
     const project = new Project([{ name: '', type: expr.type, nullable: expr.nullable, expr }], runtime);
     const context = { runtime, failures: new FailureLog(failures), epoch: null };
-    const { batch } = project.apply({ batch: emptyRow, selection: null, count: 1 }, context);
+    const batch = project.dense({ batch: emptyRow, selection: null, count: 1 }, context);
     if (failures.length > 0 || batch.columns[0] === undefined) return undefined;
     const value = readValue(runtime, batch.columns[0], 0, expr.type);
     return value === null ? nullLiteral(expr.type) : valueToLiteral(expr.type, value);

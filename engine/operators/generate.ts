@@ -28,8 +28,8 @@ export class Generate implements Operator {
   }
 
   apply(rows: Rows, context: RunContext): Rows {
-    const input = this.#input.apply(rows, context);
-    const nested = must(input.batch.columns[0], () => 'generate has no input column');
+    const input = this.#input.dense(rows, context);
+    const nested = must(input.columns[0], () => 'generate has no input column');
     const places = this.#places(rows, nested, context);
     const { from, element, position, count } = places;
     const columns = rows.batch.columns.map((column, index) =>

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { Schema } from '../../core/types.ts';
 import { partialSchema, planOf } from './aggregate-reference.fixture.ts';
 import { PartialAggregate } from './partial-aggregate.ts';
-import { type Ran, runOperator, scopeOf } from './test-epoch.ts';
+import { overOneBatch, type Ran, runOperator, scopeOf } from './test-epoch.ts';
 
 const input: Schema = [
   { name: 'k', type: { kind: 'string' }, nullable: true },
@@ -18,7 +18,13 @@ function run(rows: readonly (readonly unknown[])[], keyCount: number, selected?:
   ]);
   const output = partialSchema(input.slice(0, keyCount), aggregates);
   const plan = { kind: 'partialAggregate', keyCount, aggregates } as const;
-  return runOperator(() => new PartialAggregate(plan, output), { input, output }, rows, scopeOf(), selected);
+  return runOperator(
+    () => overOneBatch(new PartialAggregate(plan, output)),
+    { input, output },
+    rows,
+    scopeOf(),
+    selected,
+  );
 }
 
 test('one row per key, in the order of first rows; NULL is a key', () => {

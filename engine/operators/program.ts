@@ -1,4 +1,4 @@
-import { assert, must } from '../../core/assert.ts';
+import { must } from '../../core/assert.ts';
 import { collectColumns } from '../../core/ast.ts';
 import type { Schema } from '../../core/types.ts';
 import type { ColumnBatch, RowFailure } from '../column-batch.ts';
@@ -12,7 +12,6 @@ import { Generate } from './generate.ts';
 import { AssignWindows } from './assign-windows.ts';
 import { Late } from './late.ts';
 import { dropFailed, type EpochScope, FailureLog, type Operator, type Rows } from './operator.ts';
-import { PartialAggregate } from './partial-aggregate.ts';
 import { Project } from './project.ts';
 import { StaticJoin } from './static-join.ts';
 import { Watermark } from './watermark.ts';
@@ -27,6 +26,8 @@ export interface Program {
    * lanes.
    */
   run(input: ColumnBatch, failures: RowFailure[], epoch?: EpochScope | null): ColumnBatch;
+  /** As {@link run}, but rows that stay may be listed instead of gathered. */
+  runRows(input: ColumnBatch, failures: RowFailure[], epoch?: EpochScope | null): Rows;
 }
 
 /** What compiling needs of a plan. */
@@ -40,20 +41,22 @@ export function compileProgram(plan: ProgramPlan, from = 0, to: number = plan.op
   const zone = must(timeZoneOf(plan.timeZone), () => `the plan names the unknown time zone ${plan.timeZone}`);
   const runtime = new Runtime(zone);
   const operators = compileOperators(plan, runtime, from, to);
+  const runRows = (input: ColumnBatch, failures: RowFailure[], epoch: EpochScope | null = null): Rows => {
+    runtime.reset(input.origins);
+    const log = new FailureLog(failures);
+    let rows: Rows = { batch: input, selection: null, count: input.rowCount };
+    for (const operator of operators) {
+      const failed = log.size;
+      runtime.origins = rows.batch.origins;
+      rows = operator.apply(rows, { runtime, failures: log, epoch });
+      if (log.size > failed) rows = dropFailed(rows, log);
+    }
+    return rows;
+  };
   return {
     output: plan.output,
-    run(input, failures, epoch = null) {
-      runtime.reset(input.origins);
-      const log = new FailureLog(failures);
-      let rows: Rows = { batch: input, selection: null, count: input.rowCount };
-      for (const operator of operators) {
-        const failed = log.size;
-        runtime.origins = rows.batch.origins;
-        rows = operator.apply(rows, { runtime, failures: log, epoch });
-        if (log.size > failed) rows = dropFailed(rows, log);
-      }
-      return dense(rows);
-    },
+    runRows,
+    run: (input, failures, epoch) => dense(runRows(input, failures, epoch)),
   };
 }
 
@@ -79,8 +82,8 @@ function compileOperators(plan: ProgramPlan, runtime: Runtime, from: number, to:
       case 'staticJoin':
         return new StaticJoin(operator, runtime);
       case 'partialAggregate':
-        assert(index === plan.operators.length - 1, () => 'operators stand behind a partial aggregate');
-        return new PartialAggregate(operator, plan.output);
+        // It goes over more than one batch: see BranchRunner.
+        throw new TypeError('a partial aggregate is no part of a program');
     }
   });
 }

@@ -1,4 +1,4 @@
-import { must } from '../../core/assert.ts';
+import { assert, must } from '../../core/assert.ts';
 import type { Expr } from '../../core/ast.ts';
 import type { DataType } from '../../core/types.ts';
 import type { Column, ColumnBatch, RowOrigins } from '../column-batch.ts';
@@ -24,7 +24,7 @@ type ProjectLoop = (
 
 /**
  * Replaces the columns by those of a select list. Keeps nothing between batches. A column that is passed on stays as it
- * is (its rows are gathered when some were filtered out); all computed columns are filled by one generated loop.
+ * is; where others are computed, by one generated loop, its rows are gathered when some were filtered out.
  */
 export class Project implements Operator {
   readonly #columns: readonly OutputColumn[];
@@ -43,7 +43,16 @@ export class Project implements Operator {
   }
 
   apply(rows: Rows, context: RunContext): Rows {
-    const { batch, selection, count } = rows;
+    if (this.#loop === null) {
+      const { batch } = rows;
+      return { ...rows, batch: { ...batch, columns: this.#columns.map((column) => this.#whole(column, batch)) } };
+    }
+    const batch = this.dense(rows, context);
+    return { batch, selection: null, count: batch.rowCount };
+  }
+
+  /** As {@link apply}, with the rows one behind the other. */
+  dense({ batch, selection, count }: Rows, context: RunContext): ColumnBatch {
     const computed = this.#loop?.(batch.columns, selection, count, batch.origins, context.failures) ?? [];
     const columns = this.#columns.map((column): Column => {
       switch (column.kind) {
@@ -58,7 +67,12 @@ export class Project implements Operator {
       }
     });
     const origins = selection === null ? batch.origins : gatherOrigins(batch.origins, selection, count);
-    return { batch: { rowCount: count, columns, origins }, selection: null, count };
+    return { rowCount: count, columns, origins };
+  }
+
+  #whole(column: OutputColumn, batch: ColumnBatch): Column {
+    assert(column.kind !== 'computed', () => 'a computed column has no loop');
+    return column.kind === 'passed' ? column.read(batch.columns) : constantColumn(column.expr, batch.rowCount);
   }
 }
 

@@ -163,7 +163,7 @@ class Keys {
 
   /** Reads the key of a row, by its place in the rows on their way; null = it equals nothing. */
   of(rows: Rows, context: RunContext): (index: number) => ByteBuffer | null {
-    const { batch } = this.#project.apply(rows, context);
+    const batch = this.#project.dense(rows, context);
     const skips = equalsNothing(batch.columns, this.#nullSafe);
     this.#encoder.bind(batch.columns);
     return (index) => {

@@ -7,6 +7,7 @@ import type { BoxedValue } from '../sql/runtime/boxed.ts';
 import { Runtime } from '../sql/runtime/runtime.ts';
 import { utc } from '../sql/runtime/time.ts';
 import { dropFailed, type EpochScope, FailureLog, type Operator, type Rows, type StaticRows } from './operator.ts';
+import type { PartialAggregate } from './partial-aggregate.ts';
 import { batchOf, rowsOfBatch } from './test-batch.ts';
 import { gather, gatherOrigins } from './gather.ts';
 
@@ -50,6 +51,23 @@ export function runOperator(
   const out = dropFailed(operator.apply(rows, { runtime, failures: log, epoch }), log);
   const dense = denseOf(out);
   return { rows: rowsOfBatch(schemas.output, dense), batch: dense, failures };
+}
+
+/** A partial aggregate over one batch, as an operator: what fails is left out as a stage does it. */
+export function overOneBatch(partial: PartialAggregate): Operator {
+  return {
+    apply(rows, { failures }) {
+      for (let left = rows; ; left = dropFailed(rows, failures)) {
+        const { size } = failures;
+        partial.begin();
+        partial.add(left, failures);
+        if (failures.size > size) continue;
+        const batch = partial.finish();
+        const record = new Int32Array(batch.rowCount).fill(-1);
+        return { batch: { ...batch, origins: { ...batch.origins, record } }, selection: null, count: batch.rowCount };
+      }
+    },
+  };
 }
 
 function denseOf({ batch, selection, count }: Rows): ColumnBatch {

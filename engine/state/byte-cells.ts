@@ -14,6 +14,8 @@ export class ByteCells {
   /** Bytes; -1 = the id holds nothing. */
   length = new Int32Array(0);
   data: Uint8Array = empty;
+  /** Over `data`. */
+  view = new DataView(empty.buffer);
   #used = 0;
   #live = 0;
 
@@ -64,7 +66,7 @@ export class ByteCells {
   /** Forgets everything; memory of moderate size stays, so columns made before mean nothing any more. */
   reset(): void {
     this.length.fill(-1);
-    if (this.data.byteLength > KEPT_BYTES_MAX) this.data = empty;
+    if (this.data.byteLength > KEPT_BYTES_MAX) this.#use(empty);
     this.#used = 0;
     this.#live = 0;
   }
@@ -88,7 +90,7 @@ export class ByteCells {
     const dense = this.#live === this.#used;
     if (dense) {
       data.set(this.data.subarray(0, this.#used));
-      this.data = data;
+      this.#use(data);
       return;
     }
     let used = 0;
@@ -102,8 +104,13 @@ export class ByteCells {
       start[id] = used;
       used += size;
     }
-    this.data = data;
+    this.#use(data);
     this.#used = used;
+  }
+
+  #use(data: Uint8Array<ArrayBuffer>): void {
+    this.data = data;
+    this.view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   }
 }
 

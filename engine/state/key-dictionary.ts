@@ -1,6 +1,7 @@
 import { ByteCells } from './byte-cells.ts';
 import { GroupedIdPool, IdPool } from './id-pool.ts';
-import { hashBytes } from './key-encoder.ts';
+import { hashBytes, viewOf } from './key-encoder.ts';
+import type { KeyRows } from './key-rows.ts';
 
 const MIN_SLOTS = 64;
 /** What an emptied table keeps for its next use. */
@@ -64,7 +65,7 @@ export class KeyDictionary {
 
   /** The id of the key `bytes[from, to)`, or -1. */
   find(bytes: Uint8Array, from: number, to: number): number {
-    return this.#slots[this.#locate(bytes, from, to, hashBytes(bytes, from, to)) + 1]! - 1;
+    return this.#slots[this.#locate(viewOf(bytes), from, to, hashBytes(bytes, from, to)) + 1]! - 1;
   }
 
   /** The id of the key, which is added if it is new: then `size` grew. */
@@ -72,9 +73,18 @@ export class KeyDictionary {
     return this.addHashed(bytes, from, to, hashBytes(bytes, from, to));
   }
 
+  /** As {@link add}, of a key among others. */
+  addKey({ data, view, start, hash }: KeyRows, index: number): number {
+    return this.#add(data, view, start[index]!, start[index + 1]!, hash[index]!);
+  }
+
   /** As {@link add}, with the key's hash (see `hashBytes`) known. */
   addHashed(bytes: Uint8Array, from: number, to: number, hash: number): number {
-    const slot = this.#locate(bytes, from, to, hash);
+    return this.#add(bytes, viewOf(bytes), from, to, hash);
+  }
+
+  #add(bytes: Uint8Array, view: DataView, from: number, to: number, hash: number): number {
+    const slot = this.#locate(view, from, to, hash);
     const known = this.#slots[slot + 1]! - 1;
     if (known >= 0) return known;
     const id = this.#ids.take(hash >>> 24);
@@ -121,22 +131,17 @@ export class KeyDictionary {
   }
 
   /** Where in the table the key's slot begins, or the free one where it belongs. */
-  #locate(bytes: Uint8Array, from: number, to: number, hash: number): number {
+  #locate(bytes: DataView, from: number, to: number, hash: number): number {
     const slots = this.#slots;
     const last = 2 * this.#mask + 1;
-    const { data, start } = this.#cells;
+    const { view, start } = this.#cells;
     const size = to - from;
     let slot = (2 * hash) & last;
     for (;;) {
       const id = slots[slot + 1]! - 1;
       if (id < 0) return slot;
-      if (slots[slot] === hash) {
-        // Its length need not be looked up: a key that begins like another one is that one.
-        const at = start[id]!;
-        let index = 0;
-        while (index < size && data[at + index] === bytes[from + index]) index++;
-        if (index === size) return slot;
-      }
+      // Its length need not be looked up: a key that begins like another one is that one.
+      if (slots[slot] === hash && isSame(view, start[id]!, bytes, from, size)) return slot;
       slot = (slot + 2) & last;
     }
   }
@@ -155,4 +160,13 @@ export class KeyDictionary {
     this.#slots = slots;
     this.#mask = size - 1;
   }
+}
+
+function isSame(a: DataView, atA: number, b: DataView, atB: number, size: number): boolean {
+  if (atA + size > a.byteLength) return false;
+  let index = 0;
+  for (; index + 4 <= size; index += 4)
+    if (a.getInt32(atA + index, true) !== b.getInt32(atB + index, true)) return false;
+  for (; index < size; index++) if (a.getUint8(atA + index) !== b.getUint8(atB + index)) return false;
+  return true;
 }

@@ -33,6 +33,11 @@ export class KeyEncoder {
     return this.#codec.encode(row, out);
   }
 
+  /** Appends the keys of rows of the bound columns, as `RowCodec.encodeAll` does. */
+  encodeAll(rows: Int32Array, count: number, out: ByteBuffer, starts: Int32Array): void {
+    this.#codec.encodeAll(rows, count, out, starts);
+  }
+
   /** The key columns of the keys at `start[id]` of `data`, for `ids[0 … count)`. They point into `data`. */
   decodeAll(data: Uint8Array, start: ArrayLike<number>, ids: ArrayLike<number>, count: number): Column[] {
     return this.#codec.decodeAll(data, start, ids, count);
@@ -41,11 +46,16 @@ export class KeyEncoder {
 
 /** 32 bits of the bytes (Murmur3, x86 variant, seed 0). Fixed for ever: see {@link keyGroupOf}. */
 export function hashBytes(bytes: Uint8Array, start: number, end: number): number {
+  return hashView(viewOf(bytes), bytes, start, end);
+}
+
+/** As {@link hashBytes}; `view` is of the same bytes. */
+export function hashView(view: DataView, bytes: Uint8Array, start: number, end: number): number {
   let hash = 0;
   const aligned = start + ((end - start) & ~3);
   let at = start;
   for (; at < aligned; at += 4) {
-    let word = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+    let word = view.getInt32(at, true);
     word = Math.imul(word, 0xcc9e2d51);
     word = Math.imul((word << 15) | (word >>> 17), 0x1b873593);
     hash ^= word;
@@ -66,5 +76,22 @@ export function hashBytes(bytes: Uint8Array, start: number, end: number): number
 
 /** The key group, 0 to 255, of a key's bytes. */
 export function keyGroupOf(bytes: Uint8Array, start: number, end: number): number {
-  return hashBytes(bytes, start, end) >>> 24;
+  return keyGroupOfHash(hashBytes(bytes, start, end));
+}
+
+/** The key group of a key by its {@link hashBytes}. */
+export function keyGroupOfHash(hash: number): number {
+  return hash >>> 24;
+}
+
+let lastBytes = new Uint8Array(0);
+let lastView = new DataView(lastBytes.buffer);
+
+/** A view of the bytes: the same one as long as the same array is asked for. */
+export function viewOf(bytes: Uint8Array): DataView {
+  if (bytes !== lastBytes) {
+    lastBytes = bytes as Uint8Array<ArrayBuffer>;
+    lastView = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) as DataView<ArrayBuffer>;
+  }
+  return lastView;
 }

@@ -115,6 +115,23 @@ test('rows come back from their bytes as they were', () => {
   );
 });
 
+test('rows encoded all at once have the bytes that each of them has alone', () => {
+  fc.assert(
+    fc.property(schemaAndRows, fc.array(fc.nat(40)), fc.boolean(), ({ schema, rows }, picks, canonical) => {
+      const batch = batchOf(schema, rows);
+      const picked = Int32Array.from(picks.filter((row) => row < rows.length));
+      const codec = new RowCodec(schema, canonical).bind(batch.columns);
+      const one = new ByteBuffer();
+      const starts = [...picked].map((row) => codec.encode(row, one));
+      const all = new ByteBuffer();
+      const found = new Int32Array(picked.length + 1);
+      codec.encodeAll(picked, picked.length, all, found);
+      assert.deepEqual([...found], [...starts, one.length]);
+      assert.deepEqual(all.copy(), one.copy());
+    }),
+  );
+});
+
 test('a store and columns of state give back what was put under an id last', () => {
   fc.assert(
     fc.property(schemaAndRows, fc.array(fc.tuple(fc.nat(9), fc.boolean())), ({ schema, rows }, steps) => {

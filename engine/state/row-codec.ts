@@ -1,385 +1,18 @@
-/**
- * Rows of columns as bytes and back. A row is its values one behind the other, each in a form that tells its own end,
- * so equal rows have equal bytes and no row is the beginning of another:
- *
- *     string, binary     varint (length + 1), bytes                    0 = NULL
- *     boolean, tinyint   1, byte                                       0 = NULL
- *     smallint           1, 2 bytes                                    numbers are little-endian
- *     int, date          1, 4 bytes
- *     float … timestamp  1, 8 bytes of the double; one NaN
- *     bigint, decimal    1, 8 bytes, or 16 beyond 18 digits
- *     array              varint (count + 1), elements
- *     map                varint (count + 1), key, value, key, value …
- *     struct             1, fields
- */
-import { unreachable } from '../../core/assert.ts';
-import type { DataType, Schema } from '../../core/types.ts';
+import type { Schema } from '../../core/types.ts';
 import type { ByteBuffer } from '../byte-buffer.ts';
-import type {
-  BigDecimalColumn,
-  BytesColumn,
-  Column,
-  Float64Column,
-  Int32Column,
-  Int64Column,
-  ListColumn,
-  MapColumn,
-  StructColumn,
-} from '../column-batch.ts';
+import type { Column } from '../column-batch.ts';
 import { ColumnBuilder } from '../scan/column-builder.ts';
 import { ByteReader } from './byte-reader.ts';
-import { putVarint } from './bytes-out.ts';
-
-/** One value's codec: bound to a column, it writes that column's rows. */
-interface ValueCodec {
-  bind(column: Column): void;
-  write(row: number, out: ByteBuffer): void;
-  /** Puts the value at the reader's place into a builder's row. `text` of the column is where the reader reads. */
-  read(reader: ByteReader, into: ColumnBuilder, row: number): void;
-}
-
-class BytesCodec implements ValueCodec {
-  #column!: BytesColumn;
-
-  bind(column: Column): void {
-    this.#column = column as BytesColumn;
-  }
-
-  write(row: number, out: ByteBuffer): void {
-    const { data, start, length } = this.#column;
-    const size = length[row]!;
-    if (size < 0x7f) {
-      out.reserve(size + 2);
-      out.bytes[out.length++] = size + 1;
-      if (size <= 0) return;
-    } else {
-      putVarint(out, size + 1);
-    }
-    const from = start[row]!;
-    out.append(data, from, from + size);
-  }
-
-  read(reader: ByteReader, into: ColumnBuilder, row: number): void {
-    const length = reader.varint() - 1;
-    into.length[row] = length;
-    if (length < 0) return;
-    const start = reader.skip(length);
-    into.start[row] = start;
-    into.nonAscii[row] = hasHighBytes(reader.bytes, start, start + length);
-  }
-}
-
-function hasHighBytes(bytes: Uint8Array, start: number, end: number): number {
-  for (let at = start; at < end; at++) if (bytes[at]! >= 0x80) return 1;
-  return 0;
-}
-
-class Int32Codec implements ValueCodec {
-  readonly #width: 1 | 2 | 4;
-  #column!: Int32Column;
-
-  constructor(width: 1 | 2 | 4) {
-    this.#width = width;
-  }
-
-  bind(column: Column): void {
-    this.#column = column as Int32Column;
-  }
-
-  write(row: number, out: ByteBuffer): void {
-    out.reserve(5);
-    const { bytes } = out;
-    const at = out.length;
-    if (this.#column.valid[row] === 0) {
-      bytes[at] = 0;
-      out.length = at + 1;
-      return;
-    }
-    const value = this.#column.values[row]!;
-    bytes[at] = 1;
-    bytes[at + 1] = value;
-    if (this.#width > 1) bytes[at + 2] = value >> 8;
-    if (this.#width > 2) {
-      bytes[at + 3] = value >> 16;
-      bytes[at + 4] = value >> 24;
-    }
-    out.length = at + 1 + this.#width;
-  }
-
-  read(reader: ByteReader, into: ColumnBuilder, row: number): void {
-    const valid = reader.byte();
-    into.valid[row] = valid;
-    if (valid === 0) return;
-    const at = reader.skip(this.#width);
-    const { view } = reader;
-    into.i32[row] =
-      this.#width === 1 ? view.getInt8(at) : this.#width === 2 ? view.getInt16(at, true) : view.getInt32(at, true);
-  }
-}
-
-class Float64Codec implements ValueCodec {
-  readonly #oneZero: boolean;
-  #column!: Float64Column;
-
-  constructor(oneZero: boolean) {
-    this.#oneZero = oneZero;
-  }
-
-  bind(column: Column): void {
-    this.#column = column as Float64Column;
-  }
-
-  write(row: number, out: ByteBuffer): void {
-    out.reserve(9);
-    const at = out.length;
-    if (this.#column.valid[row] === 0) {
-      out.bytes[at] = 0;
-      out.length = at + 1;
-      return;
-    }
-    out.bytes[at] = 1;
-    const value = this.#column.values[row]!;
-    if (value !== value) {
-      // NaN has many forms; this is the one that all of them become.
-      out.view.setInt32(at + 1, 0, true);
-      out.view.setInt32(at + 5, 0x7ff80000, true);
-    } else {
-      out.view.setFloat64(at + 1, this.#oneZero && value === 0 ? 0 : value, true);
-    }
-    out.length = at + 9;
-  }
-
-  read(reader: ByteReader, into: ColumnBuilder, row: number): void {
-    const valid = reader.byte();
-    into.valid[row] = valid;
-    if (valid !== 0) into.f64[row] = reader.f64();
-  }
-}
-
-class Int64Codec implements ValueCodec {
-  #column!: Int64Column;
-
-  bind(column: Column): void {
-    this.#column = column as Int64Column;
-  }
-
-  write(row: number, out: ByteBuffer): void {
-    out.reserve(9);
-    const at = out.length;
-    if (this.#column.valid[row] === 0) {
-      out.bytes[at] = 0;
-      out.length = at + 1;
-      return;
-    }
-    const { words } = this.#column;
-    out.bytes[at] = 1;
-    out.view.setInt32(at + 1, words[2 * row]!, true);
-    out.view.setInt32(at + 5, words[2 * row + 1]!, true);
-    out.length = at + 9;
-  }
-
-  read(reader: ByteReader, into: ColumnBuilder, row: number): void {
-    const valid = reader.byte();
-    into.valid[row] = valid;
-    if (valid === 0) return;
-    const at = reader.skip(8);
-    into.words[2 * row] = reader.view.getInt32(at, true);
-    into.words[2 * row + 1] = reader.view.getInt32(at + 4, true);
-  }
-}
-
-/** Unscaled values of at most 38 digits: they fit 128 bits. */
-class WideCodec implements ValueCodec {
-  #column!: BigDecimalColumn;
-
-  bind(column: Column): void {
-    this.#column = column as BigDecimalColumn;
-  }
-
-  write(row: number, out: ByteBuffer): void {
-    out.reserve(17);
-    const at = out.length;
-    if (this.#column.valid[row] === 0) {
-      out.bytes[at] = 0;
-      out.length = at + 1;
-      return;
-    }
-    const value = this.#column.values[row]!;
-    out.bytes[at] = 1;
-    out.view.setBigUint64(at + 1, BigInt.asUintN(64, value), true);
-    out.view.setBigInt64(at + 9, BigInt.asIntN(64, value >> 64n), true);
-    out.length = at + 17;
-  }
-
-  read(reader: ByteReader, into: ColumnBuilder, row: number): void {
-    const valid = reader.byte();
-    into.valid[row] = valid;
-    if (valid === 0) return;
-    const at = reader.skip(16);
-    into.big[row] = (reader.view.getBigInt64(at + 8, true) << 64n) | reader.view.getBigUint64(at, true);
-  }
-}
-
-class ListCodec implements ValueCodec {
-  readonly #element: ValueCodec;
-  #column!: ListColumn;
-
-  constructor(element: ValueCodec) {
-    this.#element = element;
-  }
-
-  bind(column: Column): void {
-    this.#column = column as ListColumn;
-    this.#element.bind(this.#column.element);
-  }
-
-  write(row: number, out: ByteBuffer): void {
-    const length = this.#column.length[row]!;
-    putVarint(out, length + 1);
-    const start = this.#column.start[row]!;
-    for (let index = 0; index < length; index++) this.#element.write(start + index, out);
-  }
-
-  read(reader: ByteReader, into: ColumnBuilder, row: number): void {
-    const length = reader.varint() - 1;
-    into.length[row] = length;
-    const element = into.children[0]!;
-    into.start[row] = element.count;
-    for (let index = 0; index < length; index++) this.#element.read(reader, element, element.append());
-  }
-}
-
-class MapCodec implements ValueCodec {
-  readonly #key: ValueCodec;
-  readonly #value: ValueCodec;
-  readonly #ordered: boolean;
-  #column!: MapColumn;
-
-  constructor(key: ValueCodec, value: ValueCodec, ordered: boolean) {
-    this.#key = key;
-    this.#value = value;
-    this.#ordered = ordered;
-  }
-
-  bind(column: Column): void {
-    this.#column = column as MapColumn;
-    this.#key.bind(this.#column.keys);
-    this.#value.bind(this.#column.values);
-  }
-
-  write(row: number, out: ByteBuffer): void {
-    const length = this.#column.length[row]!;
-    putVarint(out, length + 1);
-    const start = this.#column.start[row]!;
-    const begin = out.length;
-    const ends: number[] = [];
-    for (let index = 0; index < length; index++) {
-      this.#key.write(start + index, out);
-      this.#value.write(start + index, out);
-      ends.push(out.length);
-    }
-    if (this.#ordered && length > 1) sortEntries(out, begin, ends);
-  }
-
-  read(reader: ByteReader, into: ColumnBuilder, row: number): void {
-    const length = reader.varint() - 1;
-    into.length[row] = length;
-    const [keys, values] = into.children as [ColumnBuilder, ColumnBuilder];
-    into.start[row] = keys.count;
-    for (let index = 0; index < length; index++) {
-      this.#key.read(reader, keys, keys.append());
-      this.#value.read(reader, values, values.append());
-    }
-  }
-}
-
-/** Maps with the same entries in another order are the same key. */
-function sortEntries(out: ByteBuffer, begin: number, ends: readonly number[]): void {
-  const entries = ends.map((end, index) => out.bytes.slice(index === 0 ? begin : ends[index - 1]!, end));
-  entries.sort((a, b) => Buffer.compare(a, b));
-  out.length = begin;
-  for (const entry of entries) out.append(entry);
-}
-
-class StructCodec implements ValueCodec {
-  readonly #fields: readonly ValueCodec[];
-  #column!: StructColumn;
-
-  constructor(fields: readonly ValueCodec[]) {
-    this.#fields = fields;
-  }
-
-  bind(column: Column): void {
-    this.#column = column as StructColumn;
-    for (const [index, field] of this.#fields.entries()) field.bind(this.#column.fields[index]!);
-  }
-
-  write(row: number, out: ByteBuffer): void {
-    out.reserve(1);
-    const valid = this.#column.valid[row]!;
-    out.bytes[out.length++] = valid;
-    if (valid === 0) return;
-    for (const field of this.#fields) field.write(row, out);
-  }
-
-  read(reader: ByteReader, into: ColumnBuilder, row: number): void {
-    const valid = reader.byte();
-    if (valid === 0) {
-      into.setNull(row);
-      return;
-    }
-    into.valid[row] = 1;
-    for (let index = 0; index < this.#fields.length; index++) {
-      this.#fields[index]!.read(reader, into.children[index]!, row);
-    }
-  }
-}
-
-/** `canonical`: one zero, maps in one order. */
-function codecOf(type: DataType, canonical: boolean): ValueCodec {
-  switch (type.kind) {
-    case 'string':
-    case 'binary':
-      return new BytesCodec();
-    case 'null':
-    case 'boolean':
-    case 'tinyint':
-      return new Int32Codec(1);
-    case 'smallint':
-      return new Int32Codec(2);
-    case 'int':
-    case 'date':
-      return new Int32Codec(4);
-    case 'float':
-    case 'double':
-    case 'timestamp':
-    case 'interval':
-      return new Float64Codec(canonical);
-    case 'bigint':
-      return new Int64Codec();
-    case 'decimal':
-      return type.precision <= 18 ? new Int64Codec() : new WideCodec();
-    case 'array':
-      return new ListCodec(codecOf(type.element, canonical));
-    case 'map':
-      return new MapCodec(codecOf(type.key, canonical), codecOf(type.value, canonical), canonical);
-    case 'struct':
-      return new StructCodec(type.fields.map((field) => codecOf(field.type, canonical)));
-    default:
-      return unreachable(type);
-  }
-}
-
-/** A type that a column builder knows, with the same bytes. */
-function buildable(type: DataType): DataType {
-  return type.kind === 'null' ? { kind: 'boolean' } : type.kind === 'interval' ? { kind: 'double' } : type;
-}
+import type { ValueCodec } from './value-codec.ts';
+import { buildable, codecOf, measureAll, putAll } from './value-codec.ts';
 
 /** Encodes rows of one schema. `canonical` as {@link KeyEncoder} needs it; otherwise values come back as they were. */
 export class RowCodec {
   readonly schema: Schema;
   readonly #codecs: readonly ValueCodec[];
   readonly #reader = new ByteReader();
+  /** Of {@link encodeAll}: sizes of rows, then where their next value goes. */
+  #at = new Int32Array(0);
 
   constructor(schema: Schema, canonical = false) {
     this.schema = schema;
@@ -398,6 +31,32 @@ export class RowCodec {
     const codecs = this.#codecs;
     for (let index = 0; index < codecs.length; index++) codecs[index]!.write(row, out);
     return at;
+  }
+
+  /**
+   * Appends the bytes of `rows[0 … count)` one behind the other; where each begins goes into `starts`, and where the last
+   * one ends into its entry `count`. Column by column where the values allow it, which is several times as fast.
+   */
+  encodeAll(rows: Int32Array, count: number, out: ByteBuffer, starts: Int32Array): void {
+    if (this.#at.length < count) this.#at = new Int32Array(Math.ceil(count / 512) * 1024);
+    const at = this.#at;
+    at.fill(0, 0, count);
+    if (!measureAll(this.#codecs, rows, count, at)) {
+      for (let index = 0; index < count; index++) starts[index] = this.encode(rows[index]!, out);
+      starts[count] = out.length;
+      return;
+    }
+    let end = out.length;
+    for (let index = 0; index < count; index++) {
+      const size = at[index]!;
+      starts[index] = end;
+      at[index] = end;
+      end += size;
+    }
+    starts[count] = end;
+    out.reserve(end - out.length);
+    putAll(this.#codecs, rows, count, at, out.bytes, out.view);
+    out.length = end;
   }
 
   /** Begins a batch of decoded rows. The decoder's columns point into the bytes they are decoded from. */

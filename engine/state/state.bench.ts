@@ -11,8 +11,6 @@ import { Aggregate } from '../operators/aggregate.ts';
 import { FailureLog } from '../operators/operator.ts';
 import { PartialAggregate } from '../operators/partial-aggregate.ts';
 import { noOrigins } from '../operators/picked-rows.ts';
-import { Runtime } from '../sql/runtime/runtime.ts';
-import { utc } from '../sql/runtime/time.ts';
 import { ByteBuffer } from '../byte-buffer.ts';
 import { KeyDictionary } from './key-dictionary.ts';
 import { KeyEncoder, keyGroupOf } from './key-encoder.ts';
@@ -121,7 +119,6 @@ function dictionaryAlone(): void {
 
 function partialAlone(): void {
   const partial = new PartialAggregate({ kind: 'partialAggregate', keyCount: 1, aggregates: plans }, schema);
-  const runtime = new Runtime(utc);
   for (const distinct of [1000, keyCount]) {
     let ms = 0;
     let groups = 0;
@@ -129,12 +126,11 @@ function partialAlone(): void {
       const batch = batchOf(() => random(distinct));
       const failures: RowFailure[] = [];
       const begin = process.cpuUsage();
-      const out = partial.apply(
-        { batch, selection: null, count: BATCH },
-        { runtime, failures: new FailureLog(failures), epoch: null },
-      );
+      partial.begin();
+      partial.add({ batch, selection: null, count: BATCH }, new FailureLog(failures));
+      const out = partial.finish();
       ms += cpuMs(begin);
-      groups += out.count;
+      groups += out.rowCount;
     }
     console.log(
       `partial aggregate, ${distinct} keys: ${rate(updates / 2, ms)}, ${((groups / updates) * 2).toFixed(2)} rows out per row`,

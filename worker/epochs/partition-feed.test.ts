@@ -222,9 +222,9 @@ suite('a partition that is read ahead', () => {
 suite('tasks of a range', () => {
   test('are cut by the batches alone, however they were fetched', () =>
     withLog(async ({ append, feed, reading, signal }) => {
-      for (let batch = 0; batch < 9; batch++) await append(1, batch, 300_000);
-      const whole = await feed({ bytesMax: 10 << 20 }).take(offset(0), offset(9), signal);
-      const pieces = await readRange({ ...reading(), fetchBytes: 350_000 }, offset(0), offset(9));
+      for (let batch = 0; batch < 9; batch++) await append(1, batch, 1_200_000);
+      const whole = await feed({ bytesMax: 40 << 20 }).take(offset(0), offset(9), signal);
+      const pieces = await readRange({ ...reading(), fetchBytes: 1_300_000 }, offset(0), offset(9));
       const tasks = [...cutIntoTasks(whole?.batches ?? [], { from: 0, step: 1 })];
       assert.deepEqual(
         tasks.map(({ batches }) => batches.length / 5),

@@ -83,7 +83,7 @@ export interface TaskBytes {
 }
 
 /** Batches are put together up to so many bytes for one task. */
-const TASK_BYTES_MAX = 1 << 20;
+const TASK_BYTES_MAX = 4 << 20;
 
 /**
  * Cuts a range into tasks at places that depend on the batches alone and not on how they were fetched: every attempt
