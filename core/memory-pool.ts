@@ -8,7 +8,7 @@ import { must } from './assert.ts';
 /** Smaller pieces are cheap to make, and to collect. */
 const POOLED_BYTES_MIN = 1024;
 const POOLED_BYTES_MAX = 8 * 1024 * 1024;
-const IDLE_BYTES_MAX = 32 * 1024 * 1024;
+const IDLE_BYTES_MAX = 64 * 1024 * 1024;
 
 export class MemoryPool {
   readonly #idleBytesMax: number;

@@ -73,11 +73,6 @@ export class PartitionFeed {
     return this.#bytes;
   }
 
-  /** What is left to read is more than what was read ahead. */
-  get isFarBehind(): boolean {
-    return this.#wall === null && this.#end > this.#start && this.#logEnd - this.#end > this.#end - this.#start;
-  }
-
   /** Why reading does not go on, for a while or for good. */
   get wall(): WeirError | null {
     return this.#wall;

@@ -12,16 +12,14 @@ import { readRange } from './read-range.ts';
 
 /** Reports follow each other no closer, ms. */
 const REPORT_INTERVAL_MS = 5;
-/** The same while every partition has much more to read than was read: an epoch is the cheaper the larger it is. */
-const BACKLOG_INTERVAL_MS = 25;
 /** An end of a log that is told to somebody new was seen no longer ago, ms. */
 const FRESH_MS = 500;
 /** Marks of one partition in one report. */
 const MARKS_MAX = 64;
 /** Bytes read ahead, over all partitions and per partition. */
-const AHEAD_BYTES_MAX = 40 << 20;
+const AHEAD_BYTES_MAX = 24 << 20;
 const FEED_BYTES_MIN = 1 << 20;
-const FEED_BYTES_MAX = 8 << 20;
+const FEED_BYTES_MAX = 4 << 20;
 
 export interface FeedsParts {
   readonly open: OpenJob;
@@ -119,15 +117,9 @@ export class PartitionFeeds {
     this.#news.add(lane);
     if (this.#cancelReport !== null) return;
     const { clock } = this.#parts;
-    const interval = this.#isBacklog() ? BACKLOG_INTERVAL_MS : REPORT_INTERVAL_MS;
-    const wait = this.#reportedAt + interval - clock.mono();
+    const wait = this.#reportedAt + REPORT_INTERVAL_MS - clock.mono();
     // Not within the call: a feed that is being made is not among the feeds yet.
     this.#cancelReport = clock.timer(Math.max(0, wait), () => this.#report());
-  }
-
-  #isBacklog(): boolean {
-    for (const { feed } of this.#feeds.values()) if (!feed.isFarBehind) return false;
-    return this.#refused.size === 0;
   }
 
   #report(): void {
