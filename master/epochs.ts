@@ -51,7 +51,7 @@ const SETTLE_MS = 1500;
 /** After a switch, the turn to move is kept for the first commit, or so long. */
 const SWITCH_SETTLED_MS = 1000;
 /** A commit with other epochs under way waits so long for a plan to travel with. */
-const COMMIT_DELAY_MS = 5;
+const COMMIT_DELAY_MS = 25;
 const PACE_MS_MIN = 2;
 /** Without data, an epoch that looks at timers by the clock comes so often. */
 const TIMERS_INTERVAL_MS = 1000;
