@@ -73,6 +73,16 @@ export class PartitionFeed {
     return this.#bytes;
   }
 
+  /** More may be read ahead. */
+  get hasRoom(): boolean {
+    return this.#bytes < this.#parts.bytesMax();
+  }
+
+  /** What is left to read is more than what was read ahead. */
+  get isFarBehind(): boolean {
+    return this.#wall === null && this.#end > this.#start && this.#logEnd - this.#end > this.#end - this.#start;
+  }
+
   /** Why reading does not go on, for a while or for good. */
   get wall(): WeirError | null {
     return this.#wall;
@@ -247,8 +257,8 @@ export class PartitionFeed {
   }
 
   async #room(): Promise<void> {
-    const { signal, bytesMax } = this.#parts;
-    while (this.#bytes >= bytesMax() && this.#wanted <= this.#end && !signal.aborted) await this.#changed.wait(signal);
+    const { signal } = this.#parts;
+    while (!this.hasRoom && this.#wanted <= this.#end && !signal.aborted) await this.#changed.wait(signal);
   }
 }
 

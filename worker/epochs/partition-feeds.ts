@@ -12,14 +12,19 @@ import { readRange } from './read-range.ts';
 
 /** Reports follow each other no closer, ms. */
 const REPORT_INTERVAL_MS = 5;
+/**
+ * The same while every partition has more left to read than was read ahead, unless nothing more can be: what an epoch
+ * costs by itself is shared by the more records the longer it waits.
+ */
+const BACKLOG_INTERVAL_MS = 50;
 /** An end of a log that is told to somebody new was seen no longer ago, ms. */
 const FRESH_MS = 500;
 /** Marks of one partition in one report. */
 const MARKS_MAX = 64;
 /** Bytes read ahead, over all partitions and per partition. */
-const AHEAD_BYTES_MAX = 24 << 20;
+const AHEAD_BYTES_MAX = 40 << 20;
 const FEED_BYTES_MIN = 1 << 20;
-const FEED_BYTES_MAX = 4 << 20;
+const FEED_BYTES_MAX = 8 << 20;
 
 export interface FeedsParts {
   readonly open: OpenJob;
@@ -44,6 +49,8 @@ export class PartitionFeeds {
   readonly #refused = new Map<LaneId, PartitionEnd>();
   readonly #news = new Set<LaneId>();
   #reportedAt = Number.NEGATIVE_INFINITY;
+  /** What the report that is due keeps from the last one, ms. */
+  #interval = REPORT_INTERVAL_MS;
   #cancelReport: (() => void) | null = null;
 
   constructor(parts: FeedsParts) {
@@ -115,11 +122,26 @@ export class PartitionFeeds {
 
   #tell(lane: LaneId): void {
     this.#news.add(lane);
-    if (this.#cancelReport !== null) return;
+    const interval = this.#mayWait() ? BACKLOG_INTERVAL_MS : REPORT_INTERVAL_MS;
+    if (this.#cancelReport !== null) {
+      if (interval >= this.#interval) return;
+      this.#cancelReport();
+    }
+    this.#interval = interval;
     const { clock } = this.#parts;
-    const wait = this.#reportedAt + REPORT_INTERVAL_MS - clock.mono();
+    const wait = this.#reportedAt + interval - clock.mono();
     // Not within the call: a feed that is being made is not among the feeds yet.
     this.#cancelReport = clock.timer(Math.max(0, wait), () => this.#report());
+  }
+
+  /** An epoch may as well become larger first. */
+  #mayWait(): boolean {
+    let hasRoom = false;
+    for (const { feed } of this.#feeds.values()) {
+      if (!feed.isFarBehind) return false;
+      hasRoom ||= feed.hasRoom;
+    }
+    return hasRoom && this.#refused.size === 0;
   }
 
   #report(): void {
