@@ -19,7 +19,8 @@ import { freePorts } from '../test/services/java-server.ts';
 import type { Service } from '../test/services/services.ts';
 import { startCassandra, startKafka } from '../test/services/services.ts';
 
-const cli = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
+/** As users start it: built code when it is up to date, else the sources. */
+const launcher = fileURLToPath(new URL('../weir', import.meta.url));
 const TOKEN = 'bench';
 const READY_LIMIT_MS = 240_000;
 const START_ATTEMPTS = 3;
@@ -287,10 +288,8 @@ async function persistently<T>(ask: () => Promise<T>): Promise<T> {
 }
 
 function spawnWeir(name: string, args: readonly string[], env: NodeJS.ProcessEnv, directory: string): ChildProcess {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', cli, ...args], {
-    env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  // It becomes the process itself: one id for both.
+  const child = spawn(launcher, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const log = createWriteStream(join(directory, `${name}.log`));
   child.stdout.pipe(log, { end: false });
   child.stderr.pipe(log, { end: false });

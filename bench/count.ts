@@ -20,7 +20,7 @@ export const defaults: SuiteDefaults = { records: 16_000_000, rounds: 3, peers: 
 
 const SETTLE_LIMIT_MS = 30_000;
 
-const jobText = (name: string, outputMode: 'append' | 'update'): string =>
+export const jobText = (name: string, outputMode: 'append' | 'update'): string =>
   usersJob({
     name,
     source: `watermark: { column: registered_date, delay: ${COUNT_DELAY_MS / 1000}s }`,

@@ -18,6 +18,7 @@ const suite: Readonly<Record<string, () => Promise<Bench>>> = {
   scale: async () => await import('./scale.ts'),
   memory: async () => await import('./memory.ts'),
   guard: async () => await import('./guard.ts'),
+  path: async () => await import('./path.ts'),
 };
 
 const usage = `usage: npm run bench -- NAME [--peer NAME,…] [--records N] [--rounds N] [--partitions N] [--seed N]

@@ -5,8 +5,8 @@ import { jobName } from '../core/ids.ts';
 import type { LaneCounters } from '../core/lane/position.ts';
 import { addCounters, zeroCounters } from '../core/lane/position.ts';
 import type { BenchCluster } from './cluster.ts';
-import { usageOf } from './measure/process-usage.ts';
-import { megabytes } from './measure/statistics.ts';
+import { threadSeconds, usageOf } from './measure/process-usage.ts';
+import { megabytes, round as rounded } from './measure/statistics.ts';
 import { WEIR_VERSION } from '../cli/version.ts';
 import type { Run } from './run-meter.ts';
 import { RunMeter, warmUpRecords } from './run-meter.ts';
@@ -54,18 +54,45 @@ export async function runWeir(job: WeirJob, round: number): Promise<Run> {
   try {
     const meter = new RunMeter({ pids, serverPids: cluster.serverPids, records });
     await cluster.apply(name, job.text(name));
-    const counters = await untilRead(cluster, name, records, (read) => meter.progress(read));
+    let warm: { readonly read: number; readonly seconds: PartSeconds } | undefined;
+    const counters = await untilRead(cluster, name, records, (read) => {
+      meter.progress(read);
+      if (read >= warmUpRecords(records))
+        warm ??= { read, seconds: partSeconds(started.masterPid, started.workerPids) };
+    });
     const run = meter.finish(started.readySeconds);
+    const parts = partSeconds(started.masterPid, started.workerPids);
     const problems = [...run.problems, ...(await job.check(name, counters, round))];
     const ofEach = {
       workerPeakRssMb: started.workerPids.map((pid) => megabytes(usageOf(pid).peakRssBytes)),
       masterPeakRssMb: megabytes(usageOf(started.masterPid).peakRssBytes),
+      ...(warm === undefined || warm.read >= counters.read
+        ? {}
+        : { warmMicrosPerRecord: microsBetween(warm.seconds, parts, counters.read - warm.read) }),
     };
     return { ...run, problems, more: { ...ofEach, ...job.more?.(name, run, counters) } };
   } finally {
     await cluster.act(name, 'stop').catch(() => undefined);
     await cluster.stopWeir();
   }
+}
+
+const parts = ['master', 'event loop', 'threads', 'V8'] as const;
+/** CPU seconds by part: the master; of the workers the event loop, the threads, and V8's own (compiling, collecting). */
+type PartSeconds = Readonly<Record<(typeof parts)[number], number>>;
+
+function partSeconds(master: number, workers: readonly number[]): PartSeconds {
+  const of = workers.map(threadSeconds);
+  const named = (name: string): number => of.reduce((sum, seconds) => sum + (seconds.get(name) ?? 0), 0);
+  const all = of.reduce((sum, seconds) => sum + [...seconds.values()].reduce((a, b) => a + b, 0), 0);
+  const loop = named('MainThread');
+  const threads = named('WorkerThread');
+  return { master: usageOf(master).cpuSeconds, 'event loop': loop, threads, V8: all - loop - threads };
+}
+
+/** Microseconds of CPU per record. */
+function microsBetween(before: PartSeconds, after: PartSeconds, records: number): Readonly<Record<string, number>> {
+  return Object.fromEntries(parts.map((part) => [part, rounded(((after[part] - before[part]) * 1e6) / records, 3)]));
 }
 
 /** Waits until the job has committed `records`, and tells how many there are each time it has looked. */
