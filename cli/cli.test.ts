@@ -210,6 +210,92 @@ suite('a job that is applied and does not run', { concurrency: 2 }, () => {
   });
 });
 
+suite('what cannot be taken back', { concurrency: 2 }, () => {
+  const applied = { kind: 'applied', name: 'kept', change: 'unchanged', revision: 1, run: 1, warnings: [] };
+  const row = (name: string, state: string): object => ({ name, state, revision: 1, run: 1, reason: null });
+  /** Has the jobs `kept` and `gone` with the label team=web; remembers what it was asked to do. */
+  const master = async (protocol = 'lanes'): Promise<{ readonly address: string; readonly asked: string[] }> => {
+    const asked: string[] = [];
+    const address = await answering((request, response) => {
+      const url = new URL(request.url ?? '/', 'http://master');
+      if (request.method !== 'GET') asked.push(`${request.method} ${url.pathname}${url.search}`);
+      const name = url.pathname.split('/')[3] ?? '';
+      const isList = url.pathname === '/v1/jobs';
+      const names = url.searchParams.get('label') === 'team=web' ? ['gone', 'kept'] : [];
+      const jobs = names.map((one) => ({ name: one }));
+      const view = { row: row(name, 'stopped'), lanes: [], protocol, topics: ['views'] };
+      const offsets = { state: 'stopped', offsets: [] };
+      if (url.pathname.endsWith('/offsets')) response.end(JSON.stringify(offsets));
+      else response.end(JSON.stringify(isList ? { jobs } : request.method === 'PUT' ? applied : view));
+    });
+    return { address, asked };
+  };
+  const path = join(folder, 'kept.yaml');
+  writeFileSync(
+    path,
+    [
+      'apiVersion: weir/v1',
+      'kind: Job',
+      'name: kept',
+      'labels: { team: web }',
+      'sources: { users: { connector: kafka, topic: users, schema: "id STRING" } }',
+      'query: SELECT id FROM users',
+      'sinks: [{ connector: blackhole }]',
+    ].join('\n'),
+  );
+
+  test('apply --prune without a selection is refused, and without a yes nothing is changed', async () => {
+    const { address, asked } = await master();
+    const blind = await weir(['apply', path, '--prune', '--address', address]);
+    assert.equal(blind.code, 2);
+    assert.match(blind.stderr, /--prune needs a selection of jobs/);
+    const unasked = await weir(['apply', path, '--prune', '-l', 'team=web', '--address', address]);
+    assert.equal(unasked.code, 2);
+    assert.match(unasked.stderr, /the job gone, which no file has: stop and delete\. Say --yes/);
+    assert.deepEqual(asked, []);
+  });
+
+  test('apply --prune: a dry run names what would go, --yes deletes it after the others are applied', async () => {
+    const { address, asked } = await master();
+    const dry = await weir(['apply', path, '--prune', '-l', 'team=web', '--dry-run', '--address', address]);
+    assert.deepEqual([dry.code, dry.stdout], [0, 'kept\n']);
+    assert.match(dry.stderr, /gone would be deleted\n$/);
+    assert.deepEqual(asked, ['PUT /v1/jobs/kept?dryRun=true']);
+    asked.length = 0;
+    const done = await weir(['apply', path, '--prune', '-l', 'team=web', '--yes', '--address', address]);
+    assert.equal(done.code, 0, done.stderr);
+    assert.deepEqual(asked, ['PUT /v1/jobs/kept', 'DELETE /v1/jobs/gone']);
+    const other = await weir(['apply', path, '--prune', '-l', 'team=db', '--yes', '--address', address]);
+    assert.match(other.stderr, /warning: kept has not the labels team=db; --prune never deletes it/);
+  });
+
+  test('apply --set and --name change the file on its way', async () => {
+    const { address, asked } = await master();
+    const set = await weir(['apply', path, '--name', 'other', '--set', 'trigger=5s', '--address', address]);
+    assert.equal(set.code, 0, set.stderr);
+    assert.deepEqual(asked, ['PUT /v1/jobs/other']);
+    assert.equal((await weir(['apply', path, path, '--name', 'other', '--address', address])).code, 2);
+  });
+
+  test('offsets of a stateful job are not moved before somebody says that its state may go', async () => {
+    for (const action of [
+      ['reset', 'sums'],
+      ['set', 'sums', '0=5'],
+    ]) {
+      const { address, asked } = await master('epochs');
+      const args = ['offsets', ...action, '--address', address];
+      const unasked = await weir(args);
+      assert.equal(unasked.code, 2);
+      assert.match(unasked.stderr, /Job sums keeps state, and begins a new run with empty state/);
+      assert.deepEqual(asked, []);
+      assert.equal((await weir([...args, '--yes'])).code, 0);
+      assert.equal(asked.length, 1);
+    }
+    const stateless = await master();
+    assert.equal((await weir(['offsets', 'reset', 'views', '--address', stateless.address])).code, 0);
+  });
+});
+
 suite('output', () => {
   const job = {
     row: { name: 'users', state: 'running', revision: 1, run: 2, reason: null, submittedAt: Date.now() },
@@ -290,7 +376,22 @@ suite('output', () => {
     );
     assert.match(await logs(), /not JSON\n.*one\n.*two\n.*three/);
     assert.equal(await logs('users'), '00:00:03.000 master     info  three job=users n=1\n');
+    assert.equal(await logs('master', '--level', 'warn'), '');
+    assert.equal(await logs('master', '--since', '5m'), '');
+    assert.equal((await weir(['logs', '--level', 'loud', '--address', address])).code, 2);
     assert.equal((await weir(['logs', '--address', 'http://127.0.0.1:3'])).code, 4);
+  });
+
+  test('explain draws charts, asked for by --format or -o', async () => {
+    const path = join(folder, 'users.yaml');
+    for (const args of [
+      ['--format', 'dot'],
+      ['-o', 'dot'],
+    ]) {
+      const { code, stdout } = await weir(['explain', path, ...args]);
+      assert.deepEqual([code, stdout.split('\n')[0]], [0, 'digraph "users" {']);
+    }
+    assert.equal((await weir(['explain', path, '--format', 'svg'])).code, 2);
   });
 
   test('help loads nothing of the engine, the connectors or gRPC', async () => {

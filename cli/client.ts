@@ -1,6 +1,7 @@
 /** The master's REST interface as the commands use it. */
-import http from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { http } from '../connectors/system/node-http.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { WeirError, errorTable } from '../core/errors.ts';
 import type { JobProblem } from '../core/job/problem.ts';
@@ -46,6 +47,17 @@ export class MasterClient {
     return await this.#ask<T>(method, path, body === undefined ? undefined : JSON.stringify(body));
   }
 
+  /** As {@link request}, of a route that takes a job file; a refused file comes back as its problems, not as an error. */
+  async requestOrProblems<T>(
+    method: string,
+    path: string,
+    body: unknown,
+  ): Promise<{ readonly value: T } | { readonly problems: readonly JobProblem[] }> {
+    const answer = await this.#send(method, path, JSON.stringify(body), 'application/json');
+    const problems = answer.status === 422 ? problemsOf(answer.body) : undefined;
+    return problems === undefined ? { value: this.#value<T>(answer) } : { problems };
+  }
+
   /** As {@link request}, with the text of a job file. */
   async sendFile<T>(method: string, path: string, text: string): Promise<T> {
     return this.#value<T>(await this.#send(method, path, text, 'application/yaml'));
@@ -55,7 +67,7 @@ export class MasterClient {
   async follow(path: string, onEvent: (event: string, data: unknown) => void, signal: AbortSignal): Promise<void> {
     const address = await this.#master();
     const { token, ca } = this.#target;
-    let response: http.IncomingMessage;
+    let response: IncomingMessage;
     try {
       response = await openStream(new URL(address + path), { token, ca, signal });
     } catch (cause) {
@@ -86,8 +98,15 @@ export class MasterClient {
     }
   }
 
-  async jobs(): Promise<readonly JobView[]> {
-    return (await this.#ask<{ jobs: JobView[] }>('GET', '/v1/jobs')).jobs;
+  /** `selector`: labels, as core/job/labels.ts reads them. */
+  async jobs(selector?: string): Promise<readonly JobView[]> {
+    const query = selector === undefined ? '' : `?label=${encodeURIComponent(selector)}`;
+    return (await this.#ask<{ jobs: JobView[] }>('GET', `/v1/jobs${query}`)).jobs;
+  }
+
+  async jobNames(selector: string): Promise<readonly string[]> {
+    const path = `/v1/jobs?fields=summary&label=${encodeURIComponent(selector)}`;
+    return (await this.#ask<{ jobs: { readonly name: string }[] }>('GET', path)).jobs.map(({ name }) => name);
   }
 
   async job(name: string): Promise<JobView> {
@@ -217,7 +236,7 @@ export class MasterClient {
         method,
         token,
         ca,
-        limitMs: REQUEST_TIMEOUT_MS,
+        limitMs: this.#target.requestLimitMs ?? REQUEST_TIMEOUT_MS,
         ...(body === undefined ? {} : { body, type }),
       });
     } catch (cause) {
@@ -239,7 +258,7 @@ interface Request {
 /** Rejects with what Node says when no answer comes. */
 async function ask({ url, method, token, ca, limitMs, body, type }: Request): Promise<Answer> {
   const { request } = await clientOf(url);
-  const headers: http.OutgoingHttpHeaders = {
+  const headers: OutgoingHttpHeaders = {
     accept: 'application/json',
     ...(token === null ? {} : { authorization: `Bearer ${token}` }),
     ...(body === undefined ? {} : { 'content-type': type, 'content-length': Buffer.byteLength(body) }),
@@ -282,7 +301,7 @@ async function openStream(
     ca,
     signal,
   }: { readonly token: string | null; readonly ca: string | undefined; readonly signal: AbortSignal },
-): Promise<http.IncomingMessage> {
+): Promise<IncomingMessage> {
   const { request } = await clientOf(url);
   const headers = token === null ? {} : { authorization: `Bearer ${token}` };
   const options = { headers, signal, ...(await trust(ca)) };
@@ -300,8 +319,7 @@ function unreachableMaster(address: string, cause: unknown): WeirError {
       { cause },
     );
   }
-  const why =
-    name === 'TimeoutError' || name === 'AbortError' ? 'no answer in a minute' : (code ?? 'connection failed');
+  const why = name === 'TimeoutError' || name === 'AbortError' ? 'no answer in time' : (code ?? 'connection failed');
   const remedy = 'start one with "npm start" or "weir master", or name another with --address or WEIR_ADDRESS.';
   return new WeirError('MASTER_UNREACHABLE', `No master answers at ${address} (${why}); ${remedy}`, { cause });
 }

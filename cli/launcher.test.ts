@@ -1,7 +1,17 @@
 /** The `weir` launcher finds a Node that is new enough, wherever it is installed, or says what to do. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, suite, test } from 'node:test';
@@ -37,7 +47,7 @@ function place(name: string, folder: string, systemNode: string | null, main: st
   writeFileSync(join(root, main), '');
   const bin = join(base, name, 'system');
   mkdirSync(bin, { recursive: true });
-  for (const tool of ['dirname', 'readlink', 'sh'])
+  for (const tool of ['dirname', 'find', 'head', 'readlink', 'sh'])
     symlinkSync(spawnSync('which', [tool]).stdout.toString().trim(), join(bin, tool));
   if (systemNode !== null) fakeNode(join(bin, 'node'), systemNode);
   const run: Place['run'] = (...args) => {
@@ -79,6 +89,38 @@ suite('weir launcher', () => {
     const { root, run } = place('old', 'weir', 'v22.18.1', 'cli/main.ts');
     fakeNode(join(root, 'node_modules/.bin/node'), 'v22.17.9');
     assert.match(run().stdout, /^v22\.18\.1 /);
+  });
+
+  test('a checkout runs what was built of it, until a source is newer, new or gone', () => {
+    const { root, run } = place('built', 'weir', 'v24.0.0', 'cli/main.ts');
+    const ran = (): string => /(dist|weir)\/cli\/main\.\w+ x$/.exec(run('x').stdout)?.[0] ?? '';
+    const sourceAt = (path: string): string => join(root, path);
+    for (const path of ['dist/cli/main.js', 'dist/built', 'worker/lane.ts', 'worker/old.ts']) {
+      mkdirSync(dirname(sourceAt(path)), { recursive: true });
+      writeFileSync(sourceAt(path), '');
+    }
+    // Everything is of one moment, what was built a second younger.
+    const settle = (): void => {
+      for (const path of ['cli/main.ts', 'worker/lane.ts', 'worker/old.ts', 'cli', 'worker'])
+        utimesSync(sourceAt(path), 1000, 1000);
+      utimesSync(sourceAt('dist/built'), 1001, 1001);
+    };
+    settle();
+    assert.equal(ran(), 'dist/cli/main.js x');
+    utimesSync(sourceAt('worker/lane.ts'), 1002, 1002);
+    assert.equal(ran(), 'weir/cli/main.ts x', 'a changed file');
+    settle();
+    assert.equal(ran(), 'dist/cli/main.js x');
+    writeFileSync(sourceAt('worker/new.ts'), '');
+    assert.equal(ran(), 'weir/cli/main.ts x', 'a new file');
+    utimesSync(sourceAt('worker/new.ts'), 1000, 1000);
+    settle();
+    assert.equal(ran(), 'dist/cli/main.js x');
+    unlinkSync(sourceAt('worker/new.ts'));
+    assert.equal(ran(), 'weir/cli/main.ts x', 'a file less');
+    settle();
+    unlinkSync(sourceAt('dist/built'));
+    assert.equal(ran(), 'weir/cli/main.ts x', 'built by somebody else');
   });
 
   test('without any it says one sentence and fails', () => {

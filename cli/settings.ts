@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { WeirError } from '../core/errors.ts';
+import { timeoutMs } from './names.ts';
 import { beQuiet, printYaml } from './output.ts';
 
 const DEFAULT_ADDRESS = 'http://127.0.0.1:7080';
@@ -15,6 +16,8 @@ export interface GlobalOptions {
   readonly output?: string;
   readonly context?: string;
   readonly quiet?: boolean;
+  /** A duration. */
+  readonly requestTimeout?: string;
 }
 
 export interface Target {
@@ -23,6 +26,8 @@ export interface Target {
   /** Those of other masters, asked when that one does not answer. */
   readonly others?: readonly string[];
   readonly token: string | null;
+  /** For a whole answer, ms; absent = the client's own limit. */
+  readonly requestLimitMs?: number;
   /** Certificates that a master may show beside those the system knows; PEM. */
   readonly ca?: string;
 }
@@ -42,7 +47,13 @@ export function target(options: GlobalOptions): Target {
   const token =
     options.token ?? context?.token ?? process.env['WEIR_TOKEN'] ?? readDevRun(address)?.token ?? readToken();
   const ca = address.startsWith('https:') ? (context?.ca ?? caOf(options)) : undefined;
-  return { address, others, token: token === null || token === '' ? null : token, ...(ca === undefined ? {} : { ca }) };
+  return {
+    address,
+    others,
+    token: token === null || token === '' ? null : token,
+    ...(ca === undefined ? {} : { ca }),
+    ...(options.requestTimeout === undefined ? {} : { requestLimitMs: timeoutMs(options.requestTimeout) }),
+  };
 }
 
 /** Text of --ca, WEIR_CA or, on the machine of a master, its own. Throws: USAGE. */

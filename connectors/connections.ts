@@ -10,6 +10,7 @@
 import { must } from '../core/assert.ts';
 import type { Clock, Rng } from '../core/clock.ts';
 import { WeirError } from '../core/errors.ts';
+import { PACKAGE_PREFIX } from '../core/job/connector-names.ts';
 import type { MemoryPool } from '../core/memory-pool.ts';
 import type { MetaStore } from '../core/meta.ts';
 import { hostOf } from '../core/security/loopback.ts';
@@ -100,7 +101,7 @@ class ConnectionRegistry implements Connections {
   }
 
   rowSinks(connector: string): RowSinkConnector {
-    const load = rowSinkLoaders.get(connector);
+    const load = connector.startsWith(PACKAGE_PREFIX) ? packageSinks(connector) : rowSinkLoaders.get(connector);
     if (load === undefined) {
       const known = [...rowSinkLoaders.keys()].join(', ');
       throw new WeirError(
@@ -283,6 +284,15 @@ const rowSinkLoaders: ReadonlyMap<string, (env: Environment, parts: ConnectionPa
       },
     ],
   ]);
+
+/** Of a package, whose code is loaded when rows are first written. */
+function packageSinks(connector: string) {
+  return async (env: Environment, { clock, rng }: ConnectionParts): Promise<RowSinkConnector> => {
+    const { PackageSinks } = await import('./packages/open.ts');
+    const parts = { env, clock, rng, requireHost: hostGuard(env) };
+    return await PackageSinks.load(connector.slice(PACKAGE_PREFIX.length), parts);
+  };
+}
 
 type KafkaOptions = import('./kafka/options.ts').KafkaOptions;
 type EmbeddedPlace = import('./embedded/place.ts').EmbeddedPlace;

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { loadJobFile } from '../core/job/file.ts';
 import { planJob } from '../engine/plan/plan-job.ts';
 
-for (const page of ['postgres', 'files', 'webhook']) {
+for (const page of ['cassandra', 'kafka', 'postgres', 'files', 'webhook']) {
   test(`the jobs on the page of ${page} are valid`, () => {
     const text = readFileSync(new URL(`../docs/connectors/${page}.md`, import.meta.url), 'utf8');
     const jobs = [...text.matchAll(/```yaml\n(.*?)```/gs)].map(([, job = '']) => job);
@@ -16,3 +16,28 @@ for (const page of ['postgres', 'files', 'webhook']) {
     }
   });
 }
+
+/** What a registry would have for the sources on the page of formats, by their name. */
+const recordSchemas = new Map([
+  ['users', { schema: '{"type":"record","name":"User","fields":[{"name":"id","type":"string"}]}', references: [] }],
+  ['orders', { schema: 'syntax = "proto3"; message Order { string id = 1; }', references: [] }],
+]);
+
+test('the parts of jobs on the page of formats are valid', () => {
+  const text = readFileSync(new URL('../docs/formats.md', import.meta.url), 'utf8');
+  const parts = [...text.matchAll(/```yaml\n(.*?)```/gs)].map(([, part = '']) => part);
+  assert.equal(parts.length, 5);
+  const head = 'apiVersion: weir/v1\nkind: Job\nname: example\n';
+  for (const part of parts) {
+    const source = 'sources:\n  users:\n    connector: kafka\n    topic: users\n';
+    const sources = part.startsWith('sources:')
+      ? part
+      : source + (part.startsWith('    ') ? part : '    format: raw\n');
+    const sinks = part.startsWith('sinks:') ? part : 'sinks: [{ connector: blackhole }]\n';
+    const [, name = ''] = /^  (\w+):$/m.exec(sources) ?? [];
+    const query = sinks === part ? "SELECT 'x' AS id, timestamp AS at FROM" : 'SELECT * FROM';
+    const { spec, problems } = loadJobFile(`${head}${sources}query: ${query} ${name}\n${sinks}`);
+    assert.ok(spec !== null, JSON.stringify(problems));
+    assert.deepEqual(planJob(spec, { tables: null, recordSchemas }).problems, [], part);
+  }
+});

@@ -36,6 +36,7 @@ export const errorTable = {
   OFFSET_OUT_OF_RANGE: { domain: 'user', retry: 'no', text: 'the topic no longer holds the offset' },
   RECORD_FROM_FUTURE: { domain: 'user', retry: 'no', text: 'records are dated more than an hour ahead' },
   BATCH_CORRUPT: { domain: 'external', retry: 'no', text: 'a record batch fails its checksum or cannot be decoded' },
+  SCHEMA_REFUSED: { domain: 'user', retry: 'no', text: 'the schema registry does not take the schema' },
   SCHEMA_INVALID: { domain: 'user', retry: 'no', text: 'a schema of records cannot be read' },
   SCHEMA_UNKNOWN: { domain: 'external', retry: 'backoff', text: 'nobody here asks a registry for schemas' },
   SCHEMA_REGISTRY_UNAVAILABLE: { domain: 'external', retry: 'backoff', text: 'the schema registry did not answer' },
@@ -54,6 +55,7 @@ export const errorTable = {
   USER_CODE_TIMEOUT: { domain: 'user', retry: 'no', text: 'functions of the job took longer than their deadline' },
   USER_CODE_FAILED: { domain: 'user', retry: 'no', text: 'the code of the job cannot be loaded or ended its thread' },
   CLOCK_SKEW: { domain: 'external', retry: 'backoff', text: 'the clock is more than an hour from the store’s' },
+  CHECKPOINT_MALFORMED: { domain: 'user', retry: 'no', text: 'a checkpoint of Spark cannot be read' },
   // Cluster
   PEER_UNREACHABLE: { domain: 'cluster', retry: 'backoff', text: 'another worker does not answer' },
   FENCED: { domain: 'cluster', retry: 'no', text: 'a newer owner has this lane' },

@@ -50,12 +50,26 @@ export type StartPoint =
       readonly otherwise: 'initial' | 'earliest' | 'latest';
       /** Comes before `otherwise`: where `since` was told to begin. */
       readonly offsets?: Readonly<Record<LaneId, Offset>>;
+      readonly watermark?: StartWatermark;
     }
   /** At these offsets; lanes that are not named as the job's startingOffsets say. */
-  | { readonly kind: 'offsets'; readonly offsets: Readonly<Record<LaneId, Offset>> }
+  | {
+      readonly kind: 'offsets';
+      readonly offsets: Readonly<Record<LaneId, Offset>>;
+      /** Stateful jobs; absent = none yet. */
+      readonly watermark?: StartWatermark;
+    }
   | { readonly kind: 'earliest' | 'latest' }
   /** Stateful jobs: with the state and the positions of a savepoint. */
   | { readonly kind: 'savepoint'; readonly name: string };
+
+/** A watermark that was reached before the run began, elsewhere: what is behind it is late from the first epoch on. µs. */
+export interface StartWatermark {
+  /** In force in the first epoch. */
+  readonly currentUs: number;
+  /** In force before it: the first epoch judges lateness by it; null = none yet. */
+  readonly formerUs: number | null;
+}
 
 /** A definition that a job once had. */
 export interface FormerRevision {

@@ -5,6 +5,7 @@
  */
 import type { Offset, Partition, TopicId } from './ids.ts';
 import type { WritePermit } from './lane/permit.ts';
+import type { LogTransactionParts, LogTransactionPlan, LogTransactions } from './log-transactions.ts';
 import type { AbortedTransaction } from './record-batch.ts';
 import type { RecordToEncode } from './record-batch-encoder.ts';
 import type { RowBlock, RowShape } from './row-block.ts';
@@ -89,7 +90,8 @@ export interface LogWriter {
   partitionCount(topic: string): Promise<number>;
   /**
    * Resolves when all appends are durable (acks=all). Retries what may be retried, checking the permit before each
-   * send: at least once. Throws: FENCED, SINK_REFUSED (too large, not allowed), TOPIC_NOT_FOUND.
+   * send: at least once. The batches' memory is the caller's again then, but not after an error. Throws: FENCED,
+   * SINK_REFUSED (too large, not allowed), TOPIC_NOT_FOUND.
    */
   append(appends: readonly LogAppend[], permit: WritePermit): Promise<void>;
   /** Creates the topic when it is missing. */
@@ -101,6 +103,13 @@ export interface LogWriter {
    * Throws: SINK_UNAVAILABLE, TOPIC_NOT_FOUND, UNAUTHORIZED.
    */
   openExclusive?(topic: string, partition: Partition, writer: string): Promise<ExclusiveWriter>;
+  /**
+   * Makes the caller the one writer of a lane: what a former one did not commit is gone once it resolves. Not every log
+   * has it.
+   *
+   * Throws: SINK_UNAVAILABLE, UNAUTHORIZED, CONFIG_INVALID, UNSUPPORTED, FENCED.
+   */
+  openTransactions?(plan: LogTransactionPlan, parts: LogTransactionParts): Promise<LogTransactions>;
   close(): Promise<void>;
 }
 
@@ -246,6 +255,10 @@ export const failpointNames = [
   'lane.afterAck',
   'lane.beforeCommit',
   'lane.afterCommit',
+  'transaction.beforeProduce',
+  'transaction.afterProduce',
+  'transaction.beforeCommit',
+  'transaction.afterCommit',
   'epoch.afterFetch',
   'epoch.afterMap',
   'epoch.midExchange',

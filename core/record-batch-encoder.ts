@@ -83,11 +83,14 @@ export interface RecordBatchFields {
   readonly maxTimestampMs: number;
 }
 
+/** The CRC-32C of the bytes from `start` on. */
+export type Checksum = (bytes: Uint8Array, start: number) => number;
+
 /**
  * Writes the header and CRC of a batch whose records (compressed, if so) fill `batch` from byte 61 to its end. No
  * producer id, so the batch is not idempotent.
  */
-export function finishRecordBatch(batch: Uint8Array, fields: RecordBatchFields): void {
+export function finishRecordBatch(batch: Uint8Array, fields: RecordBatchFields, checksum: Checksum = crc32c): void {
   const view = new DataView(batch.buffer, batch.byteOffset, batch.byteLength);
   writeBaseOffset(batch, 0, fields.baseOffset);
   view.setInt32(8, batch.byteLength - 12);
@@ -101,7 +104,7 @@ export function finishRecordBatch(batch: Uint8Array, fields: RecordBatchFields):
   view.setInt16(51, -1);
   view.setInt32(53, -1);
   view.setInt32(57, fields.recordCount);
-  view.setUint32(17, crc32c(batch, 21));
+  view.setUint32(17, checksum(batch, 21));
 }
 
 type EncodedHeaders = readonly (readonly [name: Uint8Array, value: Uint8Array])[];

@@ -49,7 +49,7 @@ class Stage {
     this.#scanner = new RecordScanner(plan, timeZone, this.#chunks.arena);
     this.#program = compileProgram(plan);
     this.#deleteProgram = plan.onNullValue === 'delete' ? compileDeletes(plan) : null;
-    this.#sinks = new SinkEncoders(plan.sinks, plan.output, timeZone);
+    this.#sinks = new SinkEncoders(plan.sinks, plan.output, timeZone, this.#chunks.arena);
     this.#deadLetters = new DeadLetterEncoder(plan.job, plan.topic);
   }
 
@@ -73,8 +73,9 @@ class Stage {
     return { ...totals.result(), sinks: this.#sinks.finish(), deadLetters, deadByReason: countByReason, failure };
   }
 
-  #begin({ run, partition, logPartitions }: StageTask): void {
-    this.#sinks.begin({ idPrefix: `${this.#plan.job}/${run}/${partition}/`, partition, logPartitions });
+  #begin({ run, partition, logPartitions, spare }: StageTask): void {
+    const idPrefix = `${this.#plan.job}/${run}/${partition}/`;
+    this.#sinks.begin({ idPrefix, partition, logPartitions, ...(spare === undefined ? {} : { spare }) });
     this.#deadLetters.begin(run, partition);
   }
 

@@ -31,6 +31,8 @@ export interface StageTask {
   readonly logPartitions: readonly number[];
   /** Schemas that the stage asked for when it ran the task before (SCHEMA_UNKNOWN). */
   readonly schemas?: readonly WriterSchema[];
+  /** Memory that the rows of the first log sink may be written to; it comes back as that output's `memory`. */
+  readonly spare?: ArrayBuffer;
 }
 
 /** What a record policy `fail` stops the lane with. */
@@ -48,6 +50,8 @@ export type SinkOutput =
       readonly kind: 'log';
       readonly rowCount: number;
       readonly appends: readonly { readonly partition: number; readonly batch: Uint8Array }[];
+      /** The task's spare memory, to be used again once nobody needs the batches any more: some of them lie in it. */
+      readonly memory?: ArrayBuffer;
     }
   | { readonly kind: 'rows'; readonly rowCount: number; readonly parts: readonly RowsPart[] }
   /** `hash`: xor over rows of a 32-bit hash of all projected values. */

@@ -62,7 +62,7 @@ export interface JobDefinition {
 
 export interface ApplyOptions {
   /** Where the new run starts; default: a new job as its startingOffsets say, a changed one where it stood. */
-  readonly start?: 'earliest' | 'latest' | 'continue' | { readonly savepoint: string };
+  readonly start?: 'earliest' | 'latest' | 'continue' | { readonly savepoint: string } | ImportedStart;
   /** Refused with CONFLICT when the job is at another revision; 0 = there must be none. */
   readonly expectedRevision?: number;
 }
@@ -81,6 +81,9 @@ const FORMER_REVISIONS_MAX = 20;
 
 /** States in which nothing of a job runs. */
 const atRest: readonly JobState[] = ['stopped', 'finished', 'failed'];
+
+/** Where another system stood. */
+export type ImportedStart = Omit<Extract<StartPoint, { readonly kind: 'offsets' }>, 'kind'>;
 
 /** Where {@link Coordinator.restartFrom} begins. */
 export type RestartPoint = Extract<StartPoint, { readonly kind: 'earliest' | 'latest' | 'offsets' | 'initial' }>;
@@ -174,7 +177,7 @@ export class Coordinator {
     await store.putDefinition(definition.hash, definition.text);
     let known = this.#jobs.get(definition.name);
     if (known === undefined) {
-      if (typeof options.start === 'object') await this.#fitsSavepoint(definition, options.start.savepoint);
+      if (isSavepoint(options.start)) await this.#fitsSavepoint(definition, options.start.savepoint);
       const row = this.#firstRow(definition, options.start, await this.#partitionCount(definition.plan));
       const outcome = await changeJob(store, this.#parts.clock, this.#parts.rng, 0, row, this.#stopping.signal);
       if (outcome.kind === 'applied') {
@@ -210,7 +213,7 @@ export class Coordinator {
   async changes(definition: JobDefinition, options: ApplyOptions = {}): Promise<readonly string[]> {
     const job = this.#jobs.get(definition.name);
     if (job !== undefined) return await this.#notesOf(job, definition, beginOf(job.row, options));
-    return typeof options.start === 'object' ? await this.#fitsSavepoint(definition, options.start.savepoint) : [];
+    return isSavepoint(options.start) ? await this.#fitsSavepoint(definition, options.start.savepoint) : [];
   }
 
   /** Lets the lanes finish and commit, then stops. Throws: NOT_FOUND, CONFLICT. */
@@ -829,7 +832,7 @@ export class Coordinator {
   /** Whether a changed job may begin its next run this way. Throws: CONFLICT, STATE_INCOMPATIBLE, NOT_FOUND. */
   async #notesOf(job: ManagedJob, definition: JobDefinition, begin: Begin): Promise<readonly string[]> {
     const { plan } = definition;
-    if (typeof begin === 'object') return await this.#fitsSavepoint(definition, begin.savepoint);
+    if (isSavepoint(begin)) return await this.#fitsSavepoint(definition, begin.savepoint);
     if (begin !== 'continue') return [];
     if (job.plan.protocol !== plan.protocol)
       throw new WeirError(
@@ -1084,12 +1087,16 @@ function continued(row: JobRow): StartPoint {
   const { start } = row;
   if (start.kind === 'continue') return { ...start, run: row.run };
   if (start.kind === 'offsets')
-    return { kind: 'continue', run: row.run, since: row.run, otherwise: 'initial', offsets: start.offsets };
+    return { ...start, kind: 'continue', run: row.run, since: row.run, otherwise: 'initial' };
   const otherwise = start.kind === 'savepoint' ? 'initial' : start.kind;
   return { kind: 'continue', run: row.run, since: row.run, otherwise };
 }
 
 type Begin = NonNullable<ApplyOptions['start']> | 'initial';
+
+function isSavepoint(start: Begin | undefined): start is { readonly savepoint: string } {
+  return typeof start === 'object' && 'savepoint' in start;
+}
 
 /** Where the next run of a changed job begins. */
 function beginOf(row: JobRow, { start }: ApplyOptions): Begin {
@@ -1106,7 +1113,9 @@ function notesOfSinks(before: JobPlan, after: JobPlan): string[] {
 }
 
 function startPoint(start: Exclude<NonNullable<ApplyOptions['start']>, 'continue'> | 'initial'): StartPoint {
-  return typeof start === 'object' ? { kind: 'savepoint', name: start.savepoint } : { kind: start };
+  if (typeof start !== 'object') return { kind: start };
+  if (isSavepoint(start)) return { kind: 'savepoint', name: start.savepoint };
+  return { kind: 'offsets', ...start };
 }
 
 function acknowledged(lane: LaneId, inRun: Run, generation: Generation): string {

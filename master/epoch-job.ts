@@ -230,10 +230,11 @@ export class EpochJob {
       const ref = must(savepoint.head.snapshot, () => `savepoint ${start.name} of job ${name} names no snapshot`);
       return this.#beginWith(row, plan, ref, Math.max(aboveUs, savepoint.head.epochTsUs), garbage);
     }
-    if (start.kind === 'offsets') return { kind: 'positions', positions: start.offsets, aboveUs, garbage };
+    if (start.kind === 'offsets')
+      return { kind: 'positions', positions: start.offsets, watermark: start.watermark, aboveUs, garbage };
     if (start.kind !== 'continue') return { kind: 'offsets', at: start.kind, aboveUs, garbage };
     if (former === undefined && start.offsets !== undefined)
-      return { kind: 'positions', positions: start.offsets, aboveUs };
+      return { kind: 'positions', positions: start.offsets, watermark: start.watermark, aboveUs };
     if (former === undefined) return { kind: 'offsets', at: start.otherwise, aboveUs };
     return this.#continue(row, plan, former, garbage);
   }

@@ -4,7 +4,7 @@ import type { ErrorCode } from '../core/errors.ts';
 import type { HeadFacts, Manifest } from '../core/epoch/manifest.ts';
 import type { EpochHead, SnapshotRef } from '../core/epoch/types.ts';
 import type { Epoch, Fence, JobName, Run, WorkerId } from '../core/ids.ts';
-import type { MetaStore } from '../core/meta.ts';
+import type { MetaStore, StartWatermark } from '../core/meta.ts';
 import type { BlobStore, Failpoints, Log, Source, TableStore } from '../core/ports.ts';
 import type { EpochSource, EpochsPlan } from '../engine/plan/epoch-plan.ts';
 import type { EpochOrder } from '../proto/gen/control.ts';
@@ -17,7 +17,11 @@ export type RunBegin = {
 } & (
   | { readonly kind: 'offsets'; readonly at: 'initial' | 'earliest' | 'latest' }
   /** Without state. */
-  | { readonly kind: 'positions'; readonly positions: EpochHead['positions'] }
+  | {
+      readonly kind: 'positions';
+      readonly positions: EpochHead['positions'];
+      readonly watermark?: StartWatermark | undefined;
+    }
   /** With the state of a snapshot: of a savepoint or of the run before. Epoch numbers go on from it. */
   | { readonly kind: 'state'; readonly epoch: Epoch; readonly at: HeadFacts; readonly snapshot: SnapshotRef }
 ) & {

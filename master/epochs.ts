@@ -388,7 +388,9 @@ export class EpochCoordinator {
     if (begin.kind === 'state') return { ...begin.at, starts: begin.at.positions };
     const positions =
       begin.kind === 'positions' ? begin.positions : await this.#logs.starts(await this.#logs.describe([]), begin.at);
-    return { ...emptyFacts(this.#parts.plan), starts: positions, positions };
+    const watermark = begin.kind === 'positions' ? begin.watermark : undefined;
+    const reached = watermark === undefined ? {} : { watermarkUs: watermark.currentUs, evictUs: watermark.formerUs };
+    return { ...emptyFacts(this.#parts.plan), ...reached, starts: positions, positions };
   }
 
   // ------------------------------------------------------------------------------------------------ partitions, clock

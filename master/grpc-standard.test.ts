@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import type { Client, ClientDuplexStream, ClientReadableStream, ServiceError } from '@grpc/grpc-js';
 import { credentials, loadPackageDefinition, status } from '@grpc/grpc-js';
-import { loadStandard } from '../proto/load.ts';
+import { loadStandard } from '../proto/standard.ts';
 import type { ControlListener } from './grpc-server.ts';
 import { listenControl } from './grpc-server.ts';
 

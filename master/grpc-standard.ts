@@ -2,10 +2,18 @@
  * gRPC's standard services on the master's port: health, for probes of compose and Kubernetes, and reflection, so that
  * grpcurl knows what it may ask. Both say nothing of jobs. Health asks nobody for a token.
  */
-import type { sendUnaryData, Server, ServerDuplexStream, ServerUnaryCall, ServerWritableStream } from '@grpc/grpc-js';
+import type {
+  sendUnaryData,
+  Server,
+  ServerDuplexStream,
+  ServerUnaryCall,
+  ServerWritableStream,
+  ServiceDefinition,
+} from '@grpc/grpc-js';
 import { status } from '@grpc/grpc-js';
-import type { MessageTypeDefinition, PackageDefinition, ServiceDefinition } from '@grpc/proto-loader';
-import { loadStandard } from '../proto/load.ts';
+import type { MessageTypeDefinition, PackageDefinition } from '@grpc/proto-loader';
+import { messageOf } from '../core/errors.ts';
+import { loadHealth, loadReflection } from '../proto/load.ts';
 
 interface HealthRequest {
   readonly service: string;
@@ -26,7 +34,7 @@ const WATCH_INTERVAL_MS = 500;
 export function addHealth(server: Server, isReady: () => boolean): void {
   const statusOf = (service: string): HealthReply['status'] =>
     service === '' ? 'SERVING' : service === CONTROL ? (isReady() ? 'SERVING' : 'NOT_SERVING') : 'SERVICE_UNKNOWN';
-  server.addService(serviceOf(loadStandard(), HEALTH), {
+  server.addService(loadHealth(), {
     Check: ({ request }: ServerUnaryCall<HealthRequest, HealthReply>, callback: sendUnaryData<HealthReply>) => {
       const found = statusOf(request.service);
       if (found === 'SERVICE_UNKNOWN')
@@ -60,11 +68,11 @@ interface ReflectionRequest {
  * authorization that came with a call.
  */
 export function addReflection(server: Server, mayAsk: (authorization: string | undefined) => boolean): void {
-  const definition = loadStandard();
-  const files = filesOf(definition);
-  const answer = (request: ReflectionRequest): object => {
+  const answer = async (request: ReflectionRequest): Promise<object> => {
     if (request.listServices !== undefined)
       return { listServicesResponse: { service: [CONTROL, HEALTH, REFLECTION].map((name) => ({ name })) } };
+    const definition = (await import('../proto/standard.ts')).loadStandard();
+    const files = filesOf(definition);
     const found =
       request.fileByFilename === undefined
         ? filesWith(definition, files, request.fileContainingSymbol ?? '')
@@ -78,24 +86,27 @@ export function addReflection(server: Server, mayAsk: (authorization: string | u
         call.emit('error', { code: status.UNAUTHENTICATED, details: 'This master asks for a token.' });
         return;
       }
-      call.on('data', (request: ReflectionRequest) =>
-        call.write({ validHost: request.host, originalRequest: request, ...answer(request) }),
-      );
-      call.on('end', () => call.end());
+      // Answers come in the order of what was asked.
+      let answered = Promise.resolve();
+      call.on('data', (request: ReflectionRequest) => {
+        const next = answered.then(async () => {
+          call.write({ validHost: request.host, originalRequest: request, ...(await answer(request)) });
+        });
+        answered = next.catch((error: unknown) => {
+          call.emit('error', { code: status.INTERNAL, details: messageOf(error) });
+        });
+      });
+      call.on('end', () => void answered.then(() => call.end()));
       call.on('error', () => undefined);
     },
   };
-  const service = serviceOf(definition, REFLECTION);
+  const service = loadReflection();
   server.addService(service, handlers);
   const alpha = Object.entries(service).map(([name, method]) => [
     name,
     { ...method, path: method.path.replace(REFLECTION, REFLECTION_ALPHA) },
   ]);
   server.addService(Object.fromEntries(alpha) as ServiceDefinition, handlers);
-}
-
-function serviceOf(definition: PackageDefinition, name: string): ServiceDefinition {
-  return definition[name] as ServiceDefinition;
 }
 
 /** Descriptors of files by their names. */

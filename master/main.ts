@@ -1,6 +1,7 @@
 /** The master process: reads the configuration, builds the parts, connects them, starts them. */
 import { hostname } from 'node:os';
 import { makeConnections } from '../connectors/connections.ts';
+import { readManifests } from '../connectors/packages/packages.ts';
 import { SchemaRegistries } from '../connectors/schema-registry/registries.ts';
 import { systemClock, systemRng } from '../connectors/system/clock.ts';
 import { failpointsFrom } from '../connectors/system/failpoints.ts';
@@ -90,7 +91,7 @@ export async function runMaster(options: MasterOptions, given: NodeJS.ProcessEnv
     rng: systemRng,
     onRequest: (outcome) => metrics.asked(outcome),
   });
-  const http = await startHttp(new JobService(leadership, connections, log, registries), {
+  const http = await startHttp(new JobService(leadership, connections, log, registries, readManifests(env)), {
     host: options.host,
     port: options.httpPort,
     token: security.clusterToken,

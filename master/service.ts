@@ -7,6 +7,7 @@ import { WeirError } from '../core/errors.ts';
 import type { SavepointRow } from '../core/epoch/types.ts';
 import { jobName, revision, workerId } from '../core/ids.ts';
 import type { JobName, Revision, WorkerId } from '../core/ids.ts';
+import type { ConnectorManifest } from '../core/job/connector-manifest.ts';
 import { loadJobFile, locateProblems } from '../core/job/file.ts';
 import type { JobProblem } from '../core/job/problem.ts';
 import type { JobSpec } from '../core/job/spec.ts';
@@ -18,14 +19,19 @@ import type { TableSchema } from '../core/table/schema.ts';
 import { formatCqlType } from '../core/table/schema.ts';
 import { deadLetterTable } from '../engine/dead-letters.ts';
 import type { JobPlan } from '../engine/plan/job-plan.ts';
+import { schemaChanges } from '../engine/plan/schema-changes.ts';
 import { sinkPlansOf } from '../engine/plan/job-plan.ts';
 import { qualifiedTable } from '../engine/plan/plan-row-sinks.ts';
 import { planJob } from '../engine/plan/plan-job.ts';
 import { recordSchemasOf } from './record-schemas.ts';
 import type { LatestSchemas } from './record-schemas.ts';
-import type { RestartPoint } from './coordinator.ts';
+import { knownSinkSchemas, registeredSinkSchemas } from './sink-schemas.ts';
+import type { SchemaSubjects } from './sink-schemas.ts';
+import type { ImportedStart, RestartPoint } from './coordinator.ts';
 import type { RunsDocument } from './schedules.ts';
 import { runsOf } from './schedules.ts';
+import type { ImportedPartition, ImportRequest } from './import-start.ts';
+import { planImport } from './import-start.ts';
 import type { JobView, WorkerView } from './views.ts';
 
 /** Format of {@link JobDefinition.text}. */
@@ -47,7 +53,7 @@ export interface JobDefinition {
  * state and the positions of a savepoint of the job.
  */
 export interface StartOptions {
-  readonly start?: 'earliest' | 'latest' | 'continue' | { readonly savepoint: string };
+  readonly start?: 'earliest' | 'latest' | 'continue' | { readonly savepoint: string } | ImportedStart;
   /** Refused with CONFLICT when the job is at another revision; 0 = there must be none. */
   readonly expectedRevision?: number;
 }
@@ -113,6 +119,12 @@ export type ApplyOutcome =
       readonly warnings: readonly string[];
     };
 
+/** What became of a job that goes on where another system stood, and where its partitions begin. */
+export interface Imported {
+  readonly outcome: ApplyOutcome;
+  readonly partitions: readonly ImportedPartition[];
+}
+
 /** What becomes of a job that brings code: it is accepted only from people who may run code. */
 export type CodePolicy = 'allowed' | 'refused';
 
@@ -132,7 +144,13 @@ export interface StoredDefinition {
   readonly plan: JobPlan;
 }
 
-const noRegistries: LatestSchemas = { latest: () => Promise.resolve(undefined) };
+const noRegistries: LatestSchemas & SchemaSubjects = {
+  latest: () => Promise.resolve(undefined),
+  find: () => Promise.resolve(undefined),
+  accepts: () => Promise.resolve(true),
+  register: () =>
+    Promise.reject(new WeirError('CONFIG_INVALID', 'No schema registry is known here that schemas could go to.')),
+};
 
 /** Everything a door (REST, the status page) may call. Owns nothing: parts are closed by who made them. */
 export class JobService {
@@ -141,10 +159,21 @@ export class JobService {
   /** For those who look into logs and tables beside jobs. */
   readonly connections: Connections;
   readonly #log: Log;
-  readonly #registries: LatestSchemas;
+  readonly #registries: LatestSchemas & SchemaSubjects;
+  readonly #packages: ReadonlyMap<string, ConnectorManifest>;
 
-  /** `registries`: default = none is asked, and every subject is unknown. */
-  constructor(control: ClusterControl, connections: Connections, log: Log, registries: LatestSchemas = noRegistries) {
+  /**
+   * `registries`: default = none is asked, and every subject is unknown. `packages`: connectors that jobs may use beside
+   * the built-in ones.
+   */
+  constructor(
+    control: ClusterControl,
+    connections: Connections,
+    log: Log,
+    registries: LatestSchemas & SchemaSubjects = noRegistries,
+    packages: ReadonlyMap<string, ConnectorManifest> = new Map(),
+  ) {
+    this.#packages = packages;
     this.#registries = registries;
     this.#control = control;
     this.#tables = connections.tables('cassandra', {});
@@ -162,16 +191,19 @@ export class JobService {
       tables: await this.#describeTables(file.spec),
       sinkTables: await this.#describeSinks(file.spec),
       recordSchemas: schemas,
+      connectors: this.#packages,
     };
     const { plan, problems } = planJob(file.spec, facts);
     if (plan === null || problems.length > 0)
       return { kind: 'refused', problems: locateProblems(file.positions, problems) };
-    return { kind: 'valid', spec: file.spec, plan };
+    const known = await knownSinkSchemas(plan, this.#registries);
+    if (known.problems.length > 0) return { kind: 'refused', problems: locateProblems(file.positions, known.problems) };
+    return { kind: 'valid', spec: file.spec, plan: known.plan };
   }
 
   /**
    * Makes the job as written run: idempotent, the same definition twice changes nothing. Throws: SINK_SCHEMA,
-   * STORE_UNAVAILABLE, SINK_UNAVAILABLE, CONFLICT.
+   * STORE_UNAVAILABLE, SINK_UNAVAILABLE, SCHEMA_REGISTRY_UNAVAILABLE, SCHEMA_REFUSED, CONFLICT.
    */
   async apply(text: string, options: ApplyOptions = {}): Promise<ApplyOutcome> {
     const checked = await this.check(text);
@@ -193,7 +225,8 @@ export class JobService {
     requireRevision(definition.name, current?.row.revision ?? 0, options.expectedRevision);
     // Before tables are touched: what is refused leaves nothing behind.
     const notes = same ? [] : await this.#control.changes(definition, start);
-    const warnings = [...plan.warnings, ...notes, ...(await this.#columnsToAdd(plan))];
+    const drift = same || current === undefined ? [] : await this.#schemaNotes(spec.name, plan);
+    const warnings = [...plan.warnings, ...notes, ...drift, ...(await this.#columnsToAdd(plan))];
     if (options.dryRun === true) return { kind: 'valid', name: spec.name, changed: !same, warnings };
     if (current !== undefined && same) return await this.#keep(current.row, warnings, plan);
     for (const table of [...plan.tables, deadLetterTable]) await this.#tables.create(table, { addColumns: true });
@@ -201,10 +234,24 @@ export class JobService {
     for (const sink of sinkPlansOf(plan))
       if (sink.kind === 'rows' && sink.creates !== null)
         await this.connections.rowSinks(sink.connector).create(sink.settings, sink.creates);
-    const row = await this.#control.apply(definition, start);
+    // Its schemas have ids from here on, which are a part of the definition.
+    const complete = await registeredSinkSchemas(plan, this.#registries);
+    const row = await this.#control.apply(defineJob(definition.name, text, complete), start);
     const change = current === undefined ? 'created' : 'updated';
     this.#log.info({ job: row.name, revision: row.revision, run: row.run }, `job ${change}`);
     return { kind: 'applied', name: row.name, change, revision: row.revision, run: row.run, warnings };
+  }
+
+  /**
+   * As {@link apply}, and the job begins where another system stood. Throws beside it: as {@link planImport}.
+   */
+  async importJob(text: string, request: ImportRequest, options: Omit<ApplyOptions, 'start'> = {}): Promise<Imported> {
+    const checked = await this.check(text);
+    if (checked.kind === 'refused') return { outcome: checked, partitions: [] };
+    const { start, partitions, warnings } = await planImport(checked.plan, this.connections, request);
+    const outcome = await this.apply(text, { ...options, start });
+    if (outcome.kind === 'refused') return { outcome, partitions: [] };
+    return { outcome: { ...outcome, warnings: [...outcome.warnings, ...warnings] }, partitions };
   }
 
   /** Facts of the moment: no part of the plan, whose text says whether a definition is the same. */
@@ -217,6 +264,16 @@ export class JobService {
         notes.push(`${table.keyspace}.${table.table} is given the column ${name} ${formatCqlType(type)}`);
     }
     return notes;
+  }
+
+  /** What has become of the schemas of the sources since the revision that there is. */
+  async #schemaNotes(name: string, plan: JobPlan): Promise<string[]> {
+    const { revision: former, plan: known } = await this.definition(name);
+    if (known.formatVersion !== plan.formatVersion) return [];
+    return [...schemaChanges(known, plan)].map(
+      ([source, changes]) =>
+        `the schema of ${source} has changed at the registry since revision ${former}: ${changes.join(', ')}`,
+    );
   }
 
   /** Topics of feeds, and those that a sink asks to be created; one that exists stays as it is. */

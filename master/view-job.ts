@@ -48,6 +48,7 @@ function placesOf(plan: JobPlan): JobPlaces {
   if (known !== undefined) return known;
   const sources = plan.sources.map(({ name, connector, options, topic }) => ({ name, connector, options, topic }));
   const made: JobPlaces = {
+    labels: plan.labels ?? {},
     protocol: plan.protocol,
     sources,
     sinks: plan.sinks.map(({ connector, options, description }) => ({ connector, options, description })),

@@ -1,4 +1,5 @@
 /** What the master shows of jobs and workers: to REST, the CLI, the status page and metrics. */
+import type { Labels } from '../core/job/labels.ts';
 import type { JobRow } from '../core/meta.ts';
 import type { LaneCounters } from '../core/lane/position.ts';
 import type { EpochsView } from './epochs-progress.ts';
@@ -50,6 +51,8 @@ export interface SinkPlace {
 
 /** What a job reads and writes. */
 export interface JobPlaces {
+  /** Of the job file. */
+  readonly labels: Labels;
   readonly protocol: 'lanes' | 'epochs';
   readonly sources: readonly SourcePlace[];
   readonly sinks: readonly SinkPlace[];

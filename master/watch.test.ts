@@ -47,6 +47,7 @@ function view(row: Partial<JobRow>, lanes: readonly LaneView[], read = 0): JobVi
       changedAt: 0,
       ...row,
     },
+    labels: {},
     protocol: 'lanes',
     sources: [{ name: 'users', connector: 'kafka', options: {}, topic: 'users' }],
     sinks: [{ connector: 'cassandra', options: {}, description: 'ks.users' }],

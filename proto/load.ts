@@ -1,21 +1,14 @@
 /** The services of proto/*.proto at run time, typed by what `npm run gen` makes of the same files. */
-import { fileURLToPath } from 'node:url';
 import type { ChannelCredentials, ChannelOptions, Client, ServiceDefinition } from '@grpc/grpc-js';
-import { credentials, loadPackageDefinition, logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
-import type { MessageTypeDefinition, Options, PackageDefinition } from '@grpc/proto-loader';
-import { loadSync } from '@grpc/proto-loader';
+import { credentials, logVerbosity, makeClientConstructor, setLogVerbosity } from '@grpc/grpc-js';
 import type { ControlClient, ControlDefinition } from './gen/control.ts';
 import type { EmbeddedClient, EmbeddedDefinition } from './gen/embedded.ts';
 import type { ExchangeClient, ExchangeDefinition } from './gen/exchange.ts';
+import type { MessageCodec } from './read-proto.ts';
+import { readProto } from './read-proto.ts';
 
 // What fails is thrown and told in our own words; grpc-js would print it a second time, in its own. GRPC_VERBOSITY still works.
 if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);
-
-/**
- * How messages look: camel-cased fields, every field of a received message set (0, '', [], null for a message), of a
- * oneof only the one that came, with the oneof's name telling which. 64-bit integers are numbers: all of ours are safe.
- */
-export const loaderOptions: Options = { keepCase: false, longs: Number, enums: String, defaults: true, oneofs: true };
 
 /** Largest message between master and worker: no records pass there. */
 export const CONTROL_MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
@@ -75,7 +68,7 @@ export interface LoadedService<Definition extends ServiceDefinition, C extends C
   /** A client of its own connection; connects with the first call. Plain text unless credentials are given. */
   client(address: string, creds?: ChannelCredentials): C;
   /** Encodes and decodes one message type of the file, by its short name. */
-  message<T extends object>(name: string): { encode(value: T): Buffer; decode(bytes: Buffer): T };
+  message<T extends object>(name: string): MessageCodec<T>;
 }
 
 type ClientConstructor<C extends Client> = new (
@@ -89,29 +82,16 @@ function load<Definition extends ServiceDefinition, C extends Client>(
   serviceName: string,
   limits: ChannelLimits,
 ): LoadedService<Definition, C> {
-  const definition = loadSync(fileURLToPath(new URL(fileName, import.meta.url)), loaderOptions);
-  const Constructor = serviceConstructor(loadPackageDefinition(definition), serviceName);
+  const file = readProto(fileName);
+  const definition = file.service(`weir.v1.${serviceName}`);
+  const Constructor = makeClientConstructor(definition, serviceName) as unknown as ClientConstructor<C>;
   const options = channelOptions(limits);
   return {
-    definition: Constructor.service as unknown as Definition,
+    definition: definition as Definition,
     options,
-    client: (address, creds = credentials.createInsecure()) =>
-      new (Constructor as unknown as ClientConstructor<C>)(address, creds, options),
-    message: <T extends object>(name: string) => {
-      const entry = definition[`weir.v1.${name}`] as MessageTypeDefinition<T, T> | undefined;
-      if (entry === undefined) throw new Error(`${fileName} has no message ${name}`);
-      return { encode: (value: T) => entry.serialize(value), decode: (bytes: Buffer) => entry.deserialize(bytes) };
-    },
+    client: (address, creds = credentials.createInsecure()) => new Constructor(address, creds, options),
+    message: (name) => file.message(`weir.v1.${name}`),
   };
-}
-
-type LoadedPackage = ReturnType<typeof loadPackageDefinition>;
-
-function serviceConstructor(root: LoadedPackage, serviceName: string): { service: ServiceDefinition } {
-  const weir = root['weir'] as LoadedPackage;
-  const entry = (weir['v1'] as LoadedPackage)[serviceName];
-  if (entry === undefined || !('service' in entry)) throw new Error(`no service ${serviceName}`);
-  return entry as unknown as { service: ServiceDefinition };
 }
 
 let control: LoadedService<ControlDefinition, ControlClient> | undefined;
@@ -136,14 +116,12 @@ export function loadExchange(): LoadedService<ExchangeDefinition, ExchangeClient
   return exchange;
 }
 
-let standard: PackageDefinition | undefined;
+/** gRPC's own service of health, proto/standard/health.proto. */
+export function loadHealth(): ServiceDefinition {
+  return readProto('standard/health.proto').service('grpc.health.v1.Health');
+}
 
-/** proto/standard/*.proto, gRPC's own services, and beside them proto/control.proto: what a master speaks. Parsed once per process. */
-export function loadStandard(): PackageDefinition {
-  const files = ['standard/health.proto', 'standard/reflection.proto', 'control.proto'];
-  standard ??= loadSync(
-    files.map((file) => fileURLToPath(new URL(file, import.meta.url))),
-    loaderOptions,
-  );
-  return standard;
+/** gRPC's own service of reflection, proto/standard/reflection.proto. */
+export function loadReflection(): ServiceDefinition {
+  return readProto('standard/reflection.proto').service('grpc.reflection.v1.ServerReflection');
 }

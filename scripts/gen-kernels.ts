@@ -14,10 +14,12 @@ const sources = [
   new URL('../engine/kernels/assembly/frames.ts', import.meta.url),
   new URL('../engine/kernels/assembly/blocks.ts', import.meta.url),
   new URL('../engine/kernels/assembly/json.ts', import.meta.url),
+  new URL('../engine/kernels/assembly/records.ts', import.meta.url),
 ];
 const imported = [
   new URL('../engine/kernels/assembly/text.ts', import.meta.url),
   new URL('../engine/kernels/assembly/values.ts', import.meta.url),
+  new URL('../engine/kernels/assembly/write-values.ts', import.meta.url),
 ];
 const target = fileURLToPath(new URL('../engine/kernels/kernels-wasm.ts', import.meta.url));
 

@@ -55,6 +55,12 @@ the same, and a \`detail\` that says what to do. A refused job file (422) has \`
 **Changing jobs safely.** \`PUT /v1/jobs/{name}\` creates or changes and may be repeated. Its answer has \`revision\` (also as
 \`ETag\`), \`changed\` and \`stateCompatible\`; with \`If-Match: "3"\` it is refused with 412 unless the job is at revision 3,
 \`"0"\` = there must be none. A change that the job's state does not survive is 409 \`STATE_INCOMPATIBLE\` and names the reason.
+\`PATCH\` takes a merge patch (RFC 7396) of the job file: what it does not name stays as it was written, comments too.
+
+\`\`\`sh
+curl -X PATCH -H 'If-Match: "3"' -H 'Content-Type: application/merge-patch+json' \\
+  -d '{"trigger": "5s", "labels": {"env": "test"}}' http://127.0.0.1:7080/v1/jobs/created-users
+\`\`\`
 
 **Waiting.** \`GET …/wait?state=\` answers 404 until the job is so, which is what Airflow's HttpSensor and shell loops want;
 \`timeout=\` makes it wait. Actions answer 202 at once; \`restart\` gives an operation that \`/v1/operations/{id}?wait=\` follows.

@@ -9,7 +9,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { MessageTypeDefinition, MethodDefinition, PackageDefinition, ServiceDefinition } from '@grpc/proto-loader';
 import { loadSync } from '@grpc/proto-loader';
-import { loaderOptions } from '../proto/load.ts';
+import { messageShape } from '../proto/read-proto.ts';
 
 interface FieldDescriptor {
   readonly name: string;
@@ -41,7 +41,7 @@ const scalarTypes = new Map([
 
 /** The TypeScript of one .proto file. */
 function generate(fileName: string): string {
-  const definition = loadSync(`${protoDir}${fileName}`, loaderOptions);
+  const definition = loadSync(`${protoDir}${fileName}`, { ...messageShape, keepCase: false });
   const messages: string[] = [];
   const services: string[] = [];
   for (const [qualifiedName, entry] of Object.entries(definition)) {

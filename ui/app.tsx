@@ -1,8 +1,10 @@
 /** The frame: navigation, the screen of the address, the search palette, keys. */
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
+import { useMay } from './access.ts';
 import { locked, setToken } from './api.ts';
 import { connection, jobs, setPaused, watch, workers } from './live.ts';
+import { Allowed } from './parts/allowed.tsx';
 import { Messages } from './parts/basics.tsx';
 import type { IconName } from './parts/icon.tsx';
 import { Icon } from './parts/icon.tsx';
@@ -98,7 +100,11 @@ function Page({ path }: { readonly path: readonly string[] }): JSX.Element {
     case 'events':
       return <EventsPage />;
     case 'editor':
-      return <EditorPage key={second ?? ''} job={second ?? null} />;
+      return (
+        <Allowed role="submitter-declarative" what="The job editor" heading="Job editor">
+          <EditorPage key={second ?? ''} job={second ?? null} />
+        </Allowed>
+      );
     default:
       return <OverviewPage />;
   }
@@ -118,6 +124,7 @@ function Side({
   const list = useStore(jobs);
   const crew = useStore(workers);
   const state = useStore(connection);
+  const maySubmit = useMay('submitter-declarative');
   const dead = (list ?? []).reduce((sum, { counters }) => sum + counters.dead, 0);
   const counts = new Map<string, number | undefined>([
     ['/', list?.length],
@@ -135,13 +142,17 @@ function Side({
         <Icon name="menu" size={20} />
       </button>
       <nav aria-label="Screens">
-        {screens.map(({ href, title, icon }) => (
-          <a key={href} href={href} {...(at === href ? { 'aria-current': 'page' as const } : {})}>
-            <Icon name={icon} />
-            {title}
-            {counts.get(href) === undefined ? null : <span class="n">{counts.get(href)?.toLocaleString('en-US')}</span>}
-          </a>
-        ))}
+        {screens
+          .filter(({ href }) => maySubmit || href !== '/editor')
+          .map(({ href, title, icon }) => (
+            <a key={href} href={href} {...(at === href ? { 'aria-current': 'page' as const } : {})}>
+              <Icon name={icon} />
+              {title}
+              {counts.get(href) === undefined ? null : (
+                <span class="n">{counts.get(href)?.toLocaleString('en-US')}</span>
+              )}
+            </a>
+          ))}
       </nav>
       <div class="foot">
         <button type="button" onClick={onSearch}>

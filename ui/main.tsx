@@ -1,5 +1,6 @@
 /** The page begins here. */
 import { render } from 'preact';
+import { learnCaller } from './access.ts';
 import { App } from './app.tsx';
 import { start } from './live.ts';
 
@@ -7,5 +8,6 @@ const root = document.getElementById('app');
 if (root !== null) {
   root.replaceChildren();
   render(<App />, root);
+  learnCaller();
   start();
 }

@@ -124,6 +124,26 @@ export interface CheckpointDocument {
   readonly durationMs: number | null;
 }
 
+/** One run of a job with a schedule; times in ms since 1970. */
+export interface RunDocument {
+  readonly number: number;
+  /** null: somebody started it. */
+  readonly scheduledFor: number | null;
+  readonly state: string;
+  readonly startedAt: number | null;
+  readonly endedAt: number | null;
+  readonly attempts: number;
+  readonly retryAt: number | null;
+  readonly reason: { readonly code: string; readonly message: string } | null;
+}
+
+export interface RunsDocument {
+  readonly schedule: { readonly cron: string; readonly timeZone: string } | null;
+  readonly next: number | null;
+  /** Newest first. */
+  readonly runs: readonly RunDocument[];
+}
+
 export interface ClusterEvent {
   readonly seq: number;
   /** ms since 1970. */

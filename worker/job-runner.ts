@@ -125,6 +125,9 @@ interface OpenRun {
   readonly readers: ReadonlyMap<string, { readonly source: Source; readonly reader: SourceReader }>;
 }
 
+/** Chunks that may wait for a transaction to end; their bytes are bounded as those of other chunks are. */
+const TRANSACTION_CHUNKS_MAX = 256;
+
 const running: ReadonlySet<JobRow['state']> = new Set(['starting', 'running']);
 
 export class JobRunner {
@@ -268,7 +271,8 @@ export class JobRunner {
       if (held.leave.signal.aborted) held.lane.drain();
       return await this.#runFed(held, held.lane);
     } catch (error) {
-      return { kind: 'failed', error };
+      // The permit may run out while a sink takes the lane over.
+      return isWeirError(error, 'FENCED') ? { kind: 'fenced' } : { kind: 'failed', error };
     }
   }
 
@@ -320,6 +324,16 @@ export class JobRunner {
       initialPartition: assignment.initial,
     };
     const start = await startPosition(facts, store, io.source);
+    const sinks = must(open.sinks.get(sourceName), () => `sinks of source ${sourceName} are not open`);
+    const cuts = await sinks.openLane({
+      key,
+      topic: assignment.topic,
+      since: row.start.kind === 'continue' ? row.start.since : row.run,
+      submittedAt: row.submittedAt,
+      start: start.nextOffset,
+      permit: held.permit,
+      failpoints,
+    });
     if (partition === 0)
       held.feeder = feederOf(this.#parts, this.job, source, { permit: held.permit, behind: () => behindOf(held) });
     const end = assignment.end ?? (await this.#endOfFeed(held, open.plan, source));
@@ -335,7 +349,8 @@ export class JobRunner {
       reader: io.reader,
       executor,
       stageId: stageIdOf(open, source),
-      sinks: must(open.sinks.get(sourceName), () => `sinks of source ${sourceName} are not open`),
+      sinks,
+      cuts,
       store,
       permit: held.permit,
       observer: observe(this.job, sourceName, open.plan),
@@ -343,7 +358,7 @@ export class JobRunner {
       rng,
       log,
       failpoints,
-      limits,
+      limits: sinks.usesTransactions ? { ...limits, inFlightChunks: TRANSACTION_CHUNKS_MAX } : limits,
       budget,
       triggerMs: open.plan.trigger.kind === 'interval' ? open.plan.trigger.everyMs : 0,
     });
@@ -421,7 +436,13 @@ export class JobRunner {
       const topic = await source.describe(laneSource.topic);
       sinks.set(
         laneSource.name,
-        await openSinks(plan, laneSource, connections, (line) => this.#parts.log.info({ job: this.job }, line)),
+        await openSinks(
+          plan,
+          laneSource,
+          connections,
+          (line) => this.#parts.log.info({ job: this.job }, line),
+          this.#parts.memory ?? null,
+        ),
       );
       readers.set(laneSource.name, { source, reader: source.open(topic) });
     }

@@ -71,6 +71,8 @@ export interface LaneParts {
   readonly executor: Executor;
   readonly stageId: string;
   readonly sinks: SinkSet;
+  /** Offsets that no chunk may reach over: where sinks stand that are ahead of the lane. Default: none. */
+  readonly cuts?: readonly Offset[];
   /** The run goes on where the one before stood; default: it begins elsewhere. */
   readonly continues?: boolean;
   readonly store: MetaStore;
@@ -196,12 +198,19 @@ export class Lane {
     this.#endOffset = fetched.lastStableOffset;
     const headers = readBatchHeaders(fetched.bytes);
     const visible = visibleBatches(headers, fetched.aborted, (header) => isAbortMarker(fetched.bytes, header));
-    const chunk = planChunk(headers, visible, this.#cursor, this.#parts.timing, this.#parts.end, clock.now());
+    const chunk = planChunk(headers, visible, this.#cursor, this.#parts.timing, this.#chunkEnd(), clock.now());
     if (chunk.next.offset === this.#cursor.offset) return;
     const from = this.#cursor;
     this.#cursor = chunk.next;
     observer.read(fetched.bytes.byteLength);
     this.#process(fetched, chunk, from, fetchedAt);
+  }
+
+  /** Where the next chunk ends at the latest; null = anywhere. */
+  #chunkEnd(): Offset | null {
+    const { end, cuts = [] } = this.#parts;
+    const ends = [...cuts, ...(end === null ? [] : [end])].filter((at) => at > this.#cursor.offset);
+    return ends.length === 0 ? end : (Math.min(...ends) as Offset);
   }
 
   /** With an interval: once everything that was there is read, waits for the next tick. */
@@ -243,7 +252,7 @@ export class Lane {
     const result = await this.#runStage(task);
     this.#unprocessedChunks -= 1;
     this.#wake();
-    observer.phase('process', clock.mono() - startedAt);
+    observer.phase('process', clock.mono() - startedAt, result);
     await failpoints.hit('lane.afterParse');
     return result;
   }
@@ -302,14 +311,15 @@ export class Lane {
     written.catch(() => undefined);
     await failpoints.hit('lane.midWrite');
     await written;
-    observer.phase('write', clock.mono() - startedAt);
+    observer.phase('write', clock.mono() - startedAt, result);
     await failpoints.hit('lane.afterAck');
   }
 
   #observe(result: StageResult | null, chunk: Chunk, fetchedAt: number): void {
-    const { observer, clock } = this.#parts;
+    const { observer, clock, key } = this.#parts;
     if (result === null) return;
-    observer.batch(result, clock.mono() - fetchedAt);
+    const from = chunk.batches[0]?.header.baseOffset ?? chunk.next.offset;
+    observer.batch(result, clock.mono() - fetchedAt, { partition: key.partition, from, to: chunk.next.offset });
     const now = clock.now();
     for (const { header } of chunk.batches) {
       if (header.maxTimestampMs >= 0) observer.latency(now - header.maxTimestampMs, header.recordCount);
@@ -405,7 +415,8 @@ export class Lane {
 
   /** Waits until the next fetch may be sent: bytes and chunks in flight are bounded, write times not too far ahead. */
   async #room(): Promise<void> {
-    const { limits, clock, budget, observer } = this.#parts;
+    const { limits, clock, budget, observer, sinks, key } = this.#parts;
+    const lane = laneId(key);
     const cameAt = clock.mono();
     for (let waited = false; ; waited = true) {
       if (this.#stopReading.signal.aborted) return;
@@ -413,9 +424,10 @@ export class Lane {
         this.#inFlightBytes >= limits.inFlightBytes ||
         this.#openChunks >= limits.inFlightChunks ||
         this.#unprocessedChunks >= limits.unprocessedChunks
-      )
+      ) {
+        if (this.#unprocessedChunks < limits.unprocessedChunks) sinks.commitNow(lane);
         await this.#changed.promise;
-      else if (budget.full) await Promise.race([budget.released, this.#changed.promise]);
+      } else if (budget.full) await Promise.race([budget.released, this.#changed.promise]);
       else {
         if (waited) observer.blocked(clock.mono() - cameAt);
         break;
@@ -492,6 +504,7 @@ export class Lane {
   /** Waits for everything in flight, then commits it. */
   async #settle(): Promise<void> {
     await this.#ordered;
+    this.#parts.sinks.commitNow(laneId(this.#parts.key));
     while (this.#prefix.openCount > 0 && this.#failure === null) await this.#changed.promise;
     if (this.#failure !== null) return;
     this.#cancelCommitTimer?.();
@@ -520,6 +533,7 @@ export class Lane {
     this.#cancelCommitTimer?.();
     this.#cancelCommitTimer = null;
     while (this.#committing !== null) await this.#committing;
+    await this.#parts.sinks.closeLane(laneId(this.#parts.key));
     // What a failed lane leaves unacknowledged is read again by the next owner; its bytes are not in flight here any more.
     this.#parts.budget.give(this.#inFlightBytes);
     this.#inFlightBytes = 0;

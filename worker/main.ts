@@ -1,6 +1,5 @@
 /** The worker process: reads the configuration, builds the parts, connects them, starts them. */
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import type { RequestListener, Server } from 'node:http';
 import https from 'node:https';
 import { availableParallelism, hostname } from 'node:os';
@@ -12,11 +11,14 @@ import { parseToken } from '../core/security/tokens.ts';
 import type { CurrentIdentity } from '../proto/tls.ts';
 import { MemoryPool } from '../core/memory-pool.ts';
 import type { Log } from '../core/ports.ts';
+import { traceSettings } from '../core/telemetry/settings.ts';
 import { makeConnections } from '../connectors/connections.ts';
 import { SchemaRegistries } from '../connectors/schema-registry/registries.ts';
 import { systemClock, systemRng } from '../connectors/system/clock.ts';
 import { failpointsFrom } from '../connectors/system/failpoints.ts';
+import type { OtlpProcess } from '../connectors/system/otlp.ts';
 import { makeLog } from '../connectors/system/log.ts';
+import { http } from '../connectors/system/node-http.ts';
 import { ByteBudget } from './byte-budget.ts';
 import { makeExchange } from './epochs/exchange-grpc.ts';
 import { openFeed } from './feeds/open-feed.ts';
@@ -27,10 +29,11 @@ import { defaultLaneLimits } from './lane.ts';
 import { WorkerMetrics } from './metrics.ts';
 import { SchemaExecutor } from './schema-executor.ts';
 import { ThreadExecutor } from './threads.ts';
+import type { WorkerTracing } from './tracing/worker-tracing.ts';
 import { Worker } from './worker.ts';
 
 /** Fetched bytes of all lanes that wait for acknowledgement. */
-const IN_FLIGHT_BYTES_MAX = 48 << 20;
+const IN_FLIGHT_BYTES_MAX = 16 << 20;
 
 export interface WorkerOptions {
   /** Masters, `host:port`, separated by commas. */
@@ -69,7 +72,7 @@ export async function runWorker(options: WorkerOptions, given: NodeJS.ProcessEnv
   const stopping = new AbortController();
   const identity = await secure(options, masters, id, env, log, stopping.signal);
   const mayRead = mayReadMetrics(options.host, [options.token, env['WEIR_METRICS_TOKEN']]);
-  const http = await listenHttp(options.host, options.httpPort, metrics, { mayRead, identity });
+  const door = await listenHttp(options.host, options.httpPort, metrics, { mayRead, identity });
   const memory = new MemoryPool();
   const connections = makeConnections(env, { clock: systemClock, rng, log, memory });
   await connections.ready();
@@ -84,7 +87,7 @@ export async function runWorker(options: WorkerOptions, given: NodeJS.ProcessEnv
     identity,
     log,
   }).catch((error: unknown) => {
-    http.server.close();
+    door.server.close();
     throw error;
   });
   const registries = new SchemaRegistries(env, {
@@ -93,15 +96,14 @@ export async function runWorker(options: WorkerOptions, given: NodeJS.ProcessEnv
     onRequest: (outcome) => metrics.asked(outcome),
   });
   metrics.hasThreads(threads);
-  const executor = new SchemaExecutor(
-    new ThreadExecutor({ threadCount: threads, memory, onWork: (work) => metrics.worked(work) }),
-    registries,
-  );
+  const computing = new ThreadExecutor({ threadCount: threads, memory, onWork: (work) => metrics.worked(work) });
+  const executor = new SchemaExecutor(computing, registries);
+  const tracing = await openTracing(env, { version: options.version, instance: id }, log);
   const worker = new Worker({
     id,
     control: new GrpcControlClient(masters, identity),
     store: connections.metaStore(),
-    connections,
+    connections: tracing?.watch(connections) ?? connections,
     executor,
     clock: systemClock,
     rng,
@@ -110,13 +112,20 @@ export async function runWorker(options: WorkerOptions, given: NodeJS.ProcessEnv
     limits: defaultLaneLimits,
     budget: new ByteBudget(IN_FLIGHT_BYTES_MAX),
     memory,
-    observe: (job, source, plan) => metrics.observer(job, source, plan),
-    observeEpochs: (job) => metrics.epochObserver(job),
+    observe: (job, source, plan) => {
+      const observer = metrics.observer(job, source, plan);
+      const topic = plan.sources.find(({ name }) => name === source)?.topic ?? '';
+      return tracing?.lanes(job, topic, observer) ?? observer;
+    },
+    observeEpochs: (job) => {
+      const observer = metrics.epochObserver(job);
+      return tracing?.epochs(job, observer) ?? observer;
+    },
     openFeed: (feed) => openFeed(feed, { clock: systemClock, rng, log, env }),
     observeFeed: (job, source) => metrics.feedObserver(job, source),
     takeFigures: () => metrics.takeFigures(),
     vitals: () => metrics.vitals(),
-    httpAddress: `${identity === null ? '' : 'https://'}${advertisedHost}:${http.port}`,
+    httpAddress: `${identity === null ? '' : 'https://'}${advertisedHost}:${door.port}`,
     exchange,
     threads,
     token: identity === null ? options.token : '',
@@ -124,7 +133,9 @@ export async function runWorker(options: WorkerOptions, given: NodeJS.ProcessEnv
   });
   metrics.watch(worker);
   const running = worker.run();
-  log.info({ id, http: http.port, exchange: exchange.address, ...connections.describe() }, 'worker started');
+  // Not before: until then they would only take processor time from what makes this worker ready.
+  void worker.ready.then(() => computing.start());
+  log.info({ id, http: door.port, exchange: exchange.address, ...connections.describe() }, 'worker started');
   await Promise.race([stopSignal(log), running]);
   stopping.abort();
   await worker.close();
@@ -132,8 +143,22 @@ export async function runWorker(options: WorkerOptions, given: NodeJS.ProcessEnv
   await exchange.transport.close();
   await executor.close();
   await connections.close();
-  http.server.close();
+  await tracing?.close();
+  door.server.close();
   log.info({ id }, 'worker stopped');
+}
+
+/** undefined where nothing is traced: then nothing of it is loaded. Throws: CONFIG_INVALID. */
+async function openTracing(env: NodeJS.ProcessEnv, about: OtlpProcess, log: Log): Promise<WorkerTracing | undefined> {
+  const settings = traceSettings(env, 'weir-worker');
+  if (settings === null) return undefined;
+  const [{ OtlpExporter }, { WorkerTracing: Tracing }] = await Promise.all([
+    import('../connectors/system/otlp.ts'),
+    import('./tracing/worker-tracing.ts'),
+  ]);
+  const sink = new OtlpExporter(settings, about, systemClock, log);
+  log.info({ endpoint: new URL(settings.endpoint).origin, ratio: settings.ratio }, 'spans are sent');
+  return new Tracing({ sink, clock: systemClock, rng: systemRng, ratio: settings.ratio });
 }
 
 /** Throws: CONFIG_INVALID. */
@@ -239,7 +264,7 @@ async function listenHttp(
       );
     } else response.writeHead(404).end();
   };
-  const server = identity === null ? createServer(listener) : httpsServer(identity, listener);
+  const server = identity === null ? http.createServer(listener) : httpsServer(identity, listener);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EADDRINUSE') return reject(error);

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { jobName, laneId, partition, topicId } from '../core/ids.ts';
+import { jobName, laneId, offset, partition, topicId } from '../core/ids.ts';
 import { batchesOf, makeUsers, taskOf, userPlan, userRecord, userTableSink } from '../engine/created-users.fixture.ts';
 import type { LanesPlan } from '../engine/plan/job-plan.ts';
 import type { StagePlan } from '../engine/plan/stage-plan.ts';
 import { compileStage } from '../engine/run-stage.ts';
 import type { StageResult } from '../engine/stage.ts';
+import type { FinishedEpoch } from './epochs/epoch-observer.ts';
+import type { BatchPlace } from './observer.ts';
 import { WorkerMetrics } from './metrics.ts';
 import type { Worker } from './worker.ts';
 
@@ -23,11 +25,14 @@ function resultsOf(stage: StagePlan, sizes: readonly number[]): StageResult[] {
   });
 }
 
+const place: BatchPlace = { partition: partition(0), from: offset(0), to: offset(1) };
+const finished = { key: { run: 1, epoch: 1, attempt: 1 }, view: { partitions: new Set() } } as unknown as FinishedEpoch;
+
 async function hashesOf(stage: StagePlan, sizes: readonly number[]): Promise<string[]> {
   const metrics = new WorkerMetrics('1.2.3');
   for (const result of resultsOf(stage, sizes)) {
     // Each batch through an observer of its own, as lanes have.
-    metrics.observer(jobName('users'), 'users', planOf(stage) as LanesPlan).batch(result, 1);
+    metrics.observer(jobName('users'), 'users', planOf(stage) as LanesPlan).batch(result, 1, place);
   }
   const text = await metrics.registry.metrics();
   return text.split('\n').filter((line) => line.startsWith('weir_blackhole_hash{'));
@@ -58,6 +63,8 @@ test('epochs are counted by job, stage and operator, and gauges go when the job 
       ['aggregate-1', 4],
       ['dedup-2', 0],
     ]),
+    finished,
+    [],
   );
   observer.written(['none'], { sinks: [{ kind: 'blackhole', rowCount: 11, hash: 3 }] });
   observer.latency(12, 100);

@@ -1,5 +1,6 @@
 /** Opens the sinks of a stage by the connectors of the plan. */
 import { must } from '../core/assert.ts';
+import type { MemoryPool } from '../core/memory-pool.ts';
 import type { Connections } from '../core/ports.ts';
 import { deadLetterShape } from '../engine/dead-letters.ts';
 import type { EpochsPlan } from '../engine/plan/epoch-plan.ts';
@@ -7,19 +8,24 @@ import type { JobPlan, LanesPlan, LaneSource, SinkTarget } from '../engine/plan/
 import type { SinkPlan } from '../engine/plan/stage-plan.ts';
 import type { DeadLetterTopic } from './dead-letter-copy.ts';
 import { LaneBatches } from './lane-batches.ts';
+import { LaneTransactions } from './lane-transactions.ts';
 import type { OpenSink } from './sink-set.ts';
 import { SinkSet } from './sink-set.ts';
 
 type SourcePlace = Pick<LaneSource, 'connector' | 'options'>;
 
-/** Throws: what describing and opening throws: SINK_UNAVAILABLE, SINK_SCHEMA, TOPIC_NOT_FOUND. */
+/**
+ * Memory that rows were in goes to `memory` once they are written. Throws: what describing and opening throws:
+ * SINK_UNAVAILABLE, SINK_SCHEMA, TOPIC_NOT_FOUND.
+ */
 export async function openSinks(
   plan: LanesPlan,
   source: LaneSource,
   connections: Connections,
   print: (line: string) => void,
+  memory: MemoryPool | null = null,
 ): Promise<SinkSet> {
-  return openAll(plan, source.stage.sinks, source, connections, print);
+  return openAll(plan, source.stage.sinks, source, connections, print, memory);
 }
 
 /** The sinks of a job that runs in epochs; copies of its dead letters go to the cluster of its first source. */
@@ -29,7 +35,7 @@ export async function openEpochSinks(
   print: (line: string) => void,
 ): Promise<SinkSet> {
   const source = must(plan.sources[0], () => `job ${plan.job} has no source`);
-  return openAll(plan, plan.sinkPlans, source, connections, print);
+  return openAll(plan, plan.sinkPlans, source, connections, print, null);
 }
 
 async function openAll(
@@ -38,6 +44,7 @@ async function openAll(
   source: SourcePlace,
   connections: Connections,
   print: (line: string) => void,
+  memory: MemoryPool | null,
 ): Promise<SinkSet> {
   const open: OpenSink[] = [];
   for (const [index, sink] of sinks.entries()) {
@@ -45,7 +52,7 @@ async function openAll(
     open.push(await openSink(plan.job, sink, target, connections, print));
   }
   const deadLetters = await connections.tables('cassandra', {}).open(deadLetterShape);
-  return new SinkSet(open, deadLetters, await openDeadLetterTopic(plan.deadLetterTopic, source, connections));
+  return new SinkSet(open, deadLetters, await openDeadLetterTopic(plan.deadLetterTopic, source, connections), memory);
 }
 
 /** Beside the source's topic: the copy of a record stays in the cluster the record came from. */
@@ -81,6 +88,8 @@ async function openSink(
         topic: sink.topic,
         writer,
         partitions: await writer.partitionCount(sink.topic),
+        transactions:
+          sink.transactions === undefined ? null : new LaneTransactions(sink.topic, sink.transactions, writer),
       };
     }
     case 'rows': {

@@ -1,9 +1,10 @@
 /** All places the rows of one stage go to, dead letters included; one write is acknowledged when all of them are. */
 import { assert, must } from '../core/assert.ts';
 import { partition } from '../core/ids.ts';
-import type { Offset } from '../core/ids.ts';
+import type { LaneId, Offset } from '../core/ids.ts';
 import type { Cursor } from '../core/lane/chunk.ts';
 import type { WritePermit } from '../core/lane/permit.ts';
+import type { MemoryPool } from '../core/memory-pool.ts';
 import type { LaneKey } from '../core/meta.ts';
 import type { LogWriter, SinkStats, TableWriter } from '../core/ports.ts';
 import type { RowBlock } from '../core/row-block.ts';
@@ -13,6 +14,7 @@ import type { SinkOutput, StageResult } from '../engine/stage.ts';
 import type { DeadLetterTopic } from './dead-letter-copy.ts';
 import { copyDeadLetters } from './dead-letter-copy.ts';
 import type { LaneBatches } from './lane-batches.ts';
+import type { LaneOpening, LaneTransactions } from './lane-transactions.ts';
 import type { StagedRows } from './staged-rows.ts';
 
 /** One open sink, in the order of the plan. */
@@ -24,6 +26,8 @@ export type OpenSink =
       readonly topic: string;
       readonly writer: LogWriter;
       readonly partitions: number;
+      /** null = rows are appended at least once. */
+      readonly transactions: LaneTransactions | null;
     }
   | { readonly kind: 'rows'; readonly name: string; readonly sink: RowSink; readonly batches: LaneBatches }
   | { readonly kind: 'discard'; readonly name: string }
@@ -37,16 +41,25 @@ export class SinkSet {
   readonly #sinks: readonly OpenSink[];
   readonly #deadLetters: TableWriter;
   readonly #deadLetterTopic: DeadLetterTopic | null;
+  readonly #memory: MemoryPool | null;
+  readonly #transactions: readonly LaneTransactions[];
   /** Partition counts of the log sinks, in order: what the encoder needs to choose partitions. */
   readonly logPartitions: readonly number[];
   /** Whether rows are written at the times the lane computes; a lane without such sinks may run any distance ahead of the clock. */
   readonly usesWriteTimes: boolean;
 
-  /** With a `deadLetterTopic`, dead letters are appended there too. */
-  constructor(sinks: readonly OpenSink[], deadLetters: TableWriter, deadLetterTopic: DeadLetterTopic | null) {
+  /** With a `deadLetterTopic`, dead letters are appended there too; memory that rows were in goes to `memory`. */
+  constructor(
+    sinks: readonly OpenSink[],
+    deadLetters: TableWriter,
+    deadLetterTopic: DeadLetterTopic | null,
+    memory: MemoryPool | null = null,
+  ) {
+    this.#memory = memory;
     this.#sinks = sinks;
     this.#deadLetters = deadLetters;
     this.#deadLetterTopic = deadLetterTopic;
+    this.#transactions = sinks.flatMap((sink) => (sink.kind === 'log' ? (sink.transactions ?? []) : []));
     this.usesWriteTimes = sinks.some((sink) => sink.kind === 'table');
     this.logPartitions = sinks.flatMap((sink) => (sink.kind === 'log' ? [sink.partitions] : []));
   }
@@ -54,6 +67,31 @@ export class SinkSet {
   /** Whether some sinks take the rows of an epoch as a whole, by {@link writeEpoch}. */
   get takesEpochs(): boolean {
     return this.#sinks.some(({ kind }) => kind === 'rows');
+  }
+
+  /** Whether some sinks acknowledge what they were given together, after an interval. */
+  get usesTransactions(): boolean {
+    return this.#transactions.length > 0;
+  }
+
+  /**
+   * Before the first write of a lane: takes it over at the sinks that keep a position themselves. Where these stand, if
+   * beyond the lane's start: no chunk may reach over one of them. Throws: SINK_UNAVAILABLE, UNAUTHORIZED,
+   * CONFIG_INVALID, UNSUPPORTED, FENCED.
+   */
+  async openLane(opening: LaneOpening): Promise<readonly Offset[]> {
+    const positions = await Promise.all(this.#transactions.map((transactions) => transactions.open(opening)));
+    return positions.filter((position) => position > opening.start);
+  }
+
+  /** The lane waits for what it wrote. */
+  commitNow(lane: LaneId): void {
+    for (const transactions of this.#transactions) transactions.commitNow(lane);
+  }
+
+  /** After the last write of a lane. Never rejects. */
+  async closeLane(lane: LaneId): Promise<void> {
+    await Promise.all(this.#transactions.map((transactions) => transactions.close(lane)));
   }
 
   /**
@@ -70,14 +108,11 @@ export class SinkSet {
       result.sinks.length === this.#sinks.length,
       () => `the stage has ${result.sinks.length} sinks, ${this.#sinks.length} are open`,
     );
-    const writes = result.sinks.map((output, index) =>
-      writeTo(
-        must(this.#sinks[index], () => 'no such sink'),
-        output,
-        permit,
-        place,
-      ),
-    );
+    const writes = result.sinks.map(async (output, index) => {
+      const sink = must(this.#sinks[index], () => 'no such sink');
+      await writeTo(sink, output, permit, place);
+      if (output.kind === 'log' && output.memory !== undefined) this.#memory?.give(output.memory);
+    });
     if (result.deadLetters.rowCount > 0) writes.push(this.bury(result.deadLetters, permit));
     await Promise.all(writes);
   }
@@ -117,6 +152,10 @@ export class SinkSet {
   stats(): NamedStats[] {
     return this.#sinks.flatMap((sink) => {
       if (sink.kind === 'table') return [{ name: sink.name, ...sink.writer.stats() }];
+      if (sink.kind === 'log') {
+        const { name, transactions } = sink;
+        return transactions === null ? [] : [{ name, ...transactions.stats() }];
+      }
       return sink.kind === 'rows' ? [{ name: sink.name, ...sink.sink.stats() }] : [];
     });
   }
@@ -126,6 +165,7 @@ export class SinkSet {
       this.#deadLetters.close(),
       ...this.#sinks.map((sink) => {
         if (sink.kind === 'table') return sink.writer.close();
+        if (sink.kind === 'log') return sink.transactions?.closeAll();
         return sink.kind === 'rows' ? sink.sink.close() : undefined;
       }),
     ]);
@@ -147,16 +187,18 @@ async function writeTo(
     case 'table':
       assert(sink.kind === 'table', () => `sink ${sink.name} is no table`);
       return sink.writer.write(output, permit);
-    case 'log':
+    case 'log': {
       assert(sink.kind === 'log', () => `sink ${sink.name} is no log`);
-      return sink.writer.append(
-        output.appends.map((append) => ({
-          topic: sink.topic,
-          partition: partition(append.partition),
-          batch: append.batch,
-        })),
-        permit,
-      );
+      const { topic, transactions } = sink;
+      const appends = output.appends.map(({ partition: index, batch }) => ({
+        topic,
+        partition: partition(index),
+        batch,
+      }));
+      if (transactions === null) return sink.writer.append(appends, permit);
+      const { lane, from, to } = must(place, () => `sink ${sink.name} writes rows of lanes`);
+      return transactions.write(lane as LaneId, from as Offset, to as Offset, appends);
+    }
     case 'console':
       assert(sink.kind === 'console', () => `sink ${sink.name} is no console`);
       permit.check();

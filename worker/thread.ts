@@ -176,7 +176,10 @@ function buffersOf(
   add(result.deadLetters.bytes);
   for (const sink of result.sinks) {
     if (sink.kind === 'table') add(sink.bytes);
-    if (sink.kind === 'log') for (const { batch } of sink.appends) add(batch);
+    if (sink.kind === 'log') {
+      for (const { batch } of sink.appends) add(batch);
+      if (sink.memory !== undefined) buffers.add(sink.memory);
+    }
     if (sink.kind === 'rows') for (const { bytes } of sink.parts) add(bytes);
   }
   for (const { bytes } of frames) add(bytes);

@@ -55,6 +55,35 @@ test('the memory of a task comes back into the pool, from a thread and from here
   await pooled.close();
 });
 
+test('what a log sink writes comes in memory of the pool, which the next task writes to again', async () => {
+  const memory = new MemoryPool();
+  const pooled = new ThreadExecutor({ threadCount: 1, memory });
+  await pooled.addStage('users', plan);
+  const outputOf = async (seed: number): Promise<{ readonly memory?: ArrayBuffer }> => {
+    const result = await pooled.run('users', makeTask(seed, 400));
+    assert.deepEqual(
+      result.sinks.map((sink) => (sink.kind === 'log' ? sink.appends : sink)),
+      compileStage(plan)
+        .run(makeTask(seed, 400))
+        .sinks.map((sink) => (sink.kind === 'log' ? sink.appends : sink)),
+    );
+    const log = result.sinks[1];
+    assert.ok(log?.kind === 'log');
+    assert.ok(log.appends.every(({ batch }) => log.memory === undefined || batch.buffer === log.memory));
+    return log;
+  };
+  assert.equal((await outputOf(1)).memory, undefined, 'how much it will be is not known yet');
+  const { memory: second } = await outputOf(2);
+  assert.ok(second !== undefined);
+  const size = second.byteLength;
+  memory.give(second);
+  const idleBytes = memory.idleBytes;
+  const { memory: third } = await outputOf(3);
+  assert.equal(third?.byteLength, size);
+  assert.equal(memory.idleBytes, idleBytes - size, 'it was taken from the pool');
+  await pooled.close();
+});
+
 test('few records do not leave the calling thread', async () => {
   const task = makeTask(9, 20);
   const result = await executor.run('users', task);

@@ -3,12 +3,8 @@
  * that holds it. Tasks without state go to the thread with the fewest bytes waiting. Small ones run on the calling
  * thread: below about 200 records the way to a thread and back costs more than the work.
  */
-import { getCompileCacheDir } from 'node:module';
 import { availableParallelism } from 'node:os';
-import { dirname } from 'node:path';
-import { Piscina } from 'piscina';
 import { must } from '../core/assert.ts';
-import { WeirError } from '../core/errors.ts';
 import type { MemoryPool } from '../core/memory-pool.ts';
 import { recordCountOf } from '../engine/codecs/decode-records.ts';
 import type {
@@ -26,6 +22,7 @@ import type { EpochsPlan } from '../engine/plan/epoch-plan.ts';
 import type { StagePlan } from '../engine/plan/stage-plan.ts';
 import { BATCH_STRIDE } from '../engine/stage.ts';
 import type { Executor, StageResult, StageTask } from '../engine/stage.ts';
+import { answered, ComputeThread } from './compute-thread.ts';
 import { loadModule } from './load-module.ts';
 import type { ThreadReply, ThreadRequest } from './thread.ts';
 import { deadlineOf, UserThreads } from './user-threads.ts';
@@ -57,33 +54,22 @@ const INLINE_RECORDS_MAX = 200;
 /** Few records may still be many bytes. */
 const INLINE_BYTES_MAX = 128 * 1024;
 
-/** Of a thread's heap. Its data are in typed columns outside of it; what is left dies young, and 48 MB would only fill up. */
-const YOUNG_GENERATION_MB = 6;
-
-interface Thread {
-  readonly pool: Piscina<ThreadRequest, ThreadReply>;
-  /** Bytes of tasks sent and not answered. */
-  waitingBytes: number;
-  /** Monotonic ms of its last answer. */
-  freeAt: number;
-  /** A request was answered; ms it took, without waiting for those before it. */
-  readonly worked: (request: ThreadRequest, ms: number) => void;
-}
-
 export class ThreadExecutor implements Executor, EpochExecutor {
-  readonly #threads: readonly Thread[];
+  readonly #threads: readonly ComputeThread[];
   /** Runs small tasks; without threads it also holds the state. */
   readonly #inline = new InlineExecutor({ loadModule });
   readonly #inlineRecordsMax: number;
   readonly #memory: MemoryPool | null;
   readonly #onWork: ((work: ThreadWork) => void) | null;
   readonly #filename: string;
+  /** Of stages that write a log: about how many bytes that takes per task. */
+  readonly #outputBytes = new Map<string, number>();
   /** Of jobs with code, by job and hash of the code: all of a job's hosts share them. */
   readonly #userThreads = new Map<string, UserThreads>();
   /** By key, for jobs with code. */
   readonly #userHosts = new Map<string, { readonly threads: UserThreads; readonly plan: EpochsPlan }>();
 
-  /** Starts the threads; they load in the background. */
+  /** The threads start with what is first asked of them, or with {@link start}. */
   constructor(options: ThreadExecutorOptions = {}) {
     const count = options.threadCount ?? availableParallelism();
     this.#inlineRecordsMax = options.inlineRecordsMax ?? INLINE_RECORDS_MAX;
@@ -93,19 +79,15 @@ export class ThreadExecutor implements Executor, EpochExecutor {
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const filename = new URL(`./thread.${extension}`, import.meta.url).href;
     this.#filename = filename;
-    this.#threads = Array.from({ length: count }, (_, thread) => ({
-      pool: new Piscina<ThreadRequest, ThreadReply>({
-        filename,
-        minThreads: 1,
-        maxThreads: 1,
-        recordTiming: false,
-        resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
-        env: threadEnv(),
-      }),
-      waitingBytes: 0,
-      freeAt: 0,
-      worked: (request, ms) => this.#tell(thread, request, ms),
-    }));
+    this.#threads = Array.from(
+      { length: count },
+      (_, thread) => new ComputeThread(filename, (request, ms) => this.#tell(thread, request, ms)),
+    );
+  }
+
+  /** Threads load their code in the background, so that the first job need not wait for it. */
+  start(): void {
+    for (const thread of this.#threads) thread.start();
   }
 
   /** Parts that the state of a job has; at least 1. */
@@ -113,20 +95,29 @@ export class ThreadExecutor implements Executor, EpochExecutor {
     return Math.max(1, this.#threads.length);
   }
 
-  /** Compiles the stage here and in every thread. Throws: UNSUPPORTED, SINK_SCHEMA, CONFIG_INVALID. */
+  /**
+   * Compiles the stage here and in every thread. A thread that is still loading does it before its first task, and
+   * nobody waits: what cannot be compiled is refused here. Throws: UNSUPPORTED, SINK_SCHEMA, CONFIG_INVALID.
+   */
   async addStage(stageId: string, plan: unknown): Promise<void> {
     await this.#inline.addStage(stageId, plan);
-    await Promise.all(this.#threads.map((thread) => ask(thread, { kind: 'add', stageId, plan: plan as StagePlan })));
+    const request: ThreadRequest = { kind: 'add', stageId, plan: plan as StagePlan };
+    const added = this.#threads.map((thread) => ({ loaded: thread.hasAnswered, done: thread.ask(request) }));
+    // Whatever else goes wrong in a thread, its tasks tell.
+    for (const { done } of added) done.catch(() => undefined);
+    await Promise.all(added.filter(({ loaded }) => loaded).map(({ done }) => done));
+    if ((plan as StagePlan).sinks.some(({ kind }) => kind === 'log')) this.#outputBytes.set(stageId, 0);
   }
 
   async removeStage(stageId: string): Promise<void> {
+    this.#outputBytes.delete(stageId);
     await this.#inline.removeStage(stageId);
-    await Promise.all(this.#threads.map((thread) => ask(thread, { kind: 'remove', stageId })));
+    await Promise.all(this.#threads.map((thread) => thread.ask({ kind: 'remove', stageId })));
   }
 
   /**
    * Runs the task. The memory of its bytes belongs to the executor from here on: it goes to a thread and comes back into
-   * the pool.
+   * the pool. What a log sink writes comes in memory of the pool, which is then the caller's.
    *
    * Throws: NOT_FOUND for an unknown stage, BATCH_CORRUPT.
    */
@@ -138,10 +129,24 @@ export class ThreadExecutor implements Executor, EpochExecutor {
       this.#memory?.give(memory);
       return result;
     }
-    const reply = await askLoaded(thread, { kind: 'run', stageId, task }, task.bytes.byteLength, [memory]);
+    const expected = this.#outputBytes.get(stageId) ?? 0;
+    const spare = expected > 0 ? this.#memory?.take(expected) : undefined;
+    const request: ThreadRequest = { kind: 'run', stageId, task: spare === undefined ? task : { ...task, spare } };
+    const buffers = spare === undefined ? [memory] : [memory, spare];
+    const reply = await thread.askLoaded(request, task.bytes.byteLength, buffers);
     const { result, spent } = must(reply.kind === 'result' ? reply : null, () => NO_RESULT);
     this.#memory?.give(spent);
+    this.#learnOutput(stageId, result);
     return result;
+  }
+
+  /** The next task writes about as much as this one, or as those before it. */
+  #learnOutput(stageId: string, { sinks }: StageResult): void {
+    const known = this.#outputBytes.get(stageId);
+    const log = sinks.find((sink) => sink.kind === 'log');
+    if (known === undefined || log === undefined) return;
+    const bytes = log.appends.reduce((sum, { batch }) => sum + batch.byteLength, 0);
+    this.#outputBytes.set(stageId, Math.max(bytes, known * 0.9));
   }
 
   /**
@@ -215,7 +220,7 @@ export class ThreadExecutor implements Executor, EpochExecutor {
     }
     const bytes = ownBytes(task.bytes);
     const request: ThreadRequest = { kind: 'map', key, task: { ...task, bytes } };
-    const reply = await askLoaded(thread, request, bytes.byteLength, [bytes.buffer]);
+    const reply = await thread.askLoaded(request, bytes.byteLength, [bytes.buffer]);
     const { result, spent } = must(reply.kind === 'mapped' ? reply : null, () => NO_RESULT);
     this.#memory?.give(spent);
     return result;
@@ -236,7 +241,7 @@ export class ThreadExecutor implements Executor, EpochExecutor {
     if (to === undefined)
       return this.#here({ kind: 'reduce', key, task }, () => this.#inline.reduce(key, thread, task));
     const size = task.inputs.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
-    const reply = await askLoaded(to, { kind: 'reduce', key, task }, size);
+    const reply = await to.askLoaded({ kind: 'reduce', key, task }, size);
     return must(reply.kind === 'reduced' ? reply.result : null, () => NO_RESULT);
   }
 
@@ -249,7 +254,7 @@ export class ThreadExecutor implements Executor, EpochExecutor {
     const size = [...owned.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
     const own = tasks.map((task) => ({ ...task, bytes: must(owned.get(task.bytes), () => 'a task without bytes') }));
     const buffers = [...owned.values()].map(({ buffer }) => buffer);
-    const reply = await askLoaded(thread, { kind: 'mapAgain', key, tasks: own }, size, buffers);
+    const reply = await thread.askLoaded({ kind: 'mapAgain', key, tasks: own }, size, buffers);
     return must(reply.kind === 'frames' ? reply.frames : null, () => NO_RESULT);
   }
 
@@ -268,7 +273,7 @@ export class ThreadExecutor implements Executor, EpochExecutor {
       (sum, task) => task.inputs.reduce((bytes, input) => bytes + input.bytes.byteLength, sum),
       0,
     );
-    const reply = await askLoaded(to, request, size);
+    const reply = await to.askLoaded(request, size);
     return must(reply.kind === 'frames' ? reply.frames : null, () => NO_RESULT);
   }
 
@@ -303,7 +308,7 @@ export class ThreadExecutor implements Executor, EpochExecutor {
   async close(): Promise<void> {
     await this.#inline.close();
     await Promise.all([...this.#userThreads.values()].map((threads) => threads.close()));
-    await Promise.all(this.#threads.map((thread) => thread.pool.close()));
+    await Promise.all(this.#threads.map((thread) => thread.close()));
   }
 
   /** Asks the thread that holds the state; null = it is held inline. */
@@ -311,17 +316,17 @@ export class ThreadExecutor implements Executor, EpochExecutor {
     const user = this.#userHosts.get(key);
     if (user !== undefined) return await askUser(user.threads, thread, request, null);
     const to = this.#thread(thread);
-    return to === undefined ? null : await ask(to, request);
+    return to === undefined ? null : await to.ask(request);
   }
 
   /** undefined = without threads, where everything is inline. */
-  #thread(thread: number): Thread | undefined {
+  #thread(thread: number): ComputeThread | undefined {
     if (this.#threads.length === 0) return undefined;
     return must(this.#threads[thread], () => `there is no thread ${thread}`);
   }
 
   async #askAll(request: ThreadRequest): Promise<void> {
-    await Promise.all(this.#threads.map((thread) => ask(thread, request)));
+    await Promise.all(this.#threads.map((thread) => thread.ask(request)));
   }
 
   /** Runs a task on the calling thread. */
@@ -350,7 +355,7 @@ export class ThreadExecutor implements Executor, EpochExecutor {
     return records < this.#inlineRecordsMax;
   }
 
-  #leastLoaded(): Thread | undefined {
+  #leastLoaded(): ComputeThread | undefined {
     let best = this.#threads[0];
     for (const thread of this.#threads)
       if (best !== undefined && thread.waitingBytes < best.waitingBytes) best = thread;
@@ -360,13 +365,6 @@ export class ThreadExecutor implements Executor, EpochExecutor {
 
 /** What loading the code of a job may take. */
 const LOAD_MS_MAX = 30_000;
-
-/** A thread does not know of its process's cache of compiled code; without it, loading costs three times as much. */
-function threadEnv(): NodeJS.ProcessEnv {
-  const folder = getCompileCacheDir();
-  // The cache adds a folder for the version of Node to the one it was given.
-  return folder === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(folder) };
-}
 
 function range(length: number): number[] {
   return Array.from({ length }, (_, index) => index);
@@ -381,34 +379,7 @@ function ownBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return isAlone ? (bytes as Uint8Array<ArrayBuffer>) : bytes.slice();
 }
 
-/** As {@link ask}; the thread counts as busy with so many bytes until the answer comes. */
-async function askLoaded(
-  thread: Thread,
-  request: ThreadRequest,
-  size: number,
-  transferList: ArrayBuffer[] = [],
-): Promise<ThreadReply> {
-  thread.waitingBytes += size;
-  try {
-    return await ask(thread, request, transferList);
-  } finally {
-    thread.waitingBytes -= size;
-  }
-}
-
-/** Sends a request; an error in the thread is thrown here with its code. */
-async function ask(thread: Thread, request: ThreadRequest, transferList: ArrayBuffer[] = []): Promise<ThreadReply> {
-  const sentAt = performance.now();
-  try {
-    return answered(await thread.pool.run(request, { transferList }));
-  } finally {
-    const now = performance.now();
-    thread.worked(request, now - Math.max(sentAt, thread.freeAt));
-    thread.freeAt = now;
-  }
-}
-
-/** As {@link ask}, of a thread that runs code of a job. */
+/** As {@link ComputeThread.ask}, of a thread that runs code of a job. */
 async function askUser(
   threads: UserThreads,
   thread: number,
@@ -416,13 +387,4 @@ async function askUser(
   deadlineMs: number | null,
 ): Promise<ThreadReply> {
   return answered(await threads.ask(thread, request, deadlineMs));
-}
-
-function answered(reply: ThreadReply): ThreadReply {
-  if (reply.kind !== 'error') return reply;
-  if (reply.code !== null) throw new WeirError(reply.code, reply.message, { facts: reply.facts });
-  const error = new Error(reply.message);
-  error.name = reply.name;
-  error.stack = reply.stack;
-  throw error;
 }

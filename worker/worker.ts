@@ -365,7 +365,8 @@ export class Worker {
   #runner(job: JobName): JobRunner {
     const existing = this.#runners.get(job);
     if (existing !== undefined) return existing;
-    const { id, store, connections, executor, clock, rng, log, failpoints, limits, budget, observe } = this.#parts;
+    const { id, store, connections, executor, clock, rng, log, failpoints, limits, budget, memory, observe } =
+      this.#parts;
     const runner = new JobRunner(job, {
       worker: id,
       store,
@@ -377,6 +378,7 @@ export class Worker {
       failpoints,
       limits,
       budget,
+      ...(memory === undefined ? {} : { memory }),
       observe,
       ...feedPorts(this.#parts),
       report: (report) => this.#report(report),

@@ -1,10 +1,12 @@
 /** `weir lint` and `weir explain`: what can be said of a job file without a cluster. */
+import { readManifests } from '../../connectors/packages/packages.ts';
 import { WeirError } from '../../core/errors.ts';
 import { loadJobFile, locateProblems } from '../../core/job/file.ts';
 import { jobJsonSchema } from '../../core/job/json-schema.ts';
 import { loadJobTest } from '../../core/job/job-test.ts';
 import type { JobProblem } from '../../core/job/problem.ts';
-import { explainJob, explainMermaid } from '../../engine/plan/explain.ts';
+import { explainDot, explainMermaid } from '../../engine/plan/explain-chart.ts';
+import { explainJob } from '../../engine/plan/explain.ts';
 import type { JobPlan } from '../../engine/plan/job-plan.ts';
 import { planJob } from '../../engine/plan/plan-job.ts';
 import type { Schema } from '../../core/types.ts';
@@ -38,7 +40,7 @@ function check(text: string): Planned {
 function plan(text: string): Planned {
   const file = loadJobFile(text);
   if (file.spec === null) return { plan: null, problems: file.problems };
-  const planned = planJob(file.spec, { tables: null });
+  const planned = planJob(file.spec, { tables: null, connectors: readManifests(process.env) });
   return { plan: planned.plan, problems: locateProblems(file.positions, planned.problems) };
 }
 
@@ -98,7 +100,9 @@ export interface ExplainOptions extends GlobalOptions {
   readonly format?: string;
 }
 
-/** Prints the plan: as text, as JSON (the whole plan) or as a Mermaid flowchart. Returns the exit code. */
+const explainers = { text: explainJob, mermaid: explainMermaid, dot: explainDot } as const;
+
+/** Prints the plan: as text, as JSON (the whole plan), or its stages as a chart. Returns the exit code. */
 export function explain(path: string, options: ExplainOptions): number {
   const format = explainFormat(options);
   for (const file of readJobFiles([path])) {
@@ -108,16 +112,20 @@ export function explain(path: string, options: ExplainOptions): number {
       return exitCodes.invalid;
     }
     if (format === 'json') printJson(planned.plan);
-    else print(format === 'mermaid' ? explainMermaid(planned.plan) : explainJob(planned.plan));
+    else print(explainers[format](planned.plan));
   }
   return exitCodes.ok;
 }
 
-function explainFormat(options: ExplainOptions): 'text' | 'json' | 'mermaid' {
-  if (options.format === undefined) return outputFormat(options, ['table', 'json']) === 'json' ? 'json' : 'text';
-  const format = (['text', 'json', 'mermaid'] as const).find((name) => name === options.format);
+const explainFormats = ['text', 'json', 'mermaid', 'dot'] as const;
+
+/** `-o dot` and `-o mermaid` mean the same as `--format`. Throws: USAGE. */
+function explainFormat(options: ExplainOptions): (typeof explainFormats)[number] {
+  const asked = options.format ?? explainFormats.find((name) => name === options.output);
+  if (asked === undefined) return outputFormat(options, ['table', 'json']) === 'json' ? 'json' : 'text';
+  const format = explainFormats.find((name) => name === asked);
   if (format === undefined)
-    throw new WeirError('USAGE', `There is no format ${options.format}; explain has text, json and mermaid.`);
+    throw new WeirError('USAGE', `There is no format ${asked}; explain has ${explainFormats.join(', ')}.`);
   return format;
 }
 

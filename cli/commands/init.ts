@@ -106,7 +106,10 @@ const templates = new Map<string, Template>([
 export async function init(name: string, { dir }: InitOptions): Promise<void> {
   const template = templates.get(name);
   if (template === undefined)
-    throw new WeirError('USAGE', `There is no template ${name}; there are ${[...templates.keys()].join(' and ')}.`);
+    throw new WeirError(
+      'USAGE',
+      `There is no template ${name}; there are ${[...templates.keys()].join(', ')} and connector.`,
+    );
   const { jobJsonSchema } = await import('../../core/job/json-schema.ts');
   const files = new Map([
     [`${template.name}.yaml`, template.job],

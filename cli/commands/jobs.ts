@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WeirError } from '../../core/errors.ts';
 import { loadJobFile } from '../../core/job/file.ts';
+import type { Labels } from '../../core/job/labels.ts';
 import type { JobProblem } from '../../core/job/problem.ts';
 import type { JobState } from '../../core/states.ts';
 import type { ApplyOutcome } from '../../master/service.ts';
@@ -11,10 +12,13 @@ import { MasterClient } from '../client.ts';
 import { exitCodes } from '../exit.ts';
 import type { JobFileText } from '../job-files.ts';
 import { readJobFiles, renderJobProblems } from '../job-files.ts';
+import { withSettings } from '../job-settings.ts';
 import { timeoutMs } from '../names.ts';
 import { print, printJson, tell } from '../output.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat, target } from '../settings.ts';
+import type { PruneOptions } from './prune.ts';
+import { jobsToPrune } from './prune.ts';
 
 /** How long `apply` looks for a reason why a job does not run. */
 const REASON_WAIT_MS = 1500;
@@ -24,13 +28,16 @@ export interface WaitOptions extends GlobalOptions {
   readonly timeout: string;
 }
 
-export interface ApplyOptions extends WaitOptions {
+export interface ApplyOptions extends WaitOptions, PruneOptions {
   readonly dryRun?: boolean;
   readonly from?: string;
+  readonly name?: string;
+  readonly set?: readonly string[];
 }
 
 interface Checked extends JobFileText {
   readonly name: string;
+  readonly labels: Labels;
   /** What `--wait` waits for. */
   readonly goal: JobState;
 }
@@ -39,7 +46,7 @@ interface Checked extends JobFileText {
 export async function apply(paths: readonly string[], options: ApplyOptions): Promise<number> {
   const format = outputFormat(options, ['table', 'name', 'json']);
   if (paths.length === 0) throw new WeirError('USAGE', 'Name job files, or folders with job files in them.');
-  const files = check(readJobFiles(paths));
+  const files = check(asAsked(readJobFiles(paths), options));
   if (files === null) return exitCodes.invalid;
   const client = new MasterClient(target(options));
   const start = options.from === undefined ? {} : { start: options.from };
@@ -47,11 +54,16 @@ export async function apply(paths: readonly string[], options: ApplyOptions): Pr
   // Of several files none is applied before all are known to be good.
   if (files.length > 1 && !dryRun && (await applyAll(client, files, { dryRun: true, ...start })) === null)
     return exitCodes.invalid;
+  const gone = await jobsToPrune(client, files, options);
   const outcomes = await applyAll(client, files, { dryRun, ...start });
   if (outcomes === null) return exitCodes.invalid;
   if (format === 'json') printJson(outcomes);
   for (const outcome of outcomes) report(outcome, format !== 'json');
-  if (dryRun) return exitCodes.ok;
+  if (dryRun) {
+    for (const name of gone) tell(`${name} would be deleted`);
+    return exitCodes.ok;
+  }
+  for (const name of gone) await removeJob(client, name, options.timeout);
   if (options.wait !== true) {
     await Promise.all(files.map(async (file) => await warnOfReason(client, file.name)));
     return exitCodes.ok;
@@ -63,13 +75,25 @@ export async function apply(paths: readonly string[], options: ApplyOptions): Pr
   return exitCodes.ok;
 }
 
+/** The files with what the command line says instead. Throws: USAGE. */
+function asAsked(files: readonly JobFileText[], { name, set = [] }: ApplyOptions): readonly JobFileText[] {
+  if (name !== undefined && files.length > 1)
+    throw new WeirError('USAGE', `--name ${name} is the name of one job; there are ${files.length} files.`);
+  const settings = [...(name === undefined ? [] : [`name=${JSON.stringify(name)}`]), ...set];
+  if (settings.length === 0) return files;
+  return files.map((file) => ({ ...file, text: withSettings(file.text, settings) }));
+}
+
 function check(files: readonly JobFileText[]): Checked[] | null {
   const checked: Checked[] = [];
   let good = true;
   for (const file of files) {
     const { spec, problems } = loadJobFile(file.text);
     if (spec === null) good = showProblems(file, problems);
-    else checked.push({ ...file, name: spec.name, goal: spec.trigger === 'availableNow' ? 'finished' : 'running' });
+    else {
+      const goal = spec.trigger === 'availableNow' ? 'finished' : 'running';
+      checked.push({ ...file, name: spec.name, labels: spec.labels ?? {}, goal });
+    }
   }
   return good ? checked : null;
 }
@@ -157,15 +181,19 @@ export async function act(action: JobAction, names: readonly string[], options: 
 export async function remove(names: readonly string[], options: WaitOptions): Promise<void> {
   const client = new MasterClient(target(options));
   for (const name of names) {
-    const { row } = await client.job(name);
-    if (!goals.stop.includes(row.state)) {
-      await client.act(name, 'stop');
-      await waitFor(client, name, goals.stop, options.timeout);
-    }
-    await client.remove(name);
+    await removeJob(client, name, options.timeout);
     print(name);
-    tell(`${name} deleted; its tables and topics stay`);
   }
+}
+
+async function removeJob(client: MasterClient, name: string, timeout: string): Promise<void> {
+  const { row } = await client.job(name);
+  if (!goals.stop.includes(row.state)) {
+    await client.act(name, 'stop');
+    await waitFor(client, name, goals.stop, timeout);
+  }
+  await client.remove(name);
+  tell(`${name} deleted; its tables and topics stay`);
 }
 
 /** Throws: TIMED_OUT, and a plain error with the reason when the job failed. */

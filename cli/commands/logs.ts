@@ -3,6 +3,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WeirError } from '../../core/errors.ts';
+import { timeoutMs } from '../names.ts';
 import { oneLine, print } from '../output.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat, readDevRun, target } from '../settings.ts';
@@ -10,6 +11,8 @@ import { outputFormat, readDevRun, target } from '../settings.ts';
 export interface LogsOptions extends GlobalOptions {
   readonly follow?: boolean;
   readonly tail: string;
+  readonly since?: string;
+  readonly level?: string;
 }
 
 interface LogLine {
@@ -30,16 +33,30 @@ export async function logs(what: string | undefined, options: LogsOptions): Prom
       `No "npm start" runs at ${address} on this machine; processes started otherwise log to their stdout.`,
     );
   }
+  const keep = filterOf(options);
   const sizes = new Map<string, number>();
   const tail = Number(options.tail);
-  let lines = readNew(run.logDirectory, sizes, what);
+  let lines = readNew(run.logDirectory, sizes, what).filter(keep);
   if (Number.isInteger(tail) && tail >= 0) lines = lines.slice(lines.length - Math.min(tail, lines.length));
   for (;;) {
     for (const line of lines) print(json ? line.raw : format(line));
     if (options.follow !== true) return;
     await sleep(300);
-    lines = readNew(run.logDirectory, sizes, what);
+    lines = readNew(run.logDirectory, sizes, what).filter(keep);
   }
+}
+
+const levels = ['debug', 'info', 'warn', 'error'];
+
+/** Lines without a time or level, as of a crash, are always shown. Throws: USAGE. */
+function filterOf({ since, level }: LogsOptions): (line: LogLine) => boolean {
+  const from = since === undefined ? 0 : Date.now() - timeoutMs(since);
+  const least = level === undefined ? 0 : levels.indexOf(level);
+  if (least < 0) throw new WeirError('USAGE', `There is no level ${level}; there are ${levels.join(', ')}.`);
+  return ({ time, fields }) => {
+    const rank = levels.indexOf(String(fields['level']));
+    return (time === 0 || time >= from) && (rank < 0 || rank >= least);
+  };
 }
 
 /** Whole lines written since the last call, in order of time. */

@@ -9,16 +9,22 @@ import { formatAge, formatCount, formatMs, formatTable, formatValue, print, prin
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat, target } from '../settings.ts';
 
+export interface GetOptions extends GlobalOptions {
+  /** Of labels; only with jobs. */
+  readonly selector?: string;
+}
+
 /** `weir get jobs|workers [NAME]`. Throws: USAGE, NOT_FOUND and what the client throws. */
-export async function get(what: string, name: string | undefined, options: GlobalOptions): Promise<void> {
+export async function get(what: string, name: string | undefined, options: GetOptions): Promise<void> {
   const format = outputFormat(options, ['table', 'wide', 'json', 'name']);
   const client = new MasterClient(target(options));
   if (what === 'jobs' || what === 'job') {
-    const views = name === undefined ? await client.jobs() : [await client.job(name)];
+    const views = name === undefined ? await client.jobs(options.selector) : [await client.job(name)];
     if (format === 'json') return printJson(name === undefined ? { jobs: views } : views[0]);
     if (format === 'name') return printNames(views.map((view) => view.row.name));
     return printRows('jobs', jobTable(views, format === 'wide'));
   }
+  if (options.selector !== undefined) throw new WeirError('USAGE', `-l selects jobs by their labels, not ${what}.`);
   if (what === 'workers' || what === 'worker') {
     const views = (await client.workers()).filter((view) => name === undefined || view.id === name);
     if (name !== undefined && views.length === 0) throw new WeirError('NOT_FOUND', `There is no worker ${name}.`);
@@ -73,11 +79,20 @@ function jobTable(views: readonly JobView[], wide: boolean): Table {
       formatAge(Date.now() - row.submittedAt),
     ];
     const { read, passed, filtered, skipped, dead } = view.counters;
+    const labels = Object.entries(view.labels ?? {}).map(([key, value]) => `${key}=${value}`);
     return wide
-      ? [...cells, ...[read, passed, filtered, skipped, dead].map(formatCount), row.reason?.message ?? '']
+      ? [
+          ...cells,
+          ...[read, passed, filtered, skipped, dead].map(formatCount),
+          labels.join(',') || '-',
+          row.reason?.message ?? '',
+        ]
       : cells;
   });
-  return { heads: wide ? [...heads, 'READ', 'PASSED', 'FILTERED', 'SKIPPED', 'DEAD', 'REASON'] : heads, rows };
+  return {
+    heads: wide ? [...heads, 'READ', 'PASSED', 'FILTERED', 'SKIPPED', 'DEAD', 'LABELS', 'REASON'] : heads,
+    rows,
+  };
 }
 
 function formatLag(lag: number): string {

@@ -1,18 +1,24 @@
 /** `weir offsets get|set|reset JOB`: where a job stands in its topics. Set and reset need a job that is stopped. */
 import { WeirError } from '../../core/errors.ts';
 import type { PartitionOffset } from '../../master/offset-desk.ts';
+import type { JobState } from '../../core/states.ts';
 import { MasterClient } from '../client.ts';
+import type { ConfirmOptions } from '../confirm.ts';
+import { confirm } from '../confirm.ts';
 import { jobPath } from '../names.ts';
 import { formatCount, formatTable, print, printJson, tell } from '../output.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat, target } from '../settings.ts';
+
+/** Other jobs are refused by the master. */
+const atRest: readonly JobState[] = ['stopped', 'finished', 'failed'];
 
 interface OffsetsAnswer {
   readonly state: string;
   readonly offsets: readonly PartitionOffset[];
 }
 
-export interface OffsetsOptions extends GlobalOptions {
+export interface OffsetsOptions extends GlobalOptions, ConfirmOptions {
   /** reset: earliest, latest, initial or a time. */
   readonly to?: string;
 }
@@ -48,22 +54,36 @@ async function ask(
   job: string,
   path: string,
   places: readonly string[],
-  { to = 'earliest' }: OffsetsOptions,
+  options: OffsetsOptions,
 ): Promise<OffsetsAnswer> {
   switch (action) {
     case 'get':
       return await client.request('GET', path);
     case 'reset':
-      return await client.request('DELETE', `${path}?to=${encodeURIComponent(to)}`);
+      await confirmLoss(client, job, options);
+      return await client.request('DELETE', `${path}?to=${encodeURIComponent(options.to ?? 'earliest')}`);
     case 'set': {
       if (places.length === 0)
         throw new WeirError('USAGE', `Say what to set: weir offsets set ${job} TOPIC:PARTITION=OFFSET…`);
       const { topics } = await client.job(job);
-      return await client.request('PATCH', path, { offsets: places.map((place) => parsePlace(place, topics)) });
+      const wanted = places.map((place) => parsePlace(place, topics));
+      await confirmLoss(client, job, options);
+      return await client.request('PATCH', path, { offsets: wanted });
     }
     default:
       throw new WeirError('USAGE', `There is no weir offsets ${action}; there are get, set and reset.`);
   }
+}
+
+/** A stateful job begins its new run with nothing; what it kept cannot be had back without a savepoint. */
+async function confirmLoss(client: MasterClient, job: string, options: OffsetsOptions): Promise<void> {
+  const { protocol, row } = await client.job(job);
+  if (protocol !== 'epochs' || !atRest.includes(row.state)) return;
+  await confirm(
+    `Job ${job} keeps state, and begins a new run with empty state: what it counted and kept so far is left behind. ` +
+      `A savepoint keeps it: weir savepoint create ${job} NAME.`,
+    options,
+  );
 }
 
 function parsePlace(text: string, topics: readonly string[]): object {

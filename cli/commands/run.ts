@@ -11,6 +11,7 @@ import { encodeRecordBatch } from '../../core/record-batch-encoder.ts';
 import type { SampleRecord } from '../../master/lab.ts';
 import type { JobView } from '../../master/views.ts';
 import { exitCodes } from '../exit.ts';
+import { withSettings } from '../job-settings.ts';
 import { readJobFile, renderJobProblems } from '../job-files.ts';
 import { timeoutMs, wholeNumber } from '../names.ts';
 import { formatCount, formatTable, formatValue, print, printJson, tell } from '../output.ts';
@@ -78,35 +79,6 @@ export async function run(path: string, options: RunOptions): Promise<number> {
   const last = await cluster.client.job(document.name);
   await show(cluster, last, format === 'json');
   return stop.signal.aborted ? exitCodes.interrupted : exitCodes.ok;
-}
-
-/** `--set sinks.0.table=x`: the value is JSON, or text as it stands. Throws: USAGE. */
-function withSettings(text: string, settings: readonly string[]): string {
-  if (settings.length === 0) return text;
-  const document = parseJobDocument(text);
-  for (const setting of settings) {
-    const [, path, value] = /^([\w.-]+)=(.*)$/s.exec(setting) ?? [];
-    const keys = path?.split('.') ?? [];
-    const last = keys.pop();
-    let at: unknown = document;
-    for (const key of keys)
-      at = typeof at === 'object' && at !== null && Object.hasOwn(at, key) ? Reflect.get(at, key) : null;
-    if (last === undefined || value === undefined || typeof at !== 'object' || at === null || last === '__proto__')
-      throw new WeirError(
-        'USAGE',
-        `--set ${setting} names no place of the job file; write --set trigger=availableNow.`,
-      );
-    Reflect.set(at, last, parsed(value));
-  }
-  return formatJobDocument(document);
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return text;
-  }
 }
 
 async function fill(

@@ -2,6 +2,7 @@
 import { WeirError, deadLetterReasons } from '../../core/errors.ts';
 import { readBatchHeaders } from '../../core/record-batch.ts';
 import { encodeRecordBatch } from '../../core/record-batch-encoder.ts';
+import { windowFields } from '../../engine/plan/logical-plan.ts';
 import type { Schema } from '../../core/types.ts';
 import { formatType } from '../../core/types.ts';
 import type { LocalInput, LocalResult } from '../../engine/epoch/local-run.ts';
@@ -91,9 +92,17 @@ function startSchema(columns: StagePlan['columns']): Schema {
 }
 
 /** Up to and with `last`; null = all of them. */
+/** What a partial aggregate sends on are its buffers: the rows that go into it are shown instead. */
 function cutOperators(operators: readonly StageOperator[], last: number | null): readonly StageOperator[] {
-  return last === null ? operators : operators.slice(0, last + 1);
+  const cut = last === null ? operators : operators.slice(0, last + 1);
+  return cut.at(-1)?.kind === 'partialAggregate' ? cut.slice(0, -1) : cut;
 }
+
+const windowColumn: Schema[number] = {
+  name: 'window',
+  type: { kind: 'struct', fields: windowFields },
+  nullable: false,
+};
 
 /** Columns behind the first `count` operators; `output` = behind all of them. */
 function schemaAfter(input: Schema, operators: readonly StageOperator[], count: number, output: Schema): Schema {
@@ -113,6 +122,9 @@ function schemaAfter(input: Schema, operators: readonly StageOperator[], count: 
         break;
       case 'staticJoin':
         schema = operator.output;
+        break;
+      case 'assignWindow':
+        schema = [...schema, windowColumn];
         break;
       default:
         throw new WeirError(

@@ -1,6 +1,7 @@
 /** The command tree: what changes jobs. */
 import { Option } from 'commander';
 import type { WaitForOptions } from '../commands/act.ts';
+import type { ImportOptions } from '../commands/import-checkpoint.ts';
 import type { ApplyOptions, WaitOptions } from '../commands/jobs.ts';
 import type { GlobalOptions } from '../settings.ts';
 import type { Add } from './add.ts';
@@ -20,7 +21,12 @@ export function addJobCommands(add: Add): void {
     .option('--dry-run', 'check only, change nothing')
     .option('--wait', 'until the jobs run (availableNow: until they are finished)')
     .addOption(timeout())
-    .option('--from <point>', 'begin a new run there: earliest, latest, continue or savepoint:NAME');
+    .option('--from <point>', 'begin a new run there: earliest, latest, continue or savepoint:NAME')
+    .option('--name <name>', 'of the job, instead of the one in the file')
+    .option('--set <path=value...>', 'change the job file on its way: trigger=5s')
+    .option('--prune', 'delete the jobs of the selection that no file has; shown first with --dry-run')
+    .option('-l, --selector <labels>', 'with --prune: jobs with these labels, team=payments,env!=prod')
+    .option('-y, --yes', 'do not ask');
   const actions = [
     ['stop', 'stop jobs gracefully: finish, commit, end'],
     ['pause', 'the same as stop: what is stopped goes on where it stood'],
@@ -70,6 +76,15 @@ function addActCommands(add: Add): void {
   })
     .requiredOption('--for <condition...>', 'state=running, lag=0')
     .addOption(timeout());
+  add<ImportOptions>(
+    'import-checkpoint <path>',
+    'a job goes on where a query of Spark stood: reads the checkpoint directory',
+    async ([path = ''], options) =>
+      await (await import('../commands/import-checkpoint.ts')).importCheckpoint(path, options),
+  )
+    .option('--job <file>', 'the job file')
+    .option('--dry-run', 'show where it would begin, change nothing')
+    .option('--drop-state', 'let a stateful job begin without state, at the imported watermark');
   add<Readonly<Record<string, never>>>(
     'spark-submit [arguments...]',
     'takes the flags of spark-submit; the application is a job file',

@@ -1,6 +1,7 @@
 /** The command tree: what looks at jobs and what they keep. */
 import type { LetterOptions } from '../commands/dead-letters.ts';
 import type { ExportOptions } from '../commands/export.ts';
+import type { GetOptions } from '../commands/look.ts';
 import type { LogsOptions } from '../commands/logs.ts';
 import type { OffsetsOptions } from '../commands/offsets.ts';
 import type { EventsOptions, TailOptions } from '../commands/watch.ts';
@@ -10,11 +11,11 @@ import type { Add } from './add.ts';
 /** Commands that look. */
 export function addLookCommands(add: Add): void {
   const look = async (): Promise<typeof import('../commands/look.ts')> => await import('../commands/look.ts');
-  add(
+  add<GetOptions>(
     'get <what> [name]',
     'list jobs, workers, partitions, checkpoints, savepoints, revisions, runs, sources, topics or tables',
     async ([what = '', name], options) => await (await look()).get(what, name, options),
-  );
+  ).option('-l, --selector <labels>', 'jobs with these labels: team=payments,env!=prod');
   add('runs <job>', 'runs of a job with a schedule: the same as get runs', async ([job = ''], options) => {
     await (await look()).get('runs', job, options);
   });
@@ -43,7 +44,9 @@ export function addLookCommands(add: Add): void {
     },
   )
     .option('-f, --follow', 'go on as lines are written')
-    .option('--tail <lines>', 'only the last lines', '200');
+    .option('--tail <lines>', 'only the last lines', '200')
+    .option('--since <duration>', 'only what is not older: 5m')
+    .option('--level <level>', 'only this level and graver ones: debug, info, warn or error');
   const watch = async (): Promise<typeof import('../commands/watch.ts')> => await import('../commands/watch.ts');
   add<GlobalOptions & { readonly once?: boolean }>('top', 'jobs and workers by what they do', async (_, options) => {
     await (await watch()).top(options);
@@ -95,7 +98,9 @@ export function addStateCommands(add: Add): void {
     'get, set or reset where a job stands; set and reset need it stopped',
     async ([action = '', job = '', ...places], options) =>
       await (await import('../commands/offsets.ts')).offsets(action, job, places, options),
-  ).option('--to <point>', 'reset: earliest, latest, initial (as the file says) or a time');
+  )
+    .option('--to <point>', 'reset: earliest, latest, initial (as the file says) or a time')
+    .option('-y, --yes', 'do not ask: a stateful job loses its state');
   add<LetterOptions>(
     'dlq <action> <job> [place...]',
     'list, show, replay or purge the records that a job could not process',

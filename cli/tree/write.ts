@@ -8,13 +8,17 @@ import type { Add } from './add.ts';
 
 /** Commands for those who write jobs. */
 export function addWritingCommands(add: Add): void {
-  add<InitOptions>(
-    'init [template]',
-    'write a job, its test and rows to try it on: filter or window',
-    async ([template = 'filter'], options) => {
-      await (await import('../commands/init.ts')).init(template, options);
+  add<Partial<InitOptions> & { readonly kind: string }>(
+    'init [template] [name]',
+    'write a job, its test and rows to try it on: filter or window; or a package: connector NAME',
+    async ([template = 'filter', name], { dir, kind }) => {
+      if (template === 'connector')
+        return (await import('../commands/init-connector.ts')).initConnector(name, kind, dir);
+      await (await import('../commands/init.ts')).init(template, { dir: dir ?? 'jobs' });
     },
-  ).option('--dir <folder>', 'where to', 'jobs');
+  )
+    .option('--dir <folder>', 'where to; default: jobs, or the name of the package')
+    .option('--kind <kind>', 'of a connector: sink or source', 'sink');
   add<EvalOptions>('eval [sql]', 'evaluate an expression, or a query on rows of a file', async ([sql], options) =>
     (await import('../commands/eval.ts')).evaluate(sql, options),
   )
@@ -46,7 +50,7 @@ export function addWritingCommands(add: Add): void {
     'explain <file>',
     'show how a job file would run',
     async ([file = ''], options) => (await import('../commands/check-jobs.ts')).explain(file, options),
-  ).option('--format <format>', 'text, json (the whole plan) or mermaid (a chart of the stages)');
+  ).option('--format <format>', 'text, json (the whole plan), or the stages as a chart: mermaid, dot (Graphviz)');
   add<RunOptions>(
     'run <file>',
     'run a job on a cluster of its own, on embedded topics and tables, until Ctrl-C',

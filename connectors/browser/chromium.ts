@@ -1,6 +1,9 @@
-/** The system's Chromium, driven over its DevTools protocol by playwright-core. One page at a time. */
+/**
+ * The system's Chromium, driven over its DevTools protocol by playwright-core. One page at a time, in one tab: a tab of its
+ * own for every page would be a process of its own, which costs more than most pages.
+ */
 import { existsSync } from 'node:fs';
-import type { Browser, BrowserContext } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { WeirError, messageOf } from '../../core/errors.ts';
 
 /** What is read off a page. */
@@ -40,6 +43,20 @@ const places = [
   '/usr/bin/google-chrome',
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
 ];
+
+/** Path of the browser: the one given, else where systems have it. Throws: CONFIG_INVALID where there is none. */
+export function chromiumPath(given?: string): string {
+  const path = given ?? places.find((place) => existsSync(place));
+  if (path !== undefined && existsSync(path)) return path;
+  throw new WeirError(
+    'CONFIG_INVALID',
+    `There is no Chromium at ${given ?? places.join(', ')}; install it (apt-get install chromium), or set WEIR_CHROMIUM to where it is.`,
+  );
+}
+
+/** A tab is left for another one after so many pages, and takes with it what they kept in memory. */
+const TAB_PAGES_MAX = 200;
+
 /** Not needed for what stands on a page. */
 const unwanted = new Set(['image', 'media', 'font']);
 
@@ -49,6 +66,8 @@ export class Chromium implements PageReader {
   #context: Promise<{ readonly browser: Browser; readonly context: BrowserContext }> | null = null;
 
   readonly #requireHost: (host: string) => Promise<void>;
+  #tab: Page | null = null;
+  #tabPages = 0;
 
   /**
    * Starts with the first page. `path`: default = the first of the usual places. What a page asks of hosts that
@@ -69,11 +88,7 @@ export class Chromium implements PageReader {
   ): Promise<PageContent> {
     signal.throwIfAborted();
     const { context } = await this.#open();
-    const page = await context.newPage().catch(async (error: unknown) => {
-      // It crashed, or was killed: the next page starts another one.
-      await this.close();
-      throw new WeirError('SOURCE_UNAVAILABLE', `the browser ended: ${messageOf(error)}.`, { cause: error });
-    });
+    const page = await this.#tabOf(context);
     const stop = (): void => void page.close().catch(() => undefined);
     signal.addEventListener('abort', stop, { once: true });
     try {
@@ -85,6 +100,7 @@ export class Chromium implements PageReader {
       const values = await page.evaluate(readPage, extracts);
       return { status, url: page.url(), retryAfter, values };
     } catch (error) {
+      await this.#leaveTab();
       if (signal.aborted) throw signal.reason;
       const first = messageOf(error).split('\n')[0] ?? '';
       throw new WeirError('SOURCE_UNAVAILABLE', `${withoutParameters(url)} cannot be read: ${first}.`, {
@@ -92,13 +108,32 @@ export class Chromium implements PageReader {
       });
     } finally {
       signal.removeEventListener('abort', stop);
-      await page.close().catch(() => undefined);
     }
+  }
+
+  async #tabOf(context: BrowserContext): Promise<Page> {
+    if (this.#tabPages++ >= TAB_PAGES_MAX || this.#tab?.isClosed() === true) await this.#leaveTab();
+    try {
+      return (this.#tab ??= await context.newPage());
+    } catch (error) {
+      // It crashed, or was killed: the next page starts another one.
+      await this.close();
+      throw new WeirError('SOURCE_UNAVAILABLE', `the browser ended: ${messageOf(error)}.`, { cause: error });
+    }
+  }
+
+  async #leaveTab(): Promise<void> {
+    const tab = this.#tab;
+    this.#tab = null;
+    this.#tabPages = 0;
+    await tab?.close().catch(() => undefined);
   }
 
   async close(): Promise<void> {
     const opened = this.#context;
     this.#context = null;
+    this.#tab = null;
+    this.#tabPages = 0;
     const { browser } = (await opened?.catch(() => null)) ?? {};
     await browser?.close().catch(() => undefined);
   }
@@ -112,11 +147,7 @@ export class Chromium implements PageReader {
   }
 
   async #launch(): Promise<{ readonly browser: Browser; readonly context: BrowserContext }> {
-    const executablePath = this.#path ?? places.find((place) => existsSync(place));
-    if (executablePath === undefined || !existsSync(executablePath)) {
-      const text = `There is no Chromium ${this.#path === undefined ? `at ${places.join(', ')}` : `at ${this.#path}`}; install it (apt-get install chromium), or set WEIR_CHROMIUM to where it is.`;
-      throw new WeirError('CONFIG_INVALID', text);
-    }
+    const executablePath = chromiumPath(this.#path);
     const { chromium } = await import('playwright-core').catch((error: unknown) => {
       throw new WeirError(
         'CONFIG_INVALID',

@@ -3,6 +3,8 @@ import type { Clock, Rng } from '../../core/clock.ts';
 import type { WritePermit } from '../../core/lane/permit.ts';
 import type { Offset, Partition } from '../../core/ids.ts';
 import { offset } from '../../core/ids.ts';
+import { WeirError } from '../../core/errors.ts';
+import type { LogTransactionPlan, LogTransactions } from '../../core/log-transactions.ts';
 import type { ExclusiveWriter, LogAppend, LogWriter } from '../../core/ports.ts';
 import type { RecordToEncode } from '../../core/record-batch-encoder.ts';
 import { encodeRecordBatch } from '../../core/record-batch-encoder.ts';
@@ -54,6 +56,17 @@ export class EmbeddedLogWriter implements LogWriter {
     const request = { topic, partitions: [partition], latest: true };
     const reply = await this.#connection.call((client) => client.listOffsets, request, 'SINK_UNAVAILABLE');
     return new EmbeddedExclusiveWriter(this.#connection, topic, partition, offset(reply.offsets[0] ?? 0));
+  }
+
+  /** Throws: UNSUPPORTED. A log in files has no way to append to several partitions all or nothing. */
+  openTransactions({ job, topic }: LogTransactionPlan): Promise<LogTransactions> {
+    return Promise.reject(
+      new WeirError(
+        'UNSUPPORTED',
+        `Job ${job}: the embedded log has no transactions, so topic ${topic} cannot be written exactly once; ` +
+          `set KAFKA_BROKERS to write to Kafka, or take guarantee: exactlyOnce out of the sink.`,
+      ),
+    );
   }
 
   /** The connection is not the writer's to close. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import { rowSinkContract } from '../../test/conformance/row-sink.ts';
+import { rowSinkContract } from '../../sdk/testing/sink-contract.ts';
 import type { BatchPart, EpochPlace, RowFormat, RowSink, RowSinkPlan } from '../../core/row-sink.ts';
 import { isWeirError } from '../../core/errors.ts';
 import { systemClock, systemRng } from '../system/clock.ts';

@@ -4,20 +4,25 @@ import { backoffMs } from '../../core/clock.ts';
 import { WeirError, messageOf } from '../../core/errors.ts';
 import type { WritePermit } from '../../core/lane/permit.ts';
 import type { Offset, Partition } from '../../core/ids.ts';
+import type { LogTransactionParts, LogTransactionPlan, LogTransactions } from '../../core/log-transactions.ts';
 import type { ExclusiveWriter, LogAppend, LogWriter } from '../../core/ports.ts';
 import type { KafkaParts } from './brokers.ts';
 import { Brokers } from './brokers.ts';
 import { asSinkFailure, isTransient, kafkaErrorName, kafkaErrors, meansStaleMetadata } from './failures.ts';
 import { openKafkaExclusiveWriter } from './kafka-exclusive-writer.ts';
 import { listOffsets } from './list-offsets.ts';
+import { openKafkaTransactions } from './kafka-transactional-writer.ts';
 import type { KafkaOptions } from './options.ts';
 import type { ProducedBatch, TopicMetadata } from './requests.ts';
 import { LATEST_TIME, produceRequest } from './requests.ts';
+import { SendWindow } from './send-window.ts';
 
 /** How old the known number of partitions and their leaders may be, ms. */
 const METADATA_AGE_MS = 30_000;
 /** Bytes of one Produce request; a larger batch goes alone. */
 const REQUEST_BYTES_MAX = 8 * 1024 * 1024;
+/** Bytes that one broker may be sent before it has answered. */
+const WINDOW_BYTES = 8 * 1024 * 1024;
 /** How long a broker may wait for its followers, ms: below the time after which a request counts as lost. */
 const ACKNOWLEDGE_MS = 4000;
 
@@ -31,6 +36,8 @@ export class KafkaLogWriter implements LogWriter {
   readonly #parts: KafkaParts;
   readonly #brokers: Brokers;
   readonly #topics = new Map<string, KnownTopic>();
+  /** By broker. */
+  readonly #windows = new Map<number, SendWindow>();
   readonly #closing = new AbortController();
 
   /** Connects with the first call. Throws: an invariant error when another kafkajs than 2.2.4 is installed. */
@@ -89,6 +96,10 @@ export class KafkaLogWriter implements LogWriter {
     }
   }
 
+  openTransactions(plan: LogTransactionPlan, parts: LogTransactionParts): Promise<LogTransactions> {
+    return openKafkaTransactions(this.#brokers, this.#parts, plan, parts);
+  }
+
   async close(): Promise<void> {
     this.#closing.abort(new WeirError('SINK_UNAVAILABLE', 'The connection to Kafka was closed.'));
     this.#brokers.close();
@@ -143,10 +154,12 @@ export class KafkaLogWriter implements LogWriter {
 
   async #send(nodeId: number, appends: readonly LogAppend[], permit: WritePermit): Promise<LogAppend[]> {
     if (nodeId < 0) return this.#again(appends);
-    permit.check();
     let answers: ProducedBatch[];
     try {
-      answers = await this.#brokers.ask(nodeId, produceRequest(appends, ACKNOWLEDGE_MS));
+      answers = await this.#windowOf(nodeId).run(bytesOf(appends), () => {
+        permit.check();
+        return this.#brokers.ask(nodeId, produceRequest(appends, ACKNOWLEDGE_MS));
+      });
     } catch (error) {
       this.#failUnlessPassing(error);
       return this.#again(appends);
@@ -163,6 +176,15 @@ export class KafkaLogWriter implements LogWriter {
       );
       return true;
     });
+  }
+
+  #windowOf(nodeId: number): SendWindow {
+    let window = this.#windows.get(nodeId);
+    if (window === undefined) {
+      window = new SendWindow(WINDOW_BYTES);
+      this.#windows.set(nodeId, window);
+    }
+    return window;
   }
 
   /** After a lost broker: where the partitions are is asked anew. */
@@ -215,6 +237,10 @@ export class KafkaLogWriter implements LogWriter {
 
 function placeOf({ topic, partition }: { readonly topic: string; readonly partition: number }): string {
   return `${topic}/${partition}`;
+}
+
+function bytesOf(appends: readonly LogAppend[]): number {
+  return appends.reduce((sum, { batch }) => sum + batch.byteLength, 0);
 }
 
 /** Batches of one broker in requests of a bounded size. */

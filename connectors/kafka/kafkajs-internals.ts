@@ -19,6 +19,8 @@ import type { FetchAnswer } from './fetch-answers.ts';
 import { FetchAnswers } from './fetch-answers.ts';
 import type { KafkaOptions } from './options.ts';
 import { ReadingSockets } from './reading-sockets.ts';
+import { RequestFragments } from './request-fragments.ts';
+import type { WritableSocket } from './request-fragments.ts';
 import type { Api, FetchRequest, Request } from './requests.ts';
 import { apis, throttleTimeMs } from './requests.ts';
 
@@ -30,7 +32,7 @@ export const REQUEST_TIMEOUT_MS = 5000;
 
 interface PrivateConnection {
   readonly requestQueue: PrivateRequestQueue;
-  readonly socket?: { destroy(): void };
+  readonly socket?: WritableSocket & { destroy(): void };
   /** Set while it signs in, also anew. */
   readonly authHandlers: unknown;
   isConnected(): boolean;
@@ -175,7 +177,9 @@ export class KafkaTransport {
    */
   async open(host: string, port: number, needed: readonly Api[]): Promise<BrokerLink> {
     const { address, connection } = await this.#connect(host, port, needed);
-    return new BrokerLink(address, connection);
+    const { socket } = connection;
+    expected(socket !== undefined, 'socket of a connection');
+    return new BrokerLink(address, connection, new RequestFragments(socket, apis.produce.key));
   }
 
   /** As {@link open}, for nothing but Fetch; records are received into memory of the pool. */
@@ -327,9 +331,18 @@ class Link {
 
 /** For every request but Fetch. */
 export class BrokerLink extends Link {
+  readonly #fragments: RequestFragments;
+
+  constructor(address: string, connection: PrivateConnection, fragments: RequestFragments) {
+    super(address, connection);
+    this.#fragments = fragments;
+  }
+
   /** Sends a request and reads its answer. Throws: SOURCE_UNAVAILABLE, UNAUTHORIZED. */
   async send<Answer>(request: Request<Answer>, timeoutMs = REQUEST_TIMEOUT_MS): Promise<Answer> {
-    return request.decode(await this.ask<Buffer>(request, timeoutMs, (answer) => throttleTimeMs(request.api, answer)));
+    const { api, fragments } = request;
+    const body = fragments === undefined ? request.body : this.#fragments.ticketFor(request.body, fragments);
+    return request.decode(await this.ask<Buffer>({ api, body }, timeoutMs, (answer) => throttleTimeMs(api, answer)));
   }
 }
 

@@ -32,6 +32,8 @@ export const apis = {
 export interface Request<Answer> {
   readonly api: Api;
   readonly body: Buffer;
+  /** What follows the body, sent without a copy: must stay as it is until the answer. Of Produce alone. */
+  readonly fragments?: readonly Uint8Array[];
   /** Reads the answer after correlation id. */
   decode(answer: Buffer): Answer;
 }
@@ -228,16 +230,32 @@ export interface ProducedBatch {
   readonly errorCode: number;
 }
 
-/** Appends encoded batches, at most one per partition (the broker takes no more), with acks=all. */
-export function produceRequest(batches: readonly BatchToProduce[], timeoutMs: number): Request<ProducedBatch[]> {
+/**
+ * Appends encoded batches, at most one per partition (the broker takes no more), with acks=all; with a transactional id
+ * those of its transaction.
+ */
+export function produceRequest(
+  batches: readonly BatchToProduce[],
+  timeoutMs: number,
+  transactionalId: string | null = null,
+): Request<ProducedBatch[]> {
   const byTopic = [...Map.groupBy(batches, (batch) => batch.topic)];
-  const bytes = batches.reduce((sum, { batch }) => sum + batch.byteLength, 0);
-  const body = new WireWriter(bytes + 64 + batches.length * 8 + byTopic.length * 256);
-  body.nullString().i16(-1).i32(timeoutMs);
+  const body = new WireWriter(64 + batches.length * 8 + byTopic.length * 256);
+  (transactionalId === null ? body.nullString() : body.string(transactionalId)).i16(-1).i32(timeoutMs);
+  /** Where the batches belong, in their order. */
+  const cuts: number[] = [];
   body.array(byTopic, ([topic, items]) => {
-    body.string(topic).array(items, ({ partition, batch }) => body.i32(partition).i32(batch.byteLength).raw(batch));
+    body.string(topic).array(items, ({ partition, batch }) => {
+      body.i32(partition).i32(batch.byteLength);
+      cuts.push(body.length);
+    });
   });
-  return { api: apis.produce, body: body.finish(), decode: decodeProduce };
+  const head = body.finish();
+  const inOrder = byTopic.flatMap(([, items]) => items);
+  const fragments = inOrder.flatMap(({ batch }, index) =>
+    index + 1 < inOrder.length ? [batch, head.subarray(cuts[index], cuts[index + 1])] : [batch],
+  );
+  return { api: apis.produce, body: head.subarray(0, cuts[0]), fragments, decode: decodeProduce };
 }
 
 function decodeProduce(answer: Buffer): ProducedBatch[] {

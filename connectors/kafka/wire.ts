@@ -20,6 +20,11 @@ export class WireWriter {
     return this.#bytes.subarray(0, this.#at);
   }
 
+  /** Bytes written so far. */
+  get length(): number {
+    return this.#at;
+  }
+
   i8(value: number): this {
     this.#room(1);
     this.#at = this.#bytes.writeInt8(value, this.#at);

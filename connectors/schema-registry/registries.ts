@@ -1,8 +1,7 @@
 /** All schema registries that a process asks: the default one, and those that jobs name. */
 import { isWeirError } from '../../core/errors.ts';
 import { registryOptionsFromEnv } from './options.ts';
-import { SchemaRegistryClient } from './registry-client.ts';
-import type { RegisteredSchema, RegistryParts, UnknownSchema } from './registry-client.ts';
+import type { RegisteredSchema, RegistryParts, SchemaRegistryClient, UnknownSchema } from './registry-client.ts';
 
 export class SchemaRegistries {
   readonly #env: Readonly<Record<string, string | undefined>>;
@@ -19,7 +18,7 @@ export class SchemaRegistries {
    * address, '' = the default one. Throws: SCHEMA_REGISTRY_UNAVAILABLE, UNAUTHORIZED, CONFIG_INVALID.
    */
   async schemas(registry: string, ids: readonly number[]): Promise<(RegisteredSchema | UnknownSchema)[]> {
-    const client = this.#client(registry);
+    const client = await this.#client(registry);
     return await Promise.all(
       ids.map((id) =>
         client.byId(id).catch((error: unknown): UnknownSchema => {
@@ -32,10 +31,27 @@ export class SchemaRegistries {
 
   /** The latest schema of a subject; undefined when there is none. Throws: as {@link schemas}, and SCHEMA_INVALID. */
   async latest(registry: string, subject: string): Promise<RegisteredSchema | undefined> {
-    return await this.#client(registry).latest(subject);
+    return await (await this.#client(registry)).latest(subject);
   }
 
-  #client(registry: string): SchemaRegistryClient {
+  /** The id of an Avro schema under a subject; undefined when the subject does not have it. Throws: as {@link schemas}. */
+  async find(registry: string, subject: string, schema: string): Promise<number | undefined> {
+    return await (await this.#client(registry)).find(subject, schema);
+  }
+
+  /** Whether a subject would take an Avro schema. Throws: as {@link schemas}. */
+  async accepts(registry: string, subject: string, schema: string): Promise<boolean> {
+    return await (await this.#client(registry)).accepts(subject, schema);
+  }
+
+  /** The id of an Avro schema, which is registered when it is new. Throws: as {@link schemas}, and SCHEMA_REFUSED. */
+  async register(registry: string, subject: string, schema: string): Promise<number> {
+    return await (await this.#client(registry)).register(subject, schema);
+  }
+
+  async #client(registry: string): Promise<SchemaRegistryClient> {
+    // Most processes never ask one, and what checks the answers is not small.
+    const { SchemaRegistryClient } = await import('./registry-client.ts');
     let client = this.#clients.get(registry);
     if (client === undefined) {
       client = new SchemaRegistryClient(registryOptionsFromEnv(this.#env, registry), this.#parts);

@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
+import { text as textOf } from 'node:stream/consumers';
 import { after, before, beforeEach, test } from 'node:test';
 import { isWeirError } from '../../core/errors.ts';
 import { systemClock, systemRng } from '../system/clock.ts';
@@ -12,15 +13,17 @@ import { SchemaRegistries } from './registries.ts';
 
 let server: Server;
 let url: string;
-let asked: { readonly path: string; readonly authorization: string | undefined }[] = [];
+let asked: { readonly path: string; readonly authorization: string | undefined; readonly body: string }[] = [];
 let answer: (path: string) => { readonly status: number; readonly body: unknown };
 
 before(async () => {
   server = createServer((request: IncomingMessage, response) => {
     const path = request.url ?? '';
-    asked.push({ path, authorization: request.headers.authorization });
-    const { status, body } = answer(path);
-    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    void textOf(request).then((sent) => {
+      asked.push({ path, authorization: request.headers.authorization, body: sent });
+      const { status, body } = answer(path);
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -77,6 +80,35 @@ test('a failure is tried again, and forgotten when it lasts', async () => {
   failures = 3;
   await assert.rejects(schemas.schemas('', [2]), (error) => isWeirError(error, 'SCHEMA_REGISTRY_UNAVAILABLE'));
   assert.equal((await schemas.schemas('', [2]))[0]?.type, 'AVRO');
+});
+
+test('a schema that is new goes there as it is, again after a failure, and with the credentials', async () => {
+  let failures = 1;
+  answer = () => (failures-- > 0 ? { status: 503, body: {} } : { status: 200, body: { id: 9 } });
+  assert.equal(await open({ SCHEMA_REGISTRY_TOKEN: 'abc' }).register('', 'a/b', '"int"'), 9);
+  const sent = {
+    path: '/subjects/a%2Fb/versions',
+    authorization: 'Bearer abc',
+    body: '{"schema":"\\"int\\"","schemaType":"AVRO"}',
+  };
+  assert.deepEqual(asked, [sent, sent]);
+});
+
+test('a schema that is refused says why, and is not sent again', async () => {
+  answer = () => ({ status: 422, body: { error_code: 42201, message: 'Input schema is an invalid Avro schema' } });
+  await assert.rejects(open().register('', 's', '{}'), (error) => {
+    assert.ok(isWeirError(error, 'SCHEMA_REFUSED'));
+    assert.match(error.message, /\/subjects\/s\/versions \(422\): Input schema is an invalid Avro schema/);
+    return true;
+  });
+  assert.equal(asked.length, 1);
+  answer = () => notFound;
+  assert.equal(await open().find('', 's', '{}'), undefined);
+  assert.equal(await open().accepts('', 's', '{}'), true);
+  answer = () => ({ status: 200, body: { is_compatible: false } });
+  assert.equal(await open().accepts('', 's', '{}'), false);
+  answer = () => ({ status: 403, body: {} });
+  await assert.rejects(open().register('', 's', '{}'), (error) => isWeirError(error, 'UNAUTHORIZED'));
 });
 
 test('a schema that refers to what is gone, or to itself', async () => {

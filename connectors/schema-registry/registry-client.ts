@@ -1,6 +1,7 @@
 /**
- * Confluent's Schema Registry API, version 7, of which this reads: schemas by id, and the latest version of a subject,
- * with everything they refer to. A schema never changes under its id, so it is asked for once per process.
+ * Confluent's Schema Registry API, version 7, of which this uses: schemas by id, and the latest version of a subject, with
+ * everything they refer to; finding, judging and registering the Avro schemas of sinks. A schema never changes under its
+ * id, so it is asked for once per process.
  */
 import { z } from 'zod';
 import { backoffMs } from '../../core/clock.ts';
@@ -44,6 +45,9 @@ const UNKNOWN_MS = 30_000;
 const REFERENCES_MAX = 256;
 
 const reference = z.object({ name: z.string(), subject: z.string(), version: z.number().int() });
+const idAnswer = z.object({ id: z.number().int() });
+const compatibleAnswer = z.object({ is_compatible: z.boolean() });
+const errorAnswer = z.object({ error_code: z.number(), message: z.string().default('no reason given') });
 const answer = z.object({
   schema: z.string(),
   schemaType: z.enum(['AVRO', 'PROTOBUF', 'JSON']).nullish(),
@@ -51,6 +55,12 @@ const answer = z.object({
   id: z.number().int().optional(),
 });
 type Answer = z.output<typeof answer>;
+
+interface Question {
+  readonly path: string;
+  /** Sent by POST; absent = GET. */
+  readonly schema?: string;
+}
 
 /** One per registry and process. Owns nothing that has to be closed. */
 export class SchemaRegistryClient {
@@ -85,13 +95,43 @@ export class SchemaRegistryClient {
    * SCHEMA_INVALID.
    */
   async latest(subject: string): Promise<RegisteredSchema | undefined> {
-    const found = await this.#get(`/subjects/${encodeURIComponent(subject)}/versions/latest`);
+    const found = await this.#get(answer, { path: `${subjectPath(subject)}/versions/latest` });
     return found === undefined ? undefined : await this.#whole(found, found.id ?? 0);
+  }
+
+  /**
+   * The id of an Avro schema under a subject; undefined when the subject does not have it. Throws:
+   * SCHEMA_REGISTRY_UNAVAILABLE, UNAUTHORIZED.
+   */
+  async find(subject: string, schema: string): Promise<number | undefined> {
+    return (await this.#get(idAnswer, { path: subjectPath(subject), schema }))?.id;
+  }
+
+  /**
+   * Whether the subject would take an Avro schema beside its latest one, by the compatibility that it asks for. Throws:
+   * SCHEMA_REGISTRY_UNAVAILABLE, UNAUTHORIZED.
+   */
+  async accepts(subject: string, schema: string): Promise<boolean> {
+    const path = `/compatibility${subjectPath(subject)}/versions/latest`;
+    const judged = await this.#get(compatibleAnswer, { path, schema });
+    // A subject without a version takes any.
+    return judged?.is_compatible ?? true;
+  }
+
+  /**
+   * The id of an Avro schema, which is registered when it is new. Throws: SCHEMA_REGISTRY_UNAVAILABLE, UNAUTHORIZED,
+   * SCHEMA_REFUSED.
+   */
+  async register(subject: string, schema: string): Promise<number> {
+    const registered = await this.#get(idAnswer, { path: `${subjectPath(subject)}/versions`, schema });
+    if (registered === undefined)
+      throw this.#unavailable('it answers 404 to a new schema, so it probably takes none at this address');
+    return registered.id;
   }
 
   async #read(id: number): Promise<RegisteredSchema | UnknownSchema> {
     // A negative number is none that a registry gives out.
-    const found = id < 0 ? undefined : await this.#get(`/schemas/ids/${id}`);
+    const found = id < 0 ? undefined : await this.#get(answer, { path: `/schemas/ids/${id}` });
     return found === undefined ? { id, type: 'UNKNOWN' } : await this.#whole(found, id);
   }
 
@@ -120,7 +160,7 @@ export class SchemaRegistryClient {
           'SCHEMA_INVALID',
           `A schema of ${this.#options.url} refers to more than ${REFERENCES_MAX}.`,
         );
-      const referred = await this.#get(`/subjects/${encodeURIComponent(subject)}/versions/${version}`);
+      const referred = await this.#get(answer, { path: `${subjectPath(subject)}/versions/${version}` });
       if (referred === undefined) {
         throw new WeirError(
           'SCHEMA_INVALID',
@@ -133,11 +173,11 @@ export class SchemaRegistryClient {
   }
 
   /** undefined = there is none. */
-  async #get(path: string): Promise<Answer | undefined> {
+  async #get<T>(shape: z.ZodType<T>, question: Question): Promise<T | undefined> {
     const { clock, rng } = this.#parts;
     for (let attempt = 0; ; attempt++) {
       try {
-        const found = await this.#ask(path);
+        const found = await this.#ask(shape, question);
         this.#parts.onRequest?.(found === undefined ? 'unknown' : 'ok');
         return found;
       } catch (error) {
@@ -148,7 +188,7 @@ export class SchemaRegistryClient {
     }
   }
 
-  async #ask(path: string): Promise<Answer | undefined> {
+  async #ask<T>(shape: z.ZodType<T>, { path, schema }: Question): Promise<T | undefined> {
     const { url, authorization, outbound = { kind: 'all' } } = this.#options;
     let status: number;
     let text: string;
@@ -157,8 +197,10 @@ export class SchemaRegistryClient {
       const answered = await askOutside(new URL(`${url}${path}`), outbound, {
         headers: {
           accept: 'application/vnd.schemaregistry.v1+json, application/json',
+          ...(schema === undefined ? {} : { 'content-type': 'application/vnd.schemaregistry.v1+json' }),
           ...(authorization === undefined ? {} : { authorization }),
         },
+        ...(schema === undefined ? {} : { method: 'POST', body: JSON.stringify({ schema, schemaType: 'AVRO' }) }),
         signal: AbortSignal.timeout(REQUEST_MS_MAX),
         bytesMax: ANSWER_BYTES_MAX,
       });
@@ -178,9 +220,17 @@ export class SchemaRegistryClient {
           `SCHEMA_REGISTRY_PASSWORD, or SCHEMA_REGISTRY_TOKEN.`,
       );
     }
+    if (status === 409 || status === 422) {
+      const { data } = errorAnswer.safeParse(jsonOf(text));
+      throw new WeirError(
+        'SCHEMA_REFUSED',
+        `The schema registry ${url} does not take a schema at ${path} (${status}): ${data?.message ?? 'no reason given'}.`,
+      );
+    }
     if (status !== 200) throw this.#unavailable(`it answers ${status}`);
-    const parsed = answer.safeParse(jsonOf(text));
-    if (!parsed.success) throw this.#unavailable('its answer is no schema, so the address is probably not the API’s');
+    const parsed = shape.safeParse(jsonOf(text));
+    if (!parsed.success)
+      throw this.#unavailable('its answer is none of the API’s, so the address is probably another one');
     return parsed.data;
   }
 
@@ -191,6 +241,10 @@ export class SchemaRegistryClient {
       { cause },
     );
   }
+}
+
+function subjectPath(subject: string): string {
+  return `/subjects/${encodeURIComponent(subject)}`;
 }
 
 /** Whether a 404 is the registry's own: a proxy or another server says so too. */

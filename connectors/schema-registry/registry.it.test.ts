@@ -49,6 +49,34 @@ test('an id that nobody registered is unknown, and no failure', async () => {
   ]);
 });
 
+test('a schema of a sink: found, judged, registered, each time under the same id', async () => {
+  const schemas = open();
+  const field = (name: string, type: unknown, rest: object = {}): object => ({ name, type, ...rest });
+  const text = (...fields: readonly object[]): string =>
+    JSON.stringify({ type: 'record', name: 'Visit', fields: [field('id', 'string'), ...fields] });
+  const first = text(field('ms', 'int'));
+  assert.equal(await schemas.find('', 'visits-value', first), undefined);
+  assert.equal(await schemas.accepts('', 'visits-value', first), true, 'a subject that is not there takes any');
+  const id = await schemas.register('', 'visits-value', first);
+  assert.equal(await schemas.register('', 'visits-value', first), id);
+  assert.equal(await schemas.find('', 'visits-value', first), id);
+  const [found] = await schemas.schemas('', [id]);
+  assert(found !== undefined && found.type === 'AVRO');
+  assert.deepEqual(JSON.parse(found.schema), JSON.parse(first));
+
+  await fetch(`${registry.url}/config/visits-value`, {
+    method: 'PUT',
+    headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
+    body: '{"compatibility":"BACKWARD"}',
+  });
+  const wider = text(field('ms', 'int'), field('page', ['null', 'string'], { default: null }));
+  const retyped = text(field('ms', 'string'));
+  assert.equal(await schemas.accepts('', 'visits-value', wider), true);
+  assert.equal(await schemas.accepts('', 'visits-value', retyped), false);
+  await assert.rejects(schemas.register('', 'visits-value', retyped), (error) => isWeirError(error, 'SCHEMA_REFUSED'));
+  assert.notEqual(await schemas.register('', 'visits-value', wider), id);
+});
+
 test('references come before what refers to them, for Avro and Protobuf', async () => {
   const size = JSON.stringify({ type: 'enum', name: 'shop.Size', symbols: ['S', 'M'] });
   await registry.register('size', { schema: size });

@@ -4,13 +4,14 @@
  */
 import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns';
-import http from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import https from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { isIP } from 'node:net';
 import { WeirError } from '../../core/errors.ts';
 import type { OutboundPolicy } from '../../core/security/outbound.ts';
 import { judgeAddress, judgeHost } from '../../core/security/outbound.ts';
+import { http } from './node-http.ts';
 
 /** Throws: FORBIDDEN. For addresses that are written as such; names are judged again when they are resolved. */
 export function requireReachable(policy: OutboundPolicy, host: string): void {
@@ -45,6 +46,7 @@ export async function requireResolvable(policy: OutboundPolicy, host: string): P
 export interface OutboundRequest {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
   readonly signal: AbortSignal;
   /** Of the answer; more is an error. */
   readonly bytesMax: number;
@@ -52,7 +54,7 @@ export interface OutboundRequest {
 
 export interface OutboundAnswer {
   readonly status: number;
-  readonly headers: http.IncomingHttpHeaders;
+  readonly headers: IncomingHttpHeaders;
   readonly text: string;
 }
 
@@ -84,7 +86,7 @@ export async function askOutside(url: URL, policy: OutboundPolicy, request: Outb
     },
   );
   outgoing.on('error', answered.reject);
-  outgoing.end();
+  outgoing.end(request.body);
   return await answered.promise;
 }
 

@@ -3,7 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { rowSinkContract } from '../../test/conformance/row-sink.ts';
+import { rowSinkContract } from '../../sdk/testing/sink-contract.ts';
 import type { BatchPart, LanePlace, RowSink, SinkSettings } from '../../core/row-sink.ts';
 import { isWeirError, WeirError } from '../../core/errors.ts';
 import { systemClock, systemRng } from '../system/clock.ts';

@@ -3,6 +3,7 @@
  * reads that topic as any other.
  */
 import { z } from 'zod';
+import { connectorNamePattern } from './connector-names.ts';
 import { bytes, count, duration } from './options.ts';
 
 const path = z.string().max(500);
@@ -217,8 +218,13 @@ const browser = {
   timeout: duration.default('30s').describe('How long a page may take'),
 } as const;
 
+const packaged = {
+  name: z.string().max(40).regex(connectorNamePattern, 'a name is words of a-z and 0-9 with - between them'),
+  options: z.record(z.string(), z.unknown()).default({}).describe('What its weir-connector.json describes'),
+} as const;
+
 /** Options of each feed, by connector. */
-export const feedOptions = { generator, http, file, websocket, browser } as const;
+export const feedOptions = { generator, http, file, websocket, browser, package: packaged } as const;
 
 /** A feed's own options, without those of its log: what the worker that fills the topic is given. */
 export const feedSpecSchema = z.discriminatedUnion('connector', [
@@ -227,6 +233,7 @@ export const feedSpecSchema = z.discriminatedUnion('connector', [
   z.object({ connector: z.literal('file'), ...file }),
   z.object({ connector: z.literal('websocket'), ...websocket }),
   z.object({ connector: z.literal('browser'), ...browser }),
+  z.object({ connector: z.literal('package'), ...packaged }),
 ]);
 
 export type FeedSpec = z.output<typeof feedSpecSchema>;
@@ -235,3 +242,4 @@ export type HttpSpec = Extract<FeedSpec, { connector: 'http' }>;
 export type FileSpec = Extract<FeedSpec, { connector: 'file' }>;
 export type WebSocketSpec = Extract<FeedSpec, { connector: 'websocket' }>;
 export type BrowserSpec = Extract<FeedSpec, { connector: 'browser' }>;
+export type PackageFeedSpec = Extract<FeedSpec, { connector: 'package' }>;

@@ -1,6 +1,7 @@
 /** Feeds and the topics that they fill. */
 import type { FeedSpec } from './feed-spec.ts';
 import { feedOptions, feedSpecSchema } from './feed-spec.ts';
+import { logOptionNames, sourceConnectors } from './source-spec.ts';
 import type { JobSpec, SourceSpec } from './spec.ts';
 
 /** What the plan says of a feed: its own options, and how many of the latest rows are remembered. */
@@ -34,6 +35,10 @@ export function feedTopic(job: string, source: string): string {
 /** A source of a job file as a topic that somebody else fills: without what only its feed understands. */
 export function asTopic(source: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const { connector } = source;
+  if (!sourceConnectors.includes(String(connector))) {
+    const kept = Object.entries(source).filter(([name]) => name !== 'remember' && logOptionNames.has(name));
+    return { ...Object.fromEntries(kept), connector: 'kafka' };
+  }
   const own = Object.hasOwn(feedOptions, String(connector)) ? feedOptions[connector as keyof typeof feedOptions] : {};
   const rest = Object.entries(source).filter(([name]) => name !== 'remember' && !Object.hasOwn(own, name));
   return { ...Object.fromEntries(rest), connector: 'kafka' };

@@ -76,7 +76,7 @@ colour: red
       '11:65 sinks.0.primaryKey.0 is 1; it takes text, or a list',
       '12:10 trigger: a duration is a whole number with a unit: 50ms, 10s, 5m, 1h',
       '13:30 onBadRecord.deadLetter has no option topc (did you mean topic?)',
-      '14:1 a job has no option colour (options here: apiVersion, kind, name, sources, tables, query, keyedState, module, sinks, outputMode, trigger, schedule, onLate, watermarkPolicy, noDataEpochs, limits, onBadRecord, onNullValue, timeZone)',
+      '14:1 a job has no option colour (options here: apiVersion, kind, name, labels, sources, tables, query, keyedState, module, sinks, outputMode, trigger, schedule, onLate, watermarkPolicy, noDataEpochs, limits, onBadRecord, onNullValue, timeZone)',
     ]);
   });
 

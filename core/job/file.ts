@@ -6,7 +6,10 @@ import type { DocumentPath, FilePosition, FilePositions } from './positions.ts';
 import { documentPositions, formatPath, parsePath } from './positions.ts';
 import type { JobProblem } from './problem.ts';
 import { similarWord } from './similar.ts';
+import type { SparkPlace } from './spark-options.ts';
+import { sparkHint } from './spark-options.ts';
 import { withFeedTopics } from './feed-topics.ts';
+import { writeOutConnectors } from './package-connectors.ts';
 import type { JobSpec } from './spec.ts';
 import { jobSpecSchema } from './spec.ts';
 
@@ -54,7 +57,7 @@ export function loadJobFile(text: string): JobFile {
       },
     ]);
   }
-  const checked = jobSpecSchema.safeParse(value);
+  const checked = jobSpecSchema.safeParse(writeOutConnectors(value));
   if (checked.success) return { spec: withFeedTopics(checked.data), problems: [], positions };
   const problems = checked.error.issues.flatMap((issue) => issueProblems(issue, value, positions));
   return refused(positions, mergeRenamed(problems));
@@ -166,15 +169,26 @@ function unknownKey(document: unknown, path: DocumentPath, key: string, position
       keys.filter((known) => !present.has(known)),
     ) ?? similarWord(key, keys);
   const full = [...path, key];
+  const isNear = meant !== undefined && meant.toLowerCase() === key.toLowerCase();
+  const spark = isNear ? undefined : sparkHint(key, sparkPlaces(document, path));
   return {
     path: formatPath(full),
     message: `${path.length === 0 ? 'a job' : formatPath(path)} has no option ${key}`,
     hint:
-      meant === undefined
+      spark ??
+      (meant === undefined
         ? `options here: ${keys.filter((known) => !known.startsWith('$')).join(', ')}`
-        : `did you mean ${meant}?`,
+        : `did you mean ${meant}?`),
     ...at(positions.ofKey(full)),
   };
+}
+
+/** Whose options of Spark somebody may have had in mind there. */
+function sparkPlaces(document: unknown, path: DocumentPath): SparkPlace[] {
+  if (path.length === 0) return ['query'];
+  const connector = childOf(path.reduce(childOf, document), 'connector');
+  if (path[0] === 'sources') return ['kafkaSource', 'query'];
+  return [connector === 'cassandra' ? 'cassandraSink' : 'kafkaSink', 'query'];
 }
 
 /** Of the alternatives of a union, the one that fits the kind of value the user wrote speaks. */
@@ -253,7 +267,8 @@ function connectors(document: unknown, path: DocumentPath): string[] {
   const values = schemasAt(document, path).flatMap((schema) =>
     schema.const === undefined ? [] : [String(schema.const)],
   );
-  return [...new Set(values)];
+  // People write the name of the package.
+  return [...new Set(values)].filter((value) => value !== 'package');
 }
 
 function withHint(problem: JobProblem, value: unknown, words: readonly string[]): JobProblem {

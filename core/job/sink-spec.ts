@@ -1,5 +1,6 @@
 /** What a job file may say of its sinks. */
 import { z } from 'zod';
+import { connectorNamePattern } from './connector-names.ts';
 import { duration } from './options.ts';
 
 const cassandraSink = z.strictObject({
@@ -18,6 +19,23 @@ const cassandraSink = z.strictObject({
     .describe('Leave a cell as it is where the row has NULL, and write no tombstone'),
 });
 
+const avroSink = z
+  .strictObject({
+    registry: z
+      .union([z.literal(true), z.url({ protocol: /^https?$/ })])
+      .optional()
+      .describe(
+        'A Schema Registry that the schema of the rows is registered at: true = the one of SCHEMA_REGISTRY_URL, or its address',
+      ),
+    subject: z.string().min(1).optional().describe('Under which it is registered; default: <topic>-value'),
+    name: z
+      .string()
+      .regex(/^([A-Za-z_][A-Za-z0-9_]*\.)*[A-Za-z_][A-Za-z0-9_]*$/, 'a record is called name or name.space.name')
+      .optional()
+      .describe("What the record is called, with a namespace or without; default: the topic's name"),
+  })
+  .describe('format: avro; the schema is the one of the columns');
+
 const kafkaSink = z.strictObject({
   connector: z.literal('kafka'),
   topic: z.string().min(1).max(249),
@@ -25,9 +43,20 @@ const kafkaSink = z.strictObject({
   value: z
     .string()
     .optional()
-    .describe('Output column whose bytes become the record value; default: all columns as JSON'),
+    .describe('Output column whose bytes become the record value; default: all columns, by format'),
+  format: z.enum(['json', 'avro']).default('json').describe('What all columns become as a record value'),
+  avro: avroSink.optional(),
   compression: z.enum(['none', 'gzip', 'snappy', 'lz4', 'zstd']).default('lz4'),
-  guarantee: z.enum(['atLeastOnce']).default('atLeastOnce'),
+  guarantee: z
+    .enum(['atLeastOnce', 'exactlyOnce'])
+    .default('atLeastOnce')
+    .describe('exactlyOnce: rows and position are one transaction, for readers with isolation.level=read_committed'),
+  commitInterval: duration
+    .optional()
+    .describe('exactlyOnce: ms from the first rows of a transaction to its end; default 100ms'),
+  transactionTimeout: duration
+    .optional()
+    .describe('exactlyOnce: when Kafka ends a transaction whose worker fell silent; default 60s'),
   partitions: z
     .number()
     .int()
@@ -94,6 +123,14 @@ const webhookSink = z
   })
   .describe('A web service that takes rows, at least once, with an Idempotency-Key');
 
+const packageSink = z
+  .strictObject({
+    connector: z.literal('package'),
+    name: z.string().max(40).regex(connectorNamePattern, 'a name is words of a-z and 0-9 with - between them'),
+    options: z.record(z.string(), z.unknown()).default({}).describe('What its weir-connector.json describes'),
+  })
+  .describe('A connector of the package weir-connector-<name>; "connector: <name>" with its options is short for it');
+
 const blackholeSink = z.strictObject({ connector: z.literal('blackhole') });
 const consoleSink = z.strictObject({ connector: z.literal('console') });
 
@@ -104,6 +141,7 @@ export const sinkSchemas = [
   postgresSink,
   filesSink,
   webhookSink,
+  packageSink,
   blackholeSink,
   consoleSink,
 ] as const;

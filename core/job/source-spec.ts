@@ -143,4 +143,12 @@ export const sourceSchemas = [
   z
     .strictObject({ connector: z.literal('browser'), ...feedOptions.browser, ...feedLog })
     .describe('Rows read off web pages by a browser: list pages, and the pages they link to'),
+  z
+    .strictObject({ connector: z.literal('package'), ...feedOptions.package, ...feedLog })
+    .describe('A connector of the package weir-connector-<name>; "connector: <name>" with its options is short for it'),
 ] as const;
+
+/** The values of `connector`. */
+export const sourceConnectors: readonly string[] = sourceSchemas.map(({ shape }) => String(shape.connector.value));
+/** Options that a source of any connector has. */
+export const logOptionNames: ReadonlySet<string> = new Set(Object.keys(feedLog));

@@ -3,6 +3,7 @@
  * Spark's option names are accepted where Spark has one.
  */
 import { z } from 'zod';
+import { labelsSchema } from './labels.ts';
 import { bytes, duration } from './options.ts';
 import { sinkSchemas } from './sink-spec.ts';
 import { scheduleSchema } from './schedule-spec.ts';
@@ -87,6 +88,7 @@ export const jobSpecSchema = z.strictObject({
   apiVersion: z.literal('weir/v1'),
   kind: z.literal('Job'),
   name: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'a job name is 1 to 63 of a-z, 0-9 and -, beginning with a letter'),
+  labels: labelsSchema.optional(),
   sources: z
     .record(
       z.string().regex(identifier, 'a source name is letters, digits and _'),

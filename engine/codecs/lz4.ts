@@ -4,6 +4,7 @@
  * independent blocks of 64 KiB.
  */
 import { ByteBuffer } from '../byte-buffer.ts';
+import type { Kernels } from '../kernels/kernels.ts';
 import { BATCH_BYTES_MAX, corrupt, tooLarge } from './corrupt.ts';
 import { decompressByKernel } from './kernel-block.ts';
 import { xxh32 } from './xxh32.ts';
@@ -20,6 +21,8 @@ const STORED_BLOCK = 0x80000000;
 /** Block size code 4 in bits 4-6. */
 const BLOCK_64_KIB = 0x40;
 const BLOCK_BYTES = 64 * 1024;
+/** Magic, flags, block size and the checksum of these. */
+const FRAME_HEADER_BYTES = 7;
 
 /** Appends the decompressed bytes of the frames in `source[start, end)`. Throws: BATCH_CORRUPT. */
 export function lz4Decompress(source: Uint8Array, start: number, end: number, target: ByteBuffer): void {
@@ -162,6 +165,35 @@ export function copyMatch(out: Uint8Array, to: number, distance: number, length:
   return stop;
 }
 
+/** Most bytes that a frame of so many bytes takes, with what {@link lz4FrameByKernel} overwrites behind it. */
+export function lz4FrameBytesMax(bytes: number): number {
+  return bytes + Math.ceil(bytes / BLOCK_BYTES) * (4 + BLOCK_BYTES / 255 + 16) + FRAME_HEADER_BYTES + 4 + 16;
+}
+
+/** Writes the bytes at the addresses `[start, end)` as one frame at `to`, as {@link Lz4Compressor} does; where it ends. */
+export function lz4FrameByKernel({ run, bytes, view }: Kernels, start: number, end: number, to: number): number {
+  let at = writeFrameHeader(bytes, view, to);
+  for (let from = start; from < end; from += BLOCK_BYTES) {
+    const stop = Math.min(end, from + BLOCK_BYTES);
+    const blockBytes = run.lz4Compress(from, stop, at + 4) - at - 4;
+    const stored = blockBytes >= stop - from;
+    if (stored) bytes.copyWithin(at + 4, from, stop);
+    view.setUint32(at, stored ? STORED_BLOCK + (stop - from) : blockBytes, true);
+    at += 4 + (stored ? stop - from : blockBytes);
+  }
+  view.setUint32(at, 0, true);
+  return at + 4;
+}
+
+/** Independent blocks of 64 KiB, without checksums of their content; where it ends. */
+function writeFrameHeader(bytes: Uint8Array, view: DataView, at: number): number {
+  view.setUint32(at, FRAME_MAGIC, true);
+  bytes[at + 4] = FLAG_VERSION_1 | FLAG_INDEPENDENT;
+  bytes[at + 5] = BLOCK_64_KIB;
+  bytes[at + 6] = (xxh32(bytes, at + 4, at + 6) >>> 8) & 0xff;
+  return at + FRAME_HEADER_BYTES;
+}
+
 const HASH_BITS = 14;
 const MATCH_MIN = 4;
 /** The format keeps the last five bytes literal, and starts no match in the last twelve. */
@@ -175,13 +207,8 @@ export class Lz4Compressor {
 
   /** Appends one frame with `source[start, end)`. */
   compress(source: Uint8Array, start: number, end: number, target: ByteBuffer): void {
-    target.reserve(7 + 4);
-    const header = target.length;
-    target.view.setUint32(header, FRAME_MAGIC, true);
-    target.bytes[header + 4] = FLAG_VERSION_1 | FLAG_INDEPENDENT;
-    target.bytes[header + 5] = BLOCK_64_KIB;
-    target.bytes[header + 6] = (xxh32(target.bytes, header + 4, header + 6) >>> 8) & 0xff;
-    target.length = header + 7;
+    target.reserve(FRAME_HEADER_BYTES + 4);
+    target.length = writeFrameHeader(target.bytes, target.view, target.length);
     for (let at = start; at < end; at += BLOCK_BYTES) {
       this.#appendBlock(source, at, Math.min(end, at + BLOCK_BYTES), target);
     }

@@ -6,40 +6,37 @@
  */
 import { must } from '../../core/assert.ts';
 import { partitionOfKey } from '../../core/murmur2.ts';
-import { finishRecordBatch, varintBytes, writeVarint } from '../../core/record-batch-encoder.ts';
-import { RECORD_BATCH_HEADER_BYTES } from '../../core/record-batch.ts';
 import type { Schema } from '../../core/types.ts';
 import { ByteBuffer } from '../byte-buffer.ts';
-import { Compressor } from '../codecs/compression.ts';
-import type { ColumnBatch } from '../column-batch.ts';
+import type { Column, ColumnBatch } from '../column-batch.ts';
+import { KernelArena } from '../kernels/kernel-arena.ts';
 import type { SinkPlan } from '../plan/stage-plan.ts';
 import type { TimeZone } from '../scan/time-zone.ts';
 import type { SinkOutput } from '../stage.ts';
+import { writeAvroRow, writeSchemaId } from './avro-writer.ts';
 import { isNull, JsonWriter } from './json-writer.ts';
+import type { KernelInput } from './kernel-records.ts';
+import { jsonInputOf, KernelRecords, plainInputOf } from './kernel-records.ts';
+import { PartitionBatches } from './partition-batches.ts';
 import type { EncodeContext, EncodeTask, SinkEncoder } from './sink-encoder.ts';
 import { appendInteger, appendText } from './text.ts';
 
 type LogPlan = Extract<SinkPlan, { kind: 'log' }>;
 
-/** Uncompressed bytes of a batch: below the default limit of brokers (1 MiB) even where nothing is compressed. */
-const BATCH_BYTES_MAX = 900 * 1024;
-const ID_HEADER = new TextEncoder().encode('weir-id');
-
-/** The batch that grows for one target partition. */
-class PartitionBatch {
-  readonly records = new ByteBuffer(16 * 1024);
-  count = 0;
-  firstTimestampMs = 0;
-  maxTimestampMs = 0;
-}
+/** Fewer rows gain nothing from the kernel. */
+const KERNEL_ROWS_MIN = 16;
 
 export class LogEncoder implements SinkEncoder {
   readonly #plan: LogPlan;
   readonly #schema: Schema;
   readonly #logIndex: number;
+  readonly #timeZone: TimeZone;
   readonly #json: JsonWriter;
-  readonly #compressor: Compressor;
-  readonly #batches: PartitionBatch[] = [];
+  /** Where the rows are made, or an arena of its own that is entered for each call. */
+  readonly #arena: KernelArena;
+  readonly #ownsArena: boolean;
+  readonly #kernel: KernelRecords;
+  readonly #batches: PartitionBatches;
   readonly #key = new ByteBuffer(256);
   readonly #value = new ByteBuffer(4096);
   readonly #id = new ByteBuffer(256);
@@ -47,33 +44,29 @@ export class LogEncoder implements SinkEncoder {
   #partitionCount = 1;
   /** null = rows without a key are spread. */
   #sourcePartition: number | null = 0;
-  #appends: { partition: number; batch: Uint8Array }[] = [];
-  #rowCount = 0;
 
-  /** `logIndex`: which of the plan's log sinks this is. */
-  constructor(plan: LogPlan, schema: Schema, logIndex: number, timeZone: TimeZone) {
+  /** `logIndex`: which of the plan's log sinks this is. `arena`: the one that the rows are made in, if there is one. */
+  constructor(plan: LogPlan, schema: Schema, logIndex: number, timeZone: TimeZone, arena: KernelArena | null = null) {
     this.#plan = plan;
     this.#schema = schema;
     this.#logIndex = logIndex;
+    this.#timeZone = timeZone;
     this.#json = new JsonWriter(timeZone);
-    this.#compressor = new Compressor(plan.compression);
+    this.#arena = arena ?? new KernelArena();
+    this.#ownsArena = arena === null;
+    this.#kernel = new KernelRecords(this.#arena, schema, timeZone);
+    this.#batches = new PartitionBatches(plan.compression);
   }
 
-  begin(task: EncodeTask): void {
+  begin({ logPartitions, partition, idPrefix, spare }: EncodeTask): void {
     this.#partitionCount = must(
-      task.logPartitions[this.#logIndex],
+      logPartitions[this.#logIndex],
       () => `no partition count for the sink ${this.#plan.name}`,
     );
-    this.#sourcePartition = task.partition;
-    while (this.#batches.length < this.#partitionCount) this.#batches.push(new PartitionBatch());
-    for (const batch of this.#batches) {
-      batch.records.clear();
-      batch.count = 0;
-    }
-    this.#appends = [];
-    this.#rowCount = 0;
+    this.#sourcePartition = partition;
+    this.#batches.begin(this.#partitionCount, this.#logIndex === 0 ? (spare ?? null) : null);
     this.#id.clear();
-    appendText(this.#id, task.idPrefix);
+    appendText(this.#id, idPrefix);
     this.#idPrefixBytes = this.#id.length;
   }
 
@@ -82,6 +75,7 @@ export class LogEncoder implements SinkEncoder {
    * key is deleted if no row is given for it.
    */
   encode(rows: ColumnBatch, context: EncodeContext): void {
+    if (this.#encodeByKernel(rows, context)) return;
     const { origins } = rows;
     const { deletes, change } = context;
     const given = change === undefined || deletes === null ? null : this.#givenKeys(rows, context, deletes);
@@ -92,24 +86,66 @@ export class LogEncoder implements SinkEncoder {
       if (isDelete && this.#plan.key < 0) continue;
       const hasKey = this.#writeKey(rows, row);
       if (isDelete && given !== null && given.has(this.#keyText())) continue;
-      const hasValue = !isDelete && this.#writeValue(rows, row);
       const partition = hasKey
         ? partitionOfKey(this.#key.bytes, this.#partitionCount, this.#key.length)
         : (this.#sourcePartition ?? origins.offset[row]! + origins.index[row]!) % this.#partitionCount;
-      if (this.#plan.headers) {
-        this.#id.length = this.#idPrefixBytes;
-        appendInteger(this.#id, origins.offset[row]!);
-        appendText(this.#id, '/');
-        appendInteger(this.#id, origins.index[row]!);
-      }
-      this.#append(partition, Math.floor(origins.timestampMs[row]!), hasKey, hasValue);
+      this.#append(rows, row, partition, hasKey, !isDelete);
     }
   }
 
   finish(): SinkOutput {
-    for (let partition = 0; partition < this.#partitionCount; partition++)
-      this.#close(this.#batches[partition]!, partition);
-    return { kind: 'log', rowCount: this.#rowCount, appends: this.#appends };
+    return this.#batches.finish();
+  }
+
+  /** False when the rows are for the twin, and nothing has happened. */
+  #encodeByKernel(rows: ColumnBatch, context: EncodeContext): boolean {
+    const { rowCount, origins } = rows;
+    const { deletes } = context;
+    const first = origins.record[0];
+    if (rowCount < KERNEL_ROWS_MIN || first === undefined || context.change !== undefined) return false;
+    // In lanes, rows come in runs: either all of them are deletes or none.
+    if (deletes !== null && origins.record.some((record, row) => row < rowCount && deletes[record] !== 0)) return false;
+    if (this.#ownsArena && !this.#arena.enter()) return false;
+    this.#id.length = this.#idPrefixBytes;
+    const { key } = this.#plan;
+    const done = this.#kernel.encode(
+      {
+        rowCount,
+        isLive: (row) => !context.isDead(origins.record[row]!),
+        origins,
+        key: key < 0 ? null : this.#plainInput(rows, key),
+        value: this.#valueInput(rows),
+        id: this.#plan.headers ? this.#id : null,
+        partitionCount: this.#partitionCount,
+        fixedPartition: this.#sourcePartition === null ? -1 : this.#sourcePartition % this.#partitionCount,
+        writeByTwin: (row, partition) => this.#append(rows, row, partition, this.#writeKey(rows, row), true),
+      },
+      this.#batches,
+    );
+    if (this.#ownsArena) this.#arena.leave();
+    return done;
+  }
+
+  #valueInput(rows: ColumnBatch): KernelInput | readonly KernelInput[] {
+    const { value } = this.#plan;
+    if (typeof value === 'number') return this.#plainInput(rows, value);
+    if (value !== 'json') return { write: (out, row) => this.#appendValue(out, rows, row) };
+    return this.#schema.map(({ type }, index): KernelInput => {
+      const column = must(rows.columns[index], () => `output column ${index} is missing`);
+      const input = jsonInputOf(type, column, this.#timeZone);
+      return (
+        input ?? { write: (out, row) => writePresent(column, row, () => this.#json.write(out, type, column, row)) }
+      );
+    });
+  }
+
+  #plainInput(rows: ColumnBatch, index: number): KernelInput {
+    const column = must(rows.columns[index], () => `output column ${index} is missing`);
+    const { type } = must(this.#schema[index], () => `there is no output column ${index}`);
+    const input = plainInputOf(column);
+    return (
+      input ?? { write: (out, row) => writePresent(column, row, () => this.#json.writePlain(out, type, column, row)) }
+    );
   }
 
   #givenKeys({ rowCount, columns, origins }: ColumnBatch, context: EncodeContext, deletes: Uint8Array): Set<string> {
@@ -136,79 +172,51 @@ export class LogEncoder implements SinkEncoder {
     return true;
   }
 
-  #writeValue(rows: ColumnBatch, row: number): boolean {
+  /** Appends the value; false = the record has none. */
+  #appendValue(out: ByteBuffer, rows: ColumnBatch, row: number): boolean {
     const { value } = this.#plan;
-    this.#value.clear();
     if (value === 'json') {
-      this.#json.writeRow(this.#value, this.#schema, rows.columns, row);
+      this.#json.writeRow(out, this.#schema, rows.columns, row);
+      return true;
+    }
+    if (typeof value === 'object') {
+      if (value.registration !== null)
+        writeSchemaId(
+          out,
+          must(value.registration.id, () => `${value.schema} is not registered`),
+        );
+      writeAvroRow(out, this.#schema, rows.columns, row);
       return true;
     }
     const column = rows.columns[value];
     if (column === undefined || isNull(column, row)) return false;
-    this.#json.writePlain(this.#value, this.#schema[value]!.type, column, row);
+    this.#json.writePlain(out, this.#schema[value]!.type, column, row);
     return true;
   }
 
-  #append(partition: number, timestampMs: number, hasKey: boolean, hasValue: boolean): void {
-    const batch = this.#batches[partition]!;
-    const keyBytes = hasKey ? this.#key.length : -1;
-    const valueBytes = hasValue ? this.#value.length : -1;
-    const idBytes = this.#plan.headers ? this.#id.length : -1;
-    const most = Math.max(0, keyBytes) + Math.max(0, valueBytes) + Math.max(0, idBytes) + 64;
-    if (batch.records.length + most > BATCH_BYTES_MAX) this.#close(batch, partition);
-    if (batch.count === 0) {
-      batch.firstTimestampMs = timestampMs;
-      batch.maxTimestampMs = timestampMs;
+  /** Appends a record with the key that was written last, if it has one. */
+  #append(rows: ColumnBatch, row: number, partition: number, hasKey: boolean, hasValue: boolean): void {
+    const { origins } = rows;
+    this.#value.clear();
+    const isThere = hasValue && this.#appendValue(this.#value, rows, row);
+    if (this.#plan.headers) {
+      this.#id.length = this.#idPrefixBytes;
+      appendInteger(this.#id, origins.offset[row]!);
+      appendText(this.#id, '/');
+      appendInteger(this.#id, origins.index[row]!);
     }
-    batch.maxTimestampMs = Math.max(batch.maxTimestampMs, timestampMs);
-    const delta = timestampMs - batch.firstTimestampMs;
-    const headerBytes =
-      idBytes < 0 ? 1 : 1 + varintBytes(ID_HEADER.length) + ID_HEADER.length + varintBytes(idBytes) + idBytes;
-    const size =
-      1 + varintBytes(delta) + varintBytes(batch.count) + fieldBytes(keyBytes) + fieldBytes(valueBytes) + headerBytes;
-    const out = batch.records;
-    out.reserve(size + 5);
-    out.length = writeVarint(out.bytes, out.length, size);
-    out.bytes[out.length++] = 0;
-    out.length = writeVarint(out.bytes, out.length, delta);
-    out.length = writeVarint(out.bytes, out.length, batch.count);
-    appendField(out, this.#key, keyBytes);
-    appendField(out, this.#value, valueBytes);
-    out.length = writeVarint(out.bytes, out.length, idBytes < 0 ? 0 : 1);
-    if (idBytes >= 0) {
-      out.length = writeVarint(out.bytes, out.length, ID_HEADER.length);
-      out.append(ID_HEADER);
-      appendField(out, this.#id, idBytes);
-    }
-    batch.count++;
-    this.#rowCount++;
-  }
-
-  #close(batch: PartitionBatch, partition: number): void {
-    if (batch.count === 0) return;
-    const target = new ByteBuffer(RECORD_BATCH_HEADER_BYTES + (batch.records.length >>> 1));
-    target.length = RECORD_BATCH_HEADER_BYTES;
-    this.#compressor.compress(batch.records.bytes, 0, batch.records.length, target);
-    const bytes = target.copy();
-    finishRecordBatch(bytes, {
-      baseOffset: 0,
-      compression: this.#plan.compression,
-      recordCount: batch.count,
-      firstTimestampMs: batch.firstTimestampMs,
-      maxTimestampMs: batch.maxTimestampMs,
+    this.#batches.append(partition, {
+      timestampMs: Math.floor(origins.timestampMs[row]!),
+      key: hasKey ? this.#key : null,
+      value: isThere ? this.#value : null,
+      id: this.#plan.headers ? this.#id : null,
     });
-    this.#appends.push({ partition, batch: bytes });
-    batch.records.clear();
-    batch.count = 0;
   }
 }
 
-function fieldBytes(length: number): number {
-  return length < 0 ? 1 : varintBytes(length) + length;
-}
-
-/** Room must be there already. */
-function appendField(out: ByteBuffer, field: ByteBuffer, length: number): void {
-  out.length = writeVarint(out.bytes, out.length, length);
-  if (length > 0) out.append(field.bytes, 0, length);
+/** Runs `write` unless the row has no value; whether it had one. */
+function writePresent(column: Column, row: number, write: () => void): boolean {
+  if (isNull(column, row)) return false;
+  write();
+  return true;
 }

@@ -3,7 +3,8 @@
  * one after the other behind the first four bytes, with nothing but the footer behind them, so that files can be put
  * together without reading their rows.
  */
-import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
+import { createRequire } from 'node:module';
+import type { ParquetWriter } from 'hyparquet-writer';
 import { must } from '../../core/assert.ts';
 import type { FormatColumn, RowFormat } from '../../core/row-sink.ts';
 import type { DataType, Schema } from '../../core/types.ts';
@@ -23,6 +24,11 @@ interface CollectedColumn {
   readonly name: string;
   readonly values: (number | bigint | boolean | null)[];
   readonly ranges: number[] | null;
+}
+
+/** Loaded when the first file is written: most processes never write one. */
+function library(): typeof import('hyparquet-writer') {
+  return createRequire(import.meta.url)('hyparquet-writer') as typeof import('hyparquet-writer');
 }
 
 export class ParquetRows {
@@ -52,6 +58,7 @@ export class ParquetRows {
 
   /** The file. */
   finish(): Uint8Array {
+    const { ByteWriter, ParquetWriter } = library();
     const writer = new ByteWriter();
     const codec = this.#format.compression === 'none' ? 'UNCOMPRESSED' : 'SNAPPY';
     const parquet = new ParquetWriter({

@@ -10,6 +10,8 @@ export interface EncodeTask {
   readonly partition: number | null;
   /** Partition counts of the sinks that write logs, in the order of the plan's log sinks. */
   readonly logPartitions: readonly number[];
+  /** Memory for the output of the first sink that writes a log; it is the output's then. */
+  readonly spare?: ArrayBuffer;
 }
 
 /** The records behind the rows (`RowOrigins.record`), and what became of them so far. */
@@ -38,7 +40,7 @@ export interface SinkEncoder {
   begin(task: EncodeTask): void;
   /** Appends the rows of records that are not dead, reporting each record with a row that cannot be encoded. */
   encode(rows: ColumnBatch, context: EncodeContext): void;
-  /** The output; its bytes are a copy of their own. */
+  /** The output; its bytes are a copy of their own, or lie in the task's spare memory. */
   finish(): SinkOutput;
 }
 

@@ -1,6 +1,7 @@
 /** The encoders of all sinks of a stage, in the order of the plan. */
 import type { Schema } from '../../core/types.ts';
 import type { ColumnBatch } from '../column-batch.ts';
+import type { KernelArena } from '../kernels/kernel-arena.ts';
 import type { SinkPlan } from '../plan/stage-plan.ts';
 import type { TimeZone } from '../scan/time-zone.ts';
 import type { SinkOutput } from '../stage.ts';
@@ -20,8 +21,11 @@ export class SinkEncoders {
   readonly #fallible: readonly FallibleSinkEncoder[];
   readonly #rest: readonly SinkEncoder[];
 
-  /** Throws: SINK_SCHEMA for a column that cannot be written as a table's type. */
-  constructor(plans: readonly SinkPlan[], output: Schema, timeZone: TimeZone) {
+  /**
+   * `arena`: the one that the rows are made in, if there is one. Throws: SINK_SCHEMA for a column that cannot be written
+   * as a table's type.
+   */
+  constructor(plans: readonly SinkPlan[], output: Schema, timeZone: TimeZone, arena: KernelArena | null = null) {
     let logs = 0;
     const fallible: FallibleSinkEncoder[] = [];
     const rest: SinkEncoder[] = [];
@@ -34,7 +38,7 @@ export class SinkEncoders {
         case 'table':
           return added<FallibleSinkEncoder>(new TableEncoder(plan, timeZone), fallible);
         case 'log':
-          return added<SinkEncoder>(new LogEncoder(plan, output, logs++, timeZone), rest);
+          return added<SinkEncoder>(new LogEncoder(plan, output, logs++, timeZone, arena), rest);
         case 'rows': {
           const encoder = new RowsEncoder(plan, output, timeZone);
           // Only what has types of its own may refuse a value.

@@ -79,8 +79,10 @@ const DAY_US = 86_400_000_000;
  */
 export function appendTimestamp(out: ByteBuffer, utcUs: number, offsetUs: number): void {
   const localUs = utcUs + offsetUs;
-  const days = Math.floor(localUs / DAY_US);
-  let rest = localUs - days * DAY_US;
+  // A remainder is exact however large the number is; a quotient is not.
+  const remainder = localUs % DAY_US;
+  let rest = remainder < 0 ? remainder + DAY_US : remainder;
+  const days = (localUs - rest) / DAY_US;
   appendDate(out, days);
   out.reserve(24);
   const micros = rest % 1000;

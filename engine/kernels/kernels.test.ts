@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { crc32c } from '../../core/crc32c.ts';
+import { ByteBuffer } from '../byte-buffer.ts';
+import { Lz4Compressor, lz4Decompress, lz4FrameByKernel, lz4FrameBytesMax } from '../codecs/lz4.ts';
 import { batchesOf, makeUsers, taskOf, userPlan, userRecord, userTableSink } from '../created-users.fixture.ts';
 import { compileStage } from '../run-stage.ts';
 import type { StageTask } from '../stage.ts';
@@ -41,6 +43,39 @@ test('every length around the one where folding begins', () => {
     assert.equal(run.crc32c(areaStart, length, 0) >>> 0, crc32c(memory, areaStart, areaStart + length));
   for (let length = 8192; length < 8192 + 700; length += 7)
     assert.equal(run.crc32c(areaStart, length, 0) >>> 0, crc32c(memory, areaStart, areaStart + length));
+});
+
+test('LZ4 frames are those of the twin, and within their bound', () => {
+  const compressor = new Lz4Compressor();
+  const chunk = fc.oneof(
+    fc.uint8Array({ maxLength: 300 }),
+    fc
+      .tuple(fc.uint8Array({ minLength: 1, maxLength: 40 }), fc.integer({ min: 1, max: 3000 }))
+      .map(([part, times]) => Buffer.alloc(part.byteLength * times, part)),
+    // What does not compress, longer than a block.
+    fc
+      .nat()
+      .map((seed) => Uint8Array.from({ length: 70_000 }, (_, index) => Math.imul(index + seed, 0x9e3779b1) >>> 24)),
+  );
+  fc.assert(
+    fc.property(fc.array(chunk, { maxLength: 4 }), (chunks) => {
+      const source = Buffer.concat(chunks);
+      const to = areaStart + source.byteLength + 64;
+      memory.set(source, areaStart);
+      const most = lz4FrameBytesMax(source.byteLength);
+      memory.fill(0xee, to, to + most + 64);
+      const end = lz4FrameByKernel(kernels, areaStart, areaStart + source.byteLength, to);
+      const twin = new ByteBuffer();
+      compressor.compress(source, 0, source.byteLength, twin);
+      const frame = memory.slice(to, end);
+      assert.deepEqual(frame, twin.bytes.slice(0, twin.length));
+      assert.ok(memory.subarray(to + Math.ceil(most), to + most + 64).every((byte) => byte === 0xee));
+      const back = new ByteBuffer();
+      lz4Decompress(frame, 0, frame.byteLength, back);
+      assert.ok(source.equals(back.bytes.subarray(0, back.length)));
+    }),
+    { numRuns: 60 },
+  );
 });
 
 test('kernel memory has one user at a time', () => {

@@ -25,7 +25,19 @@ interface Exports {
     baseTimestampMs: number,
     appendTime: number,
   ): number;
+  encodeRecords(context: number, rows: number, count: number): number;
   lz4Block(at: number, end: number, to: number, window: number, limit: number): number;
+  lz4Compress(at: number, end: number, to: number): number;
+  partitionRows(
+    context: number,
+    rows: number,
+    count: number,
+    partitions: number,
+    fixed: number,
+    places: number,
+    starts: number,
+    sorted: number,
+  ): void;
   snappyBlock(at: number, end: number, to: number, window: number, limit: number): number;
   scanRows(context: number, rows: number, starts: number, lengths: number, status: number): number;
 }

@@ -377,9 +377,9 @@ class StructPart implements KeyPart {
   }
 
   hash(rows: Int32Array, count: number, hash: Int32Array): void {
+    // Whether it is NULL goes in too: else structs of NULLs within each other would all have one hash.
     const { valid } = this.#column;
-    for (let index = 0; index < count; index++)
-      if (valid[rows[index]!] === 0) hash[index] = mix(hash[index]!, NULL_BITS);
+    for (let index = 0; index < count; index++) hash[index] = mix(hash[index]!, valid[rows[index]!]!);
     for (const field of this.#fields) field.hash(rows, count, hash);
   }
 

@@ -11,7 +11,7 @@ export interface KeyTable {
   readonly size: number;
   /** Forgets all keys; memory of moderate size stays. */
   reset(): void;
-  /** The ids of the keys of `rows[0 … count)`, new ones in the order of the rows. `columns`: the keys (more may follow). */
+  /** The ids of the keys of `rows[0 … count)`; new keys get the next ones. `columns`: the keys (more may follow). */
   assign(columns: readonly Column[], rows: Int32Array, count: number, ids: Int32Array): void;
   /** The key columns of all ids, in order; good until the table is used again. */
   columns(): Column[];

@@ -12,7 +12,7 @@ type PartialAggregatePlan = Extract<EpochOperator, { kind: 'partialAggregate' }>
 
 /**
  * One row per key of everything added between `begin` and `finish`: the keys, then the buffers of all aggregates, so
- * that an exchange carries a row per key instead of one per record. Groups come in the order of their first rows.
+ * that an exchange carries a row per key instead of one per record.
  * Without keys there is one row, of an empty group where no row came: a global aggregate has a result from the first
  * epoch on. Keeps nothing between but memory, and no memory of what was added.
  */

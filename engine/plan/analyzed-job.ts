@@ -1,4 +1,5 @@
 /** A job whose query has a meaning, and what its options say for both protocols. */
+import type { ConnectorManifest } from '../../core/job/connector-manifest.ts';
 import { durationMs } from '../../core/duration.ts';
 import type { JobProblem } from '../../core/job/problem.ts';
 import type { JobSpec, SourceSpec } from '../../core/job/spec.ts';
@@ -20,6 +21,8 @@ export interface PlanFacts {
   readonly sinkTables?: ReadonlyMap<number, SinkTable> | null;
   /** Latest schemas of records by the name of their source, as registries have them; absent = none is known. */
   readonly recordSchemas?: ReadonlyMap<string, SchemaText>;
+  /** Connectors of packages that jobs may use, by name; absent = none. */
+  readonly connectors?: ReadonlyMap<string, ConnectorManifest>;
 }
 
 /** Deeper JSON than this is refused. */

@@ -3,6 +3,7 @@
  * by workers, compiled in their threads. Rows go from map stages (one per read of a source) through exchanges by key
  * group into state stages and at last to the sinks. Protocol: epochs.
  */
+import type { Labels } from '../../core/job/labels.ts';
 import type { Schedule } from '../../core/schedule/decide.ts';
 import type { JobName } from '../../core/ids.ts';
 import type { ModuleSource } from '../../core/job/user-functions.ts';
@@ -244,6 +245,8 @@ export interface EpochsPlan {
   readonly protocolReason: string;
   readonly trigger: Trigger;
   readonly schedule?: Schedule;
+  /** As the job file gives them; absent = none. */
+  readonly labels?: Labels;
   readonly outputMode: OutputMode;
   readonly sources: readonly EpochSource[];
   readonly statics: readonly StaticTable[];

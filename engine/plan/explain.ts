@@ -141,7 +141,8 @@ function explainField({ name, type }: Field): string {
   return `${name} ${formatType(type)}`;
 }
 
-function describeKind(state: StatePlan): string {
+/** What a stage keeps, in a few words. */
+export function describeKind(state: StatePlan): string {
   switch (state.kind) {
     case 'aggregate':
     case 'session':
@@ -171,54 +172,6 @@ function explainTarget(target: Target, output: Schema): string {
   const place = keys === '' ? 'all in one place' : `by (${keys})`;
   const former = target.changes === true ? ', with rows to take back' : '';
   return `stage ${target.stage}${target.port === 0 ? '' : ' (right side)'}, ${place}${former}`;
-}
-
-/** The stages of a plan as a Mermaid flowchart. */
-export function explainMermaid(plan: JobPlan): string {
-  const lines = ['flowchart LR'];
-  const node = (id: string, text: string, [open, close]: readonly [string, string]): void => {
-    lines.push(`  ${id}${open}"${text.replaceAll('"', '#quot;').replaceAll('\n', '<br/>')}"${close}`);
-  };
-  const edge = (from: string, to: string, label = ''): void => {
-    lines.push(`  ${from} -->${label === '' ? '' : `|"${label.replaceAll('"', '#quot;')}"|`} ${to}`);
-  };
-  for (const [index, source] of plan.sources.entries())
-    node(`source${index}`, `${source.name}\n${source.connector} ${source.topic}`, ['[(', ')]']);
-  for (const [index, sink] of plan.sinks.entries()) node(`sink${index}`, sink.description, ['[/', '/]']);
-  const toSinks = (from: string): void => plan.sinks.forEach((_, index) => edge(from, `sink${index}`));
-  if (plan.protocol === 'lanes') {
-    for (const [index, source] of plan.sources.entries()) {
-      node(`stage${index}`, ['lane', ...source.stage.operators.map(({ kind }) => kind)].join('\n'), ['[', ']']);
-      edge(`source${index}`, `stage${index}`);
-      toSinks(`stage${index}`);
-    }
-    return lines.join('\n');
-  }
-  for (const [index, table] of plan.statics.entries()) node(`table${index}`, table.name, ['[(', ')]']);
-  for (const [index, stage] of plan.stages.entries()) {
-    const from = `stage${index}`;
-    if (stage.kind === 'map') {
-      node(from, `map ${stage.source}`, ['[', ']']);
-      edge(`source${plan.sources.findIndex(({ name }) => name === stage.source)}`, from);
-    } else {
-      const { forgets, keepsForEver } = describeState(stage, plan);
-      const rules = [
-        ...(forgets === null ? [] : [`forgets ${forgets}`]),
-        ...(keepsForEver === null ? [] : [`never forgets ${keepsForEver}`]),
-      ];
-      node(from, [`${stage.operatorId}: ${describeKind(stage.state)}`, ...rules].join('\n'), ['[[', ']]']);
-    }
-    const branches = stage.kind === 'map' ? stage.branches : [stage.branch];
-    for (const { operators, output, target } of branches) {
-      if (target.kind === 'sink') toSinks(from);
-      else edge(from, `stage${target.stage}`, target.keys.map((column) => output[column]?.name ?? '').join(', '));
-      for (const operator of operators) {
-        if (operator.kind !== 'staticJoin') continue;
-        edge(`table${plan.statics.findIndex(({ name }) => name === operator.table)}`, from);
-      }
-    }
-  }
-  return lines.join('\n');
 }
 
 // ---- columns, operators, sinks ----------------------------------------------------------------------------------
@@ -273,7 +226,7 @@ function explainSink(sink: SinkPlan, description: string): string {
       return `sink ${sink.name}: table ${description}, one row per (${key.join(', ')}), a later record replaces it, NULLs ${nulls}`;
     }
     case 'log':
-      return `sink ${sink.name}: ${description}, ${sink.value === 'json' ? 'rows as JSON' : 'one column as value'}, ${sink.compression}, at least once with an id header`;
+      return `sink ${sink.name}: ${description}, ${describeValue(sink.value)}, ${sink.compression}, ${describeDelivery(sink)}`;
     case 'rows':
       return `sink ${sink.name}: ${description}, ${explainRows(sink)}`;
     case 'blackhole':
@@ -281,6 +234,17 @@ function explainSink(sink: SinkPlan, description: string): string {
     case 'console':
       return `sink ${sink.name}: prints rows`;
   }
+}
+
+function describeValue(value: Extract<SinkPlan, { kind: 'log' }>['value']): string {
+  if (typeof value === 'number') return 'one column as value';
+  if (value === 'json') return 'rows as JSON';
+  return `rows as Avro${value.registration === null ? '' : `, schema under the subject ${value.registration.subject}`}`;
+}
+
+function describeDelivery({ transactions }: Extract<SinkPlan, { kind: 'log' }>): string {
+  if (transactions === undefined) return 'at least once with an id header';
+  return `exactly once by transactions of ${transactions.commitIntervalMs} ms`;
 }
 
 function explainRows({ format, keys, creates, guarantee }: Extract<SinkPlan, { kind: 'rows' }>): string {

@@ -1,6 +1,7 @@
 /** A job as it runs: the outcome of planning, stored with the revision, read by the workers. Plain data. */
 import type { JobName } from '../../core/ids.ts';
 import type { PlannedFeed } from '../../core/job/feed-topics.ts';
+import type { Labels } from '../../core/job/labels.ts';
 import type { Schedule } from '../../core/schedule/decide.ts';
 import type { TableSchema } from '../../core/table/schema.ts';
 import type { EpochsPlan } from './epoch-plan.ts';
@@ -58,6 +59,8 @@ export interface LanesPlan {
   readonly protocolReason: string;
   readonly trigger: Trigger;
   readonly schedule?: Schedule;
+  /** As the job file gives them; absent = none. */
+  readonly labels?: Labels;
   readonly sources: readonly LaneSource[];
   readonly sinks: readonly SinkTarget[];
   /** Tables (and keyspaces) to create before the first run. */

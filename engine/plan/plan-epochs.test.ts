@@ -4,7 +4,8 @@ import { jobSpecSchema, type JobSpecInput } from '../../core/job/spec.ts';
 import { formatCqlType, type TableSchema } from '../../core/table/schema.ts';
 import { formatType } from '../../core/types.ts';
 import type { EpochsPlan, EpochStage } from './epoch-plan.ts';
-import { explainJob, explainMermaid } from './explain.ts';
+import { explainMermaid } from './explain-chart.ts';
+import { explainJob } from './explain.ts';
 import { planJob, type PlanOutcome } from './plan-job.ts';
 
 const schema = 'id STRING NOT NULL, word STRING NOT NULL, n BIGINT, ts TIMESTAMP';

@@ -87,9 +87,11 @@ function planAnalyzed(job: AnalyzedJob): JobPlan | undefined {
   }
   checkOutput(analyzed.root.output, problems);
   const choice = chooseProtocol(spec, analyzed.root);
-  const plan =
+  const planned =
     choice.protocol === 'lanes' ? planLanes(job, choice.chain, choice.reason) : planEpochs(job, choice.reason);
-  if (plan === undefined || spec.schedule === undefined) return plan;
+  if (planned === undefined) return undefined;
+  const plan = spec.labels === undefined ? planned : { ...planned, labels: spec.labels };
+  if (spec.schedule === undefined) return plan;
   const endsByItself = triggerOf(spec).kind === 'availableNow';
   return { ...plan, schedule: plannedSchedule(spec.schedule, endsByItself, problems) };
 }

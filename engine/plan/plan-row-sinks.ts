@@ -3,12 +3,16 @@ import { durationMs } from '../../core/duration.ts';
 import type { SinkSpec } from '../../core/job/spec.ts';
 import type { FormatColumn, SinkColumn, SinkTable } from '../../core/row-sink.ts';
 import { formatType, type Schema } from '../../core/types.ts';
+import type { JobProblem } from '../../core/job/problem.ts';
+import { PACKAGE_PREFIX } from '../../core/job/connector-names.ts';
+import { packagePart } from './plan-packages.ts';
+import type { PlanFacts } from './analyzed-job.ts';
 import { postgresCell, postgresTypeOf } from '../encode/postgres-cells.ts';
 import type { TimeZone } from '../scan/time-zone.ts';
 import { didYouMean } from '../sql/problems.ts';
 import type { SinkPlan } from './stage-plan.ts';
 
-export type RowSinkSpec = Extract<SinkSpec, { connector: 'postgres' | 'files' | 'webhook' }>;
+export type RowSinkSpec = Extract<SinkSpec, { connector: 'postgres' | 'files' | 'webhook' | 'package' }>;
 export type RowsPlan = Extract<SinkPlan, { kind: 'rows' }>;
 
 export interface RowSinkContext {
@@ -18,13 +22,20 @@ export interface RowSinkContext {
   readonly timeZone: TimeZone;
   /** The table as it is; undefined = there is none, null = nothing is known. */
   readonly existing: SinkTable | undefined | null;
+  readonly facts: Pick<PlanFacts, 'connectors'>;
   problem(path: string, message: string, hint?: string): void;
   warn(message: string): void;
+  readonly problems: JobProblem[];
 }
 
 /** Is the sink one of these? */
 export function isRowSink(sink: SinkSpec): sink is RowSinkSpec {
-  return sink.connector === 'postgres' || sink.connector === 'files' || sink.connector === 'webhook';
+  return (
+    sink.connector === 'postgres' ||
+    sink.connector === 'files' ||
+    sink.connector === 'webhook' ||
+    sink.connector === 'package'
+  );
 }
 
 /** For people: where the rows go. */
@@ -36,6 +47,8 @@ export function describeRowSink(sink: RowSinkSpec): string {
       return `files ${sink.path}`;
     case 'webhook':
       return `webhook ${sink.url.replace(/\?.*$/, '')}`;
+    case 'package':
+      return sink.name;
   }
 }
 
@@ -47,7 +60,12 @@ export function planRowSink(
   context: RowSinkContext,
 ): RowsPlan | undefined {
   const planned = planOf(sink, path, context);
-  return planned === undefined ? undefined : { kind: 'rows', name, connector: sink.connector, ...planned };
+  return planned === undefined ? undefined : { kind: 'rows', name, connector: rowSinkConnector(sink), ...planned };
+}
+
+/** The connector as processes open it. */
+export function rowSinkConnector(sink: RowSinkSpec): string {
+  return sink.connector === 'package' ? `${PACKAGE_PREFIX}${sink.name}` : sink.connector;
 }
 
 type Planned = Omit<RowsPlan, 'kind' | 'name' | 'connector'>;
@@ -60,6 +78,8 @@ function planOf(sink: RowSinkSpec, path: string, context: RowSinkContext): Plann
       return planFiles(sink, path, context);
     case 'webhook':
       return planWebhook(sink, path, context);
+    case 'package':
+      return planPackage(sink, path, context);
   }
 }
 
@@ -309,5 +329,32 @@ function planWebhook(
     },
     creates: null,
     guarantee: 'atLeastOnce',
+  };
+}
+
+// ---- packages -----------------------------------------------------------------------------------------------------
+
+function planPackage(
+  sink: Extract<SinkSpec, { connector: 'package' }>,
+  path: string,
+  context: RowSinkContext,
+): Planned | undefined {
+  const { facts, problems, outputMode, output } = context;
+  const part = packagePart('sink', { ...sink, path }, facts, problems);
+  if (part === undefined) return undefined;
+  const { format, guarantee, outputModes } = part.manifest;
+  if (!outputModes.includes(outputMode)) {
+    const hint = `it takes ${outputModes.join(' and ')}`;
+    context.problem('outputMode', `the connector ${sink.name} takes no rows of outputMode: ${outputMode}`, hint);
+    return undefined;
+  }
+  const columns = plainColumns(output);
+  return {
+    format: format === 'csv' ? { kind: 'csv', columns, delimiter: ',', nullText: '' } : { kind: 'json', columns },
+    keys: [],
+    partitionBy: [],
+    settings: { options: JSON.stringify(part.options) },
+    creates: null,
+    guarantee,
   };
 }

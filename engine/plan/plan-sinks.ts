@@ -4,6 +4,7 @@ import type { JobSpec, SinkSpec, SourceSpec } from '../../core/job/spec.ts';
 import type { RowShape } from '../../core/row-block.ts';
 import { formatCqlType, identifierPattern, type TableColumn, type TableSchema } from '../../core/table/schema.ts';
 import { type DataType, formatType, type Schema } from '../../core/types.ts';
+import { avroNameOf, avroOfColumns } from '../formats/avro-of-columns.ts';
 import type { TimeZone } from '../scan/time-zone.ts';
 import type { SourceColumn } from '../sql/analyzer.ts';
 import { functionByName } from '../sql/functions.ts';
@@ -14,8 +15,9 @@ import type { SinkTarget } from './job-plan.ts';
 import type { PlanFacts } from './analyzed-job.ts';
 import { type LaneOperator, sourceColumnsOf } from './prune-columns.ts';
 import type { RowKeys } from './row-keys.ts';
-import { describeRowSink, planRowSink, type RowSinkSpec } from './plan-row-sinks.ts';
-import type { ProjectedColumn, SinkPlan } from './stage-plan.ts';
+import { planLogTransactions } from './plan-log-transactions.ts';
+import { describeRowSink, planRowSink, rowSinkConnector, type RowSinkSpec } from './plan-row-sinks.ts';
+import type { AvroValue, ProjectedColumn, SinkPlan } from './stage-plan.ts';
 
 type TableSinkSpec = Extract<SinkSpec, { connector: 'cassandra' }>;
 type LogSinkSpec = Extract<SinkSpec, { connector: 'kafka' }>;
@@ -75,7 +77,8 @@ function targetOf(sink: SinkSpec): SinkTarget {
     case 'postgres':
     case 'files':
     case 'webhook':
-      return { connector: sink.connector, options: {}, description: describeRowSink(sink) };
+    case 'package':
+      return { connector: rowSinkConnector(sink), options: {}, description: describeRowSink(sink) };
     case 'blackhole':
     case 'console':
       return { connector: sink.connector, options: {}, description: sink.connector };
@@ -110,9 +113,10 @@ class SinkPlanner {
   plan(): SinkPlan[] {
     const used = new Map<string, number>();
     return this.#spec.sinks.flatMap((sink, index) => {
-      const count = (used.get(sink.connector) ?? 0) + 1;
-      used.set(sink.connector, count);
-      const name = count === 1 ? sink.connector : `${sink.connector}-${count}`;
+      const kind = sink.connector === 'package' ? sink.name : sink.connector;
+      const count = (used.get(kind) ?? 0) + 1;
+      used.set(kind, count);
+      const name = count === 1 ? kind : `${kind}-${count}`;
       return this.#sink(sink, index, name) ?? [];
     });
   }
@@ -127,6 +131,7 @@ class SinkPlanner {
       case 'postgres':
       case 'files':
       case 'webhook':
+      case 'package':
         return this.#rows(sink, index, path, name);
       case 'blackhole':
       case 'console':
@@ -489,6 +494,8 @@ class SinkPlanner {
       existing: sinkTables === undefined || sinkTables === null ? null : sinkTables.get(index),
       problem: (at, message, hint) => this.#problem(at, message, hint),
       warn: (message) => this.warnings.push(message),
+      facts: this.#facts,
+      problems: this.#problems,
     });
     if (plan === undefined || this.#spec.onNullValue !== 'delete') return plan;
     const unknown = plan.keys.find((key) => !this.#isMadeOf(key, knownOfDeletes));
@@ -512,10 +519,47 @@ class SinkPlanner {
         'write to another topic',
       );
     }
+    this.#checkFormat(sink, path);
     const key = sink.key === undefined ? -1 : this.#bytesColumn(sink.key, `${path}.key`);
-    const value = sink.value === undefined ? 'json' : this.#bytesColumn(sink.value, `${path}.value`);
+    const value =
+      sink.value === undefined ? this.#allColumns(sink, path) : this.#bytesColumn(sink.value, `${path}.value`);
     if (key === undefined || value === undefined) return undefined;
-    return { kind: 'log', name, topic: sink.topic, compression: sink.compression, key, value, headers: true };
+    const transactions = planLogTransactions(sink, path, {
+      spec: this.#spec,
+      sources: this.#sources,
+      protocol: this.#origin.kind === 'epochs' ? 'epochs' : 'lanes',
+      problem: (at, message, hint) => this.#problem(at, message, hint),
+    });
+    const { topic, compression } = sink;
+    const plan = { kind: 'log', name, topic, compression, key, value, headers: true } as const;
+    return transactions === undefined ? plan : { ...plan, transactions };
+  }
+
+  /** All columns as a value, in the sink's format. */
+  #allColumns(sink: LogSinkSpec, path: string): 'json' | AvroValue | undefined {
+    if (sink.format === 'json') return 'json';
+    const { registry, subject = `${sink.topic}-value`, name = avroNameOf(sink.topic) } = sink.avro ?? {};
+    const { schema, problems } = avroOfColumns(this.output, name);
+    for (const { column, message, hint } of problems)
+      this.#problem('query', `the column ${column} does not fit into Avro, which ${path} writes: ${message}`, hint);
+    if (schema === null) return undefined;
+    if (registry === undefined) return { kind: 'avro', schema, registration: null };
+    const address = registry === true ? '' : registry;
+    return { kind: 'avro', schema, registration: { registry: address, subject, id: null } };
+  }
+
+  #checkFormat(sink: LogSinkSpec, path: string): void {
+    if (sink.avro !== undefined && sink.format !== 'avro')
+      this.#problem(`${path}.avro`, `the option avro goes with format: avro, not with ${sink.format}`);
+    if (sink.value !== undefined && sink.format !== 'json') {
+      this.#problem(
+        `${path}.format`,
+        `the value is the column ${sink.value}, whose bytes have no other format`,
+        'take value away and all columns are written, or take format away',
+      );
+    }
+    if (sink.avro?.subject !== undefined && sink.avro.registry === undefined)
+      this.#problem(`${path}.avro.subject`, 'a subject is one of a registry', 'registry: true');
   }
 
   #bytesColumn(name: string, path: string): number | undefined {

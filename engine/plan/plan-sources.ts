@@ -14,6 +14,7 @@ import { didYouMean } from '../sql/problems.ts';
 import { connectionOptions, dataLossPolicy, type PlanFacts } from './analyzed-job.ts';
 import { dataTypeOf } from './cql-types.ts';
 import type { StaticTable } from './epoch-plan.ts';
+import { packagePart } from './plan-packages.ts';
 import type { PlannedSource, StartingOffsets } from './job-plan.ts';
 import type { InputColumn, RecordColumn } from './stage-plan.ts';
 
@@ -49,6 +50,7 @@ export function planSources(
 ): Map<string, readonly SourceColumn[]> {
   const planned = new Map<string, readonly SourceColumn[]>();
   for (const [name, source] of Object.entries(spec.sources)) {
+    if (source.connector === 'package') packagePart('source', { ...source, path: `sources.${name}` }, facts, problems);
     const columns = sourceColumns(name, source, facts.recordSchemas?.get(name), problems);
     if (columns !== undefined) planned.set(name, columns);
   }

@@ -4,7 +4,8 @@ import { jobSpecSchema, type JobSpecInput } from '../../core/job/spec.ts';
 import { checkStages } from './test-stages.ts';
 import { columnOrigins } from './column-origins.ts';
 import type { EpochsPlan } from './epoch-plan.ts';
-import { explainJob, explainMermaid } from './explain.ts';
+import { explainMermaid } from './explain-chart.ts';
+import { explainJob } from './explain.ts';
 import { planJob } from './plan-job.ts';
 import { compareState } from './state-compat.ts';
 

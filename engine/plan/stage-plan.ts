@@ -54,6 +54,29 @@ export interface ProjectedColumn {
   readonly expr: Expr;
 }
 
+/** All output columns as Avro, with the schema that `avroOfColumns` gives for them. */
+export interface AvroValue {
+  readonly kind: 'avro';
+  /** Its JSON. */
+  readonly schema: string;
+  /** Where the schema is registered; null = nowhere, and values begin without an id. */
+  readonly registration: {
+    /** Address of the registry; '' = the default one. */
+    readonly registry: string;
+    readonly subject: string;
+    /** Which id the registry has for it; null = it does not have it yet, and the plan cannot run. */
+    readonly id: number | null;
+  } | null;
+}
+
+/** Transactions of a sink that appends to a topic exactly once. */
+export interface LogTransactionSettings {
+  /** ms from the first rows of a transaction to its end. */
+  readonly commitIntervalMs: number;
+  /** ms after which Kafka ends a transaction whose worker fell silent. */
+  readonly timeoutMs: number;
+}
+
 /** How a sink's rows are encoded in the thread. */
 export type SinkPlan =
   | {
@@ -71,9 +94,11 @@ export type SinkPlan =
       readonly compression: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
       /** Output column of the record key (null keys go to the partition of their source record), or -1. */
       readonly key: number;
-      /** 'json' writes all output columns as a JSON object; otherwise one column's bytes. */
-      readonly value: 'json' | number;
+      /** All output columns as a JSON object or as Avro; otherwise one column's bytes. */
+      readonly value: 'json' | AvroValue | number;
       readonly headers: boolean;
+      /** Absent = at least once. */
+      readonly transactions?: LogTransactionSettings;
     }
   /** A sink of the interface RowSink (core/row-sink.ts). */
   | {

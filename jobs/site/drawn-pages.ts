@@ -33,6 +33,7 @@ ask(2).then((home) => {
   add(article, 'h1', { textContent: home.title });
   for (const name of ['price', 'address', 'bedrooms', 'tenure'])
     if (home[name] !== undefined) add(article, 'p', { className: name, textContent: home[name] });
+  if (home.listed !== undefined) add(article, 'time', { dateTime: home.listed, textContent: home.listed.slice(0, 10) });
   for (const src of Array.isArray(home.pictures) ? home.pictures : []) add(article, 'img', { src, alt: '' });
   main.className = 'drawn';
 }, (error) => {

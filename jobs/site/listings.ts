@@ -108,7 +108,8 @@ function makeListing(seed: number, index: number): Listing {
   // Two weeks without a change, then a reduction of 2.5 % for one listing in eight.
   const movesInWeek = below(8);
   const noticePeriod = `${1 + below(12)} weeks`;
-  const listed = new Date(Date.UTC(2024, 0, 1) + below(600) * 86_400_000).toISOString();
+  // The site shows the oldest first: five days from one to the next, give or take two.
+  const listed = new Date(Date.UTC(2024, 0, 1) + (5 * index + below(5)) * 86_400_000).toISOString();
 
   const detail = (week: number): Uint8Array => {
     const reductions = Math.floor((week + 7 - movesInWeek) / 8);

@@ -16,6 +16,7 @@ import type { Admission, Gate } from '../security/gate.ts';
 import { FORWARDED_HEADER, forward } from './forward.ts';
 import { foreignRequest } from './listen.ts';
 import type { ProblemDocument } from './problems.ts';
+import { methodsAt } from './methods.ts';
 import { PROBLEM_TYPE, problem } from './problems.ts';
 
 declare module 'fastify' {
@@ -113,7 +114,9 @@ function unknownPath(request: FastifyRequest, gate: Gate): Access {
 
 function needsLeader({ routeOptions, url, is404 }: FastifyRequest): boolean {
   if (routeOptions.config.here === true) return false;
-  return is404 ? url.startsWith('/v1') : (routeOptions.url ?? '').startsWith('/v1');
+  if (!is404) return (routeOptions.url ?? '').startsWith('/v1');
+  // That a path has no such method every master knows.
+  return url.startsWith('/v1') && methodsAt(url.split('?')[0] ?? '').length === 0;
 }
 
 // ----------------------------------------------------------------------------------------------------------- refusals

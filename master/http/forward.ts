@@ -2,9 +2,10 @@
  * Hands a request on to the master that leads and its answer back, so that a client may ask any master. What was
  * refused for good is told apart from what may be sent again without harm: only that carries Retry-After.
  */
-import http from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import https from 'node:https';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { http } from '../../connectors/system/node-http.ts';
 import { must } from '../../core/assert.ts';
 import { PROBLEM_TYPE, problem } from './problems.ts';
 
@@ -42,7 +43,7 @@ export async function forward(
   stillLeads: () => boolean,
 ): Promise<void> {
   const { raw } = request;
-  const headers: http.OutgoingHttpHeaders = { [FORWARDED_HEADER]: '1' };
+  const headers: OutgoingHttpHeaders = { [FORWARDED_HEADER]: '1' };
   for (const [name, value] of Object.entries(raw.headers)) {
     if (!ownHeaders.has(name) && value !== undefined) headers[name] = value;
   }
@@ -62,14 +63,14 @@ export async function forward(
     if (socket.connecting) socket.once('connect', () => (connected = true));
     else connected = true;
   });
-  const answered = Promise.withResolvers<http.IncomingMessage>();
+  const answered = Promise.withResolvers<IncomingMessage>();
   outgoing.on('response', answered.resolve);
   outgoing.on('error', answered.reject);
   const check = setInterval(() => {
     if (!stillLeads()) outgoing.destroy(new Error('it does not lead any more'));
   }, CHECK_INTERVAL_MS);
   raw.pipe(outgoing);
-  let response: http.IncomingMessage;
+  let response: IncomingMessage;
   try {
     response = await answered.promise;
   } catch (error) {

@@ -3,7 +3,11 @@ import type { Clock } from '../../core/clock.ts';
 import { durationMs } from '../../core/duration.ts';
 import { WeirError } from '../../core/errors.ts';
 import { loadJobFile } from '../../core/job/file.ts';
+import { matchesLabels, parseSelector } from '../../core/job/labels.ts';
+import { patchJobFile } from '../../core/job/patch.ts';
 import { diffLines } from '../../core/job/text-diff.ts';
+import { explainDot, explainMermaid } from '../../engine/plan/explain-chart.ts';
+import { explainJob } from '../../engine/plan/explain.ts';
 import type { JobState } from '../../core/states.ts';
 import type { OffsetDesk, RestartFrom } from '../offset-desk.ts';
 import type { Operations } from '../operations.ts';
@@ -28,11 +32,14 @@ type JobRoutes =
   | 'listJobs'
   | 'submitJob'
   | 'applyJob'
+  | 'patchJob'
+  | 'importJob'
   | 'validateJob'
   | 'getJob'
   | 'getStatus'
   | 'waitForJob'
   | 'getPlan'
+  | 'explainJob'
   | 'getRuns'
   | 'getRevisions'
   | 'diffRevisions'
@@ -65,6 +72,8 @@ const RESTART_MS_MAX = 120_000;
 const PROGRESS_DEFAULT = 20;
 const CHECKPOINTS_DEFAULT = 50;
 
+const explainers = { text: explainJob, mermaid: explainMermaid, dot: explainDot } as const;
+
 const atRest: readonly JobState[] = ['stopped', 'finished', 'failed'];
 
 export function jobHandlers(parts: JobHandlerParts): Handlers<JobRoutes> {
@@ -86,6 +95,27 @@ export function jobHandlers(parts: JobHandlerParts): Handlers<JobRoutes> {
       const options = { ...applyOptions(query), ...expected, name: nameOf(params), code: codeOf(caller) };
       return outcomeAnswer(await service.apply(body, options));
     },
+    importJob: async ({ body: { file, ...request }, query, params, caller }) => {
+      const options = { dryRun: isSet(query.dryRun), name: nameOf(params), code: codeOf(caller) };
+      const { outcome, partitions } = await service.importJob(file, request, options);
+      const answer = outcomeAnswer(outcome);
+      return outcome.kind === 'refused' ? answer : { ...answer, body: { outcome: answer.body, partitions } };
+    },
+    patchJob: async ({ body, query, params, request, caller }) => {
+      const name = nameOf(params);
+      const expected = expectedRevision(request.headers['if-match'], service, name);
+      const current = await service.definition(name);
+      const file = patchJobFile(current.source, body);
+      // The patch is of the file that was read: who changed it since must not be overwritten.
+      const options = {
+        expectedRevision: current.revision,
+        ...applyOptions(query),
+        ...expected,
+        name,
+        code: codeOf(caller),
+      };
+      return outcomeAnswer(await service.apply(file, options));
+    },
     validateJob: async ({ body }) => {
       const checked = await service.check(body);
       return checked.kind === 'refused'
@@ -97,6 +127,10 @@ export function jobHandlers(parts: JobHandlerParts): Handlers<JobRoutes> {
     waitForJob: async ({ params, query, request }) =>
       await waitFor(parts, nameOf(params), query, () => request.raw.destroyed),
     getPlan: async ({ params, query }) => ok(await service.definition(nameOf(params), numberOf(query.revision))),
+    explainJob: async ({ params, query }) => {
+      const { plan } = await service.definition(nameOf(params), numberOf(query.revision));
+      return { status: 200, body: `${explainers[query.format ?? 'text'](plan)}\n`, type: 'text/plain; charset=utf-8' };
+    },
     getRuns: async ({ params }) => ok(await service.runs(nameOf(params))),
     getRevisions: async ({ params }) => ok({ revisions: await revisions(service, nameOf(params)) }),
     diffRevisions: async ({ params, query }) => {
@@ -133,7 +167,7 @@ export function jobHandlers(parts: JobHandlerParts): Handlers<JobRoutes> {
     scaleJob: async ({ params, body }) => await act(params, (name) => service.scale(name, body.workers)),
     stepJob: async ({ params }) => ok(await service.step(nameOf(params))),
     rollbackJob: async ({ params, query, caller }) => {
-      const { notes } = await service.rollback(nameOf(params), revisionOption(query.to), codeOf(caller));
+      const { notes } = await service.rollback(nameOf(params), numberOf(query.to), codeOf(caller));
       return ok({ ...statusDocument(service.job(nameOf(params))), warnings: notes }, 202);
     },
     replayJob: async ({ params, body }) => {
@@ -182,17 +216,22 @@ function numberOf(text: string | undefined): number | undefined {
 
 interface ListQuery {
   readonly state?: string | undefined;
+  readonly label?: string | undefined;
   readonly fields?: 'summary' | 'full' | undefined;
   readonly limit?: string | undefined;
   readonly cursor?: string | undefined;
 }
 
 /** By name; the cursor is the last name of the page before. */
-function listJobs(views: readonly JobView[], { state, fields, limit, cursor }: ListQuery): unknown {
+function listJobs(views: readonly JobView[], { state, label, fields, limit, cursor }: ListQuery): unknown {
   const states = state?.split(',');
+  const selector = label === undefined ? [] : parseSelector(label);
   const all = views
     .filter(
-      ({ row }) => (states === undefined || states.includes(row.state)) && (cursor === undefined || row.name > cursor),
+      ({ row, labels }) =>
+        (states === undefined || states.includes(row.state)) &&
+        (cursor === undefined || row.name > cursor) &&
+        matchesLabels(selector, labels),
     )
     .toSorted((a, b) => (a.row.name < b.row.name ? -1 : 1));
   const page = limit === undefined ? all : all.slice(0, Math.max(1, Number(limit)));
@@ -284,16 +323,7 @@ function expectedRevision(
 function startOption(start: string | undefined): StartOptions {
   if (start === undefined) return {};
   if (start === 'earliest' || start === 'latest' || start === 'continue') return { start };
-  if (start.startsWith(SAVEPOINT_PREFIX) && start.length > SAVEPOINT_PREFIX.length)
-    return { start: { savepoint: start.slice(SAVEPOINT_PREFIX.length) } };
-  throw new WeirError('USAGE', `A job starts at earliest, latest, continue or savepoint:NAME, not at ${start}.`);
-}
-
-function revisionOption(to: string | undefined): number | undefined {
-  if (to === undefined) return undefined;
-  const number = Number(to);
-  if (Number.isSafeInteger(number) && number >= 1) return number;
-  throw new WeirError('USAGE', `A revision is a whole number from 1, not ${to}.`);
+  return { start: { savepoint: start.slice(SAVEPOINT_PREFIX.length) } };
 }
 
 // ------------------------------------------------------------------------------------------------------------ waiting
@@ -370,11 +400,7 @@ function restartFrom(from: FromBody): RestartFrom {
   return { timestampMs: typeof time === 'number' ? time : Date.parse(time) };
 }
 
-/** Throws: USAGE. */
 function resetPoint(text: string): RestartFrom {
   if (text === 'earliest' || text === 'latest' || text === 'initial') return text;
-  const timestampMs = /^\d+$/.test(text) ? Number(text) : Date.parse(text);
-  if (Number.isNaN(timestampMs))
-    throw new WeirError('USAGE', `Offsets are reset to earliest, latest, initial or a time, not to ${text}.`);
-  return { timestampMs };
+  return { timestampMs: /^\d+$/.test(text) ? Number(text) : Date.parse(text) };
 }

@@ -1,29 +1,36 @@
 /** The OpenAPI 3.1 document, made from the table of routes. */
 import { z } from 'zod';
+import { jobSpecSchema } from '../../core/job/spec.ts';
 import type { RouteSpec } from './routes.ts';
 import { pathParameters, routes } from './routes.ts';
 import * as shapes from './schemas.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
+/** Characters of a path's parameter: the longest is a topic's name. */
+export const PARAMETER_LENGTH_MAX = 249;
+
 /** What a path parameter may be. */
 const parameterSchemas = new Map<string, Json>([
   ['name', { type: 'string', pattern: '^[a-z][a-z0-9-]{0,62}$' }],
   ['savepoint', { type: 'string', pattern: '^[a-z0-9][a-z0-9._-]{0,62}$' }],
   ['topic', { type: 'string', pattern: '^[A-Za-z0-9._-]{1,249}$' }],
-  ['id', { type: 'string', minLength: 1, maxLength: 200 }],
+  ['id', { type: 'string', minLength: 1, maxLength: PARAMETER_LENGTH_MAX }],
 ]);
 
 /** Schemas that stand in the document once, by their names there. */
-const named = new Map<unknown, string>(
-  Object.entries(shapes).flatMap(([name, schema]) =>
+const named = new Map<unknown, string>([
+  [jobSpecSchema, 'JobFile'],
+  ...Object.entries(shapes).flatMap(([name, schema]): [unknown, string][] =>
     name.endsWith('Schema') ? [[schema, name.charAt(0).toUpperCase() + name.slice(1, -'Schema'.length)]] : [],
   ),
-);
+]);
 
 /** Names of those that requests carry. */
 const requests = new Set(
-  Object.values(routes as Readonly<Record<string, RouteSpec>>).flatMap(({ body }) => named.get(body) ?? []),
+  Object.values(routes as Readonly<Record<string, RouteSpec>>).flatMap(
+    ({ body }) => named.get(body === 'jobFile' ? jobSpecSchema : body) ?? [],
+  ),
 );
 
 const PROBLEM_REF = { $ref: '#/components/responses/Problem' };
@@ -94,29 +101,46 @@ function queryParameters(spec: RouteSpec): Json[] {
     const { description, ...schema } = jsonSchema(field as z.ZodType, 'input');
     return { name, in: 'query', required: false, schema, ...(description === undefined ? {} : { description }) };
   });
-  if (spec.path !== '/v1/jobs/{name}' || spec.method !== 'PUT') return parameters;
+  if (spec.path !== '/v1/jobs/{name}' || (spec.method !== 'PUT' && spec.method !== 'PATCH')) return parameters;
   const ifMatch = 'The revision that the job must be at, in quotes or not; 0 = there must be none. Otherwise 412';
-  return [
-    ...parameters,
-    { name: 'If-Match', in: 'header', required: false, schema: { type: 'string' }, description: ifMatch },
-  ];
+  const schema = { type: 'string', pattern: '^(\\*|(W/)?"?[0-9]{1,15}"?)$' };
+  return [...parameters, { name: 'If-Match', in: 'header', required: false, schema, description: ifMatch }];
 }
 
 function requestBody(body: NonNullable<RouteSpec['body']>): Json {
-  if (body !== 'jobFile')
-    return { required: true, content: { 'application/json': { schema: schemaOf(body, 'input') } } };
-  const description = 'A job file; its JSON Schema is at /schemas/job.v1.json';
-  // What is no job file is a mistake in it (422, or not valid), whatever it is.
-  const content = { schema: { description } };
+  if (body !== 'jobFile') {
+    const type = body === shapes.jobPatchSchema ? 'application/merge-patch+json' : 'application/json';
+    return { required: true, content: { [type]: { schema: schemaOf(body, 'input') } } };
+  }
+  // What is no job file is a mistake in it (422, or not valid), whatever it is: it is read as text.
+  const content = { schema: schemaOf(jobSpecSchema, 'input') };
   return { required: true, content: { 'application/yaml': content, 'application/json': content } };
 }
+
+/** What is not JSON of a shape in schemas.ts. */
+const textSchemas = new Map<string, Json>([
+  ['application/schema+json', { type: 'object' }],
+  [
+    'text/event-stream',
+    {
+      type: 'object',
+      description: 'One event of the stream',
+      required: ['event', 'data'],
+      properties: {
+        event: { type: 'string', enum: ['event', 'progress', 'jobs', 'job', 'workers', 'log'] },
+        data: { type: 'string', description: 'A JSON document' },
+        id: { type: 'string', description: 'Of events: what Last-Event-ID takes' },
+      },
+    },
+  ],
+]);
 
 function answerOf(spec: RouteSpec, answer: RouteSpec['answers'][number]): Json {
   if (answer === null) return { description: 'Done' };
   if (typeof answer === 'string')
     return {
       description: spec.summary,
-      content: { [answer]: { schema: { type: answer.endsWith('json') ? 'object' : 'string' } } },
+      content: { [answer]: { schema: textSchemas.get(answer) ?? { type: 'string' } } },
     };
   return { description: spec.summary, content: { 'application/json': { schema: schemaOf(answer, 'output') } } };
 }

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import type { Access } from '../../core/security/roles.ts';
 import * as shapes from './schemas.ts';
-import { flag, limitParam, numberParam } from './schemas.ts';
+import { flag, limitParam, numberParam, resetParam, selectorParam, startParam, topicsParam } from './schemas.ts';
 
 export interface RouteSpec {
   readonly method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
@@ -26,11 +26,7 @@ export interface RouteSpec {
 
 const jobQuery = z.object({
   dryRun: flag.optional().describe('Check only, change nothing'),
-  start: z
-    .string()
-    .max(200)
-    .optional()
-    .describe('earliest, latest, continue or savepoint:NAME: begins a new run there'),
+  start: startParam.optional(),
   wait: numberParam.optional().describe('Ignored; use /wait'),
 });
 const action = (path: string, summary: string) =>
@@ -64,6 +60,7 @@ export const routes = {
     summary: 'List jobs',
     query: z.object({
       state: z.string().max(100).optional().describe('Only jobs in this state, or in one of several with commas'),
+      label: selectorParam.optional(),
       fields: z.enum(['summary', 'full']).optional().describe('summary: without partitions'),
       limit: limitParam.optional(),
       cursor: z.string().max(100).optional(),
@@ -90,6 +87,29 @@ export const routes = {
     query: jobQuery.pick({ dryRun: true, start: true }),
     body: 'jobFile',
     answers: { 200: shapes.applyOutcomeSchema, 201: shapes.applyOutcomeSchema },
+    problems: [404, 409, 412, 422],
+  },
+  importJob: {
+    method: 'POST',
+    path: '/v1/jobs/{name}/import',
+    role: 'submitter-declarative',
+    tag: 'jobs',
+    summary: 'Create a job or change it; it begins where another system stood, as a Spark checkpoint tells',
+    query: jobQuery.pick({ dryRun: true }),
+    body: shapes.importSchema,
+    answers: { 200: shapes.importedSchema, 201: shapes.importedSchema },
+    problems: [404, 409, 422],
+  },
+  patchJob: {
+    method: 'PATCH',
+    path: '/v1/jobs/{name}',
+    role: 'submitter-declarative',
+    tag: 'jobs',
+    summary:
+      'Change some keys of the job file by a merge patch (RFC 7396); what is not named stays as written. If-Match as with PUT',
+    query: jobQuery.pick({ dryRun: true, start: true }),
+    body: shapes.jobPatchSchema,
+    answers: { 200: shapes.applyOutcomeSchema },
     problems: [404, 409, 412, 422],
   },
   validateJob: {
@@ -128,6 +148,11 @@ export const routes = {
   getPlan: {
     ...look('/plan', 'How a job runs, and the file it was made of', shapes.planSchema),
     query: z.object({ revision: numberParam.optional() }),
+  },
+  explainJob: {
+    ...look('/explain', 'How a job runs, as weir explain shows it: text, or a chart of its stages', shapes.planSchema),
+    query: z.object({ format: z.enum(['text', 'mermaid', 'dot']).optional(), revision: numberParam.optional() }),
+    answers: { 200: 'text/plain' },
   },
   getRuns: look('/runs', 'Runs of a job with a schedule, and when the next one is', shapes.runsSchema),
   getRevisions: look('/revisions', 'Revisions that the job has and can be taken back to', shapes.revisionsSchema),
@@ -182,7 +207,13 @@ export const routes = {
   },
   rollbackJob: {
     ...action('rollback', 'Make an earlier revision the next one'),
-    query: z.object({ to: z.string().max(20).optional().describe('Default: the revision before') }),
+    query: z.object({
+      to: z
+        .string()
+        .regex(/^[1-9]\d{0,14}$/, 'a revision is a whole number from 1')
+        .optional()
+        .describe('Default: the revision before'),
+    }),
   },
   replayJob: {
     ...action('replay', 'Begin a new run of the same definition from there, without the state of the run before'),
@@ -223,7 +254,7 @@ export const routes = {
     tag: 'state',
     summary: 'Reset a job at rest: it begins anew, without state',
     query: z.object({
-      to: z.string().max(40).optional().describe('earliest (default), latest, initial (as the file says) or a time'),
+      to: resetParam.optional(),
     }),
     answers: { 200: shapes.offsetsSchema },
     problems: [404, 409],
@@ -403,13 +434,7 @@ export const routes = {
     tag: 'cluster',
     summary: 'What changes, as server-sent events; Last-Event-ID goes on after a break',
     query: z.object({
-      topics: z
-        .string()
-        .max(1000)
-        .optional()
-        .describe(
-          'With commas: events, progress, jobs, workers, logs, job:NAME, progress:NAME. Default: events,progress',
-        ),
+      topics: topicsParam.optional(),
     }),
     answers: { 200: 'text/event-stream' },
   },

@@ -1,5 +1,6 @@
 /** Shapes of what REST takes and answers: the source of the checks on requests and of the OpenAPI document. */
 import { z } from 'zod';
+import { jobSpecSchema } from '../../core/job/spec.ts';
 import { errorTable } from '../../core/errors.ts';
 import { roles, tokenRoles } from '../../core/security/roles.ts';
 
@@ -13,6 +14,39 @@ const digits = z.string().regex(/^\d{1,15}$/, 'a whole number');
 export const flag = z.enum(['true', 'false', '1', '0', '']).describe('true, 1 or empty = yes');
 export const limitParam = digits.describe('How many at most');
 export const numberParam = digits;
+
+/** Where a job that begins anew begins. */
+export const startParam = z
+  .string()
+  .regex(
+    /^(earliest|latest|continue|savepoint:[a-z0-9][a-z0-9._-]{0,62})$/,
+    'a job starts at earliest, latest, continue or savepoint:NAME',
+  )
+  .describe('earliest, latest, continue or savepoint:NAME: begins a new run there');
+export const resetParam = z
+  .string()
+  .regex(
+    /^(earliest|latest|initial|\d{1,15}|\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?(Z|[+-]\d\d:[0-5]\d)?)?)$/,
+    'offsets are reset to earliest, latest, initial or a time: 2024-05-01T12:00:00Z, or ms since 1970',
+  )
+  .describe('earliest (default), latest, initial (as the file says) or a time: 2024-05-01T12:00:00Z, or ms since 1970');
+export const selectorParam = z
+  .string()
+  .max(1000)
+  .regex(
+    /^[a-z][a-z0-9._/-]{0,62}(!?=[A-Za-z0-9._/-]{0,63})?(, ?[a-z][a-z0-9._/-]{0,62}(!?=[A-Za-z0-9._/-]{0,63})?)*$/,
+    'labels are written as team=payments,env!=prod,nightly',
+  )
+  .describe('Only jobs with these labels: team=payments,env!=prod,nightly');
+
+export const topicsParam = z
+  .string()
+  .max(1000)
+  .regex(
+    /^(events|progress|jobs|workers|logs|(job|progress):[a-z][a-z0-9-]{0,62})(,(events|progress|jobs|workers|logs|(job|progress):[a-z][a-z0-9-]{0,62}))*$/,
+    'topics are events, progress, jobs, workers, logs, job:NAME and progress:NAME, with commas between them',
+  )
+  .describe('With commas: events, progress, jobs, workers, logs, job:NAME, progress:NAME. Default: events,progress');
 
 export function isSet(value: z.output<typeof flag> | undefined): boolean {
   return value === 'true' || value === '1' || value === '';
@@ -55,6 +89,7 @@ const figures = {
 };
 
 const placeFacts = {
+  labels: z.record(z.string(), z.string()).describe('Of the job file'),
   protocol: z.enum(['lanes', 'epochs']),
   sources: z.array(z.looseObject({ name: z.string(), connector: z.string(), topic: z.string() })),
   sinks: z.array(z.looseObject({ connector: z.string(), description: z.string() })),
@@ -140,6 +175,11 @@ export const applyOutcomeSchema = z
   })
   .describe('`valid` answers a dry run');
 
+/** Keys of a job file; what they may hold is checked when they are in the file. */
+export const jobPatchSchema = z
+  .looseObject(Object.fromEntries(Object.keys(jobSpecSchema.shape).map((key) => [key, z.unknown().optional()])))
+  .describe('Keys of the job file: a value replaces, null takes away, objects go on inside, lists are replaced');
+
 export const validationSchema = z.object({
   valid: z.boolean(),
   problems: z.array(jobProblemSchema),
@@ -194,24 +234,54 @@ export const startPointSchema = z
 
 export const replaySchema = z.strictObject({ from: startPointSchema });
 
-export const setOffsetsSchema = z.strictObject({
-  offsets: z
-    .array(
-      z.strictObject({
-        topic: z.string().min(1),
-        partition: count,
-        offset: z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER),
-        source: z.string().optional().describe('Needed where two sources read the same topic'),
-      }),
-    )
-    .min(1)
-    .describe('Partitions that are not named stay where they are'),
-});
-
-const letterKey = {
-  run: z.number().int().positive(),
+const wantedOffset = z.strictObject({
   topic: z.string().min(1),
   partition: count,
+  offset: z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER),
+  source: z.string().optional().describe('Needed where two sources read the same topic'),
+});
+export const setOffsetsSchema = z.strictObject({
+  offsets: z.array(wantedOffset).min(1).describe('Partitions that are not named stay where they are'),
+});
+
+const watermarkMs = z.number().int().nonnegative().max(8.64e15).describe('ms since 1970');
+export const importSchema = z.strictObject({
+  file: z
+    .string()
+    .max(1024 * 1024)
+    .describe('The job file, YAML or JSON'),
+  offsets: z
+    .array(wantedOffset)
+    .min(1)
+    .describe('Next offset to process; partitions of these topics that are not named begin at their beginning'),
+  watermark: z
+    .strictObject({ currentMs: watermarkMs, formerMs: watermarkMs.nullable() })
+    .nullable()
+    .default(null)
+    .describe('Stateful jobs: what was reached elsewhere, and before that'),
+  dropState: z.boolean().default(false).describe('Let a stateful job begin without state; refused otherwise'),
+});
+export const importedSchema = z.object({
+  outcome: applyOutcomeSchema,
+  partitions: z.array(
+    z.object({
+      source: z.string(),
+      topic: z.string(),
+      partition: count,
+      offset,
+      earliest: offset,
+      end: offset,
+      isNew: z.boolean().describe('Not named: read from its beginning'),
+    }),
+  ),
+});
+
+/** What a table's column of type int holds. */
+const INT_MAX = 2 ** 31 - 1;
+const letterKey = {
+  run: z.number().int().positive().max(INT_MAX),
+  topic: z.string().min(1),
+  partition: count.max(INT_MAX),
   offset: z.number().int(),
 };
 export const deadLettersSchema = z.object({

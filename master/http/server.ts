@@ -25,7 +25,7 @@ import { formatAddress, listenError, requireTokenOffLoopback } from './listen.ts
 import { jobHandlers } from './job-handlers.ts';
 import { accessHandlers } from './access-handlers.ts';
 import { methodsAt } from './methods.ts';
-import { openApiDocument } from './openapi.ts';
+import { PARAMETER_LENGTH_MAX, openApiDocument } from './openapi.ts';
 import { PROBLEM_TYPE, problem, problemOf } from './problems.ts';
 import type { RouteId, RouteSpec } from './routes.ts';
 import { routes } from './routes.ts';
@@ -98,11 +98,19 @@ export async function startHttp(service: JobService, options: HttpOptions): Prom
   return { address: formatAddress(options.host, port, scheme), close: async () => await app.close() };
 }
 
+/** No route has a schema that fastify would look at. */
+function noSchemas(): never {
+  throw new Error('a route has a schema for fastify; give it one of zod instead');
+}
+
 function makeApp(tls: HttpTls | undefined): FastifyInstance {
   const options = {
     bodyLimit: BODY_BYTES_MAX,
     forceCloseConnections: true,
     exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
+    // Calls are checked by their zod schemas; fastify's own checkers need a hundred modules to be made.
+    schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
     // Before there is a route: a path that cannot be decoded, or a name that is longer than any.
     frameworkErrors: (error: unknown, _request: unknown, reply: unknown): void => {
       void send(reply as FastifyReply, 400, problem('USAGE', `${messageOf(error)}.`, 400), PROBLEM_TYPE);

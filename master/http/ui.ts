@@ -36,7 +36,8 @@ const figures = { config: { access: 'viewer' } } as const;
 interface Asset {
   readonly type: string;
   readonly body: Buffer;
-  readonly zipped: Buffer;
+  /** Made when first asked for: a master that serves no page need not start slower for it. */
+  readonly zipped: () => Buffer;
 }
 
 const folder = new URL('../../ui/bundle/', import.meta.url);
@@ -89,7 +90,8 @@ function asset(name: string, type: string): Asset {
 }
 
 function made(body: Buffer, type: string): Asset {
-  return { type, body, zipped: gzipSync(body, { level: 9 }) };
+  let zipped: Buffer | undefined;
+  return { type, body, zipped: () => (zipped ??= gzipSync(body, { level: 9 })) };
 }
 
 function version({ body }: Asset): string {
@@ -100,5 +102,5 @@ async function send(request: FastifyRequest, reply: FastifyReply, { type, body, 
   void reply.type(type).header('vary', 'accept-encoding');
   const zips = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
   if (zips) void reply.header('content-encoding', 'gzip');
-  await reply.send(zips ? zipped : body);
+  await reply.send(zips ? zipped() : body);
 }

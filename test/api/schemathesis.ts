@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 const VERSION = '4.32.5';
 const OUTPUT_BYTES_MAX = 64 << 20;
@@ -13,9 +13,14 @@ export interface Ended {
   readonly output: string;
 }
 
-function run(file: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<Ended> {
+interface Surroundings {
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+}
+
+function run(file: string, args: readonly string[], surroundings: Surroundings = {}): Promise<Ended> {
   return new Promise((resolve) => {
-    execFile(file, args, { env, maxBuffer: OUTPUT_BYTES_MAX }, (error, stdout, stderr) => {
+    execFile(file, args, { ...surroundings, maxBuffer: OUTPUT_BYTES_MAX }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 127;
       resolve({ code, output: stdout + stderr + (code === 127 ? String(error) : '') });
     });
@@ -56,8 +61,8 @@ export async function test(
   more: readonly string[],
 ): Promise<Ended> {
   return await run(program, ['--config-file', settings, 'run', document, ...more], {
-    ...process.env,
-    NO_COLOR: '1',
-    PYTHONWARNINGS: 'ignore',
+    env: { ...process.env, NO_COLOR: '1', PYTHONWARNINGS: 'ignore' },
+    // It keeps what it found beside where it runs.
+    cwd: dirname(settings),
   });
 }

@@ -71,6 +71,18 @@ export function logWriterContract(name: string, make: () => Promise<LogFixture>)
       assert.deepEqual(await valuesIn(topic), ['a-0']);
     });
 
+    test('the memory of a batch is free again once it is appended', async () => {
+      const topic = fresh();
+      await writer.createTopic(topic, 1);
+      const batch = batchOf('a', 0, 200).slice();
+      const appends = Array.from({ length: 20 }, () => ({ topic, partition: p0, batch: batch.slice() }));
+      for (const append of appends) {
+        await writer.append([append], always);
+        append.batch.fill(0xff);
+      }
+      assert.equal((await valuesIn(topic)).length, 20 * 200);
+    });
+
     test('appends of one call go to their partitions in their order', async () => {
       const topic = fresh();
       await writer.createTopic(topic, 2);

@@ -1,6 +1,7 @@
 /** The example of docs/connectors/browser.md on the listing site, over a worker that is killed in the middle. */
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
+import { chromiumPath } from '../../connectors/browser/chromium.ts';
 import { makeConnections } from '../../connectors/connections.ts';
 import { systemClock, systemRng } from '../../connectors/system/clock.ts';
 import type { TableStore } from '../../core/ports.ts';
@@ -19,6 +20,7 @@ suite('browser-scraped listings', () => {
   let connections: ReturnType<typeof makeConnections>;
 
   before(async () => {
+    chromiumPath(process.env['WEIR_CHROMIUM']);
     const [port = 0] = await freePorts(1);
     const services = { WEIR_EMBEDDED: `127.0.0.1:${port}` };
     cluster = await Cluster.create(services);

@@ -3,8 +3,7 @@
  * lines, and PostgreSQL, hold every row exactly once; a table in update mode holds what a recomputation gives.
  */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -15,6 +14,7 @@ import { committedFiles } from '../../connectors/files/files-log.ts';
 import { failpointNames } from '../../core/ports.ts';
 import { until } from '../support/cluster.ts';
 import { PostgresServer } from './postgres-server.ts';
+import { askDuckdb, testPython } from './python.ts';
 import { Testbed } from './testbed.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'weir-epoch-files-'));
@@ -54,6 +54,8 @@ describe('sinks of epochs', { timeout: 900_000 }, () => {
   let server: PostgresServer;
   let bed: Testbed;
   before(async () => {
+    // Made before anything waits for it.
+    await testPython();
     server = await PostgresServer.start();
     bed = await Testbed.open({ POSTGRES_URL: server.url });
   });
@@ -125,11 +127,11 @@ trigger: 200ms
     // What readers find who know nothing of the log is the same.
     const visible = (await place.list('')).map(({ name }) => name).filter((name) => name.endsWith('.parquet'));
     assert.deepEqual([...visible].sort(), files.map(({ name }) => name).sort());
-    expectDuckdb(
+    await expectDuckdb(
       `SELECT count(*), count(DISTINCT id), CAST(sum(price) AS VARCHAR) FROM read_parquet('${parquet}/**/*.parquet', hive_partitioning = true) WHERE who = 'w7'`,
       sumsOf(expected.filter(({ who }) => who === 'w7')),
     );
-    expectDuckdb(
+    await expectDuckdb(
       `SELECT count(*), count(DISTINCT id), CAST(sum(CAST(price AS DECIMAL(10,2))) AS VARCHAR) FROM read_json_auto('${lines}/*.ndjson.gz')`,
       sumsOf(expected),
     );
@@ -175,16 +177,7 @@ function sumsOf(some: readonly Click[]): unknown[] {
   return [some.length, some.length, some.reduce((sum, { price }) => sum + price, 0).toFixed(2)];
 }
 
-/** Asks another engine, from PyPI: `pip install duckdb` in a virtual environment named by WEIR_TEST_PYTHON, or the system's. */
-function expectDuckdb(sql: string, expected: readonly unknown[]): void {
-  const python = process.env['WEIR_TEST_PYTHON'] ?? 'python3';
-  const code = 'import duckdb, json, sys; print(json.dumps(duckdb.sql(sys.argv[1]).fetchall()[0]))';
-  let answer: string;
-  try {
-    answer = execFileSync(python, ['-c', code, sql], { encoding: 'utf8' });
-  } catch (error) {
-    const hint = 'python3 -m venv DIR && DIR/bin/pip install duckdb, and WEIR_TEST_PYTHON=DIR/bin/python';
-    throw new Error(`DuckDB is missing for ${python} (${existsSync(python)}): ${hint}`, { cause: error });
-  }
-  assert.deepEqual(JSON.parse(answer), expected);
+/** Asks another engine for one row. */
+async function expectDuckdb(sql: string, expected: readonly unknown[]): Promise<void> {
+  assert.deepEqual(await askDuckdb(sql), [expected]);
 }

@@ -8,7 +8,7 @@ import { replaceTable } from '../../connectors/postgres/replace-table.ts';
 import type { ErrorCode } from '../../core/errors.ts';
 import { isWeirError } from '../../core/errors.ts';
 import type { BatchPart, FormatColumn, LanePlace, RowFormat } from '../../core/row-sink.ts';
-import { rowSinkContract } from '../conformance/row-sink.ts';
+import { rowSinkContract } from '../../sdk/testing/sink-contract.ts';
 import { PostgresServer } from './postgres-server.ts';
 
 const id: FormatColumn = { input: 0, name: 'id', from: { kind: 'int' }, to: 'integer' };

@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { failpointNames } from '../../core/ports.ts';
 import { until } from '../support/cluster.ts';
+import { docJob } from '../support/doc-jobs.ts';
 import { PostgresServer } from './postgres-server.ts';
 import { Testbed } from './testbed.ts';
 
@@ -55,6 +56,20 @@ describe('PostgreSQL sink', { timeout: 600_000 }, () => {
 
   const count = async (table: string): Promise<number> =>
     Number((await server.query(`SELECT count(*) AS n FROM ${table}`))[0]?.['n'] ?? 0);
+
+  test('the example of its page', async () => {
+    await bed.createTopic('orders', 1);
+    await bed.produce('orders', 1, [...someOrders(0, 20), { ...someOrders(3, 4)[0], customer: 'changed' }]);
+    const worker = await bed.cluster.startWorker();
+    await bed.cluster.apply('orders-to-postgres', docJob('orders-to-postgres'));
+    await until('all orders are there', 60_000, async () => (await count('shop.orders')) === 20);
+    await bed.taken('orders-to-postgres', 21);
+    const [row] = await server.query('SELECT customer, amount::text, at, tags FROM shop.orders WHERE id = 3');
+    const expected = { customer: 'changed', amount: '3.25', at: new Date('2024-05-01T00:00:03Z'), tags: ['a', 't0'] };
+    assert.deepEqual(row, expected);
+    await bed.cluster.request('POST', '/v1/jobs/orders-to-postgres/stop');
+    await worker.stop();
+  });
 
   test('appends exactly once by lanes while workers are killed', async () => {
     await bed.createTopic('appended', 3);

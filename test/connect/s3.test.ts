@@ -11,9 +11,10 @@ import { committedFiles } from '../../connectors/files/files-log.ts';
 import { signed } from '../../connectors/files/s3-signature.ts';
 import { systemClock, systemRng } from '../../connectors/system/clock.ts';
 import { isWeirError } from '../../core/errors.ts';
-import { rowSinkContract } from '../conformance/row-sink.ts';
+import { rowSinkContract } from '../../sdk/testing/sink-contract.ts';
 import { freePorts } from '../services/java-server.ts';
 import { until } from '../support/cluster.ts';
+import { testPython } from './python.ts';
 
 const env = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'secret' };
 const connector = new FilesSinks({
@@ -29,7 +30,7 @@ let endpoint = '';
 let server: ChildProcess;
 
 before(async () => {
-  const python = process.env['WEIR_TEST_PYTHON'] ?? 'python3';
+  const python = await testPython();
   const [port = 0] = await freePorts(1);
   endpoint = `http://127.0.0.1:${port}`;
   server = spawn(python, ['-m', 'moto.server', '-H', '127.0.0.1', '-p', String(port)], {
@@ -38,10 +39,10 @@ before(async () => {
   let said = '';
   server.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
   await until('moto answers', 60_000, async () => {
-    if (server.exitCode !== null) {
-      const hint = `python3 -m venv DIR && DIR/bin/pip install "moto[server,s3]", and WEIR_TEST_PYTHON=DIR/bin/python`;
-      throw new Error(`moto is missing for ${python}: ${hint} (${said.trim().split('\n').at(-1)})`);
-    }
+    if (server.exitCode !== null)
+      throw new Error(
+        `moto does not start by ${python}: ${said.trim().split('\n').at(-1)}; pip install "moto[server,s3]" there`,
+      );
     return (await fetch(`${endpoint}/rows`, { method: 'PUT' })).ok;
   });
 });

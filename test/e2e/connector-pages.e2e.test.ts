@@ -1,9 +1,21 @@
-/** The examples of docs/connectors run as they stand there, on servers of the test in place of those they name. */
+/**
+ * The examples of docs/connectors run as they stand there, on servers of the test in place of those they name. Those that
+ * need programs of the system (a browser, PostgreSQL) are in test/connect.
+ */
 import assert from 'node:assert/strict';
-import { appendFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { parquetReadObjects } from 'hyparquet';
+import { DirectoryPlace } from '../../connectors/files/directory-place.ts';
+import { committedFiles } from '../../connectors/files/files-log.ts';
+import { partition } from '../../core/ids.ts';
+import { encodeRecordBatch } from '../../core/record-batch-encoder.ts';
 import { makeConnections } from '../../connectors/connections.ts';
 import { systemClock, systemRng } from '../../connectors/system/clock.ts';
 import type { TableStore } from '../../core/ports.ts';
@@ -25,6 +37,7 @@ describe('examples of docs/connectors', () => {
     const services = { WEIR_EMBEDDED: `127.0.0.1:${port}` };
     directory = await mkdtemp(join(tmpdir(), 'weir-pages-'));
     process.env['WEIR_FILES_DIR'] = directory;
+    process.env['WEIR_SECRET_HOOK'] = 'sesame';
     cluster = await Cluster.create(services);
     cluster.spawn('embedded', ['embedded', '--port', String(port)]);
     connections = makeConnections(services, { clock: systemClock, rng: systemRng, log: noLog });
@@ -35,6 +48,7 @@ describe('examples of docs/connectors', () => {
   });
   after(async () => {
     delete process.env['WEIR_FILES_DIR'];
+    delete process.env['WEIR_SECRET_HOOK'];
     await connections?.close();
     await cluster?.close();
     await rm(directory, { recursive: true, force: true });
@@ -47,6 +61,78 @@ describe('examples of docs/connectors', () => {
       return Number(seen) === count;
     });
   };
+
+  /** A topic with these documents, in one partition. */
+  const topic = async (name: string, documents: readonly unknown[]): Promise<void> => {
+    const writer = connections.logWriter('kafka', {});
+    await writer.createTopic(name, 1);
+    const records = documents.map((document, at) => {
+      const value = Buffer.from(JSON.stringify(document));
+      return { key: null, value, timestampMs: 1_700_000_000_000 + at };
+    });
+    const permit = { valid: () => true, check: () => undefined };
+    await writer.append([{ topic: name, partition: partition(0), batch: encodeRecordBatch(records) }], permit);
+  };
+
+  test('cassandra', async () => {
+    const user = { id: 'u1', name: 'ada', country: 'Norway', tags: ['x', 'y'], at: '2024-05-01T00:00:00Z' };
+    await topic('users', [user, { ...user, name: 'Ada L.' }, { ...user, id: 'u2', country: null }]);
+    await cluster.apply('users-to-cassandra', docJob('users-to-cassandra'));
+    await counted('people.by_country', 1);
+    await until('the later one stays', 30_000, async () => {
+      const [row] = await rows("SELECT name, tags FROM people.by_country WHERE country = 'Norway'");
+      return JSON.stringify(row) === '["ADA L.",["x","y"]]';
+    });
+  });
+
+  test('files', async () => {
+    const order = { id: 1, city: 'Berlin', amount: 12.5, at: '2024-05-01T00:00:00Z' };
+    await topic('orders', [order, { ...order, id: 2, city: 'Oslo' }, { ...order, id: 3 }]);
+    const job = docJob('orders-to-files').replace('/data/orders', join(directory, 'orders'));
+    await cluster.apply('orders-to-files', job.replace('trigger: 1m', 'trigger: 200ms'));
+    const place = new DirectoryPlace(join(directory, 'orders'));
+    const names = await until('two directories have their file', 60_000, async () => {
+      const files = await committedFiles(place, 'orders-to-files');
+      return files.length === 2 && files.map(({ name }) => name).toSorted();
+    });
+    assert.match(names.join(' '), /^city=Berlin\/\S+\.parquet city=Oslo\/\S+\.parquet$/);
+    const bytes = await readFile(join(directory, 'orders', names[0] ?? ''));
+    const found = await parquetReadObjects({ file: Uint8Array.from(bytes).buffer });
+    assert.deepEqual(
+      found.map(({ id, amount }) => [id, amount]),
+      [
+        [1, 12.5],
+        [3, 12.5],
+      ],
+    );
+  });
+
+  test('webhook', async (context) => {
+    const posted: { readonly authorization: string | undefined; readonly key: unknown; readonly body: unknown }[] = [];
+    const server = createServer((request, response) => {
+      void (async () => {
+        const { authorization, 'idempotency-key': key } = request.headers;
+        posted.push({ authorization, key, body: await json(request) });
+        // The first request is sent again.
+        response.writeHead(posted.length === 1 ? 503 : 200, { 'retry-after': '0' }).end();
+      })();
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    context.after(() => server.close());
+    const at = '2024-05-01T00:00:00Z';
+    await topic('readings', [
+      { sensor: 'oven', celsius: 230, at },
+      { sensor: 'fridge', celsius: 4, at },
+    ]);
+    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    await cluster.apply('alerts', docJob('alerts').replace('https://alerts.example.org', address));
+    await until('the rows are posted', 60_000, () => Promise.resolve(posted.length === 2));
+    const [first, second] = posted;
+    assert.deepEqual(second, first);
+    assert.deepEqual(second?.body, [{ sensor: 'oven', celsius: 230, at: '2024-05-01T00:00:00.000Z' }]);
+    assert.equal(second?.authorization, 'Bearer sesame');
+    assert.ok(second?.key !== undefined);
+  });
 
   test('http', async (context) => {
     const api = await startTestApi(25);

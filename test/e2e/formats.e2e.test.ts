@@ -186,6 +186,13 @@ sinks:
       ['c', 36, 'nowhere'],
     ]);
     assert.equal((await counters('users', 5)).dead, 2);
+
+    const dryRun = job('users', source, 'SELECT id, age FROM s', 'users', 'id');
+    const { warnings } = (await cluster.request('PUT', '/v1/jobs/users?dryRun=true', dryRun)) as { warnings: string[] };
+    assert.deepEqual(
+      warnings.filter((warning) => warning.includes('schema')),
+      ['the schema of s has changed at the registry since revision 1: city STRING is gone, town STRING is new'],
+    );
   });
 
   test('a stateful job over Avro of a registry', async () => {
@@ -215,6 +222,55 @@ sinks:
     await append('orders', [framed(id, Uint8Array.of(0), Order.encode({ id: 'a', cents: [100, 250] }).finish())]);
     await tableHas('SELECT id, parts FROM formats.orders', [['a', 2]]);
   });
+
+  test('Avro into a topic: the schema of the result is registered once, and another job reads it', async () => {
+    await writer.createTopic('visits', 1);
+    const sink =
+      '{ connector: kafka, topic: visits-avro, key: page, partitions: 1, format: avro, avro: { registry: true } }';
+    const visits = (columns: string): string =>
+      job(
+        'visits',
+        "topic: visits\nschema: 'page STRING NOT NULL, ms INT, at TIMESTAMP'",
+        columns,
+        'none',
+        'page',
+      ).replace(/- \{.*\}/, `- ${sink}`);
+    const good = visits('SELECT page, ms, struct(at AS seen, ms > 100 AS slow) AS more FROM s');
+    await cluster.request('PUT', '/v1/jobs/visits?dryRun=true', good);
+    assert.deepEqual(await versions('visits-avro-value'), [], 'a dry run registers nothing');
+    await cluster.apply('visits', good);
+    await cluster.apply('visits', good);
+    assert.deepEqual(await versions('visits-avro-value'), [1]);
+    await append('visits', [
+      Buffer.from('{"page":"/ä","ms":250,"at":"2024-05-01T00:00:00Z"}'),
+      Buffer.from('{"page":"/b"}'),
+    ]);
+    const source = 'topic: visits-avro\nformat: avro\navro: { registry: true }';
+    const columns = 'SELECT page, ms, more.slow AS slow, date_format(more.seen, "yyyy") AS year FROM s';
+    await cluster.apply('visited', job('visited', source, columns.replaceAll('"', "'"), 'visited', 'page'));
+    await tableHas('SELECT page, ms, slow, year FROM formats.visited', [
+      ['/ä', 250, true, '2024'],
+      ['/b', null, null, null],
+    ]);
+
+    await fetch(`${registry.url}/config/visits-avro-value`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
+      body: '{"compatibility":"BACKWARD"}',
+    });
+    await assert.rejects(
+      cluster.apply('visits', visits('SELECT page, CAST(ms AS STRING) AS ms FROM s')),
+      /the subject visits-avro-value does not take the schema of the result/,
+    );
+    assert.deepEqual(await versions('visits-avro-value'), [1]);
+    await cluster.apply('visits', good.replace('FROM s', ', nullif(page, page) AS site FROM s'));
+    assert.deepEqual(await versions('visits-avro-value'), [1, 2]);
+  });
+
+  async function versions(subject: string): Promise<number[]> {
+    const response = await fetch(`${registry.url}/subjects/${subject}/versions`);
+    return response.status === 404 ? [] : ((await response.json()) as number[]);
+  }
 
   test('what a registry does not have is said when the job is submitted', async () => {
     const source = 'topic: nothing\nformat: avro\navro: { registry: true }';

@@ -27,6 +27,13 @@ test(
     const weir = join(folder, 'node_modules/.bin/weir');
     const { stdout: version } = await run(weir, ['version'], { cwd: folder });
     assert.match(version, /\d+\.\d+\.\d+/);
+    await run(weir, ['init', 'connector', 'packed', '--kind', 'sink'], { cwd: folder });
+    const { NODE_TEST_CONTEXT: _, ...outside } = process.env;
+    const { stdout: contract } = await run(process.execPath, ['--test', '--test-reporter=tap'], {
+      cwd: join(folder, 'weir-connector-packed'),
+      env: outside,
+    });
+    assert.match(contract, /^# pass 8$/m);
     await writeFile(join(folder, 'numbers.ts'), producer);
     await writeFile(join(folder, 'numbers.yaml'), job);
     const [http = 0, grpc = 0, embedded = 0] = await freePorts(3);

@@ -368,6 +368,37 @@ suite('REST on a real cluster', { timeout: 240_000 }, () => {
     });
   });
 
+  test('a job begins where another system stood', async () => {
+    const file = users('true').replace('name: users', 'name: moved').replace('table: users', 'table: moved');
+    const { offsets } = (await ask('getOffsets', named('users'))).body;
+    const end = offsets[1].end;
+    const body = { file, offsets: [{ topic: 'users', partition: 1, offset: end - 1 }] };
+    const dry = await ask('importJob', { ...named('moved'), query: 'dryRun=true', body });
+    assert.deepEqual([dry.status, dry.body.outcome.kind], [200, 'valid']);
+    assert.equal((await ask('getJob', named('moved'))).status, 404, 'nothing was made');
+    assert.deepEqual(
+      dry.body.partitions.map(({ offset, isNew }: { readonly offset: number; readonly isNew: boolean }) => [
+        offset,
+        isNew,
+      ]),
+      [
+        [offsets[0].earliest, true],
+        [end - 1, false],
+      ],
+    );
+    assert.equal((await ask('importJob', { ...named('moved'), body })).status, 201);
+    await caughtUp('moved', offsets[0].end + 1);
+    const stateful = { ...body, file: counts.replace('name: counts', 'name: moved-counts') };
+    assert.equal((await ask('importJob', { ...named('moved-counts'), body: stateful })).status, 409);
+    const wrong = { ...body, file: users('nothing') };
+    assert.equal((await ask('importJob', { ...named('users'), body: wrong })).status, 422);
+    const beyond = { file, offsets: [{ topic: 'users', partition: 1, offset: end + 1 }] };
+    assert.equal((await ask('importJob', { ...named('moved'), body: beyond })).status, 400);
+    await ask('stopJob', named('moved'));
+    await reached('moved', 'stopped');
+    await ask('removeJob', named('moved'));
+  });
+
   test('a stateful job: savepoints, checkpoints, progress, offsets', async () => {
     await ask('applyJob', { ...named('counts'), body: counts });
     await reached('counts', 'running');

@@ -67,6 +67,7 @@ export class QuietControl implements ClusterControl {
   jobs(): JobView[] {
     return [...this.rows.values()].map((row) => ({
       row,
+      labels: {},
       protocol: 'lanes',
       sources: [],
       sinks: [],

@@ -18,7 +18,7 @@ const MAVEN_TIMEOUT_MS = 8 * 60_000;
 export type Coordinate = `${string}:${string}:${string}`;
 
 /** Folder of everything the tests keep between runs: $WEIR_CACHE, or `~/.cache/weir`. */
-function cacheDir(): string {
+export function cacheDir(): string {
   return process.env['WEIR_CACHE'] ?? join(homedir(), '.cache', 'weir');
 }
 
@@ -144,8 +144,8 @@ function pom(coordinates: readonly Coordinate[]): string {
 `;
 }
 
-/** An exclusive lock as a file that holds its owner's pid; the lock of a dead owner is taken over. */
-async function lock(path: string): Promise<() => Promise<void>> {
+/** An exclusive lock as a file that holds its owner's pid; the lock of a dead owner is taken over. Gives what releases it. */
+export async function lock(path: string): Promise<() => Promise<void>> {
   for (;;) {
     try {
       await writeFile(path, String(process.pid), { flag: 'wx' });

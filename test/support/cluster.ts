@@ -7,11 +7,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { must } from '../../core/assert.ts';
 import type { JobView, WorkerView } from '../../master/views.ts';
 import { freePorts } from '../services/java-server.ts';
 
 const cli = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
-const TOKEN = 'test-token';
+/** Of every cluster of tests. */
+export const TOKEN = 'test-token';
 
 /** Waits until `check` gives something other than undefined or false. Rejects with `what` after `limitMs`. */
 export async function until<T>(what: string, limitMs: number, check: () => Promise<T | undefined | false>): Promise<T> {
@@ -129,6 +131,14 @@ export class Cluster {
     return this.#services;
   }
 
+  /** The latest one by that name. Throws when there is none. */
+  process(name: string): Process {
+    return must(
+      this.#processes.findLast((child) => child.name === name),
+      () => `no process ${name} was started`,
+    );
+  }
+
   get address(): string {
     return `http://127.0.0.1:${this.httpPort}`;
   }
@@ -220,8 +230,17 @@ export class Cluster {
     return text === '' ? undefined : JSON.parse(text);
   }
 
+  /** On a machine that has too much to do, a master may lose its lease for a moment: then again. */
   async apply(name: string, yaml: string): Promise<void> {
-    await this.request('PUT', `/v1/jobs/${name}`, yaml);
+    for (const end = performance.now() + 60_000; ;) {
+      try {
+        await this.request('PUT', `/v1/jobs/${name}`, yaml);
+        return;
+      } catch (error) {
+        if (performance.now() > end || !String(error).includes(': 503 ')) throw error;
+        await sleep(200);
+      }
+    }
   }
 
   async workers(): Promise<WorkerView[]> {

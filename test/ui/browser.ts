@@ -73,8 +73,14 @@ export class Visitor {
   async visit(path: string): Promise<void> {
     const origin = new URL(this.page.url()).origin;
     await this.page.goto(`${origin}${path}`);
-    await this.page.locator('main h1').first().waitFor({ timeout: 20_000 });
-    await this.page.waitForFunction(() => document.querySelector('.loading') === null, undefined, { timeout: 20_000 });
+    try {
+      await this.page.locator('main h1').first().waitFor({ timeout: 20_000 });
+      await this.page.waitForFunction(() => document.querySelector('.loading') === null, undefined, {
+        timeout: 20_000,
+      });
+    } catch (cause) {
+      throw new Error(`${path} does not settle: ${await this.page.locator('main').innerText()}`, { cause });
+    }
   }
 
   /** What axe finds wrong, by WCAG 2.2 AA and good practice. */

@@ -30,6 +30,11 @@ sinks:
 `;
 }
 
+/** Runs every second, so that a test sees some runs. */
+export const nightlyJob = `${ordersJob('amount > 0', 'orders', 'nightly')}trigger: availableNow
+schedule: { cron: '* * * * * *' }
+`;
+
 export const totalsJob = `apiVersion: weir/v1
 kind: Job
 name: totals

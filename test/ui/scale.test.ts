@@ -1,82 +1,20 @@
 /** A thousand jobs and two hundred partitions: the master's own doors over a cluster that only says so. */
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
-import { Registry } from 'prom-client';
 import type { Browser } from 'playwright-core';
-import { zeroCounters } from '../../core/lane/position.ts';
-import type { Connections } from '../../core/ports.ts';
 import type { HttpServer } from '../../master/http/server.ts';
-import { startHttp } from '../../master/http/server.ts';
-import type { ClusterControl } from '../../master/service.ts';
-import { JobService } from '../../master/service.ts';
-import type { JobView, LaneView } from '../../master/views.ts';
-import { noLog } from '../conformance/no-log.ts';
 import { Visitor, launch } from './browser.ts';
+import { JOBS, move, startLargeCluster } from './large-cluster.ts';
 
-const JOBS = 1000;
-const PARTITIONS = 200;
 /** Rows of a table that may be in the page at a time. */
 const ROWS_MAX = 60;
-
-let tick = 0;
-
-function laneOf(partition: number): LaneView {
-  const lag = (partition * 37 + tick * 13) % 500;
-  return {
-    lane: `source/${partition}`,
-    source: 'source',
-    topic: 'wide',
-    partition,
-    owner: `worker-${partition % 8}`,
-    generation: 1,
-    state: 'running',
-    code: null,
-    message: null,
-    committedOffset: tick * 100,
-    readOffset: tick * 100,
-    endOffset: tick * 100 + lag,
-    lag,
-    counters: zeroCounters,
-  };
-}
-
-function jobOf(index: number): JobView {
-  const name = `job-${String(index).padStart(4, '0')}`;
-  const lanes = index === 0 ? Array.from({ length: PARTITIONS }, (_, partition) => laneOf(partition)) : [];
-  const row = {
-    name,
-    state: index % 97 === 5 ? 'failed' : 'running',
-    reason: index % 97 === 5 ? { code: 'SINK_SCHEMA', message: 'The table has no such column.' } : null,
-    revision: 1,
-    run: 1,
-    definition: 'x',
-    lanes: {},
-    submittedAt: 0,
-    changedAt: 0,
-  };
-  const rows = 100 + ((index * 7 + tick * 3) % 50);
-  const figures = { lag: index % 20, recordsPerSecond: rows, rowsPerSecond: rows, latencyMsP50: 4, latencyMsP99: 9 };
-  const places = { operators: [], protocol: 'lanes', sources: [], sinks: [], topics: ['wide'] };
-  return { row, lanes, counters: zeroCounters, epochs: null, ...figures, ...places } as unknown as JobView;
-}
 
 suite('a large cluster', { timeout: 180_000 }, () => {
   let server: HttpServer;
   let browser: Browser;
 
   before(async () => {
-    const jobs = (): JobView[] => Array.from({ length: JOBS }, (_, index) => jobOf(index));
-    const control = { jobs, job: (name: string) => jobOf(Number(name.slice(4))), workers: () => [] };
-    const tables = { query: () => Promise.resolve({ columns: [], rows: [] }) };
-    const connections = { tables: () => tables } as unknown as Connections;
-    const service = new JobService(control as unknown as ClusterControl, connections, noLog);
-    server = await startHttp(service, {
-      host: '127.0.0.1',
-      port: 0,
-      token: null,
-      registry: new Registry(),
-      log: noLog,
-    });
+    server = await startLargeCluster();
     browser = await launch();
   });
   after(async () => {
@@ -128,7 +66,7 @@ suite('a large cluster', { timeout: 180_000 }, () => {
     const list = page.getByRole('group', { name: 'Partitions' });
     await list.getByText('worker-3').first().waitFor();
     assert.ok((await list.locator('tbody tr').count()) <= ROWS_MAX);
-    const moving = setInterval(() => tick++, 300);
+    const moving = setInterval(move, 300);
     try {
       await visitor.visit('/jobs/job-0000/batches');
       const grid = page.locator('canvas');

@@ -5,7 +5,7 @@ import type { Browser } from 'playwright-core';
 import { until } from '../support/cluster.ts';
 import { UI_BYTES_MAX } from '../../scripts/build-ui.ts';
 import { Visitor, launch } from './browser.ts';
-import { Shop, TOKEN, order, ordersJob, totalsJob } from './cluster.ts';
+import { Shop, TOKEN, nightlyJob, order, ordersJob, totalsJob } from './cluster.ts';
 
 const screens = [
   '/',
@@ -25,6 +25,7 @@ const screens = [
   '/jobs/orders/revisions',
   '/jobs/orders/definition',
   '/jobs/orders/logs',
+  '/jobs/nightly/runs',
   '/jobs/totals',
   '/jobs/totals/state',
   '/jobs/totals/partitions',
@@ -51,6 +52,7 @@ suite('screens', { timeout: 420_000 }, () => {
     await shop.cluster.apply('orders', ordersJob('amount > 3'));
     await shop.cluster.apply('orders', ordersJob());
     await shop.cluster.apply('totals', totalsJob);
+    await shop.cluster.apply('nightly', nightlyJob);
     await until('both jobs have read everything', 60_000, async () => {
       const [one, other] = await Promise.all([shop.cluster.job('orders'), shop.cluster.job('totals')]);
       return one.counters.dead === 3 && one.lag === 0 && other.counters.read === 203;
@@ -86,6 +88,61 @@ suite('screens', { timeout: 420_000 }, () => {
     await visitor.page.getByRole('button', { name: 'Menu' }).click();
     await visitor.page.getByRole('link', { name: 'Workers' }).first().click();
     await visitor.page.getByRole('heading', { name: 'Workers', level: 1 }).waitFor();
+    await visitor.close();
+  });
+
+  test('runs of a job with a schedule: the next one, and how the last ones went', async () => {
+    const visitor = await Visitor.open(browser, shop.address, TOKEN);
+    const { page } = visitor;
+    await visitor.visit('/jobs/nightly');
+    await page.getByRole('link', { name: 'Runs', exact: true }).click();
+    await visitor.sees('* * * * * *');
+    await visitor.sees('succeeded', page.getByRole('group', { name: 'Runs' }));
+    await visitor.visit('/jobs/orders');
+    await visitor.sees('What limits this job');
+    assert.equal(await page.getByRole('link', { name: 'Runs', exact: true }).count(), 0, 'a job without a schedule');
+    await visitor.close();
+  });
+
+  test('the plan in words and as a chart for Graphviz', async () => {
+    const visitor = await Visitor.open(browser, shop.address, TOKEN);
+    const { page } = visitor;
+    await visitor.visit('/jobs/totals/definition');
+    await page.getByRole('button', { name: 'Explained' }).click();
+    await visitor.sees(/protocol: epochs/, page.locator('pre'));
+    await page.getByRole('button', { name: 'DOT' }).click();
+    await visitor.sees(/^digraph "totals"/, page.locator('pre'));
+    await visitor.close();
+  });
+
+  test('who may only look is offered nothing else', async () => {
+    const made = (await shop.cluster.request('POST', '/v1/tokens', '{"name":"looker","role":"viewer"}')) as {
+      readonly token: string;
+    };
+    const visitor = await Visitor.open(browser, shop.address, made.token);
+    const { page } = visitor;
+    const links = async (name: string): Promise<number> => await page.getByRole('link', { name, exact: true }).count();
+    await visitor.sees('orders');
+    await page.getByRole('link', { name: 'New job' }).first().waitFor({ state: 'detached' });
+    await visitor.visit('/jobs/orders');
+    await visitor.sees('What limits this job');
+    for (const name of ['Stop', 'Replay', 'Roll back', 'Cancel'])
+      await page.getByRole('button', { name, exact: true }).waitFor({ state: 'detached' });
+    assert.equal(await links('Edit'), 0);
+    for (const [path, what] of [
+      ['/jobs/orders/data', 'Rows at an operator'],
+      ['/jobs/orders/dead-letters', 'Dead letters'],
+      ['/topics/orders', 'Records of topics'],
+      ['/tables', 'Rows of tables'],
+      ['/editor', 'The job editor'],
+    ] as const) {
+      await visitor.visit(path);
+      await visitor.sees(`${what}: not with the role viewer`);
+      assert.deepEqual(await visitor.axe(), [], path);
+    }
+    await visitor.visit('/workers');
+    assert.equal(await page.getByRole('button', { name: 'Drain' }).count(), 0);
+    assert.deepEqual(visitor.complaints, []);
     await visitor.close();
   });
 

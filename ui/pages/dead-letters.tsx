@@ -1,6 +1,7 @@
 /** Dead letters of all jobs: the newest first, with its reason. */
 import type { JSX } from 'preact';
 import { jobs } from '../live.ts';
+import { Allowed } from '../parts/allowed.tsx';
 import { Loading } from '../parts/basics.tsx';
 import { LettersPanel } from '../parts/letters.tsx';
 import { useStore } from '../store.ts';
@@ -28,7 +29,9 @@ export function DeadLettersPage(): JSX.Element {
             : 'records that a job could not use'}
         </span>
       </div>
-      <LettersPanel jobs={names} />
+      <Allowed role="operator" what="Dead letters">
+        <LettersPanel jobs={names} />
+      </Allowed>
     </>
   );
 }

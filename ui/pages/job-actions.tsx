@@ -5,6 +5,7 @@ import { ask, jobPath } from '../api.ts';
 import { diffLines } from '../model/diff.ts';
 import { dateTime, plural } from '../format.ts';
 import { refresh } from '../live.ts';
+import { Allowed } from '../parts/allowed.tsx';
 import { Failure, Loading, attempt, useAsk } from '../parts/basics.tsx';
 import { Confirm } from '../parts/dialog.tsx';
 import { Diff } from '../parts/diff.tsx';
@@ -22,41 +23,47 @@ export function JobActions({ view }: { readonly view: JobView; readonly source: 
   const close = (): void => setOpen(null);
   return (
     <div class="actions">
-      {runs ? (
-        <button type="button" onClick={() => setOpen('stop')}>
-          <Icon name="stop" /> Stop
+      <Allowed role="operator">
+        {runs ? (
+          <button type="button" onClick={() => setOpen('stop')}>
+            <Icon name="stop" /> Stop
+          </button>
+        ) : null}
+        {rests ? (
+          <button type="button" class="primary" onClick={() => setOpen('start')}>
+            <Icon name="play" /> Start
+          </button>
+        ) : null}
+        <button type="button" onClick={() => setOpen('replay')}>
+          <Icon name="replay" /> Replay
         </button>
-      ) : null}
-      {rests ? (
-        <button type="button" class="primary" onClick={() => setOpen('start')}>
-          <Icon name="play" /> Start
-        </button>
-      ) : null}
-      <button type="button" onClick={() => setOpen('replay')}>
-        <Icon name="replay" /> Replay
-      </button>
-      {(former ?? []).length === 0 ? null : (
-        <button type="button" onClick={() => setOpen('rollback')}>
-          <Icon name="back" /> Roll back
-        </button>
-      )}
-      {view.epochs === null ? null : (
-        <button type="button" onClick={() => setOpen('savepoint')}>
-          <Icon name="state" /> Savepoint
-        </button>
-      )}
-      <a class="button" href={`/editor/${encodeURIComponent(name)}`}>
-        Edit
-      </a>
-      {runs || state === 'stopping' ? (
-        <button type="button" class="quiet" onClick={() => setOpen('cancel')}>
-          Cancel
-        </button>
-      ) : (
-        <button type="button" class="quiet" onClick={() => setOpen('delete')}>
-          Delete
-        </button>
-      )}
+        {(former ?? []).length === 0 ? null : (
+          <button type="button" onClick={() => setOpen('rollback')}>
+            <Icon name="back" /> Roll back
+          </button>
+        )}
+        {view.epochs === null ? null : (
+          <button type="button" onClick={() => setOpen('savepoint')}>
+            <Icon name="state" /> Savepoint
+          </button>
+        )}
+      </Allowed>
+      <Allowed role="submitter-declarative">
+        <a class="button" href={`/editor/${encodeURIComponent(name)}`}>
+          Edit
+        </a>
+      </Allowed>
+      <Allowed role="operator">
+        {runs || state === 'stopping' ? (
+          <button type="button" class="quiet" onClick={() => setOpen('cancel')}>
+            Cancel
+          </button>
+        ) : (
+          <button type="button" class="quiet" onClick={() => setOpen('delete')}>
+            Delete
+          </button>
+        )}
+      </Allowed>
       {open === 'stop' ? <StopDialog name={name} onClose={close} /> : null}
       {open === 'start' ? <StartDialog name={name} onClose={close} /> : null}
       {open === 'cancel' ? <CancelDialog name={name} onClose={close} /> : null}

@@ -4,6 +4,7 @@ import { useState } from 'preact/hooks';
 import { ask, jobPath } from '../api.ts';
 import { dateTime, plural } from '../format.ts';
 import { diffLines } from '../model/diff.ts';
+import { Allowed } from '../parts/allowed.tsx';
 import { Empty, Failure, Loading, useAsk } from '../parts/basics.tsx';
 import { Diff } from '../parts/diff.tsx';
 import { Icon } from '../parts/icon.tsx';
@@ -48,9 +49,11 @@ export function RevisionsTab({ view }: { readonly view: JobView }): JSX.Element 
               </span>
               <div class="right">
                 {revision.current ? null : (
-                  <button type="button" onClick={() => setBack(revision.revision)}>
-                    <Icon name="back" /> Roll back to {revision.revision}
-                  </button>
+                  <Allowed role="operator">
+                    <button type="button" onClick={() => setBack(revision.revision)}>
+                      <Icon name="back" /> Roll back to {revision.revision}
+                    </button>
+                  </Allowed>
                 )}
               </div>
             </header>

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { ask, jobPath } from '../api.ts';
 import { age, bytes, count, dateTime, duration, plural } from '../format.ts';
+import { Allowed } from '../parts/allowed.tsx';
 import { Empty, Failure, Tile, attempt, useAsk } from '../parts/basics.tsx';
 import { Spark } from '../parts/chart.tsx';
 import type { Column } from '../parts/data-table.tsx';
@@ -192,14 +193,16 @@ function Savepoints({ name }: { readonly name: string }): JSX.Element {
       untitled: true,
       numeric: true,
       cell: (entry) => (
-        <button
-          type="button"
-          class="quiet"
-          onClick={() => void remove(entry.name)}
-          aria-label={`Delete savepoint ${entry.name}`}
-        >
-          Delete
-        </button>
+        <Allowed role="operator">
+          <button
+            type="button"
+            class="quiet"
+            onClick={() => void remove(entry.name)}
+            aria-label={`Delete savepoint ${entry.name}`}
+          >
+            Delete
+          </button>
+        </Allowed>
       ),
     },
   ];

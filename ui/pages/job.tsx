@@ -6,6 +6,7 @@ import { age, bytes, count, dateTime, duration, lag, ratio } from '../format.ts'
 import { jobs, loadHistory, seriesOf, watched, workers } from '../live.ts';
 import { limitsOf } from '../model/limits.ts';
 import { lagTrend } from '../model/series.ts';
+import { Allowed } from '../parts/allowed.tsx';
 import { Empty, Failure, LimitList, Loading, State, Tile, useAsk } from '../parts/basics.tsx';
 import { Chart } from '../parts/chart.tsx';
 import { Graph } from '../parts/graph.tsx';
@@ -19,6 +20,7 @@ import { BatchesTab } from './job-batches.tsx';
 import { DataTab } from './job-data.tsx';
 import { DefinitionTab } from './job-definition.tsx';
 import { PartitionsTab } from './job-partitions.tsx';
+import { RunsTab } from './job-runs.tsx';
 import { RevisionsTab } from './job-revisions.tsx';
 import { StateTab } from './job-state.tsx';
 
@@ -26,6 +28,7 @@ const tabs = [
   ['', 'Overview'],
   ['partitions', 'Partitions'],
   ['batches', 'Batches'],
+  ['runs', 'Runs'],
   ['state', 'State'],
   ['data', 'Data'],
   ['dead-letters', 'Dead letters'],
@@ -53,6 +56,7 @@ export function JobPage({ name, tab }: { readonly name: string; readonly tab: st
     );
   }
   const { row, counters } = view;
+  const hasSchedule = plan.value?.plan.schedule !== undefined;
   return (
     <>
       <div class="page-head">
@@ -74,13 +78,15 @@ export function JobPage({ name, tab }: { readonly name: string; readonly tab: st
         </p>
       )}
       <nav class="tabs" aria-label={`Parts of ${name}`}>
-        {tabs.map(([key, title]) => (
-          <a key={key} href={jobHref(name, key)} {...(key === tab ? { 'aria-current': 'page' as const } : {})}>
-            {title}
-            {key === 'dead-letters' && counters.dead > 0 ? <span class="n">{count(counters.dead)}</span> : null}
-            {key === 'partitions' && view.lanes.length > 0 ? <span class="n">{view.lanes.length}</span> : null}
-          </a>
-        ))}
+        {tabs
+          .filter(([key]) => key !== 'runs' || hasSchedule || tab === 'runs')
+          .map(([key, title]) => (
+            <a key={key} href={jobHref(name, key)} {...(key === tab ? { 'aria-current': 'page' as const } : {})}>
+              {title}
+              {key === 'dead-letters' && counters.dead > 0 ? <span class="n">{count(counters.dead)}</span> : null}
+              {key === 'partitions' && view.lanes.length > 0 ? <span class="n">{view.lanes.length}</span> : null}
+            </a>
+          ))}
       </nav>
       <Tab view={view} tab={tab} plan={plan.value} planError={plan.error} />
     </>
@@ -101,12 +107,24 @@ function Tab({ view, tab, plan, planError }: TabProps): JSX.Element {
       return <PartitionsTab view={view} />;
     case 'batches':
       return <BatchesTab view={view} />;
+    case 'runs':
+      return <RunsTab name={name} />;
     case 'state':
       return <StateTab view={view} />;
     case 'data':
-      return plan === null ? <PlanMissing error={planError} /> : <DataTab view={view} plan={plan.plan} />;
+      return plan === null ? (
+        <PlanMissing error={planError} />
+      ) : (
+        <Allowed role="operator" what="Rows at an operator">
+          <DataTab view={view} plan={plan.plan} />
+        </Allowed>
+      );
     case 'dead-letters':
-      return <LettersPanel jobs={[name]} />;
+      return (
+        <Allowed role="operator" what="Dead letters">
+          <LettersPanel jobs={[name]} />
+        </Allowed>
+      );
     case 'revisions':
       return <RevisionsTab view={view} />;
     case 'definition':

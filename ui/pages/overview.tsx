@@ -6,6 +6,7 @@ import { jobs, loadHistory, seriesOf, together, totalSeries, workers } from '../
 import type { Limit } from '../model/limits.ts';
 import { attentionOf } from '../model/limits.ts';
 import { lagTrend } from '../model/series.ts';
+import { Allowed } from '../parts/allowed.tsx';
 import { Empty, LimitList, Loading, State, Tile } from '../parts/basics.tsx';
 import { Spark } from '../parts/chart.tsx';
 import type { Column } from '../parts/data-table.tsx';
@@ -31,9 +32,11 @@ export function OverviewPage(): JSX.Element {
       <div class="page-head">
         <h1>Overview</h1>
         <div class="actions">
-          <a class="button primary" href="/editor">
-            New job
-          </a>
+          <Allowed role="submitter-declarative">
+            <a class="button primary" href="/editor">
+              New job
+            </a>
+          </Allowed>
         </div>
       </div>
       <Figures list={list} crew={crew} />

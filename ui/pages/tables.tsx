@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { ask } from '../api.ts';
 import { duration, plural } from '../format.ts';
+import { Allowed } from '../parts/allowed.tsx';
 import { Empty, Failure, Loading, useAsk } from '../parts/basics.tsx';
 import { Icon } from '../parts/icon.tsx';
 import { Rows } from '../parts/rows.tsx';
@@ -59,44 +60,51 @@ export function TablesPage(): JSX.Element {
           </ul>
         )}
       </section>
-      <section class="panel" aria-labelledby="query">
-        <header class="panel-head">
-          <h2 id="query">Query</h2>
-          <span class="soft">CQL, reading only; Ctrl-Enter runs it</span>
-          <div class="right">
-            <button type="button" class="primary" disabled={busy || text.trim() === ''} onClick={() => void run(text)}>
-              <Icon name="play" /> {busy ? 'Asking …' : 'Run'}
-            </button>
+      <Allowed role="operator" what="Rows of tables">
+        <section class="panel" aria-labelledby="query">
+          <header class="panel-head">
+            <h2 id="query">Query</h2>
+            <span class="soft">CQL, reading only; Ctrl-Enter runs it</span>
+            <div class="right">
+              <button
+                type="button"
+                class="primary"
+                disabled={busy || text.trim() === ''}
+                onClick={() => void run(text)}
+              >
+                <Icon name="play" /> {busy ? 'Asking …' : 'Run'}
+              </button>
+            </div>
+          </header>
+          <div class="panel-body">
+            <textarea
+              aria-labelledby="query"
+              rows={4}
+              spellcheck={false}
+              placeholder="SELECT * FROM keyspace.table LIMIT 50"
+              value={text}
+              onInput={(event) => setText(event.currentTarget.value)}
+              onKeyDown={(event) => {
+                if ((event.ctrlKey || event.metaKey) && event.key === 'Enter') void run(text);
+              }}
+            />
           </div>
-        </header>
-        <div class="panel-body">
-          <textarea
-            aria-labelledby="query"
-            rows={4}
-            spellcheck={false}
-            placeholder="SELECT * FROM keyspace.table LIMIT 50"
-            value={text}
-            onInput={(event) => setText(event.currentTarget.value)}
-            onKeyDown={(event) => {
-              if ((event.ctrlKey || event.metaKey) && event.key === 'Enter') void run(text);
-            }}
-          />
-        </div>
-        {outcome === null ? null : outcome.answer === null ? (
-          <Failure error={outcome.error} />
-        ) : (
-          <>
-            <p class="panel-head soft" role="status">
-              {plural(outcome.answer.rows.length, 'row')} in {duration(outcome.ms)}
-            </p>
-            {outcome.answer.rows.length === 0 ? (
-              <Empty title="No row fits" />
-            ) : (
-              <Rows answer={outcome.answer} label="Rows of the query" />
-            )}
-          </>
-        )}
-      </section>
+          {outcome === null ? null : outcome.answer === null ? (
+            <Failure error={outcome.error} />
+          ) : (
+            <>
+              <p class="panel-head soft" role="status">
+                {plural(outcome.answer.rows.length, 'row')} in {duration(outcome.ms)}
+              </p>
+              {outcome.answer.rows.length === 0 ? (
+                <Empty title="No row fits" />
+              ) : (
+                <Rows answer={outcome.answer} label="Rows of the query" />
+              )}
+            </>
+          )}
+        </section>
+      </Allowed>
     </>
   );
 }
@@ -130,17 +138,23 @@ function TableLine({
           )}
         </p>
       </div>
-      <button type="button" onClick={() => onAsk(`SELECT * FROM ${name} LIMIT 50`)} aria-label={`Show rows of ${name}`}>
-        Show rows
-      </button>
-      <button
-        type="button"
-        class="quiet"
-        onClick={() => onAsk(`SELECT count(*) FROM ${name}`)}
-        aria-label={`Count rows of ${name}`}
-      >
-        Count
-      </button>
+      <Allowed role="operator">
+        <button
+          type="button"
+          onClick={() => onAsk(`SELECT * FROM ${name} LIMIT 50`)}
+          aria-label={`Show rows of ${name}`}
+        >
+          Show rows
+        </button>
+        <button
+          type="button"
+          class="quiet"
+          onClick={() => onAsk(`SELECT count(*) FROM ${name}`)}
+          aria-label={`Count rows of ${name}`}
+        >
+          Count
+        </button>
+      </Allowed>
     </li>
   );
 }

@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { ask } from '../api.ts';
 import { count, dateTime, lag, plural } from '../format.ts';
+import { Allowed } from '../parts/allowed.tsx';
 import { Empty, Failure, Loading, useAsk } from '../parts/basics.tsx';
 import type { Column } from '../parts/data-table.tsx';
 import { DataTable } from '../parts/data-table.tsx';
@@ -270,14 +271,16 @@ function Browser({
           ) : null}
         </div>
       </header>
-      <Records
-        topic={name}
-        from={at.from}
-        partition={at.partition}
-        limit={limit}
-        everyMs={kind === 'latest' && live ? 2000 : 0}
-        filter={filter}
-      />
+      <Allowed role="operator" what="Records of topics">
+        <Records
+          topic={name}
+          from={at.from}
+          partition={at.partition}
+          limit={limit}
+          everyMs={kind === 'latest' && live ? 2000 : 0}
+          filter={filter}
+        />
+      </Allowed>
     </section>
   );
 }

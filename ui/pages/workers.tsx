@@ -4,6 +4,7 @@ import { useState } from 'preact/hooks';
 import { ask } from '../api.ts';
 import { age, bytes, count, duration, plural, ratio } from '../format.ts';
 import { jobs, workers } from '../live.ts';
+import { Allowed } from '../parts/allowed.tsx';
 import { Empty, Loading, State, attempt, useAsk } from '../parts/basics.tsx';
 import type { Column } from '../parts/data-table.tsx';
 import { DataTable } from '../parts/data-table.tsx';
@@ -214,9 +215,11 @@ function WorkerSheet({ worker, onDrain }: { readonly worker: Worker; readonly on
               Its metrics
             </a>
           )}
-          <button type="button" onClick={onDrain} disabled={worker.state !== 'alive'}>
-            Drain
-          </button>
+          <Allowed role="operator">
+            <button type="button" onClick={onDrain} disabled={worker.state !== 'alive'}>
+              Drain
+            </button>
+          </Allowed>
         </div>
       </header>
       <div class="panel-body">

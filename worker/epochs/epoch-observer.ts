@@ -1,8 +1,20 @@
 /** What a runner of epochs tells about itself, once per task or epoch: feeds metrics and heartbeats. */
+import type { EpochPlan } from '../../core/epoch/types.ts';
+import type { LaneId } from '../../core/ids.ts';
+import type { LaneCounters } from '../../core/lane/position.ts';
 import type { MapResult, ReduceResult, StateFigures, TaskResult } from '../../engine/epoch/contract.ts';
 
 /** map: from the order to MAPPED; fold: state stages, waiting for rows included; write: sinks; total: order to DONE. */
 export type EpochPhase = 'map' | 'fold' | 'write' | 'total';
+
+/** One worker's part of an epoch. */
+export interface FinishedEpoch {
+  readonly key: { readonly run: number; readonly epoch: number; readonly attempt: number };
+  readonly plan: EpochPlan;
+  /** Partitions that were read here. */
+  readonly view: { readonly partitions: ReadonlySet<LaneId> };
+  readonly counters: LaneCounters;
+}
 
 export interface EpochObserver {
   /** Bytes fetched from a source. */
@@ -14,8 +26,12 @@ export interface EpochObserver {
   /** A task's rows were acknowledged by every sink; `sinks` are their names, in order. */
   written(sinks: readonly string[], result: Pick<TaskResult, 'sinks'>): void;
   /** All of an epoch was done here; `late` by operator. */
-  done(late: ReadonlyMap<string, number>): void;
-  phase(phase: EpochPhase, ms: number): void;
+  done(
+    late: ReadonlyMap<string, number>,
+    epoch: FinishedEpoch,
+    sources: readonly { readonly name: string; readonly topic: string }[],
+  ): void;
+  phase(phase: EpochPhase, ms: number, epoch: number): void;
   /** So many records were acknowledged `ms` after they were appended. */
   latency(ms: number, records: number): void;
   /** Bytes sent to other workers. */

@@ -380,7 +380,7 @@ export class EpochRunner {
       const base = { open: job, feeds, executor, clock, failpoints, observer, write, end };
       const parts = memory === undefined ? base : { ...base, memory };
       const mapped = await mapEpoch(parts, attempt);
-      observer.phase('map', clock.mono() - attempt.orderedAt);
+      observer.phase('map', clock.mono() - attempt.orderedAt, attempt.key.epoch);
       await failpoints.hit('epoch.afterMap');
       attempt.check();
       attempt.mapped = {
@@ -449,7 +449,7 @@ export class EpochRunner {
       const stage = opened.job.plan.stages[index];
       if (stage?.kind === 'state') observer.state(stage.operatorId, figures);
     }
-    observer.phase('fold', clock.mono() - startedAt);
+    observer.phase('fold', clock.mono() - startedAt, attempt.key.epoch);
     await opened.cohorts.merge();
     await this.#snapshot(opened, attempt);
     attempt.isFolded = true;
@@ -602,13 +602,14 @@ export class EpochRunner {
     const { clock, failpoints, observer } = this.#parts;
     const foldedAt = clock.mono();
     await Promise.all([...attempt.writes, attempt.storing, this.#writeWhole(attempt)]);
-    observer.phase('write', clock.mono() - foldedAt);
+    observer.phase('write', clock.mono() - foldedAt, attempt.key.epoch);
     await failpoints.hit('epoch.afterAck');
     attempt.check();
     attempt.isDone = true;
-    observer.phase('total', clock.mono() - attempt.orderedAt);
+    observer.phase('total', clock.mono() - attempt.orderedAt, attempt.key.epoch);
     for (const [timestampMs, records] of attempt.appended) observer.latency(clock.now() - timestampMs, records);
-    observer.done(attempt.late);
+    const { job } = must(this.#opened, () => 'an epoch is done before its job was opened');
+    observer.done(attempt.late, attempt, job.plan.sources);
     await this.#reportDone(attempt);
     await failpoints.hit('epoch.afterDone');
   }

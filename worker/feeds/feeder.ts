@@ -240,6 +240,8 @@ function placeOf({ spec }: PlannedFeed): string {
     case 'websocket':
     case 'browser':
       return `${spec.connector} ${spec.url}`;
+    case 'package':
+      return `${spec.name} ${JSON.stringify(spec.options)}`;
   }
 }
 

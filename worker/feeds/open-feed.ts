@@ -17,7 +17,7 @@ export interface FeedParts {
 }
 
 /** Connects with the first step. Throws: CONFIG_INVALID. */
-export async function openFeed({ spec }: PlannedFeed, { clock, env }: FeedParts): Promise<Feed> {
+export async function openFeed({ spec }: PlannedFeed, { clock, rng, env }: FeedParts): Promise<Feed> {
   const policy = parseOutbound(env['WEIR_ALLOWED_HOSTS']);
   const requireHost = (host: string): Promise<void> => requireResolvable(policy, host);
   switch (spec.connector) {
@@ -42,6 +42,10 @@ export async function openFeed({ spec }: PlannedFeed, { clock, env }: FeedParts)
         import('../../connectors/http/secrets.ts'),
       ]);
       return new WebSocketFeed(spec, { clock, secret: secretsOf(env), requireHost });
+    }
+    case 'package': {
+      const { openPackageFeed } = await import('../../connectors/packages/open.ts');
+      return await openPackageFeed(spec, { env, clock, rng, requireHost });
     }
     case 'browser': {
       const [{ BrowserFeed }, { Chromium }] = await Promise.all([

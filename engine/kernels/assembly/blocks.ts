@@ -112,3 +112,73 @@ export function snappyBlock(at: usize, end: usize, to: usize, window: usize, lim
   }
   return to;
 }
+
+const HASH_BITS: u32 = 14;
+/** Where each hash was seen last, behind the block's start; 0 = nowhere. */
+const SEEN: usize = memory.data(65536, 16);
+const MATCH_MIN: usize = 4;
+/** The format keeps the last five bytes literal, and starts no match in the last twelve. */
+const LAST_LITERALS: usize = 5;
+const MATCH_START_MARGIN: usize = 12;
+
+/**
+ * Compresses `[at, end)`, at most 64 KiB, into an LZ4 block at `to`: where it ends. The block is that of the twin, byte by
+ * byte. It is at most a 255th and 16 bytes longer than its input; 16 bytes behind it are overwritten.
+ */
+export function lz4Compress(at: usize, end: usize, to: usize): usize {
+  memory.fill(SEEN, 0, (<usize>4) << HASH_BITS);
+  // Positions begin with 1.
+  const origin = at - 1;
+  const matchEnd = end - LAST_LITERALS;
+  let literals = at;
+  let misses: usize = 0;
+  while (at + MATCH_START_MARGIN < end) {
+    const word = load<u32>(at);
+    const slot = SEEN + ((<usize>((word * 0x9e3779b1) >>> (32 - HASH_BITS))) << 2);
+    const seen: usize = load<u32>(slot);
+    store<u32>(slot, <u32>(at - origin));
+    if (seen == 0 || load<u32>(origin + seen) != word) {
+      // Step faster through bytes that do not compress.
+      at += 1 + (misses++ >>> 6);
+      continue;
+    }
+    misses = 0;
+    const stop = endOfMatch(at + MATCH_MIN, origin + seen + MATCH_MIN, matchEnd);
+    to = writeLiterals(to, literals, at - literals, min<usize>(stop - at - MATCH_MIN, 15));
+    store<u16>(to, <u16>(at - origin - seen));
+    to += 2;
+    if (stop - at - MATCH_MIN >= 15) to = writeLength(to, stop - at - MATCH_MIN - 15);
+    at = stop;
+    literals = at;
+  }
+  return writeLiterals(to, literals, end - literals, 0);
+}
+
+/** How far the bytes at `at` are those at `from`, before `limit`. */
+function endOfMatch(at: usize, from: usize, limit: usize): usize {
+  while (at + 8 <= limit) {
+    const difference = load<u64>(at) ^ load<u64>(from);
+    if (difference != 0) return at + <usize>(ctz(difference) >>> 3);
+    at += 8;
+    from += 8;
+  }
+  while (at < limit && load<u8>(at) == load<u8>(from)) {
+    at++;
+    from++;
+  }
+  return at;
+}
+
+/** Writes the token and literals of a sequence; `match` is the token's other half. */
+function writeLiterals(to: usize, from: usize, bytes: usize, match: usize): usize {
+  store<u8>(to++, <u8>((min<usize>(bytes, 15) << 4) | match));
+  if (bytes >= 15) to = writeLength(to, bytes - 15);
+  if (bytes > 0) copyOver(to, from, bytes);
+  return to + bytes;
+}
+
+function writeLength(to: usize, rest: usize): usize {
+  for (; rest >= 255; rest -= 255) store<u8>(to++, 255);
+  store<u8>(to, <u8>rest);
+  return to + 1;
+}

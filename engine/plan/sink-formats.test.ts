@@ -1,0 +1,74 @@
+/** What a Kafka sink's records may be, and what is said where the options do not go together. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { loadJobFile } from '../../core/job/file.ts';
+import type { JobPlan } from './job-plan.ts';
+import { sinkPlansOf } from './job-plan.ts';
+import { planJob } from './plan-job.ts';
+
+function outcomeOf(sink: string, query = 'SELECT id, tags FROM s'): ReturnType<typeof planJob> {
+  const { spec, problems } = loadJobFile(`apiVersion: weir/v1
+kind: Job
+name: words
+sources:
+  s: { connector: kafka, topic: in, schema: 'id STRING NOT NULL, tags MAP<STRING, INT>, ids MAP<INT, INT>' }
+query: ${query}
+sinks: [{ connector: kafka, topic: out.v1, ${sink} }]
+`);
+  assert.ok(spec, JSON.stringify(problems));
+  return planJob(spec, { tables: null });
+}
+
+const problemsOf = (sink: string, query?: string): string[] =>
+  outcomeOf(sink, query).problems.map(({ path, message }) => `${path}: ${message}`);
+
+function valueOf(sink: string): unknown {
+  const { plan, problems } = outcomeOf(sink);
+  assert.deepEqual(problems, []);
+  const [planned] = sinkPlansOf(plan as JobPlan);
+  assert.ok(planned?.kind === 'log');
+  return planned.value;
+}
+
+test('JSON, or Avro by the columns, with a registry or without', () => {
+  const schema = JSON.stringify({
+    type: 'record',
+    name: 'out_v1',
+    fields: [
+      { name: 'id', type: 'string' },
+      { name: 'tags', type: ['null', { type: 'map', values: ['null', 'int'] }], default: null },
+    ],
+  });
+  assert.equal(valueOf('key: id'), 'json');
+  assert.deepEqual(valueOf('format: avro'), { kind: 'avro', schema, registration: null });
+  assert.deepEqual(valueOf('format: avro, avro: { registry: true }'), {
+    kind: 'avro',
+    schema,
+    registration: { registry: '', subject: 'out.v1-value', id: null },
+  });
+  const elsewhere = 'avro: { registry: "https://schemas.example.org", subject: words, name: a.b.Word }';
+  assert.deepEqual(valueOf(`format: avro, ${elsewhere}`), {
+    kind: 'avro',
+    schema: schema.replace('out_v1', 'a.b.Word'),
+    registration: { registry: 'https://schemas.example.org', subject: 'words', id: null },
+  });
+});
+
+test('options that do not go together', () => {
+  assert.deepEqual(problemsOf('avro: { registry: true }'), [
+    'sinks[0].avro: the option avro goes with format: avro, not with json',
+  ]);
+  assert.deepEqual(problemsOf('format: avro, value: id'), [
+    'sinks[0].format: the value is the column id, whose bytes have no other format',
+  ]);
+  assert.deepEqual(problemsOf('format: avro, avro: { subject: x }'), [
+    'sinks[0].avro.subject: a subject is one of a registry',
+  ]);
+});
+
+test('columns that Avro cannot hold, by name', () => {
+  assert.deepEqual(problemsOf('format: avro', 'SELECT id, ids, 1 AS `1` FROM s'), [
+    "query: the column ids does not fit into Avro, which sinks[0] writes: keys of Avro's maps are STRING, not INT",
+    'query: the column 1 does not fit into Avro, which sinks[0] writes: "1" is no name that Avro takes',
+  ]);
+});
