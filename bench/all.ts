@@ -49,6 +49,7 @@ const plan: readonly Planned[] = [
   { name: 'kafka', records: 4_000_000, args: ['--peer', 'spark,kafka-streams'], minutes: 8, rounds: 3 },
   { name: 'start', args: [], minutes: 2 },
   { name: 'guard', args: [], minutes: 0.5 },
+  { name: 'path', args: [], minutes: 1 },
   {
     name: 'latency',
     args: ['--rates', '10000', '--peer', 'spark,kafka-streams', '--warm-up', '15', '--seconds', '20'],

@@ -69,7 +69,11 @@ export class SchemaExecutor implements Executor, EpochExecutor {
 
   async map(key: string, task: MapTask): Promise<MapResult> {
     if (!this.#askers.has(key)) return await this.#inner.map(key, task);
-    return await this.#asking((schemas) => this.#inner.map(key, { ...task, bytes: task.bytes.slice(), schemas }));
+    return await this.#asking((schemas) => {
+      const more = task.more?.map((piece) => ({ ...piece, bytes: piece.bytes.slice() }));
+      const copy = { ...task, bytes: task.bytes.slice(), schemas };
+      return this.#inner.map(key, more === undefined ? copy : { ...copy, more });
+    });
   }
 
   async mapAgain(key: string, tasks: readonly MapTask[]): Promise<readonly (readonly Frame[])[]> {

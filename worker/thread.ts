@@ -53,7 +53,7 @@ export type ThreadReply =
   | { readonly kind: 'done' }
   /** `spent`: the memory of the task's bytes, to be used again. */
   | { readonly kind: 'result'; readonly result: StageResult; readonly spent: ArrayBuffer }
-  | { readonly kind: 'mapped'; readonly result: MapResult; readonly spent: ArrayBuffer }
+  | { readonly kind: 'mapped'; readonly result: MapResult; readonly spent: readonly ArrayBuffer[] }
   | { readonly kind: 'reduced'; readonly result: ReduceResult }
   | { readonly kind: 'frames'; readonly frames: readonly (readonly Frame[])[] }
   | { readonly kind: 'states'; readonly states: GroupState[] }
@@ -112,9 +112,10 @@ function answer(request: ThreadRequest): unknown {
       hosts.delete(request.key);
       return DONE;
     case 'map': {
-      const result = hostOf(request.key).map(request.task);
-      const spent = request.task.bytes.buffer as ArrayBuffer;
-      return moved({ kind: 'mapped', result, spent }, [...buffersOf(result, result.frames), spent]);
+      const { task } = request;
+      const result = hostOf(request.key).map(task);
+      const spent = [task, ...(task.more ?? [])].map(({ bytes }) => bytes.buffer as ArrayBuffer);
+      return moved({ kind: 'mapped', result, spent }, [...buffersOf(result, result.frames), ...spent]);
     }
     case 'reduce': {
       const result = hostOf(request.key).reduce(request.task);

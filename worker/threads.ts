@@ -212,17 +212,26 @@ export class ThreadExecutor implements Executor, EpochExecutor {
    * Throws: NOT_FOUND when the key is not open, BATCH_CORRUPT.
    */
   async map(key: string, task: MapTask): Promise<MapResult> {
-    const thread = this.#isSmall(task) ? undefined : this.#leastLoaded();
+    const isSmall = task.more === undefined && this.#isSmall(task);
+    const thread = isSmall ? undefined : this.#leastLoaded();
     if (thread === undefined) {
       const result = await this.#here({ kind: 'map', key, task }, () => this.#inline.map(key, task));
-      if (task.bytes.buffer instanceof ArrayBuffer) this.#memory?.give(task.bytes.buffer);
+      for (const { bytes } of [task, ...(task.more ?? [])])
+        if (bytes.buffer instanceof ArrayBuffer) this.#memory?.give(bytes.buffer);
       return result;
     }
     const bytes = ownBytes(task.bytes);
-    const request: ThreadRequest = { kind: 'map', key, task: { ...task, bytes } };
-    const reply = await thread.askLoaded(request, bytes.byteLength, [bytes.buffer]);
+    const more = task.more?.map((piece) => ({ ...piece, bytes: ownBytes(piece.bytes) })) ?? [];
+    const all = [bytes, ...more.map((piece) => piece.bytes)];
+    const size = all.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const own = more.length === 0 ? { ...task, bytes } : { ...task, bytes, more };
+    const reply = await thread.askLoaded(
+      { kind: 'map', key, task: own },
+      size,
+      all.map(({ buffer }) => buffer),
+    );
     const { result, spent } = must(reply.kind === 'mapped' ? reply : null, () => NO_RESULT);
-    this.#memory?.give(spent);
+    for (const memory of spent) this.#memory?.give(memory);
     return result;
   }
 

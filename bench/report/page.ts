@@ -10,6 +10,8 @@ import {
   latencyTable,
   memoryTable,
   nexmarkTable,
+  partsOf,
+  pathTable,
   roundsOf,
   scaleTable,
   shown,
@@ -35,13 +37,16 @@ const throughput = (name: string, about: string): Section => ({
   title: name,
   about,
   body: (results) =>
-    `${throughputTable(results, name)}\n\nRecords per CPU-second, warm, of each round: ${roundsOf(results, name)}.\n\n${versionsOf(
-      results,
-      name,
-    )
+    `${throughputTable(results, name)}\n\nRecords per CPU-second, warm, of each round: ${roundsOf(results, name)}.${whereTo(
+      partsOf(results, name),
+    )}\n\n${versionsOf(results, name)
       .map((version) => `* ${version}`)
       .join('\n')}`,
 });
+
+function whereTo(parts: string): string {
+  return parts === '' ? '' : ` Weir's CPU, warm, µs per record, last round: ${parts}.`;
+}
 
 const sections: readonly Section[] = [
   throughput('noop', 'Users as JSON (460 B, 4 partitions): parse, filter, project five fields, no sink.'),
@@ -78,6 +83,13 @@ const sections: readonly Section[] = [
     about:
       'Resident size of the worker over a backlog into nothing, and while a generator offers ten times as many records as the table takes.',
     body: memoryTable,
+  },
+  {
+    from: ['path'],
+    title: 'path',
+    about:
+      'CPU of one thread per record of the same users, without Kafka, messages and sinks; one step after the other, each in a process of its own.',
+    body: pathTable,
   },
   {
     from: ['guard'],

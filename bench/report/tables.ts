@@ -92,6 +92,15 @@ export function throughputTable(results: Results, name: string): string {
   return table(head, rows);
 }
 
+/** Where Weir's CPU goes, of the last round; empty when it is not known. */
+export function partsOf(results: Results, name: string): string {
+  const parts = lineOf(results, name, { system: 'weir' })?.['warmMicrosPerRecord'];
+  if (typeof parts !== 'object' || parts === null) return '';
+  return Object.entries(parts)
+    .map(([part, micros]) => `${part} ${shown(Number(micros), 2)}`)
+    .join(', ');
+}
+
 /** Of each round, so that the spread is seen. */
 export function roundsOf(results: Results, name: string): string {
   return systemLines(results, name)
@@ -222,6 +231,12 @@ export function memoryTable(results: Results): string {
     ],
     rows,
   );
+}
+
+export function pathTable(results: Results): string {
+  const steps = (lineOf(results, 'path', { system: 'weir' })?.['steps'] ?? {}) as Readonly<Record<string, number>>;
+  const rows = Object.entries(steps).map(([step, nanos]): Row => [step, shown(nanos)]);
+  return table(['step', 'ns per record'], rows);
 }
 
 export function guardTable(results: Results): string {

@@ -51,7 +51,8 @@ function decoded(of: Schema, bytes: Uint8Array): Pick<ColumnBatch, 'columns'> {
   return { columns: decoder.columns(arena.bytes.subarray(0, arena.length)) };
 }
 
-const long = fc.maxSafeInteger();
+/** The other encoder refuses the outermost two. */
+const long = fc.maxSafeInteger().filter((value) => Math.abs(value) < Number.MAX_SAFE_INTEGER);
 const orNull = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | null> => fc.option(arbitrary);
 const unscaled = (bytesMax: number): fc.Arbitrary<Buffer> =>
   fc.bigInt({ min: -(2n ** BigInt(bytesMax * 8 - 1)), max: 2n ** BigInt(bytesMax * 8 - 1) - 1n }).map((value) => {

@@ -8,7 +8,7 @@ import type { LaneCounters } from '../../core/lane/position.ts';
 import type { WriterSchema } from '../formats/value-format.ts';
 import type { EpochsPlan } from '../plan/epoch-plan.ts';
 import type { OperatorId } from '../plan/logical-plan.ts';
-import type { SinkOutput } from '../stage.ts';
+import type { SinkOutput, StageTask } from '../stage.ts';
 
 /** What an epoch's plan fixes for all of its tasks. */
 export interface EpochEnv {
@@ -43,6 +43,9 @@ export interface Frame {
   readonly bytes: Uint8Array;
 }
 
+/** Fetched bytes and the table of the data batches in them, as in `StageTask` (stage.ts). */
+export type TaskBytes = Pick<StageTask, 'bytes' | 'batches'>;
+
 /**
  * Record batches of one partition, within the epoch's range. A range must be cut into tasks by its batches alone, the
  * same way for every attempt and replay: rows are aggregated within a task before they are sent, and sums of doubles
@@ -56,6 +59,8 @@ export interface MapTask {
   /** Fetched bytes and the data batches in them, as in `StageTask` (stage.ts); base write times are not used. */
   readonly bytes: Uint8Array;
   readonly batches: Float64Array;
+  /** What follows, where the batches of the task lie in several pieces of memory; absent = nothing. */
+  readonly more?: readonly TaskBytes[];
   readonly fromOffset: number;
   readonly toOffset: number;
   readonly logPartitions: readonly number[];

@@ -76,8 +76,6 @@ export class MapRunner {
    */
   #attempt(task: MapTask, uncounted: Map<number, RowFailure>): MapResult | null {
     const { env } = task;
-    const { batches, stride } = withWriteTimes(task);
-    const chunked = { ...task, batches, stride };
     this.#begin(task);
     const report = new EpochReport(this.#plan, env, this.#statics);
     const frames: Frame[] = [];
@@ -85,18 +83,21 @@ export class MapRunner {
     const { records } = this.#chunks;
     let firstOffset = -1;
     let failure: StageFailure | null = null;
-    for (let batch = 0; batch < batches.length && failure === null;) {
-      batch = this.#chunks.decode(chunked, batch);
-      if (records.count === 0) continue;
-      if (firstOffset < 0) firstOffset = records.offset[0]!;
-      this.#fates.begin();
-      this.#fates.settleNullValues();
-      this.#leaveOut(uncounted);
-      if (!this.#chunk(task, report, frames, totals, uncounted)) {
-        this.#chunks.release();
-        return null;
+    for (const piece of [task, ...(task.more ?? [])]) {
+      const chunked = { ...task, bytes: piece.bytes, ...withWriteTimes(task, piece.batches) };
+      for (let batch = 0; batch < piece.batches.length && failure === null;) {
+        batch = this.#chunks.decode(chunked, batch);
+        if (records.count === 0) continue;
+        if (firstOffset < 0) firstOffset = records.offset[0]!;
+        this.#fates.begin();
+        this.#fates.settleNullValues();
+        this.#leaveOut(uncounted);
+        if (!this.#chunk(task, report, frames, totals, uncounted)) {
+          this.#chunks.release();
+          return null;
+        }
+        failure = this.#fates.settle(totals, this.#deadLetters, this.#chunks.arena.bytes);
       }
-      failure = this.#fates.settle(totals, this.#deadLetters, this.#chunks.arena.bytes);
     }
     this.#chunks.release();
     if (failure !== null) return this.#failed(task, failure);
@@ -230,7 +231,10 @@ function withIndexesFrom(batch: ColumnBatch, first: number): ColumnBatch {
 }
 
 /** The table of batches with the write times of their records. */
-function withWriteTimes({ batches, env, fromOffset, rowTimes }: MapTask): { batches: Float64Array; stride: number } {
+function withWriteTimes(
+  { env, fromOffset, rowTimes }: MapTask,
+  batches: Float64Array,
+): { batches: Float64Array; stride: number } {
   const changed = batches.slice();
   const { firstUs, step } = rowTimes ?? { firstUs: env.writeTimeUs, step: Number.POSITIVE_INFINITY };
   for (let batch = 0; batch < changed.length; batch += BATCH_STRIDE) {

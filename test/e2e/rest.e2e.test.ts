@@ -188,6 +188,14 @@ suite('REST on a real cluster', { timeout: 240_000 }, () => {
 
     const back = await ask('rollbackJob', { ...named('users'), query: 'to=1' });
     assert.deepEqual([back.status, back.body.revision], [202, 3]);
+    const patch = { ...named('users'), body: { labels: { team: 'a' } } };
+    const type = { 'content-type': 'application/merge-patch+json' };
+    const tried = await ask('patchJob', { ...patch, query: 'dryRun=true', headers: type });
+    assert.deepEqual([tried.body.kind, tried.body.changed], ['valid', true]);
+    assert.equal((await ask('patchJob', { ...patch, headers: { ...type, 'if-match': '"1"' } })).status, 412);
+    assert.equal((await ask('patchJob', { ...patch, ...named('nobody'), headers: type })).status, 404);
+    assert.match((await ask('explainJob', { ...named('users'), query: 'format=dot' })).body, /^digraph/);
+    assert.match((await ask('explainJob', named('users'))).body, /^job users\n/);
     assert.equal((await ask('getJob', named('nobody'))).status, 404);
     assert.equal((await ask('listJobs', { query: 'limit=1&fields=summary' })).body.jobs[0].name, 'users');
     assert.deepEqual((await ask('listJobs', { query: 'state=failed' })).body.jobs, []);

@@ -1,4 +1,5 @@
 /** The map side of an epoch on one worker: reads the ranges of its partitions, runs the map stages, sends frames on. */
+import { must } from '../../core/assert.ts';
 import { WeirError } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/errors.ts';
 import type { LaneId, Offset } from '../../core/ids.ts';
@@ -8,7 +9,7 @@ import type { MemoryPool } from '../../core/memory-pool.ts';
 import type { Failpoints } from '../../core/ports.ts';
 import { offsetsPerPlace, recordTimes } from '../../core/epoch/row-times.ts';
 import type { RecordTimes } from '../../core/epoch/row-times.ts';
-import type { EpochExecutor, MapResult } from '../../engine/epoch/contract.ts';
+import type { EpochExecutor, MapResult, TaskBytes } from '../../engine/epoch/contract.ts';
 import { encodeGapLetter } from '../../engine/gap-letter.ts';
 import type { EpochsPlan } from '../../engine/plan/epoch-plan.ts';
 import { tableStagesOf } from '../../engine/plan/table-stages.ts';
@@ -91,8 +92,10 @@ class MapRun implements Mapped {
     this.#recordGaps(lane, data);
     const places = { from: range.from, step: offsetsPerPlace(attempt.plan) };
     const { memory } = this.#parts;
-    for (const stage of open.mapStagesOf(lane)) {
-      const tasks = cutIntoTasks(data.batches, places, memory);
+    const stages = open.mapStagesOf(lane);
+    for (const stage of stages) {
+      const mayTake = memory !== undefined && stage === stages.at(-1);
+      const tasks = cutIntoTasks(data.batches, places, memory, mayTake);
       for (;;) {
         while (this.#running.size >= this.#slots) await Promise.race(this.#running);
         const { value: task, done } = tasks.next();
@@ -113,13 +116,15 @@ class MapRun implements Mapped {
     lane: LaneId,
     index: number,
     stage: number,
-    { bytes, batches }: { readonly bytes: Uint8Array; readonly batches: Float64Array },
+    pieces: readonly TaskBytes[],
     { from, to }: { readonly from: Offset; readonly to: Offset },
   ): Promise<void> {
     const { open, executor, observer, write } = this.#parts;
     const attempt = this.#attempt;
     const { source, partition } = parseLaneId(lane);
     const rowTimes = this.#rowTimes?.get(lane);
+    const [first, ...more] = pieces;
+    const { bytes, batches } = must(first, () => 'a task without bytes');
     const result = await executor.map(open.hostKey, {
       stage,
       env: attempt.env,
@@ -127,6 +132,7 @@ class MapRun implements Mapped {
       partition,
       bytes,
       batches,
+      ...(more.length === 0 ? {} : { more }),
       fromOffset: from,
       toOffset: to,
       logPartitions: open.sinks.logPartitions,

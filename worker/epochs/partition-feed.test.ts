@@ -12,7 +12,9 @@ import { always } from '../../test/conformance/source.ts';
 import { waitFor } from './test-cluster.ts';
 import { PartitionFeed } from './partition-feed.ts';
 import type { ReadParts } from './read-range.ts';
-import { cutIntoTasks, readRange } from './read-range.ts';
+import type { TaskBytes } from '../../engine/epoch/contract.ts';
+import { cutIntoTasks, giveBack, readRange } from './read-range.ts';
+import { MemoryPool } from '../../core/memory-pool.ts';
 
 const TIME_MS = 1_700_000_000_000;
 
@@ -225,11 +227,37 @@ suite('tasks of a range', () => {
       for (let batch = 0; batch < 9; batch++) await append(1, batch, 1_200_000);
       const whole = await feed({ bytesMax: 40 << 20 }).take(offset(0), offset(9), signal);
       const pieces = await readRange({ ...reading(), fetchBytes: 1_300_000 }, offset(0), offset(9));
-      const tasks = [...cutIntoTasks(whole?.batches ?? [], { from: 0, step: 1 })];
+      const tasks = [...cutIntoTasks(whole?.batches ?? [], { from: 0, step: 1 })].flat();
       assert.deepEqual(
         tasks.map(({ batches }) => batches.length / 5),
         [3, 3, 3],
       );
-      assert.deepEqual([...cutIntoTasks(pieces.batches, { from: 0, step: 1 })], tasks);
+      assert.deepEqual([...cutIntoTasks(pieces.batches, { from: 0, step: 1 })].flat(), tasks);
+    }));
+
+  test('take the memory of fetches that nobody else needs, and copy the rest', () =>
+    withLog(async ({ append, feed, reading, signal }) => {
+      for (let batch = 0; batch < 6; batch++) await append(1, batch, 300_000);
+      const range = await readRange({ ...reading(), fetchBytes: 950_000 }, offset(0), offset(6));
+      const fetches = new Set(range.batches.map(({ bytes }) => bytes));
+      assert.ok(fetches.size > 1);
+      const copies = [...cutIntoTasks(range.batches, { from: 0, step: 1 })].flat();
+      const pool = new MemoryPool();
+      const [pieces = [], ...others] = [...cutIntoTasks(range.batches, { from: 0, step: 1 }, pool, true)];
+      assert.deepEqual(others, []);
+      assert.deepEqual(new Set(pieces.map(({ bytes }) => bytes)), fetches);
+      const read = (from: readonly TaskBytes[]): Buffer[] =>
+        from.flatMap(({ bytes, batches }) =>
+          [0, 1, 2, 3, 4, 5]
+            .filter((batch) => batch * 5 < batches.length)
+            .map((batch) => Buffer.from(bytes.slice(batches[batch * 5], batches[batch * 5 + 1]))),
+        );
+      assert.deepEqual(read(pieces), read(copies));
+      // Taken once, it is nobody's to take or to give back any more.
+      giveBack(range.batches, offset(6), pool);
+      assert.equal(pool.idleBytes, 0);
+      const whole = await feed({ bytesMax: 10 << 20 }).take(offset(0), offset(5), signal);
+      const [part = []] = [...cutIntoTasks(whole?.batches ?? [], { from: 0, step: 1 }, pool, true)];
+      assert.deepEqual(read(part), read(copies).slice(0, 5));
     }));
 });

@@ -8,12 +8,13 @@ import type { MemoryPool } from '../../core/memory-pool.ts';
 import type { Offset, Partition } from '../../core/ids.ts';
 import type { Fetched, SourceReader } from '../../core/ports.ts';
 import { isAbortMarker, readBatchHeaders, visibleBatches } from '../../core/record-batch.ts';
+import type { TaskBytes } from '../../engine/epoch/contract.ts';
 import { BATCH_STRIDE } from '../../engine/stage.ts';
 
 /** What one fetch brought: given back when all its batches were used. */
 interface FetchedMemory {
-  /** null = not only the fetch's. */
-  readonly buffer: ArrayBuffer | null;
+  /** null = not only the fetch's, or not any more. */
+  buffer: ArrayBuffer | null;
   unused: number;
 }
 
@@ -75,22 +76,23 @@ export function giveBack(batches: readonly HeldBatch[], to: Offset, pool: Memory
   }
 }
 
-/** Bytes and batch table of one map task. */
-export interface TaskBytes {
-  /** At the start of memory in which nothing else lies. */
-  readonly bytes: Uint8Array;
-  readonly batches: Float64Array;
-}
-
 /** Batches are put together up to so many bytes for one task. */
 const TASK_BYTES_MAX = 4 << 20;
+/** Fewer are copied sooner than several pieces of memory are sent to a thread. */
+const TAKEN_BYTES_MIN = 256 * 1024;
 
 /**
  * Cuts a range into tasks at places that depend on the batches alone and not on how they were fetched: every attempt
  * and every replay of an epoch runs the same tasks, so that sums of floating-point numbers come out the same. A task's
- * bytes are copied when it is asked for.
+ * bytes are put together when it is asked for: one copy of them or, where `mayTake`, the memory of fetches that have
+ * nothing for anybody else as it is. What was taken is not given back by {@link giveBack}: it is the task's.
  */
-export function* cutIntoTasks(batches: readonly HeldBatch[], places: Places, pool?: MemoryPool): Generator<TaskBytes> {
+export function* cutIntoTasks(
+  batches: readonly HeldBatch[],
+  places: Places,
+  pool?: MemoryPool,
+  mayTake = false,
+): Generator<readonly TaskBytes[]> {
   for (let first = 0; first < batches.length;) {
     let size = 0;
     let last = first;
@@ -99,9 +101,32 @@ export function* cutIntoTasks(batches: readonly HeldBatch[], places: Places, poo
       (last === first || size + sizeOf(batches, last) <= TASK_BYTES_MAX || inOnePlace(batches, last, places))
     )
       size += sizeOf(batches, last++);
-    yield taskBytes(batches.slice(first, last), size, pool);
+    const own = batches.slice(first, last);
+    yield mayTake && size >= TAKEN_BYTES_MIN ? taken(own, pool) : [copied(own, pool)];
     first = last;
   }
+}
+
+/** The batches in as few pieces as there are fetches; those whose memory others need too are copied. */
+function taken(batches: readonly HeldBatch[], pool?: MemoryPool): TaskBytes[] {
+  const pieces: TaskBytes[] = [];
+  for (let first = 0; first < batches.length;) {
+    const { memory, bytes } = must(batches[first], () => `no batch ${first}`);
+    let last = first;
+    while (batches[last]?.memory === memory) last++;
+    const own = batches.slice(first, last);
+    first = last;
+    if (memory.buffer === null || memory.unused !== own.length) {
+      pieces.push(copied(own, pool));
+      continue;
+    }
+    memory.buffer = null;
+    pieces.push({
+      bytes,
+      batches: tableOf(own, ({ start }) => start),
+    });
+  }
+  return pieces;
 }
 
 /** Offsets by their places in the order of the epoch's rows: so many share one, from the range's start on. */
@@ -124,17 +149,28 @@ function sizeOf(batches: readonly HeldBatch[], index: number): number {
   return end - start;
 }
 
-function taskBytes(batches: readonly HeldBatch[], size: number, pool?: MemoryPool): TaskBytes {
+/** At the start of memory in which nothing else lies. */
+function copied(batches: readonly HeldBatch[], pool?: MemoryPool): TaskBytes {
+  const size = batches.reduce((sum, { start, end }) => sum + end - start, 0);
   const bytes = pool === undefined ? new Uint8Array(size) : new Uint8Array(pool.take(size), 0, size);
-  const table = new Float64Array(batches.length * BATCH_STRIDE);
   let at = 0;
-  batches.forEach((batch, index) => {
-    const length = batch.end - batch.start;
-    bytes.set(batch.bytes.subarray(batch.start, batch.end), at);
-    table.set([at, at + length, batch.baseOffset, 0, batch.maxTimestampMs], index * BATCH_STRIDE);
-    at += length;
+  const table = tableOf(batches, ({ bytes: from, start, end }) => {
+    const begin = at;
+    bytes.set(from.subarray(start, end), begin);
+    at += end - start;
+    return begin;
   });
   return { bytes, batches: table };
+}
+
+function tableOf(batches: readonly HeldBatch[], startOf: (batch: HeldBatch) => number): Float64Array {
+  const table = new Float64Array(batches.length * BATCH_STRIDE);
+  for (const [index, batch] of batches.entries()) {
+    const start = startOf(batch);
+    const row = [start, start + batch.end - batch.start, batch.baseOffset, 0, batch.maxTimestampMs];
+    table.set(row, index * BATCH_STRIDE);
+  }
+  return table;
 }
 
 export interface ReadParts {

@@ -17,7 +17,7 @@ import type { EpochMutation } from './mutations.ts';
 import { epochMutations, mutate } from './mutations.ts';
 import { simulateEpochs } from './run.ts';
 
-const SEEDS = 200;
+const SEEDS = 120;
 /** Seeds a mutation may take to be noticed. */
 const MUTATION_SEEDS = 60;
 /** Rows that nothing overwrites, counts that show what is folded twice, and a stage behind a stage; or without state. */
