@@ -114,7 +114,7 @@ interface ManagedJob {
   /** Positions of lanes nobody reports on (stopped jobs), from the store. */
   committed: Map<LaneId, LanePosition>;
   readonly figures: JobFiguresWindow;
-  /** Monotonic ms when this master knew the row's newest version to be durable. */
+  /** Monotonic ms when this master knew the last change of state, run or owners to be durable. */
   durableAt: number;
   /** One change at a time. */
   busy: Promise<void>;
@@ -949,7 +949,9 @@ export class Coordinator {
     }
     job.row = row;
     job.plan = plan;
-    job.durableAt = clock.mono();
+    // What a schedule records meanwhile is nothing that owners take notice of.
+    const concernsOwners = row.lanes !== before.lanes || row.run !== before.run || row.state !== before.state;
+    if (concernsOwners) job.durableAt = clock.mono();
     if (row.run !== before.run) forgetLanes(job);
     if (row.state === 'stopped' || row.state === 'failed') await this.#readPositions(job);
     this.#nudge(before, row);

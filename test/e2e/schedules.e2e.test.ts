@@ -18,6 +18,7 @@ import { startTestApi } from '../support/test-api.ts';
 describe('schedules', () => {
   let cluster: Cluster;
   let master: Process;
+  let worker: Process;
   let api: TestApi;
   let tables: TableStore;
   let connections: ReturnType<typeof makeConnections>;
@@ -31,7 +32,7 @@ describe('schedules', () => {
     tables = connections.tables('cassandra', {});
     await until('the embedded process answers', 30_000, async () => await tables.describe('a', 'b').then(() => true));
     master = await cluster.startMaster();
-    await cluster.startWorker();
+    worker = await cluster.startWorker();
     api = await startTestApi(25);
   });
   after(async () => {
@@ -97,6 +98,21 @@ schedule: { cron: '*/2 * * * * *', retries: 1, retryDelay: 100ms, timeout: 60s }
       60_000,
       async () => Date.now() > Number((await runs()).next ?? 0) - 1000 && (await runs()).runs.length === rested,
     );
+  });
+
+  test('a job rests when it is told to, though its worker says nothing and its times go on', async () => {
+    await cluster.request('POST', '/v1/jobs/people/start');
+    await until('it runs', 60_000, async () => (await cluster.job('people')).row.state !== 'stopped');
+    worker.signal('SIGSTOP');
+    try {
+      await until('a run waits for the worker', 60_000, async () =>
+        ['starting', 'running'].includes((await cluster.job('people')).row.state),
+      );
+      await cluster.request('POST', '/v1/jobs/people/stop');
+      await until('it rests', 30_000, async () => (await cluster.job('people')).row.state === 'stopped');
+    } finally {
+      worker.signal('SIGCONT');
+    }
   });
 
   test('a schedule that cannot be is refused with its place', async () => {
