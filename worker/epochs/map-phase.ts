@@ -94,8 +94,8 @@ class MapRun implements Mapped {
     const { memory } = this.#parts;
     const stages = open.mapStagesOf(lane);
     for (const stage of stages) {
-      const mayTake = memory !== undefined && stage === stages.at(-1);
-      const tasks = cutIntoTasks(data.batches, places, memory, mayTake);
+      const takeTo = memory !== undefined && stage === stages.at(-1) ? range.to : null;
+      const tasks = cutIntoTasks(data.batches, places, memory, takeTo);
       for (;;) {
         while (this.#running.size >= this.#slots) await Promise.race(this.#running);
         const { value: task, done } = tasks.next();

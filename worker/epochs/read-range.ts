@@ -84,14 +84,14 @@ const TAKEN_BYTES_MIN = 256 * 1024;
 /**
  * Cuts a range into tasks at places that depend on the batches alone and not on how they were fetched: every attempt
  * and every replay of an epoch runs the same tasks, so that sums of floating-point numbers come out the same. A task's
- * bytes are put together when it is asked for: one copy of them or, where `mayTake`, the memory of fetches that have
+ * bytes are put together when it is asked for: one copy of them or, up to `takeTo`, the memory of fetches that have
  * nothing for anybody else as it is. What was taken is not given back by {@link giveBack}: it is the task's.
  */
 export function* cutIntoTasks(
   batches: readonly HeldBatch[],
   places: Places,
   pool?: MemoryPool,
-  mayTake = false,
+  takeTo: Offset | null = null,
 ): Generator<readonly TaskBytes[]> {
   for (let first = 0; first < batches.length;) {
     let size = 0;
@@ -102,13 +102,13 @@ export function* cutIntoTasks(
     )
       size += sizeOf(batches, last++);
     const own = batches.slice(first, last);
-    yield mayTake && size >= TAKEN_BYTES_MIN ? taken(own, pool) : [copied(own, pool)];
+    yield takeTo !== null && size >= TAKEN_BYTES_MIN ? taken(own, takeTo, pool) : [copied(own, pool)];
     first = last;
   }
 }
 
 /** The batches in as few pieces as there are fetches; those whose memory others need too are copied. */
-function taken(batches: readonly HeldBatch[], pool?: MemoryPool): TaskBytes[] {
+function taken(batches: readonly HeldBatch[], takeTo: Offset, pool?: MemoryPool): TaskBytes[] {
   const pieces: TaskBytes[] = [];
   for (let first = 0; first < batches.length;) {
     const { memory, bytes } = must(batches[first], () => `no batch ${first}`);
@@ -116,7 +116,9 @@ function taken(batches: readonly HeldBatch[], pool?: MemoryPool): TaskBytes[] {
     while (batches[last]?.memory === memory) last++;
     const own = batches.slice(first, last);
     first = last;
-    if (memory.buffer === null || memory.unused !== own.length) {
+    // A batch that reaches over the range is read again by the next epoch.
+    const isLast = own.every(({ nextOffset }) => nextOffset <= takeTo);
+    if (memory.buffer === null || memory.unused !== own.length || !isLast) {
       pieces.push(copied(own, pool));
       continue;
     }
