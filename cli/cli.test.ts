@@ -1,9 +1,11 @@
 /** The command as scripts see it: exit codes, what goes to stdout, what to stderr. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import type { ChildProcessByStdio } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { IncomingMessage, RequestListener } from 'node:http';
+import type { Readable } from 'node:stream';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
@@ -17,7 +19,13 @@ interface Done {
   readonly stderr: string;
 }
 
-function weir(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Done> {
+interface Started {
+  readonly child: ChildProcessByStdio<null, Readable, Readable>;
+  readonly texts: { readonly stdout: string; readonly stderr: string };
+  readonly done: Promise<Done>;
+}
+
+function start(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Started {
   const {
     WEIR_ADDRESS: _address,
     WEIR_TOKEN: _token,
@@ -32,7 +40,12 @@ function weir(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Pro
   const texts = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const)
     child[name].on('data', (chunk: Buffer) => (texts[name] += chunk.toString()));
-  return new Promise((resolve) => child.on('close', (code) => resolve({ code, ...texts })));
+  const done = new Promise<Done>((resolve) => child.on('close', (code) => resolve({ code, ...texts })));
+  return { child, texts, done };
+}
+
+function weir(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Done> {
+  return start(args, environment).done;
 }
 
 /** A master that gives one answer to everything. */
@@ -316,6 +329,38 @@ suite('output', () => {
       jobs: [job],
     });
     assert.equal((await weir(['-o', 'name', 'get', 'jobs'], { WEIR_ADDRESS: address })).stdout, 'users\n');
+  });
+
+  test('-o jsonpath prints what is at a path, a line each; what is no path is refused', async () => {
+    const address = await answering((_, response) => response.end(JSON.stringify({ jobs: [job] })));
+    const at = async (path: string): Promise<Done> =>
+      await weir(['get', 'jobs', '-o', `jsonpath=${path}`, '--address', address]);
+    assert.equal((await at('{.jobs[*].row.name}')).stdout, 'users\n');
+    assert.equal((await at('.jobs[0].recordsPerSecond')).stdout, '1234.5\n');
+    assert.deepEqual(await at('.jobs[1].row.name'), { code: 0, stdout: '', stderr: '' });
+    const refused = await at('{.jobs[?(@.lag>1)]}');
+    assert.deepEqual([refused.code, refused.stdout], [2, '']);
+    assert.match(refused.stderr, /not understood at "\[\?/);
+  });
+
+  test('get -w prints what is new and what has changed, and ends well when it is told to', async () => {
+    const jobs = [job];
+    let asked = 0;
+    const address = await answering((_, response) => {
+      asked++;
+      if (asked === 3) jobs.push({ ...job, row: { ...job.row, name: 'sales' } });
+      if (asked === 4) jobs[0] = { ...job, row: { ...job.row, state: 'stopped' } };
+      response.end(JSON.stringify({ jobs }));
+    });
+    const watching = start(['get', 'jobs', '-w', '--address', address]);
+    watching.child.stdout.on('data', () => {
+      if (/stopped/.test(watching.texts.stdout)) watching.child.kill('SIGINT');
+    });
+    const { code, stdout } = await watching.done;
+    assert.equal(code, 0);
+    const words = stdout.split('\n').map((line) => line.split(/ +/).slice(0, 2).join(' '));
+    assert.deepEqual(words, ['NAME STATE', 'users running', 'sales running', 'users stopped', '']);
+    assert.ok(asked >= 4);
   });
 
   test('the token goes along, from the option, the environment or the file', async () => {

@@ -78,7 +78,7 @@ async function evaluate(path: string): Promise<EvaluatedJob> {
     return { kind: 'failed', message: `${shown(path)} ${message}` };
   }
   const { document } = job as DefinedJob;
-  if (job.functions === null) return { kind: 'job', document };
+  if (job.functions === null && job.batches?.some((call) => call !== null) !== true) return { kind: 'job', document };
   const [bad] = foreign;
   if (bad !== undefined) {
     const place = `${shown(fileURLToPath(bad.url))}:${lineOfImport(bad.url, bad.specifier)}`;

@@ -154,7 +154,7 @@ export default defineJob({
   test('the examples of docs/sdk.md are jobs without mistakes', () => {
     const page = readFileSync(new URL('../docs/sdk.md', import.meta.url), 'utf8');
     const examples = [...page.matchAll(/^```ts\n([^]*?)^```$/gm)].map(([, text = '']) => text);
-    assert.equal(examples.length, 2);
+    assert.equal(examples.length, 3);
     for (const [index, text] of examples.entries()) {
       const { spec, problems } = loadJobFile(evaluateJob(file(`example${index}.ts`, text)));
       assert.deepEqual(problems, []);

@@ -1,15 +1,21 @@
 /** How results look: data on stdout, words for people on stderr. */
 import { createRequire } from 'node:module';
+import type { JsonPath } from './json-path.ts';
 
 export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-const chosen = { yaml: false, quiet: false };
+const chosen: { yaml: boolean; quiet: boolean; path: JsonPath | null } = { yaml: false, quiet: false, path: null };
 
 /** Documents are printed as YAML from now on. */
 export function printYaml(): void {
   chosen.yaml = true;
+}
+
+/** Of documents only what is at this path is printed from now on. */
+export function printPath(path: JsonPath): void {
+  chosen.path = path;
 }
 
 /** Words for people are left out from now on; errors stay. */
@@ -19,10 +25,25 @@ export function beQuiet(): void {
 
 /** One document: JSON, or YAML when that was asked for. */
 export function printJson(value: unknown): void {
+  if (chosen.path !== null) return printFound(chosen.path, value);
   if (!chosen.yaml) return print(JSON.stringify(value, null, process.stdout.isTTY ? 2 : undefined));
   // Only those who want YAML pay for loading it.
   const { stringify } = createRequire(import.meta.url)('yaml') as typeof import('yaml');
   print(stringify(value).replace(/\n$/, ''));
+}
+
+/** One document of many: JSON on one line, or a document of YAML. */
+export function printLine(value: unknown): void {
+  if (chosen.path !== null || chosen.yaml) {
+    if (chosen.yaml) print('---');
+    return printJson(value);
+  }
+  print(JSON.stringify(value));
+}
+
+/** One value a line; text as it is. Nothing when there is nothing. */
+function printFound(path: JsonPath, value: unknown): void {
+  for (const found of path(value)) print(typeof found === 'string' ? oneLine(found) : JSON.stringify(found));
 }
 
 /** For people: on stderr, so that stdout stays data. */

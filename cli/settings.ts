@@ -4,7 +4,8 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { WeirError } from '../core/errors.ts';
 import { timeoutMs } from './names.ts';
-import { beQuiet, printYaml } from './output.ts';
+import { parseJsonPath } from './json-path.ts';
+import { beQuiet, printPath, printYaml } from './output.ts';
 
 const DEFAULT_ADDRESS = 'http://127.0.0.1:7080';
 
@@ -178,15 +179,21 @@ export function compileCacheFolder(): string {
   );
 }
 
+const PATH_FORMAT = 'jsonpath=';
+
 export type OutputFormat = 'table' | 'wide' | 'json' | 'name';
 
-/** Where JSON is allowed YAML is too: the format is `json` then, and documents are printed as YAML. Throws: USAGE. */
+/**
+ * Where JSON is allowed YAML and `jsonpath=…` are too: the format is `json` then, and documents are printed so. Throws:
+ * USAGE.
+ */
 export function outputFormat(options: GlobalOptions, allowed: readonly OutputFormat[]): OutputFormat {
   if (options.quiet === true) beQuiet();
   const wanted = options.output ?? process.env['WEIR_OUTPUT'] ?? 'table';
-  const isYaml = wanted === 'yaml' && allowed.includes('json');
-  if (isYaml) printYaml();
-  const format = isYaml ? 'json' : allowed.find((name) => name === wanted);
+  const ofJson = allowed.includes('json') && (wanted === 'yaml' || wanted.startsWith(PATH_FORMAT));
+  if (ofJson && wanted === 'yaml') printYaml();
+  else if (ofJson) printPath(parseJsonPath(wanted.slice(PATH_FORMAT.length)));
+  const format = ofJson ? 'json' : allowed.find((name) => name === wanted);
   if (format === undefined)
     throw new WeirError('USAGE', `This command has no output format ${wanted}; it has ${allowed.join(', ')}.`);
   return format;

@@ -1,5 +1,6 @@
 /** `weir functions`: what a query may call. */
 import { WeirError } from '../../core/errors.ts';
+import { functionDocument } from '../../engine/plan/known-functions.ts';
 import {
   type FunctionDoc,
   functionDoc,
@@ -17,7 +18,7 @@ export function functions(name: string | undefined, options: GlobalOptions): voi
   const format = outputFormat(options, ['table', 'json', 'name']);
   const shown = name === undefined ? functionDocs : [functionNamed(name)];
   if (format === 'json') {
-    const documents = shown.map(documentOf);
+    const documents = shown.map(functionDocument);
     printJson(name === undefined ? documents : documents[0]);
   } else if (format === 'name') {
     for (const doc of shown) print(doc.name);
@@ -41,10 +42,6 @@ function functionNamed(name: string): FunctionDoc {
     'NOT_FOUND',
     `There is no function ${name}${near === undefined ? '; "weir functions" lists them all.' : `; did you mean ${near}?`}`,
   );
-}
-
-function documentOf({ examples, ...doc }: FunctionDoc): object {
-  return { ...doc, examples: examples.map(([sql, result]) => ({ sql, result })) };
 }
 
 function list(): void {

@@ -1,119 +1,12 @@
-/** `weir get`, `weir describe`, `weir query`. */
+/** `weir describe`, `weir query`. */
 import { WeirError, isWeirError } from '../../core/errors.ts';
 import type { QueryResult } from '../../core/ports.ts';
-import type { JobView, WorkerView } from '../../master/views.ts';
 import type { TopicPartition } from '../../master/data-desk.ts';
 import { MasterClient } from '../client.ts';
-import { listings } from './get-parts.ts';
-import { formatAge, formatCount, formatMs, formatTable, formatValue, print, printJson, tell } from '../output.ts';
+import { formatCount, formatMs, formatTable, formatValue, print, printJson, tell } from '../output.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat, target } from '../settings.ts';
-
-export interface GetOptions extends GlobalOptions {
-  /** Of labels; only with jobs. */
-  readonly selector?: string;
-}
-
-/** `weir get jobs|workers [NAME]`. Throws: USAGE, NOT_FOUND and what the client throws. */
-export async function get(what: string, name: string | undefined, options: GetOptions): Promise<void> {
-  const format = outputFormat(options, ['table', 'wide', 'json', 'name']);
-  const client = new MasterClient(target(options));
-  if (what === 'jobs' || what === 'job') {
-    const views = name === undefined ? await client.jobs(options.selector) : [await client.job(name)];
-    if (format === 'json') return printJson(name === undefined ? { jobs: views } : views[0]);
-    if (format === 'name') return printNames(views.map((view) => view.row.name));
-    return printRows('jobs', jobTable(views, format === 'wide'));
-  }
-  if (options.selector !== undefined) throw new WeirError('USAGE', `-l selects jobs by their labels, not ${what}.`);
-  if (what === 'workers' || what === 'worker') {
-    const views = (await client.workers()).filter((view) => name === undefined || view.id === name);
-    if (name !== undefined && views.length === 0) throw new WeirError('NOT_FOUND', `There is no worker ${name}.`);
-    if (format === 'json') return printJson(name === undefined ? { workers: views } : views[0]);
-    if (format === 'name') return printNames(views.map((view) => view.id));
-    return printRows('workers', workerTable(views, format === 'wide'));
-  }
-  const list = listings.get(what) ?? listings.get(`${what}s`);
-  if (list === undefined)
-    throw new WeirError(
-      'USAGE',
-      `There is nothing called ${what} to get; there are jobs, workers, ${[...listings.keys()].join(', ')}.`,
-    );
-  const { document, names, heads, rows } = await list(client, name);
-  if (format === 'json') return printJson(document);
-  if (format === 'name') return printNames(names);
-  return printRows(what, { heads, rows });
-}
-
-interface Table {
-  readonly heads: readonly string[];
-  readonly rows: readonly (readonly string[])[];
-}
-
-function printNames(names: readonly string[]): void {
-  for (const name of names) print(name);
-}
-
-function printRows(what: string, { heads, rows }: Table): void {
-  if (rows.length === 0) tell(`no ${what}`);
-  else print(formatTable(heads, rows));
-}
-
-function jobTable(views: readonly JobView[], wide: boolean): Table {
-  const heads = ['NAME', 'STATE', 'REVISION', 'RUN', 'LANES', 'RECORDS/S', 'ROWS/S', 'P50 MS', 'P99 MS', 'LAG', 'AGE'];
-  const rows = views.map((view) => {
-    const { row } = view;
-    const figures = [
-      formatCount(view.recordsPerSecond),
-      formatCount(view.rowsPerSecond),
-      formatMs(view.latencyMsP50),
-      formatMs(view.latencyMsP99),
-    ];
-    const cells = [
-      row.name,
-      row.state,
-      String(row.revision),
-      String(row.run),
-      String(view.lanes.length),
-      ...figures,
-      formatLag(view.lag),
-      formatAge(Date.now() - row.submittedAt),
-    ];
-    const { read, passed, filtered, skipped, dead } = view.counters;
-    const labels = Object.entries(view.labels ?? {}).map(([key, value]) => `${key}=${value}`);
-    return wide
-      ? [
-          ...cells,
-          ...[read, passed, filtered, skipped, dead].map(formatCount),
-          labels.join(',') || '-',
-          row.reason?.message ?? '',
-        ]
-      : cells;
-  });
-  return {
-    heads: wide ? [...heads, 'READ', 'PASSED', 'FILTERED', 'SKIPPED', 'DEAD', 'LABELS', 'REASON'] : heads,
-    rows,
-  };
-}
-
-function formatLag(lag: number): string {
-  return lag < 0 ? '?' : formatCount(lag);
-}
-
-function workerTable(views: readonly WorkerView[], wide: boolean): Table {
-  const heads = ['NAME', 'STATE', 'LANES', 'THREADS', 'MEMORY', 'ADDRESS'];
-  const rows = views.map((view) => {
-    const cells = [
-      view.id,
-      view.state,
-      String(view.lanes),
-      String(view.threads),
-      `${Math.round(view.rssBytes / 1024 / 1024)} MB`,
-      view.httpAddress,
-    ];
-    return wide ? [...cells, formatMs(view.eventLoopDelayMs), formatMs(view.heartbeatAgeMs), view.version] : cells;
-  });
-  return { heads: wide ? [...heads, 'LOOP DELAY MS', 'HEARD MS AGO', 'VERSION'] : heads, rows };
-}
+import { formatLag, workerTable } from './job-tables.ts';
 
 /** `weir describe job|worker|topic NAME`. Throws: USAGE, NOT_FOUND. */
 export async function describe(kind: string, name: string, options: GlobalOptions): Promise<void> {
@@ -145,6 +38,10 @@ export async function describe(kind: string, name: string, options: GlobalOption
     ['Speed', `${formatCount(view.recordsPerSecond)} records/s, ${formatCount(view.rowsPerSecond)} rows/s`],
     ['Latency', `p50 ${formatMs(view.latencyMsP50)} ms, p99 ${formatMs(view.latencyMsP99)} ms`],
     ['Lag', formatLag(view.lag)],
+    ...(view.schemaChanges ?? []).map(({ source, message }, index): [string, string] => [
+      index === 0 ? 'Schema' : '',
+      `${source}: ${message}`,
+    ]),
     ...(former.length === 0 ? [] : [['Former', `revisions ${former.join(', ')}`] as [string, string]]),
     ...savepoints.map(({ name: savepoint, revision, epoch }, index): [string, string] => [
       index === 0 ? 'Savepoints' : '',

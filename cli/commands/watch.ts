@@ -5,9 +5,10 @@ import type { ClusterEvent } from '../../master/events.ts';
 import type { JobView, WorkerView } from '../../master/views.ts';
 import { MasterClient } from '../client.ts';
 import { jobPath, wholeNumber } from '../names.ts';
-import { formatCount, formatMs, formatTable, formatValue, oneLine, print, printJson } from '../output.ts';
+import { formatCount, formatMs, formatTable, formatValue, oneLine, print, printJson, printLine } from '../output.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat, target } from '../settings.ts';
+import { stopSignal } from '../stop-signal.ts';
 
 const TOP_INTERVAL_MS = 1000;
 
@@ -30,7 +31,8 @@ export async function events(options: EventsOptions): Promise<void> {
   if (options.watch !== true && format === 'json') return printJson({ events: recent });
   const show = (event: ClusterEvent): void => {
     if (options.job !== undefined && event.job !== options.job) return;
-    print(format === 'json' ? JSON.stringify(event) : lineOf(event));
+    if (format === 'json') printLine(event);
+    else print(lineOf(event));
   };
   recent.forEach(show);
   if (options.watch !== true) return;
@@ -40,12 +42,6 @@ export async function events(options: EventsOptions): Promise<void> {
 
 function lineOf({ at, level, message }: ClusterEvent): string {
   return `${new Date(at).toISOString()} ${level.padEnd(5)} ${oneLine(message)}`;
-}
-
-function stopSignal(): AbortSignal {
-  const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
-  return stop.signal;
 }
 
 /** `weir top [--once]`: jobs and workers, again and again on a terminal, once otherwise. */
@@ -122,7 +118,7 @@ export async function tail(job: string, options: TailOptions): Promise<void> {
   const names = columns.map(({ name }) => name);
   if (format === 'json') {
     // One row a line: what tail gives is a stream.
-    for (const row of rows) print(JSON.stringify(Object.fromEntries(names.map((name, at) => [name, row[at] ?? null]))));
+    for (const row of rows) printLine(Object.fromEntries(names.map((name, at) => [name, row[at] ?? null])));
     return;
   }
   print(

@@ -53,6 +53,12 @@ export function sampleRun(plan: JobPlan, pieces: readonly LogPiece[], at: TapPla
 // -------------------------------------------------------------------------------------------------------------- lanes
 
 function runLanes(plan: LanesPlan, pieces: readonly LogPiece[], at: TapPlace | null, limit: number): SampleRows {
+  const [lookup] = plan.sources.flatMap(({ lookups = [] }) => lookups);
+  if (lookup !== undefined)
+    throw new WeirError(
+      'UNSUPPORTED',
+      `Job ${plan.job} looks rows of ${lookup.table.name} up, which is not done for samples.`,
+    );
   const chosen = at === null ? plan.sources : plan.sources.slice(at.stage, at.stage + 1);
   if (chosen.length === 0) throw noStage(plan.job, at?.stage ?? 0, plan.sources.length);
   const outputs: SinkOutput[] = [];

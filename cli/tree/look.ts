@@ -1,7 +1,7 @@
 /** The command tree: what looks at jobs and what they keep. */
 import type { LetterOptions } from '../commands/dead-letters.ts';
 import type { ExportOptions } from '../commands/export.ts';
-import type { GetOptions } from '../commands/look.ts';
+import type { GetOptions } from '../commands/get.ts';
 import type { LogsOptions } from '../commands/logs.ts';
 import type { OffsetsOptions } from '../commands/offsets.ts';
 import type { EventsOptions, TailOptions } from '../commands/watch.ts';
@@ -14,10 +14,12 @@ export function addLookCommands(add: Add): void {
   add<GetOptions>(
     'get <what> [name]',
     'list jobs, workers, partitions, checkpoints, savepoints, revisions, runs, sources, topics or tables',
-    async ([what = '', name], options) => await (await look()).get(what, name, options),
-  ).option('-l, --selector <labels>', 'jobs with these labels: team=payments,env!=prod');
+    async ([what = '', name], options) => await (await import('../commands/get.ts')).get(what, name, options),
+  )
+    .option('-l, --selector <labels>', 'jobs with these labels: team=payments,env!=prod')
+    .option('-w, --watch', 'go on as things change');
   add('runs <job>', 'runs of a job with a schedule: the same as get runs', async ([job = ''], options) => {
-    await (await look()).get('runs', job, options);
+    await (await import('../commands/get.ts')).get('runs', job, options);
   });
   add(
     'describe <kind> <name>',

@@ -6,7 +6,7 @@ import type { LogWriter } from '../../core/ports.ts';
 import { encodeRecordBatch } from '../../core/record-batch-encoder.ts';
 import { noLog } from '../conformance/no-log.ts';
 import { freePorts } from '../services/java-server.ts';
-import { Cluster, until } from '../support/cluster.ts';
+import { Cluster, fromSources, until } from '../support/cluster.ts';
 
 export const TOKEN = 'test-token';
 
@@ -65,10 +65,11 @@ export class Shop {
     this.#closeConnections = closeConnections;
   }
 
-  static async open(): Promise<Shop> {
+  /** `command`: of its processes, see {@link Cluster.create}. */
+  static async open(command = fromSources): Promise<Shop> {
     const [port = 0] = await freePorts(1);
     const services = { WEIR_EMBEDDED: `127.0.0.1:${port}` };
-    const cluster = await Cluster.create(services);
+    const cluster = await Cluster.create(services, 1, command);
     const embedded = cluster.spawn('embedded', ['embedded', '--port', String(port)]);
     const connections = makeConnections(services, { clock: systemClock, rng: systemRng, log: noLog });
     const writer = connections.logWriter('kafka', {});

@@ -1,6 +1,7 @@
 /**
  * What operating costs: the first paint of the web page, the master's memory with a hundred jobs, and how smooth the page
- * stays with a thousand jobs that all change. `node test/ui/operate.ts [JOBS]`; needs Chromium. Prints one JSON document.
+ * stays with a thousand jobs that all change. `node test/ui/operate.ts [JOBS]`; needs Chromium, and dist/ (`npm run prepare`)
+ * for figures of what people run. Prints one JSON document.
  */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,7 +9,7 @@ import type { Browser, Page } from 'playwright-core';
 import { launch } from './browser.ts';
 import { Shop, TOKEN, ordersJob } from './cluster.ts';
 import { move, startLargeCluster } from './large-cluster.ts';
-import { until } from '../support/cluster.ts';
+import { fromLauncher, until } from '../support/cluster.ts';
 
 const PAINTS = 5;
 const SETTLE_MS = 20_000;
@@ -84,11 +85,12 @@ async function large(browser: Browser): Promise<object> {
 }
 
 async function hundred(browser: Browser, jobs: number): Promise<object> {
-  const shop = await Shop.open();
+  const shop = await Shop.open(fromLauncher);
   try {
     const master = shop.cluster.process('master');
     const empty = await rssMb(master.pid);
-    await shop.cluster.startWorker('', false);
+    await shop.cluster.startWorker();
+    await shop.cluster.startWorker();
     const begun = await cpuSeconds(master.pid);
     for (let number = 0; number < jobs; number++) {
       const name = `job-${String(number).padStart(3, '0')}`;

@@ -1,11 +1,17 @@
 /** Every screen on a real cluster: accessible, without complaints of the browser, within 375 px, live, by keyboard. */
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
-import type { Browser } from 'playwright-core';
+import type { Browser, Locator } from 'playwright-core';
 import { until } from '../support/cluster.ts';
 import { UI_BYTES_MAX } from '../../scripts/build-ui.ts';
 import { Visitor, launch } from './browser.ts';
 import { Shop, TOKEN, nightlyJob, order, ordersJob, totalsJob } from './cluster.ts';
+
+/** The query part of an address with a chart over the totals. */
+function chartOf(chart: string): string {
+  const cql = 'SELECT customer, orders, amount FROM shop.totals';
+  return new URLSearchParams({ cql, chart, values: 'orders,amount' }).toString();
+}
 
 const screens = [
   '/',
@@ -13,6 +19,8 @@ const screens = [
   '/topics',
   '/topics/orders',
   '/tables',
+  `/tables?${chartOf('bars')}`,
+  `/tables?${chartOf('line')}`,
   '/dead-letters',
   '/events',
   '/editor',
@@ -267,6 +275,61 @@ suite('screens', { timeout: 420_000 }, () => {
     await visitor.close();
   });
 
+  test('a chart over a query: columns, keyboard, refreshed by itself, kept in the address', async () => {
+    const visitor = await Visitor.open(browser, shop.address, TOKEN);
+    const { page } = visitor;
+    await visitor.visit('/tables');
+    await page
+      .getByRole('textbox', { name: 'Query' })
+      .fill("SELECT customer, orders, amount FROM shop.totals WHERE customer IN ('ann', 'bob')");
+    await page.getByRole('button', { name: 'Run' }).click();
+    await page.getByRole('combobox', { name: 'chart' }).selectOption('bars');
+    const chart = page.getByRole('slider', { name: 'orders by customer' });
+    await chart.waitFor();
+    const said = async (): Promise<string> => (await chart.getAttribute('aria-valuetext')) ?? '';
+    const places = [await said()];
+    await chart.press('Home');
+    await page.waitForFunction((before) => {
+      const text = document.querySelector('[role=slider]')?.getAttribute('aria-valuetext');
+      return text !== before;
+    }, places[0]);
+    places.push(await said());
+    assert.deepEqual(places.map((text) => text.split(':')[0]).toSorted(), ['ann', 'bob']);
+    await page.getByRole('checkbox', { name: 'amount' }).check();
+    const both = page.getByRole('slider', { name: 'orders, amount by customer' });
+    await both.waitFor();
+    assert.ok((await drawn(both, '--c1')) > 100, 'bars of the first column');
+    assert.ok((await drawn(both, '--c2')) > 100, 'bars of the second column');
+
+    await page.getByRole('combobox', { name: 'ask again' }).selectOption('1');
+    const before = await page.getByRole('row', { name: /^ann / }).innerText();
+    await shop.produce('orders', 2, [order('for-the-chart', 1000, 'ann')]);
+    await page.waitForFunction(
+      (old) =>
+        [...document.querySelectorAll('tr')].some(({ innerText }) => innerText.startsWith('ann') && innerText !== old),
+      before,
+    );
+    await page.context().setOffline(true);
+    await page.locator('.panel-head .bad').waitFor();
+    assert.equal(await page.getByRole('row', { name: /^ann / }).count(), 1, 'what was answered last stays');
+    await page.context().setOffline(false);
+    await page.locator('.panel-head .bad').waitFor({ state: 'detached' });
+
+    await page.getByRole('combobox', { name: 'chart' }).selectOption('line');
+    await page.getByRole('combobox', { name: 'across' }).selectOption('time of asking');
+    const times = page.getByRole('slider', { name: 'orders, amount by time' });
+    await times.waitFor();
+    const points = async (): Promise<number> => Number(await times.getAttribute('aria-valuemax'));
+    const first = await points();
+    await until('a point more', 10_000, async () => (await points()) > first);
+    await page.reload();
+    await times.waitFor();
+    assert.equal(await page.getByRole('checkbox', { name: 'amount' }).isChecked(), true);
+    assert.equal(await page.getByRole('combobox', { name: 'ask again' }).inputValue(), '1');
+    assert.deepEqual(visitor.complaints, []);
+    await visitor.close();
+  });
+
   test('topics are browsed by offset and by text', async () => {
     const visitor = await Visitor.open(browser, shop.address, TOKEN);
     const { page } = visitor;
@@ -316,3 +379,20 @@ suite('screens', { timeout: 420_000 }, () => {
     await visitor.close();
   });
 });
+
+/** Pixels of a chart that have a colour of the style sheet. */
+async function drawn(chart: Locator, name: string): Promise<number> {
+  return await chart.evaluate((box, property) => {
+    const probe = document.createElement('canvas').getContext('2d');
+    const canvas = box.querySelector('canvas');
+    const data = canvas?.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height).data;
+    if (probe === null || data === undefined) return 0;
+    probe.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(property);
+    probe.fillRect(0, 0, 1, 1);
+    const [red, green, blue] = probe.getImageData(0, 0, 1, 1).data;
+    let found = 0;
+    for (let at = 0; at < data.length; at += 4)
+      if (data[at] === red && data[at + 1] === green && data[at + 2] === blue) found++;
+    return found;
+  }, name);
+}

@@ -14,6 +14,27 @@ const job = (path: string): string => readFileSync(join(root, path), 'utf8');
 const pages = ['/', '/pricing', '/docs', '/blog', '/login', '/cart'];
 const people = ['ann', 'bob', 'cleo', 'dan', 'eve'];
 
+/** Something to draw a chart of. */
+const regions = `apiVersion: weir/v1
+kind: Job
+name: users-by-region
+sources:
+  users:
+    connector: kafka
+    topic: users_created
+    startingOffsets: earliest
+    schema: id STRING NOT NULL, post_code INT, email STRING
+query: |
+  SELECT concat('region ', substring(CAST(post_code AS STRING), 1, 1)) AS region,
+         count(*) AS users, count(DISTINCT post_code) AS post_codes
+  FROM users
+  WHERE post_code IS NOT NULL
+  GROUP BY concat('region ', substring(CAST(post_code AS STRING), 1, 1))
+sinks:
+  - { connector: cassandra, keyspace: shop, table: users_by_region, primaryKey: [region], create: true }
+outputMode: update
+`;
+
 interface Shot {
   readonly name: string;
   readonly path: string;
@@ -58,6 +79,18 @@ const shots: readonly Shot[] = [
     },
   },
   {
+    name: 'chart',
+    path: `/tables?${new URLSearchParams({
+      cql: 'SELECT region, users, post_codes FROM shop.users_by_region',
+      chart: 'bars',
+      across: 'region',
+      values: 'users,post_codes',
+      every: '5',
+    }).toString()}`,
+    prepare: async ({ page }) =>
+      await page.getByRole('textbox', { name: 'Query' }).evaluate((box) => box.scrollIntoView({ block: 'start' })),
+  },
+  {
     name: 'editor',
     path: '/editor/created-users',
     prepare: async (visitor) => {
@@ -89,6 +122,7 @@ try {
     'views-per-minute',
     job('test/golden/views-per-minute.yaml').replace('outputMode: append', 'outputMode: update'),
   );
+  await cluster.apply('users-by-region', regions);
   let made = 0;
   const end = performance.now() + Number(seconds) * 1000;
   const viewed = async (): Promise<void> => {

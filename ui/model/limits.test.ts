@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import type { JobView, LaneView, WorkerView } from '../wire.ts';
+import type { JobPlan, JobView, LaneView, WorkerView } from '../wire.ts';
 import type { LimitFacts } from './limits.ts';
 import { attentionOf, limitsOf } from './limits.ts';
 
@@ -36,7 +36,7 @@ function facts(lanes: readonly LaneView[], changes: Partial<LimitFacts> = {}, vi
   const figures = { recordsPerSecond: 100, rowsPerSecond: 100, latencyMsP50: 5, latencyMsP99: 9 };
   const lag = lanes.reduce((sum, one) => sum + one.lag, 0);
   return {
-    view: { row, lanes, counters, lag, epochs: null, ...figures, ...view } as unknown as JobView,
+    view: { row, lanes, counters, lag, epochs: null, operators: [], ...figures, ...view } as unknown as JobView,
     workers: [worker('w1')],
     lagTrend: 0,
     plan: null,
@@ -44,6 +44,8 @@ function facts(lanes: readonly LaneView[], changes: Partial<LimitFacts> = {}, vi
     ...changes,
   };
 }
+
+const unknown = { rowsPerSecond: null, busyRatio: null, blockedRatio: null, stateRows: null, stateBytes: null };
 
 const titles = (given: LimitFacts): string[] => limitsOf(given).map(({ title }) => title);
 
@@ -91,6 +93,39 @@ suite('what limits a job', () => {
     const lanes = [lane(0, { lag: 3000 }), lane(1, { lag: 3000 })];
     assert.match(titles(facts(lanes, { lagTrend: 50 }))[0] ?? '', /falls behind by 50 records a second/);
     assert.match(titles(facts(lanes, { lagTrend: -100 }))[0] ?? '', /catches up: about 1 min left/);
+  });
+
+  test('a job that is behind waits for its threads or for a sink, as the workers measure them', () => {
+    const behind = [lane(0, { lag: 3000 }), lane(1, { lag: 3000 })];
+    const plan = {
+      sinks: [{ description: 'fast' }, { description: 'shop.orders' }],
+      trigger: {},
+    } as unknown as JobPlan;
+    const of = (blocked: number | null, stage: number, ...sinks: readonly number[]): Partial<JobView> => ({
+      operators: [
+        { ...unknown, id: 'source0', blockedRatio: blocked },
+        { ...unknown, id: 'stage0', busyRatio: stage },
+        ...sinks.map((busyRatio, index) => ({ ...unknown, id: `sink${index}`, busyRatio })),
+      ],
+    });
+    const slow = limitsOf(facts(behind, { plan }, of(0.91, 0.2, 0.8, 0.97)));
+    assert.equal(slow[0]?.title, 'The sink shop.orders is what this job waits for.');
+    assert.match(slow[0]?.text ?? '', /acknowledgement 97 % of the time, and partitions are not read on 91 % of it/);
+    const stateful = limitsOf(facts(behind, {}, of(null, 0.2, 0.8)));
+    assert.equal(stateful[0]?.title, 'A sink is what this job waits for.');
+    assert.doesNotMatch(stateful[0]?.text ?? '', /not read on/, 'that is not measured for jobs with state');
+    assert.match(titles(facts(behind, {}, of(0.9, 0.96, 0.9)))[0] ?? '', /^The threads of the workers/);
+    const busy = /what this job waits for/;
+    assert.ok(!titles(facts(behind, {}, of(0.1, 0.3, 0.4))).some((title) => busy.test(title)), 'nothing is busy');
+    assert.ok(!titles(facts([lane(0)], {}, of(0, 0.1, 0.99))).some((title) => busy.test(title)), 'it keeps up');
+    const epochs = (planned: number, epochMsP99: number | null): Partial<JobView> =>
+      ({ ...of(null, 0.1, 0.99), epochs: { planned, committed: 4, epochMsP99 } }) as unknown as Partial<JobView>;
+    const named = (view: Partial<JobView>): boolean => titles(facts([], {}, view)).some((title) => busy.test(title));
+    assert.deepEqual(
+      [epochs(5, null), epochs(5, 3000), epochs(5, 20), epochs(4, 3000)].map(named),
+      [true, true, false, false],
+      'an epoch that is under way for long',
+    );
   });
 
   test('the longest phase of slow batches', () => {

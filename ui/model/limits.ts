@@ -1,7 +1,7 @@
 /** What limits a job, in words: rules over what the master reports, the gravest first. */
 import { errorTable } from '../../core/errors.ts';
 import { age, count, duration, lag as lagText, plural, ratio } from '../format.ts';
-import type { BatchProgress, JobPlan, JobSummary, JobView, LaneView, WorkerView } from '../wire.ts';
+import type { BatchProgress, JobPlan, JobSummary, JobView, LaneView, OperatorFigures, WorkerView } from '../wire.ts';
 
 export type Gravity = 'error' | 'warn' | 'info' | 'good';
 
@@ -33,6 +33,8 @@ const SILENT_MS = 2500;
 const SLOW_MS = 1000;
 const SKEW_SHARE = 0.6;
 const WORTH_LAG = 1000;
+/** Part of the time from which on something is what the rest waits for. */
+const BUSY_SHARE = 0.75;
 /** A job that starts for longer is worth a look. */
 const STARTS_MS = 10_000;
 const ranks: Record<Gravity, number> = { error: 0, warn: 1, info: 2, good: 3 };
@@ -47,6 +49,7 @@ export function limitsOf(facts: LimitFacts): Limit[] {
         ...crew(facts),
         ...skew(view),
         ...pace(facts),
+        ...busiest(facts),
         ...phases(facts),
         ...records(view),
       ]
@@ -270,6 +273,44 @@ function pace({ view, lagTrend, workers, plan }: LimitFacts): Limit[] {
     ];
   return [
     { id: 'even', gravity: 'info', title: 'The job reads as fast as records come, and stays behind.', text: now },
+  ];
+}
+
+/** Records wait, rows come late, or an epoch is under way for long: what it takes counts as lag no more. */
+function isBehind({ lag, latencyMsP99, epochs }: JobView): boolean {
+  const underWay = epochs !== null && epochs.planned > epochs.committed && (epochs.epochMsP99 ?? Infinity) >= SLOW_MS;
+  return lag >= WORTH_LAG || (latencyMsP99 ?? 0) >= SLOW_MS || underWay;
+}
+
+/** What a job that is behind waits for: its threads or a sink, as the workers measure them. */
+function busiest({ view, plan }: LimitFacts): Limit[] {
+  if (!isBehind(view)) return [];
+  const most = (kind: string): OperatorFigures | undefined =>
+    view.operators
+      .filter(({ id, busyRatio }) => id.startsWith(kind) && (busyRatio ?? 0) >= BUSY_SHARE)
+      .sort((one, other) => (other.busyRatio ?? 0) - (one.busyRatio ?? 0))[0];
+  const [stage, sink] = [most('stage'), most('sink')];
+  // A sink has rows on their way all the time while threads are what the job waits for.
+  if (stage !== undefined)
+    return [
+      {
+        id: 'threads',
+        gravity: 'warn',
+        title: 'The threads of the workers are what this job waits for.',
+        text: `They work for it ${ratio(stage.busyRatio ?? 0)} of the time. More workers, or more threads where processors are idle, share the partitions.`,
+        look: { href: '/workers', label: 'Workers' },
+      },
+    ];
+  if (sink === undefined) return [];
+  const name = plan?.sinks[Number(sink.id.slice('sink'.length))]?.description;
+  const blocked = Math.max(0, ...view.operators.map(({ blockedRatio }) => blockedRatio ?? 0));
+  return [
+    {
+      id: 'sink',
+      gravity: 'warn',
+      title: `${name === undefined ? 'A sink' : `The sink ${name}`} is what this job waits for.`,
+      text: `Rows wait for its acknowledgement ${ratio(sink.busyRatio ?? 0)} of the time${blocked < 0.01 ? '' : `, and partitions are not read on ${ratio(blocked)} of it`}. The job goes as fast as the sink takes rows.`,
+    },
   ];
 }
 

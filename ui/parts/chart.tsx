@@ -14,42 +14,93 @@ export interface Line {
   readonly filled?: boolean;
 }
 
+/** What a chart shows that is not of the last minutes; arrow keys go along it. */
+export interface Axis {
+  readonly kind: 'time' | 'number' | 'text';
+  /** Bars stand side by side, whatever lies between their places. */
+  readonly bars: boolean;
+  /** The place with this index, in words. */
+  readonly placeOf: (index: number) => string;
+  /** A value along an axis of times or numbers. */
+  readonly format: (value: number) => string;
+}
+
+/** Between words under the axis, px. */
+const WORD_SPACE = 90;
+const WORD_LENGTH = 13;
+
 export function Chart({
   title,
   at,
   lines,
   format,
   height = 150,
+  axis,
 }: {
   readonly title: string;
-  /** Seconds since 1970. */
+  /** Seconds since 1970, or what the axis says; another array = other data. */
   readonly at: readonly number[];
   readonly lines: readonly Line[];
   readonly format: (value: number) => string;
   readonly height?: number;
+  readonly axis?: Axis;
 }): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [cursor, setCursor] = useState<number | null>(null);
   const painted = useStore(paint);
   const heard = useStore(heardAt);
+  const bars = axis?.bars === true;
+  const worded = bars || axis?.kind === 'text';
+  // Bars of one place stand together, with a gap of one bar to those of the next.
+  const slots = bars && lines.length > 1 ? lines.length + 1 : 1;
+  // What is drawn is made once; what it says comes from the newest data.
+  const said = useRef({ placeOf: clockOf, format: clockOf });
+  said.current = {
+    placeOf: axis?.placeOf ?? ((index) => clockOf(at[index] ?? 0)),
+    format: axis?.format ?? clockOf,
+  };
 
   useEffect(() => {
     const element = box.current;
     if (element === null) return undefined;
     const ink = colour('soft');
     const grid = { stroke: colour('line'), width: 1 };
-    const axis = { stroke: ink, grid, ticks: { show: false }, font: '11px system-ui, sans-serif' };
+    const common = { stroke: ink, grid, ticks: { show: false }, font: '11px system-ui, sans-serif' };
+    const wordAt = (place: number): string => {
+      const word = said.current.placeOf(Math.floor(place / slots));
+      return word.length > WORD_LENGTH ? `${word.slice(0, WORD_LENGTH - 1)}…` : word;
+    };
+    const paths = uPlot.paths.bars?.({ size: [0.85, 60] });
     const made = new uPlot(
       {
         width: element.clientWidth,
         height,
         legend: { show: false },
-        cursor: { sync: { key: 'weir' }, points: { size: 7 }, drag: { x: false, y: false }, y: false },
-        scales: { y: { range: (_, _min, max) => [0, max > 0 ? max * 1.12 : 1] } },
+        cursor: {
+          ...(axis === undefined ? { sync: { key: 'weir' } } : {}),
+          points: { size: 7 },
+          drag: { x: false, y: false },
+          y: false,
+        },
+        scales: {
+          x: {
+            time: axis === undefined || (axis.kind === 'time' && !worded),
+            ...(worded ? { range: (_, min, max) => [min - 0.6, max + 0.6] } : {}),
+          },
+          y: { range: (_, min, max) => [Math.min(0, min * 1.12), max > 0 ? max * 1.12 : min < 0 ? 0 : 1] },
+        },
         axes: [
-          { ...axis, space: 70, size: 26, values: (_, splits) => splits.map(clockOf) },
-          { ...axis, size: 58, space: 34, values: (_, splits) => splits.map(format) },
+          worded
+            ? {
+                ...common,
+                grid: { show: false },
+                size: 26,
+                splits: ({ width, data: [places] }) => centres(places.length, slots, width / WORD_SPACE),
+                values: (_, splits) => splits.map(wordAt),
+              }
+            : { ...common, space: 70, size: 26, values: (_, splits) => splits.map((at) => said.current.format(at)) },
+          { ...common, size: 58, space: 34, values: (_, splits) => splits.map(format) },
         ],
         series: [
           {},
@@ -58,16 +109,22 @@ export function Chart({
             return {
               label: line.label,
               stroke,
-              width: 1.75,
+              width: bars ? 0 : 1.75,
               spanGaps: false,
-              points: { show: false },
+              // One point alone is no line.
+              points: {
+                show: ({ data }: uPlot) => axis !== undefined && !bars && data[0].length < 40,
+                size: 5,
+                fill: stroke,
+              },
               ...(line.filled === true ? { fill: `${stroke}22` } : {}),
-            };
+              ...(bars && paths !== undefined ? { fill: stroke, paths } : {}),
+            } satisfies uPlot.Series;
           }),
         ],
-        hooks: { setCursor: [({ cursor: { idx } }) => setCursor(idx ?? null)] },
+        hooks: { setCursor: [({ cursor: { idx } }) => setCursor(idx == null ? null : Math.floor(idx / slots))] },
       },
-      dataOf(at, lines),
+      dataOf(at, lines, worded, slots),
       element,
     );
     plot.current = made;
@@ -78,16 +135,26 @@ export function Chart({
       made.destroy();
       plot.current = null;
     };
-  }, [painted, lines.length, height]);
+  }, [painted, lines.length, height, axis?.kind, bars]);
 
-  useEffect(() => plot.current?.setData(dataOf(at, lines)), [heard, at.length]);
+  useEffect(() => plot.current?.setData(dataOf(at, lines, worded, slots)), [heard, at.length, at]);
 
-  const index = cursor ?? at.length - 1;
+  const last = at.length - 1;
+  const index = Math.min(cursor ?? last, last);
   const shown = (line: Line): string => {
     const value = line.values[index];
     return value === null || value === undefined ? '–' : format(value);
   };
   const summary = lines.map((line) => `${line.label} ${shown(line)}`).join(', ');
+  const where = said.current.placeOf(index);
+  const step = (event: KeyboardEvent): void => {
+    const to = { ArrowLeft: index - 1, ArrowRight: index + 1, Home: 0, End: last }[event.key];
+    const made = plot.current;
+    if (to === undefined || made === null) return;
+    event.preventDefault();
+    const at = made.data[0][Math.max(0, Math.min(last, to)) * slots] ?? 0;
+    made.setCursor({ left: made.valToPos(at, 'x'), top: 1 });
+  };
   return (
     <figure class="chart">
       <figcaption>
@@ -99,21 +166,45 @@ export function Chart({
               {line.label} <b>{shown(line)}</b>
             </span>
           ))}
-          {cursor === null || at[index] === undefined ? null : <span class="soft">{clockOf(at[index])}</span>}
+          {(cursor === null && axis === undefined) || at[index] === undefined ? null : (
+            <span class="soft">{where}</span>
+          )}
         </span>
       </figcaption>
       <div
         ref={box}
-        role="img"
-        aria-label={`${title} over the last minutes, now: ${summary}`}
         style={{ height: `${height}px` }}
+        {...(axis === undefined
+          ? { role: 'img', 'aria-label': `${title} over the last minutes, now: ${summary}` }
+          : {
+              role: 'slider',
+              tabIndex: 0,
+              'aria-label': title,
+              'aria-valuemin': 0,
+              'aria-valuemax': Math.max(0, last),
+              'aria-valuenow': Math.max(0, index),
+              'aria-valuetext': `${where}: ${summary}`,
+              onKeyDown: step,
+            })}
       />
     </figure>
   );
 }
 
-function dataOf(at: readonly number[], lines: readonly Line[]): uPlot.AlignedData {
-  return [[...at], ...lines.map(({ values }) => [...values])];
+/** As uPlot takes them. `slots`: places drawn for each of `at`. */
+function dataOf(at: readonly number[], lines: readonly Line[], worded: boolean, slots: number): uPlot.AlignedData {
+  if (!worded) return [[...at], ...lines.map(({ values }) => [...values])];
+  const places = Array.from({ length: at.length * slots }, (_, place) => place);
+  const of = ({ values }: Line, line: number): (number | null)[] =>
+    places.map((place) => (slots === 1 || place % slots === line ? (values[Math.floor(place / slots)] ?? null) : null));
+  return [places, ...lines.map(of)];
+}
+
+/** Where words stand: in the middle of each place's bars, at most so many. */
+function centres(places: number, slots: number, most: number): number[] {
+  const count = places / slots;
+  const step = Math.max(1, Math.ceil(count / Math.max(1, most)));
+  return Array.from({ length: Math.ceil(count / step) }, (_, at) => at * step * slots + Math.max(0, slots - 2) / 2);
 }
 
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });

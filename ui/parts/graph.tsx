@@ -5,7 +5,7 @@ import { bytes, count, dateTime, ratio } from '../format.ts';
 import type { PlacedNode } from '../model/plan-graph.ts';
 import { NODE_HEIGHT, NODE_WIDTH, graphOf, layout } from '../model/plan-graph.ts';
 import { jobHref } from '../router.ts';
-import type { BatchProgress, JobPlan, JobView, OperatorFigures } from '../wire.ts';
+import type { BatchProgress, JobPlan, JobView } from '../wire.ts';
 import { Icon } from './icon.tsx';
 
 /** What is known of each box; busy and blocked are shares of the time. */
@@ -34,9 +34,7 @@ export function figuresOf(
   progress: readonly BatchProgress[],
 ): ReadonlyMap<string, NodeFigures> {
   const found = new Map<string, NodeFigures>();
-  const reported = new Map(
-    ((view as { operators?: readonly OperatorFigures[] }).operators ?? []).map((entry) => [entry.id, entry]),
-  );
+  const reported = new Map(view.operators.map((entry) => [entry.id, entry]));
   const put = (id: string, figures: Partial<NodeFigures>): void => {
     const own = reported.get(id);
     found.set(id, {

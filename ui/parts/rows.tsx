@@ -2,14 +2,13 @@
 import type { JSX } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import { cell } from '../format.ts';
+import { isNumeric } from '../model/query-chart.ts';
 import type { QueryAnswer } from '../wire.ts';
 import { Dialog } from './dialog.tsx';
 import type { Column } from './data-table.tsx';
 import { DataTable } from './data-table.tsx';
 
 type Row = readonly [index: number, values: readonly unknown[]];
-
-const numericTypes = /^(tinyint|smallint|int|bigint|varint|float|double|decimal|counter|long|short|byte|integer)/i;
 
 export function Rows({ answer, label }: { readonly answer: QueryAnswer; readonly label: string }): JSX.Element {
   const [open, setOpen] = useState<Row | null>(null);
@@ -19,7 +18,7 @@ export function Rows({ answer, label }: { readonly answer: QueryAnswer; readonly
       answer.columns.map(({ name, type }, at): Column<Row> => ({
         key: `${at}`,
         title: name,
-        numeric: numericTypes.test(type),
+        numeric: isNumeric(type),
         sort: ([, values]) => sortable(values[at]),
         cell: ([, values]) => {
           const value = values[at];
