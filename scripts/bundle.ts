@@ -55,6 +55,21 @@ const placesInTree: Plugin = {
   },
 };
 
+/**
+ * Parts of fastify that nothing here uses: checkers and serializers by JSON Schema (see master/http/server.ts) and
+ * requests without a socket. The text of code stays in memory as long as the process, whether it is run or not.
+ */
+const unused: Plugin = {
+  name: 'unused parts of packages',
+  setup: ({ onResolve, onLoad }) => {
+    const filter = /^(?:@fastify\/(?:ajv-compiler|fast-json-stringify-compiler)|light-my-request)$/;
+    onResolve({ filter }, ({ path }) => ({ path, namespace: 'unused' }));
+    onLoad({ filter: /.*/, namespace: 'unused' }, ({ path }) => ({
+      contents: `throw new Error('${path} is no part of dist/: see scripts/bundle.ts');`,
+    }));
+  },
+};
+
 function inDist(property: 'url' | 'filename' | 'dirname', place: string): string {
   const here = property === 'url' ? 'import.meta.url' : 'import.meta.filename';
   return `(${here}.slice(0, ${here}.lastIndexOf('/dist/') + 6) + ${JSON.stringify(place)})`;
@@ -73,7 +88,13 @@ const options = {
   target: 'node22',
   conditions: ['weir-source'],
   external: [...external],
-  plugins: [placesInTree],
+  plugins: [placesInTree, unused],
+  // A process keeps the text of its code in memory, twice as long where a comment has a letter that is not ASCII. Names
+  // stay as they are, for stack traces; licenses are in LICENSES.md.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  lineLimit: 160,
+  legalComments: 'none',
   // Packages that are not ES modules ask for Node's own by require().
   banner: {
     js: "import { createRequire as makeRequire } from 'node:module';\nconst require = makeRequire(import.meta.url);",

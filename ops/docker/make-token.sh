@@ -1,9 +1,11 @@
 #!/bin/sh
-# Makes the cluster's token at the first start: 32 random bytes, written once. Later starts keep it.
+# Makes tokens at the first start, one in each folder: 32 random bytes, written once. Later starts keep them. Who may read one
+# is decided by who has its folder mounted.
 set -eu
-directory=${1:?usage: make-token.sh DIRECTORY}
-if [ ! -s "$directory/token" ]; then
+[ $# -gt 0 ] || { echo 'usage: make-token.sh DIRECTORY...' >&2; exit 2; }
+for directory; do
+  [ ! -s "$directory/token" ] || continue
   od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >"$directory/token.new"
   chmod 0444 "$directory/token.new"
   mv "$directory/token.new" "$directory/token"
-fi
+done

@@ -50,6 +50,8 @@ export interface ContainerState {
   readonly Service: string;
   readonly Name: string;
   readonly State: string;
+  /** '' where nobody asks. */
+  readonly Health: string;
   readonly ExitCode: number;
   readonly Publishers: readonly { readonly URL: string; readonly PublishedPort: number }[] | null;
 }
@@ -82,6 +84,17 @@ export class ComposeProject {
 
   try(...args: readonly string[]): Promise<CommandResult> {
     return command('docker', ['compose', ...args], this.#env);
+  }
+
+  /** A line for a shell, as a page has it, run against this project; no terminal is there. Throws as {@link run}. */
+  async line(text: string): Promise<string> {
+    const { code, stdout, stderr } = await command(
+      'sh',
+      ['-c', text.replace('compose exec ', 'compose exec -T ')],
+      this.#env,
+    );
+    if (code !== 0) throw new Error(`${text} ended with ${code}:\n${tail(stdout + stderr)}`);
+    return stdout;
   }
 
   /** All containers, also those that have ended. */

@@ -237,7 +237,14 @@ suite('sockets of a cluster off loopback', { timeout: 600_000 }, () => {
     }
     assert.ok((await cluster.workers()).length === 1, 'the worker with the token is in, the stranger is not');
     await worker.stop();
+    // One that would not know its tokens does not stand by for it; when it is gone, nobody is in the way.
+    const other = { WEIR_SECURITY_DIR: join(home, 'other-security'), HOME: home };
+    const elsewhere = ['master', '--host', ANYWHERE, '--insecure', '--port', '0', '--http-port', '0'];
+    const refused = cluster.spawn('other-folder', elsewhere, other);
+    assert.notEqual((await refused.exited).code, 0);
+    assert.match(await refused.log(), /has another security folder.*other-security.*WEIR_SECURITY_DIR/s);
     await master.stop();
+    await (await start('later-folder', elsewhere, other)).stop();
   });
 
   test('with TLS, which nobody has to ask for: plain text gets nowhere, the right worker gets in', async () => {

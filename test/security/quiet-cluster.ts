@@ -81,6 +81,7 @@ export class QuietControl implements ClusterControl {
       latencyMsP50: null,
       latencyMsP99: null,
       epochs: null,
+      schemaChanges: [],
     }));
   }
 
