@@ -44,7 +44,7 @@ const plan: readonly Planned[] = [
     minutes: 8,
     rounds: 3,
   },
-  { name: 'count', records: 8_000_000, args: ['--peer', 'spark,kafka-streams'], minutes: 9, rounds: 3 },
+  { name: 'count', records: 16_000_000, args: ['--peer', 'spark,kafka-streams'], minutes: 14, rounds: 3 },
   { name: 'cassandra', records: 1_000_000, args: ['--peer', 'spark35,bento'], minutes: 14, rounds: 3 },
   { name: 'kafka', records: 4_000_000, args: ['--peer', 'spark,kafka-streams'], minutes: 8, rounds: 3 },
   { name: 'start', args: [], minutes: 2 },

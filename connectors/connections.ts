@@ -11,6 +11,7 @@ import { must } from '../core/assert.ts';
 import type { Clock, Rng } from '../core/clock.ts';
 import { WeirError } from '../core/errors.ts';
 import { PACKAGE_PREFIX } from '../core/job/connector-names.ts';
+import type { LookupConnector } from '../core/lookup.ts';
 import type { MemoryPool } from '../core/memory-pool.ts';
 import type { MetaStore } from '../core/meta.ts';
 import { hostOf } from '../core/security/loopback.ts';
@@ -50,6 +51,7 @@ interface TablesConnection {
   readonly tables: TableStore;
   readonly meta: MetaStore;
   readonly blobs: BlobStore;
+  readonly lookups: () => Promise<LookupConnector>;
   close(): Promise<void>;
 }
 
@@ -67,6 +69,7 @@ class ConnectionRegistry implements Connections {
   /** By brokers; '' = the embedded process. */
   readonly #logs = new Map<string, Promise<LogConnection>>();
   readonly #rowSinks = new Map<string, Promise<RowSinkConnector>>();
+  readonly #lookups = new Map<string, Promise<LookupConnector>>();
   #tables: Promise<TablesConnection> | undefined;
   #embedded: Promise<EmbeddedPlace> | undefined;
   #directoryBlobs: BlobStore | undefined;
@@ -119,6 +122,23 @@ class ConnectionRegistry implements Connections {
     });
   }
 
+  lookups(connector: string): LookupConnector {
+    if (connector === 'cassandra') return later(async () => (await this.#tablesConnection()).lookups());
+    const load = lookupLoaders.get(connector);
+    if (load === undefined) {
+      const known = ['cassandra', ...lookupLoaders.keys()].join(', ');
+      throw new WeirError('UNSUPPORTED', `There is no connector "${connector}" to look rows up; there are ${known}.`);
+    }
+    return later(() => {
+      let opened = this.#lookups.get(connector);
+      if (opened === undefined) {
+        opened = load(this.#env);
+        this.#lookups.set(connector, opened);
+      }
+      return opened;
+    });
+  }
+
   metaStore(): MetaStore {
     return later(async () => (await this.#tablesConnection()).meta);
   }
@@ -146,6 +166,7 @@ class ConnectionRegistry implements Connections {
     const opened: readonly Promise<{ close(): Promise<void> }>[] = [
       ...this.#logs.values(),
       ...this.#rowSinks.values(),
+      ...this.#lookups.values(),
       ...(this.#tables === undefined ? [] : [this.#tables]),
     ];
     // One that failed to open has nothing to close.
@@ -187,7 +208,9 @@ class ConnectionRegistry implements Connections {
 
   async #embeddedTables(): Promise<TablesConnection> {
     const { tables, meta, blobs } = await this.#embeddedPlace();
-    return { tables, meta, blobs, close: () => Promise.resolve() };
+    const lookups = async (): Promise<LookupConnector> =>
+      new (await import('./embedded/embedded-lookup.ts')).EmbeddedLookups(tables);
+    return { tables, meta, blobs, lookups, close: () => Promise.resolve() };
   }
 
   async #kafkaLog(brokers: string): Promise<LogConnection> {
@@ -233,8 +256,10 @@ class ConnectionRegistry implements Connections {
     ]);
     const options = must(cassandraOptionsFromEnv(this.#env), () => 'contact points are set');
     const client = new CassandraClient(options);
+    const tables = new CassandraTableStore(client);
     return {
-      tables: new CassandraTableStore(client),
+      tables,
+      lookups: async () => new (await import('./cassandra/cassandra-lookup.ts')).CassandraLookups(client, tables),
       meta: new CassandraMetaStore(client),
       blobs: new ChunkedBlobStore(new CassandraChunkTable(client), this.#parts),
       close: () => client.close(),
@@ -267,10 +292,10 @@ const rowSinkLoaders: ReadonlyMap<string, (env: Environment, parts: ConnectionPa
     ],
     [
       'files',
-      async (env: Environment, { clock, rng }: ConnectionParts): Promise<RowSinkConnector> => {
+      async (env: Environment, { clock, rng, log }: ConnectionParts): Promise<RowSinkConnector> => {
         const { FilesSinks } = await import('./files/files-sinks.ts');
         const anywhere = parseOutbound(env['WEIR_ALLOWED_HOSTS']).kind === 'any';
-        return new FilesSinks({ clock, rng, env, requireHost: hostGuard(env), anywhere });
+        return new FilesSinks({ clock, rng, env, requireHost: hostGuard(env), anywhere, log });
       },
     ],
     [
@@ -284,6 +309,31 @@ const rowSinkLoaders: ReadonlyMap<string, (env: Environment, parts: ConnectionPa
       },
     ],
   ]);
+
+/** Places that tables are looked up in, by connector. */
+const lookupLoaders: ReadonlyMap<string, (env: Environment) => Promise<LookupConnector>> = new Map([
+  [
+    'postgres',
+    async (env: Environment): Promise<LookupConnector> => {
+      const [{ PostgresLookups }, { secretsOf }] = await Promise.all([
+        import('./postgres/postgres-lookup.ts'),
+        import('./http/secrets.ts'),
+      ]);
+      const defaultUrl = settingOf(env, 'POSTGRES_URL');
+      return new PostgresLookups({ defaultUrl, secret: secretsOf(env), requireHost: hostGuard(env) });
+    },
+  ],
+  [
+    'http',
+    async (env: Environment): Promise<LookupConnector> => {
+      const [{ HttpLookups }, { secretsOf }] = await Promise.all([
+        import('./http/http-lookup.ts'),
+        import('./http/secrets.ts'),
+      ]);
+      return new HttpLookups({ policy: parseOutbound(env['WEIR_ALLOWED_HOSTS']), secret: secretsOf(env) });
+    },
+  ],
+]);
 
 /** Of a package, whose code is loaded when rows are first written. */
 function packageSinks(connector: string) {

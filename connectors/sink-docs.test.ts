@@ -25,8 +25,12 @@ const recordSchemas = new Map([
 
 test('the parts of jobs on the page of formats are valid', () => {
   const text = readFileSync(new URL('../docs/formats.md', import.meta.url), 'utf8');
-  const parts = [...text.matchAll(/```yaml\n(.*?)```/gs)].map(([, part = '']) => part);
-  assert.equal(parts.length, 5);
+  const all = [...text.matchAll(/```yaml\n(.*?)```/gs)].map(([, part = '']) => part);
+  const parts = all.filter((part) => !part.includes('kind: Job'));
+  assert.deepEqual([parts.length, all.length], [5, 6]);
+  const whole = loadJobFile(all.find((part) => part.includes('kind: Job')) ?? '');
+  assert.ok(whole.spec !== null, JSON.stringify(whole.problems));
+  assert.deepEqual(planJob(whole.spec, { tables: null }).problems, []);
   const head = 'apiVersion: weir/v1\nkind: Job\nname: example\n';
   for (const part of parts) {
     const source = 'sources:\n  users:\n    connector: kafka\n    topic: users\n';
@@ -40,4 +44,19 @@ test('the parts of jobs on the page of formats are valid', () => {
     assert.ok(spec !== null, JSON.stringify(problems));
     assert.deepEqual(planJob(spec, { tables: null, recordSchemas }).problems, [], part);
   }
+});
+
+test('a sink that would write Protobuf is refused by name, as the page of formats says', () => {
+  const { spec, problems } = loadJobFile(`apiVersion: weir/v1
+kind: Job
+name: example
+sources: { s: { connector: kafka, topic: t, schema: 'id STRING' } }
+query: SELECT id FROM s
+sinks: [{ connector: kafka, topic: o, format: protobuf }]
+`);
+  assert.equal(spec, null);
+  assert.deepEqual(
+    problems.map(({ message }) => message),
+    ['sinks.0.format is "protobuf"; it takes one of json, avro'],
+  );
 });

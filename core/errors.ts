@@ -42,6 +42,8 @@ export const errorTable = {
   SCHEMA_REGISTRY_UNAVAILABLE: { domain: 'external', retry: 'backoff', text: 'the schema registry did not answer' },
   SOURCE_UNAVAILABLE: { domain: 'external', retry: 'backoff', text: 'Kafka or the place of a feed did not answer' },
   FEED_REFUSED: { domain: 'user', retry: 'no', text: 'the place of a feed refused what it was asked' },
+  LOOKUP_UNAVAILABLE: { domain: 'external', retry: 'backoff', text: 'the place of a lookup did not answer' },
+  LOOKUP_REFUSED: { domain: 'user', retry: 'no', text: 'the place of a lookup refused what it was asked' },
   FEED_MALFORMED: { domain: 'external', retry: 'backoff', text: 'what a feed was given is not what its options say' },
   // Sinks and stores
   SINK_UNAVAILABLE: { domain: 'external', retry: 'backoff', text: 'the sink did not answer or is overloaded' },
@@ -66,6 +68,11 @@ export const errorTable = {
   // Bad records: reasons of dead letters
   RECORD_NOT_JSON: { domain: 'user', retry: 'no', text: 'the record is not a JSON object' },
   RECORD_MALFORMED: { domain: 'user', retry: 'no', text: 'the record is not of the format of its source' },
+  RECORD_SCHEMA_CHANGED: {
+    domain: 'user',
+    retry: 'no',
+    text: 'the record has another shape than the schema of its source',
+  },
   RECORD_SCHEMA_UNKNOWN: { domain: 'user', retry: 'no', text: 'the registry knows no such schema as the record names' },
   RECORD_INVALID_UTF8: { domain: 'user', retry: 'no', text: 'the record holds bytes that are not UTF-8' },
   RECORD_TOO_DEEP: { domain: 'user', retry: 'no', text: 'the record nests deeper than 64 levels' },
@@ -81,6 +88,7 @@ export const errorTable = {
   DIVIDE_BY_ZERO: { domain: 'user', retry: 'no', text: 'division by zero' },
   EXPRESSION_FAILED: { domain: 'user', retry: 'no', text: 'an expression raised an error for this record' },
   RECORD_LATE: { domain: 'user', retry: 'no', text: 'the watermark had passed the time of a row' },
+  LOOKUP_FAILED: { domain: 'external', retry: 'no', text: 'nobody answered for the key of a lookup' },
   OFFSETS_LOST: { domain: 'user', retry: 'no', text: 'a range of offsets was gone before it was read' },
 } as const satisfies Record<string, ErrorEntry>;
 
@@ -153,5 +161,7 @@ export const deadLetterReasons = [
   'RECORD_LATE',
   'RECORD_MALFORMED',
   'RECORD_SCHEMA_UNKNOWN',
+  'LOOKUP_FAILED',
+  'RECORD_SCHEMA_CHANGED',
 ] as const satisfies readonly ErrorCode[];
 export type DeadLetterReason = (typeof deadLetterReasons)[number];

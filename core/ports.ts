@@ -5,6 +5,7 @@
  */
 import type { Offset, Partition, TopicId } from './ids.ts';
 import type { WritePermit } from './lane/permit.ts';
+import type { LookupConnector } from './lookup.ts';
 import type { LogTransactionParts, LogTransactionPlan, LogTransactions } from './log-transactions.ts';
 import type { AbortedTransaction } from './record-batch.ts';
 import type { RecordToEncode } from './record-batch-encoder.ts';
@@ -156,6 +157,8 @@ export interface SinkStats {
   readonly retries: number;
   /** Why writes wait at the moment, if they do. */
   readonly blockedBy: string | null;
+  /** Rows that were refused for good and left out or kept as dead letters; absent = the sink does not do that. */
+  readonly refused?: number;
 }
 
 export interface TableWriter {
@@ -292,6 +295,8 @@ export interface Connections {
   tables(connector: string, options: Readonly<Record<string, unknown>>): TableStore;
   /** Sinks of other kinds (core/row-sink.ts). Throws: UNSUPPORTED for a connector that there is none of. */
   rowSinks(connector: string): RowSinkConnector;
+  /** Tables that are looked up by key. Throws: UNSUPPORTED for a connector that there is none of. Absent = there are none. */
+  lookups?(connector: string): LookupConnector;
   /** Where snapshots of state are kept: beside the metadata, or in a directory. */
   blobs(): BlobStore;
   /** Names of the default connections, for people: `kafka 127.0.0.1:9092` or `embedded 127.0.0.1:7079`. */

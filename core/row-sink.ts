@@ -133,6 +133,19 @@ export interface RowSink {
 /** Settings of a sink as its plan has them; secrets stand in them as references, never as they are. */
 export type SinkSettings = Readonly<Record<string, string | number | boolean | null>>;
 
+/** A row that a sink does not take, for good. */
+export interface RefusedRow {
+  /** As it was encoded, without what separates it from the next. */
+  readonly bytes: Uint8Array;
+  /** Of the record that it was made of; null for rows of epochs. */
+  readonly record: { readonly partition: number; readonly offset: number } | null;
+  /** Why, in a few words: the place of the dead letter. */
+  readonly place: string;
+}
+
+/** Keeps rows as dead letters of the job. Resolves when they are durable. Throws: FENCED. */
+export type BuryRows = (run: number, rows: readonly RefusedRow[], permit: WritePermit) => Promise<void>;
+
 /** What a sink is opened with. */
 export interface RowSinkPlan {
   readonly job: string;
@@ -140,6 +153,8 @@ export interface RowSinkPlan {
   readonly name: string;
   readonly format: RowFormat;
   readonly settings: SinkSettings;
+  /** For rows that are refused; absent = there is nowhere to keep them. */
+  readonly bury?: BuryRows;
 }
 
 /** One kind of sink. */

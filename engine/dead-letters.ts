@@ -12,7 +12,7 @@ import { writeAbsent, writeI64 } from './encode/cells.ts';
 import { appendText } from './encode/text.ts';
 
 /** Keys and values are cut at so many bytes. */
-const DEAD_LETTER_BYTES_MAX = 1024 * 1024;
+export const DEAD_LETTER_BYTES_MAX = 1024 * 1024;
 /** Offsets of one partition of the table: keeps partitions of the table small. */
 export const DEAD_LETTER_BUCKET_OFFSETS = 65_536;
 

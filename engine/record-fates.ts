@@ -7,8 +7,11 @@ import { deadLetterReasons } from '../core/errors.ts';
 import type { RecordIndex } from './codecs/decode-records.ts';
 import type { DeadLetterEncoder } from './dead-letters.ts';
 import type { EncodeContext } from './encode/sink-encoder.ts';
-import type { StagePlan } from './plan/stage-plan.ts';
+import { shapeReasons } from './formats/field-drift.ts';
+import type { BadRecordPolicy, StagePlan } from './plan/stage-plan.ts';
 import type { StageFailure, StageResult } from './stage.ts';
+
+type Policies = Pick<StagePlan, 'onBadRecord' | 'onNullValue' | 'drift'>;
 
 const OPEN = 0;
 const PASSED = 1;
@@ -16,6 +19,7 @@ const SKIPPED = 2;
 const DEAD = 3;
 
 const NULL_VALUE = deadLetterReasons.indexOf('RECORD_NULL_VALUE');
+const isOfShape = deadLetterReasons.map((reason) => shapeReasons.has(reason));
 
 /** The fates of the records in an index, and what encoders need to know of them. */
 export class RecordFates implements EncodeContext {
@@ -23,12 +27,12 @@ export class RecordFates implements EncodeContext {
   /** Records that died since somebody set it to 0. */
   newFailures = 0;
   readonly #records: RecordIndex;
-  readonly #policies: Pick<StagePlan, 'onBadRecord' | 'onNullValue'>;
+  readonly #policies: Policies;
   #fate = new Uint8Array(0);
   #reason = new Uint8Array(0);
   #place: string[] = [];
 
-  constructor(records: RecordIndex, policies: Pick<StagePlan, 'onBadRecord' | 'onNullValue'>) {
+  constructor(records: RecordIndex, policies: Policies) {
     this.#records = records;
     this.#policies = policies;
   }
@@ -85,10 +89,17 @@ export class RecordFates implements EncodeContext {
     return rows;
   }
 
+  /** What becomes of records of another shape: what the source says goes before what the job says. */
+  #onShape(): BadRecordPolicy {
+    const { onBadRecord, drift } = this.#policies;
+    return drift?.policy === 'deadLetter' || drift?.policy === 'fail' ? drift.policy : onBadRecord;
+  }
+
   /** Counts what became of the records and writes the dead letters; the failure that stops the job, if it has to. */
   settle(totals: Totals, deadLetters: DeadLetterEncoder, bytes: Uint8Array): StageFailure | null {
     const records = this.#records;
     const { onBadRecord } = this.#policies;
+    const onShape = this.#onShape();
     totals.read += records.count;
     for (let record = 0; record < records.count; record++) {
       totals.see(records, record);
@@ -105,9 +116,10 @@ export class RecordFates implements EncodeContext {
         default: {
           const reason = this.#reason[record]!;
           const place = this.#place[record] ?? '';
-          if (onBadRecord === 'fail')
+          const policy = isOfShape[reason] === true ? onShape : onBadRecord;
+          if (policy === 'fail')
             return { offset: records.offset[record]!, code: deadLetterReasons[reason] ?? '', place };
-          if (onBadRecord === 'skip') {
+          if (policy === 'skip') {
             totals.skipped++;
             break;
           }

@@ -7,6 +7,8 @@ import { WeirError } from '../core/errors.ts';
 import type { RowFailure } from './column-batch.ts';
 import { DeadLetterEncoder } from './dead-letters.ts';
 import { SinkEncoders } from './encode/sink-encoders.ts';
+import { LookupTables } from './lookups/lookup-rows.ts';
+import type { EpochScope } from './operators/operator.ts';
 import { compileProgram } from './operators/program.ts';
 import type { Program } from './operators/program.ts';
 import type { StagePlan } from './plan/stage-plan.ts';
@@ -38,6 +40,9 @@ class Stage {
   readonly #sinks: SinkEncoders;
   readonly #deadLetters: DeadLetterEncoder;
   readonly #failures: RowFailure[] = [];
+  readonly #tables: LookupTables | null;
+  /** What operators see besides their rows: in lanes only what was looked up. */
+  #scope: EpochScope | null = null;
 
   constructor(plan: StagePlan) {
     this.#plan = plan;
@@ -47,6 +52,7 @@ class Stage {
     this.#chunks = new RecordChunks(plan.job, plan.topic);
     this.#fates = new RecordFates(this.#chunks.records, plan);
     this.#scanner = new RecordScanner(plan, timeZone, this.#chunks.arena);
+    this.#tables = plan.tables === undefined ? null : new LookupTables(plan.tables, timeZone);
     this.#program = compileProgram(plan);
     this.#deleteProgram = plan.onNullValue === 'delete' ? compileDeletes(plan) : null;
     this.#sinks = new SinkEncoders(plan.sinks, plan.output, timeZone, this.#chunks.arena);
@@ -54,6 +60,7 @@ class Stage {
   }
 
   run(task: StageTask): StageResult {
+    this.#scope = this.#tables?.scope(task.tables ?? []) ?? null;
     this.#begin(task);
     let totals = new Totals();
     let failure: StageFailure | null = null;
@@ -70,7 +77,15 @@ class Stage {
       totals = new Totals();
     }
     const { countByReason, ...deadLetters } = this.#deadLetters.finish();
-    return { ...totals.result(), sinks: this.#sinks.finish(), deadLetters, deadByReason: countByReason, failure };
+    const result = {
+      ...totals.result(),
+      sinks: this.#sinks.finish(),
+      deadLetters,
+      deadByReason: countByReason,
+      failure,
+    };
+    const drift = this.#scanner.takeDrift();
+    return drift === undefined ? result : { ...result, drift };
   }
 
   #begin({ run, partition, logPartitions, spare }: StageTask): void {
@@ -108,7 +123,7 @@ class Stage {
     this.#failures.length = 0;
     const program = isDelete ? this.#deleteProgram : this.#program;
     assert(program !== null, () => 'no program for deletes');
-    const rows = program.run(input, this.#failures);
+    const rows = program.run(input, this.#failures, this.#scope);
     for (const { record, reason, place } of this.#failures) fates.fail(record, reason, place);
     fates.newFailures = 0;
     this.#sinks.mark();

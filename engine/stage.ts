@@ -5,6 +5,8 @@
 
 import type { LaneCounters } from '../core/lane/position.ts';
 import type { RowsPart } from '../core/row-sink.ts';
+import type { FieldDrift } from './formats/field-drift.ts';
+import type { LookedUp } from './lookups/lookup-rows.ts';
 import type { WriterSchema } from './formats/value-format.ts';
 
 /** Numbers per entry of {@link StageTask.batches}. */
@@ -31,6 +33,8 @@ export interface StageTask {
   readonly logPartitions: readonly number[];
   /** Schemas that the stage asked for when it ran the task before (SCHEMA_UNKNOWN). */
   readonly schemas?: readonly WriterSchema[];
+  /** Rows of the plan's tables, one entry per table, for the keys that the task's records have. */
+  readonly tables?: readonly LookedUp[];
   /** Memory that the rows of the first log sink may be written to; it comes back as that output's `memory`. */
   readonly spare?: ArrayBuffer;
 }
@@ -54,6 +58,8 @@ export type SinkOutput =
       readonly memory?: ArrayBuffer;
     }
   | { readonly kind: 'rows'; readonly rowCount: number; readonly parts: readonly RowsPart[] }
+  /** A JSON array of rows, each a list of texts. */
+  | { readonly kind: 'keys'; readonly rowCount: number; readonly text: string }
   /** `hash`: xor over rows of a 32-bit hash of all projected values. */
   | { readonly kind: 'blackhole'; readonly rowCount: number; readonly hash: number }
   | { readonly kind: 'console'; readonly rowCount: number; readonly text: string };
@@ -72,6 +78,8 @@ export interface StageResult {
   /** Kafka timestamps of the records, ms: for latency (append time → sink ack). 0 when there were none. */
   readonly timestampMsMin: number;
   readonly timestampMsMax: number;
+  /** Differences of records from the schema that this thread met for the first time; absent = none. */
+  readonly drift?: readonly FieldDrift[];
 }
 
 /** Runs tasks of compiled stages: in Piscina threads, or inline (small batches, simulator). */

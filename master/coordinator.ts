@@ -14,7 +14,7 @@ import type { Fence, Generation, JobName, LaneId, Offset, Revision, Run, WorkerI
 import { jobName, laneId, revision, run, workerId } from '../core/ids.ts';
 import { OWNERSHIP_TERM_MS } from '../core/lane/permit.ts';
 import type { LanePosition } from '../core/lane/position.ts';
-import { nextRunStart, strideFor } from '../core/lane/timestamps.ts';
+import { ATTEMPT_SLOTS, nextRunStart, strideFor } from '../core/lane/timestamps.ts';
 import type { JobRow, LaneAssignment, MetaStore, StartPoint } from '../core/meta.ts';
 import { META_FORMAT_VERSION, changeJob } from '../core/meta.ts';
 import type { Connections, ControlStream, Failpoints, Log } from '../core/ports.ts';
@@ -30,6 +30,7 @@ import type { EpochWorker } from './epochs-placement.ts';
 import { MoveTurns } from './move-turns.ts';
 import { deleteSnapshots, readManifest } from './epochs-snapshots.ts';
 import { JobFiguresWindow } from './figures.ts';
+import { JobShapes } from './job-shapes.ts';
 import { limitWorkers } from './scale.ts';
 import { scheduleChange, scheduledRow } from './schedules.ts';
 import { viewJob } from './view-job.ts';
@@ -114,6 +115,8 @@ interface ManagedJob {
   /** Positions of lanes nobody reports on (stopped jobs), from the store. */
   committed: Map<LaneId, LanePosition>;
   readonly figures: JobFiguresWindow;
+  /** What workers met of records with another shape than their schema. */
+  readonly shapes: JobShapes;
   /** Monotonic ms when this master knew the last change of state, run or owners to be durable. */
   durableAt: number;
   /** One change at a time. */
@@ -514,6 +517,7 @@ export class Coordinator {
     }
     for (const figures of heartbeat.jobs ?? [])
       this.#jobs.get(jobName(figures.job ?? ''))?.figures.add(this.#parts.clock.mono(), figures, worker.id);
+    for (const change of heartbeat.schemaChanges ?? []) this.#jobs.get(jobName(change.job ?? ''))?.shapes.add(change);
   }
 
   #takeReport(report: Report): void {
@@ -655,6 +659,7 @@ export class Coordinator {
     return {
       workers: limitWorkers(this.#aliveWorkers(), row.workersMax, holdersOf(row)),
       partitions,
+      slots: slotsOf(job.plan),
       released: (lane, generation) =>
         expired ||
         job.released.has(acknowledged(lane, row.run, generation)) ||
@@ -804,7 +809,7 @@ export class Coordinator {
       definition: definition.hash,
       run: run(1),
       runStart: definition.plan.createsTables ? nextRunStart(0, [], 8) : nextRunStart(now, [], 8),
-      stride: strideFor(partitionCount),
+      stride: strideFor(partitionCount * slotsOf(definition.plan)),
       start: start === undefined || start === 'continue' ? { kind: 'initial' } : startPoint(start),
       state: 'starting',
       reason: null,
@@ -869,7 +874,7 @@ export class Coordinator {
     const { row } = job;
     const committed = await store.readLanes(row.name, row.run);
     const partitions = await this.#seePartitions(plan, () => true);
-    const stride = Math.max(row.stride, strideFor(partitions.length));
+    const stride = Math.max(row.stride, strideFor(partitions.length * slotsOf(plan)));
     // What goes on stays above the former run position by position; what begins anew must be above all that was written.
     const runStart =
       start.kind === 'continue'
@@ -1030,6 +1035,7 @@ export class Coordinator {
       statuses: new Map(),
       committed: new Map(),
       figures: new JobFiguresWindow(),
+      shapes: new JobShapes(),
       durableAt: clock.mono(),
       busy: Promise.resolve(),
       stepping: false,
@@ -1118,6 +1124,11 @@ function startPoint(start: Exclude<NonNullable<ApplyOptions['start']>, 'continue
   if (typeof start !== 'object') return { kind: start };
   if (isSavepoint(start)) return { kind: 'savepoint', name: start.savepoint };
   return { kind: 'offsets', ...start };
+}
+
+/** Rows of jobs with lookups are no functions of records alone: owners in turn write them at times of their own. */
+function slotsOf(plan: JobPlan): number {
+  return plan.protocol === 'lanes' && plan.sources.some(({ lookups }) => lookups !== undefined) ? ATTEMPT_SLOTS : 1;
 }
 
 function acknowledged(lane: LaneId, inRun: Run, generation: Generation): string {

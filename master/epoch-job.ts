@@ -7,6 +7,7 @@ import type { StageChange } from '../core/epoch/manifest.ts';
 import { changedManifest, encodeManifest } from '../core/epoch/manifest.ts';
 import type { EpochHead, SnapshotRef } from '../core/epoch/types.ts';
 import type { Epoch, Fence, JobName, Run, WorkerId } from '../core/ids.ts';
+import { epoch as epochOf } from '../core/ids.ts';
 import type { JobRow, MetaStore } from '../core/meta.ts';
 import type { Connections, Failpoints, Log } from '../core/ports.ts';
 import type { EpochsPlan } from '../engine/plan/epoch-plan.ts';
@@ -19,6 +20,7 @@ import { viewAtRest } from './epochs-progress.ts';
 import { deleteSnapshots, readManifest } from './epochs-snapshots.ts';
 import { staticBlob } from '../core/epoch/static-blob.ts';
 import type { Checkpoint, EpochChange, RunBegin } from './epochs-parts.ts';
+import { repeatsEpochs, storeRepeats } from './epochs-repeats.ts';
 import { EpochCoordinator } from './epochs.ts';
 import type { MoveTurns } from './move-turns.ts';
 
@@ -245,7 +247,8 @@ export class EpochJob {
     for (const ref of [former.snapshot, former.formerSnapshot, former.base]) {
       if (ref === null) continue;
       try {
-        return await this.#beginWith(row, plan, ref, aboveUs, garbage);
+        const begin = await this.#beginWith(row, plan, ref, aboveUs, garbage);
+        return { ...begin, repeats: await this.#repeats(row, plan, former, ref.epoch) };
       } catch (error) {
         if (!isWeirError(error, 'STATE_DAMAGED')) throw error;
         const { log, name } = this.#parts;
@@ -253,7 +256,15 @@ export class EpochJob {
         if (ref.manifest === former.base?.manifest) throw error;
       }
     }
-    return { kind: 'positions', positions: former.starts, aboveUs };
+    const repeats = await this.#repeats(row, plan, former, epochOf(-1));
+    return { kind: 'positions', positions: former.starts, aboveUs, repeats };
+  }
+
+  async #repeats(row: JobRow, plan: EpochsPlan, former: EpochHead, last: Epoch): Promise<string | undefined> {
+    if (!repeatsEpochs(plan)) return undefined;
+    const { store, connections, rng } = this.#parts;
+    const id = `${row.name}/${row.run}/repeats/${rng.uuid().slice(0, 8)}`;
+    return await storeRepeats({ store, blobs: connections.blobs() }, former, last, id);
   }
 
   /** With a snapshot's state. A changed job reads its blobs by a manifest of its own. */
@@ -294,6 +305,7 @@ export class EpochJob {
       if (head === undefined) continue;
       for (const ref of [head.snapshot, head.formerSnapshot, head.base]) if (ref !== null) manifests.add(ref.manifest);
       if (head.placement !== null) others.push(head.placement);
+      if (head.repeats !== undefined && head.repeats !== null) others.push(head.repeats);
       if (head.planned <= (head.base?.epoch ?? -1)) continue;
       const plans = await store.readPlans(name, head.run, head.planned, head.planned).catch(() => []);
       for (const [table, version] of Object.entries(plans[0]?.statics ?? {}))

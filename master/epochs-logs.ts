@@ -5,8 +5,11 @@ import type { JobName, LaneId, Offset, Partition, WorkerId } from '../core/ids.t
 import { laneId, offset, parseLaneId } from '../core/ids.ts';
 import type { Pending } from '../core/epoch/admission.ts';
 import { LaneMarks } from '../core/epoch/marks.ts';
+import type { EpochSize } from '../core/epoch/epoch-size.ts';
+import type { LaneReach } from '../core/epoch/extend-ranges.ts';
+import { extendRanges } from '../core/epoch/extend-ranges.ts';
 import type { LaneFacts, Ranges, SourceFacts } from '../core/epoch/plan-ranges.ts';
-import { planRanges, planRangesTo } from '../core/epoch/plan-ranges.ts';
+import { horizonMs, planRanges, planRangesTo } from '../core/epoch/plan-ranges.ts';
 import type { EpochPlan } from '../core/epoch/types.ts';
 import type { OffsetQuery, Source } from '../core/ports.ts';
 import type { EpochSource, EpochsPlan } from '../engine/plan/epoch-plan.ts';
@@ -14,6 +17,8 @@ import type { PartitionEnd } from '../proto/gen/control.ts';
 
 /** Ends of one epoch differ by no more record time than this, ms, however long the watermark's delay is. */
 const SLACK_MS_MAX = 5000;
+/** A source that could not say where records of a time begin is asked again after so long, ms. */
+const ASK_AGAIN_MS = 1000;
 
 export type Offsets = Readonly<Record<LaneId, Offset>>;
 
@@ -31,6 +36,11 @@ export class EpochLogs {
   /** Monotonic ms when a source last had records. */
   readonly #activeAt = new Map<string, number>();
   readonly #slackMs: number | null;
+  /** Up to these offsets no record is later than so many ms; null = nobody was asked yet. */
+  #aligned: { readonly timestampMs: number; readonly ends: Offsets } | null = null;
+  #asking = false;
+  /** Monotonic ms. */
+  #askAt = Number.NEGATIVE_INFINITY;
 
   constructor(job: JobName, plan: EpochsPlan, clock: Clock, sourceOf: (source: EpochSource) => Source) {
     this.#job = job;
@@ -101,7 +111,7 @@ export class EpochLogs {
     if (position === undefined) return;
     let marks = this.#marks.get(lane);
     if (marks === undefined) this.#marks.set(lane, (marks = new LaneMarks()));
-    marks.add(position, end.offsets, end.timestampsMs, end.logEnd);
+    marks.add(position, end.offsets, end.timestampsMs, end.logEnd, end.recordBytes);
     const readers = this.#readers.get(lane) ?? new Set<WorkerId>();
     this.#readers.set(lane, readers);
     if (end.code === '') readers.add(worker);
@@ -124,7 +134,7 @@ export class EpochLogs {
    * Ranges of what workers have read ahead. What nobody has reported on since it came to its owner, or cannot be read at
    * the moment, may hold records of any time: the others do not run ahead of it.
    */
-  readable(positions: Offsets, ownerOf: (lane: LaneId) => WorkerId | undefined): Ranges {
+  readable(positions: Offsets, ownerOf: (lane: LaneId) => WorkerId | undefined, size: EpochSize): Ranges {
     const facts = this.#sourceFacts();
     const lanesOf = new Map<string, Map<LaneId, LaneFacts>>(facts.map(({ name }) => [name, new Map()]));
     for (const [lane, position] of Object.entries(positions) as [LaneId, Offset][]) {
@@ -138,7 +148,63 @@ export class EpochLogs {
       lanesOf.get(parseLaneId(lane).source)?.set(lane, seen);
     }
     const sources = facts.map((source): SourceFacts => ({ ...source, lanes: lanesOf.get(source.name) ?? new Map() }));
-    return planRanges({ sources, slackMs: this.#slackMs });
+    const ranges = planRanges({ sources, slackMs: this.#slackMs });
+    const mayExtend = sources.every(
+      ({ lanes, limits }) =>
+        limits.maxOffsetsPerTrigger === null &&
+        limits.minOffsetsPerTrigger === null &&
+        [...lanes.values()].every(({ known }) => known),
+    );
+    if (!mayExtend) return ranges;
+    this.#lookAhead(positions, sources, ranges, size);
+    return extendRanges(ranges, this.#reachOf(sources), size);
+  }
+
+  /** How far each partition may be planned, whether or not it was read so far. */
+  #reachOf(sources: readonly SourceFacts[]): Map<LaneId, LaneReach> {
+    const reach = new Map<LaneId, LaneReach>();
+    for (const { lanes } of sources)
+      for (const [lane, { position, logEnd }] of lanes) {
+        const aligned = this.#slackMs === null ? logEnd : (this.#aligned?.ends[lane] ?? position);
+        const recordBytes = this.#marks.get(lane)?.recordBytes ?? 0;
+        reach.set(lane, { position, limit: offset(Math.min(logEnd, aligned)), recordBytes });
+      }
+    return reach;
+  }
+
+  /**
+   * Asks the sources, beside everything else, up to which offsets no record is later than the slack behind what all
+   * partitions were read to. What they answer stays right: the horizon only grows.
+   */
+  #lookAhead(positions: Offsets, sources: readonly SourceFacts[], ranges: Ranges, { records }: EpochSize): void {
+    if (this.#slackMs === null || this.#asking || this.#clock.mono() < this.#askAt) return;
+    const timestampMs = Math.floor(horizonMs(sources) + this.#slackMs) + 1;
+    if (!Number.isFinite(timestampMs) || timestampMs <= (this.#aligned?.timestampMs ?? Number.NEGATIVE_INFINITY))
+      return;
+    let planned = 0;
+    let known = 0;
+    let left = 0;
+    for (const [lane, { position, limit }] of this.#reachOf(sources)) {
+      const end = ranges.get(lane)?.to ?? position;
+      planned += end - position;
+      known += Math.max(0, limit - end);
+      left += Math.max(0, (this.#marks.get(lane)?.logEnd ?? end) - end);
+    }
+    if (left <= planned || known >= Math.min(left, 2 * records)) return;
+    this.#asking = true;
+    this.#ask(Object.keys(positions) as LaneId[], () => ({ timestampMs }))
+      .then(
+        (ends) => {
+          this.#aligned = { timestampMs, ends };
+        },
+        // Epochs are as large as what is read ahead, then.
+        () => {
+          this.#askAt = this.#clock.mono() + ASK_AGAIN_MS;
+        },
+      )
+      .finally(() => {
+        this.#asking = false;
+      });
   }
 
   #isRead(lane: LaneId, owner: WorkerId | undefined): boolean {

@@ -25,6 +25,8 @@ export type RunBegin = {
   /** With the state of a snapshot: of a savepoint or of the run before. Epoch numbers go on from it. */
   | { readonly kind: 'state'; readonly epoch: Epoch; readonly at: HeadFacts; readonly snapshot: SnapshotRef }
 ) & {
+    /** Blob with the plans that come first (epochs-repeats.ts); absent = none. */
+    readonly repeats?: string | undefined;
     /** Manifests of snapshots that nobody needs once the run has begun. */
     readonly garbage?: readonly string[];
   };

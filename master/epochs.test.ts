@@ -655,7 +655,7 @@ test('a partition that is not read at the moment is not outrun by the others', a
   const a = world.addWorker('a');
   await feed(world, 300);
   await drained(world);
-  const end = { lane: world.lane(1), offsets: [], timestampsMs: [], logEnd: -1, message: 'not now' };
+  const end = { lane: world.lane(1), offsets: [], timestampsMs: [], logEnd: -1, message: 'not now', recordBytes: 0 };
   const tell = (code: string): void =>
     master.coordinator.hear(a.id, { job: JOB, run: world.run, token: 1, ends: { ends: [{ ...end, code }] } });
   const before = world.head.positions[world.lane(0)] ?? 0;

@@ -12,10 +12,11 @@ import { assert, must } from '../core/assert.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import { WeirError, codeOf, errorTable, isWeirError, messageOf } from '../core/errors.ts';
 import { changeHead } from '../core/epoch/change-head.ts';
+import { EpochPace } from '../core/epoch/epoch-size.ts';
 import type { HeadFacts } from '../core/epoch/manifest.ts';
 import { planSlotFree } from '../core/epoch/slots.ts';
 import { roomFor } from '../core/epoch/row-times.ts';
-import { attemptFits, nextEpochTsUs } from '../core/epoch/time.ts';
+import { attemptDelayMs, attemptFits, nextEpochTsUs } from '../core/epoch/time.ts';
 import type { EpochAssignment, EpochHead, EpochPlan, OffsetRange, SnapshotRef } from '../core/epoch/types.ts';
 import { EPOCH_FORMAT_VERSION } from '../core/epoch/types.ts';
 import { needsNoDataEpoch, nextWatermark } from '../core/epoch/watermark.ts';
@@ -35,6 +36,7 @@ import type { EpochWorker } from './epochs-placement.ts';
 import { EpochPlacement } from './epochs-placement.ts';
 import { EpochProgress } from './epochs-progress.ts';
 import type { EpochsView } from './epochs-progress.ts';
+import { EpochRepeats } from './epochs-repeats.ts';
 import { EpochSnapshots } from './epochs-snapshots.ts';
 import { EpochStatics } from './epochs-statics.ts';
 import { evictsByWatermark, runsByTheClock } from './evicts.ts';
@@ -84,6 +86,7 @@ export class EpochCoordinator {
   readonly #statics: EpochStatics;
   readonly #evicts: boolean;
   readonly #byTheClock: boolean;
+  readonly #pace = new EpochPace();
   #plannedAt = Number.NEGATIVE_INFINITY;
   readonly #ending = new AbortController();
   #placement: EpochPlacement;
@@ -91,6 +94,7 @@ export class EpochCoordinator {
   #opened = false;
   #head: EpochHead | null = null;
   readonly #flights = new EpochFlights();
+  readonly #repeats = new EpochRepeats();
   #loop: Promise<void> = Promise.resolve();
   #wake = Promise.withResolvers<void>();
   #wakeAt = Number.POSITIVE_INFINITY;
@@ -102,6 +106,8 @@ export class EpochCoordinator {
   #checkingClock = false;
   #skew: WeirError | null = null;
   #planAt = 0;
+  /** Monotonic ms when epochs in flight last began another attempt. */
+  #orderedAt = Number.NEGATIVE_INFINITY;
   #snapshotAt = 0;
   #placementBlob: string | null = null;
   /** The move to other workers that is under way, until its first commit; monotonic ms. */
@@ -252,8 +258,15 @@ export class EpochCoordinator {
     if (done.snapshot) this.#snapshots.stored(worker, epochOf(done.epoch), done.stored);
     // It cannot give what it was asked for: the next snapshot is whole again.
     if (flight.snapshot && !done.snapshot) this.#snapshots.abandon();
-    if (this.#placement.members().every((member) => flight.done.has(member)))
-      flight.doneAt ??= this.#parts.clock.mono();
+    if (this.#placement.members().every((member) => flight.done.has(member))) this.#flightDone(flight);
+  }
+
+  #flightDone(flight: InFlight): void {
+    if (flight.doneAt !== null) return;
+    flight.doneAt = this.#parts.clock.mono();
+    const ranges = Object.values<OffsetRange>(flight.plan.ranges);
+    const records = ranges.reduce((sum, { from, to }) => sum + to - from, 0);
+    this.#pace.done(records, flight.plannedAt, flight.doneAt);
   }
 
   #takeTrouble(worker: WorkerId, trouble: EpochTrouble): void {
@@ -340,6 +353,7 @@ export class EpochCoordinator {
     const plans =
       head.planned > head.committed ? await store.readPlans(job, run, epochOf(head.committed + 1), head.planned) : [];
     await this.#snapshots.open(head);
+    await this.#repeats.open(blobs, head);
     this.#statics.open(await this.#lastPlan(head));
     this.#placementBlob = head.placement;
     const former = await readAssignment(blobs, head.placement);
@@ -374,6 +388,7 @@ export class EpochCoordinator {
       snapshot,
       formerSnapshot: null,
       base: snapshot,
+      ...(begin.repeats === undefined ? {} : { repeats: begin.repeats }),
     };
   }
 
@@ -485,6 +500,7 @@ export class EpochCoordinator {
       case 'recover':
         // Whether an epoch is committed must be known before another attempt of it begins.
         if (this.#flights.doneTo(head.committed) > head.committed) return;
+        if (!this.#mayTryAgain()) return;
         // Taken over after a failure, and not moved as planned.
         this.#move = null;
         this.#enforce();
@@ -495,6 +511,16 @@ export class EpochCoordinator {
         if (this.#flights.none && !this.#snapshots.busy) this.#enforce();
         return;
     }
+  }
+
+  /** Whether the epochs in flight may have another attempt now. */
+  #mayTryAgain(): boolean {
+    const { first } = this.#flights;
+    if (first === undefined) return true;
+    const at = this.#orderedAt + attemptDelayMs((this.#parts.attempts.get(first.plan.epoch) ?? -1) + 1);
+    if (this.#parts.clock.mono() >= at) return true;
+    this.#wakeAt = Math.min(this.#wakeAt, at);
+    return false;
   }
 
   /** The next job is not to take the processors away from the first epoch in the new places. */
@@ -562,7 +588,8 @@ export class EpochCoordinator {
 
   /** Every epoch in flight again, in order, as a new attempt under the assignment in force. */
   #reorder(): void {
-    const { token, job } = this.#parts;
+    const { token, job, clock } = this.#parts;
+    this.#orderedAt = clock.mono();
     this.#snapshots.abandon();
     const version = must(this.#placement.current, () => 'no assignment').version;
     for (const [index, flight] of this.#flights.all.entries()) {
@@ -637,8 +664,11 @@ export class EpochCoordinator {
     const outcome = await changeHead(this.#parts, before.ver, next, plans, this.#ending.signal);
     if (outcome.kind === 'rejected') throw fencedBy(this.#parts.job, outcome.current);
     this.#head = next;
-    if (before.placement !== null && before.placement !== next.placement)
-      await this.#parts.blobs.delete([before.placement]).catch(() => undefined);
+    const unnamed = [
+      before.placement === next.placement ? null : before.placement,
+      before.repeats === next.repeats ? null : before.repeats,
+    ].filter((id) => id !== null && id !== undefined);
+    if (unnamed.length > 0) await this.#parts.blobs.delete(unnamed).catch(() => undefined);
   }
 
   #nextHead(head: EpochHead, committed: Epoch, planned: PlannedEpoch | null, named: SnapshotRef | null): EpochHead {
@@ -666,6 +696,7 @@ export class EpochCoordinator {
     const { plan } = planned;
     return {
       ...next,
+      ...this.#repeats.nameAt(head, plan.epoch),
       planned: plan.epoch,
       epochTsUs: plan.epochTsUs,
       positions: { ...known, ...endsOfRanges(plan.ranges) },
@@ -698,13 +729,14 @@ export class EpochCoordinator {
     }
     const work = this.#work(head);
     if (work === null) return null;
-    const { ranges, idle, watermarkUs, snapshot } = work;
+    const { ranges, idle, watermarkUs, snapshot, repeats } = work;
     const read = Object.fromEntries(ranges) as Record<LaneId, OffsetRange>;
     const room = roomFor(read, tableStagesOf(this.#parts.plan));
     const plan: EpochPlan = {
       formatVersion: EPOCH_FORMAT_VERSION,
       epoch: next,
       epochTsUs: nextEpochTsUs(head.epochTsUs, clock.now(), room),
+      ...(repeats === undefined ? {} : { repeats }),
       ...(room === 0 ? {} : { room }),
       token,
       ranges: read,
@@ -718,6 +750,7 @@ export class EpochCoordinator {
 
   /** What an epoch would do now, were there room for one; null = nothing. */
   #work(head: EpochHead): EpochWork | null {
+    if (this.#repeats.pending(head.planned)) return this.#repeatedWork(head);
     const idle = this.#logs.idle(head.positions);
     const watermarkUs = this.#watermark(head, idle);
     const ranges = this.#nextRanges(head);
@@ -727,6 +760,16 @@ export class EpochCoordinator {
       this.#mayRunEmpty() && needsNoDataEpoch({ noDataEpochs, evicts: this.#evicts }, head.evictUs, watermarkUs);
     if (ranges.size === 0 && !empty && snapshot !== 'now' && !this.#timersDue()) return null;
     return { ranges, idle, watermarkUs, snapshot };
+  }
+
+  /** Epochs of the run before come first, whatever the trigger says: they were asked for. */
+  #repeatedWork(head: EpochHead): EpochWork | null {
+    const repeated = this.#repeats.after(head.planned, this.#assignedPositions(head));
+    const snapshot = this.#snapshotDue(head, true);
+    // A job that stops needs one more only for its snapshot.
+    if (repeated === null || (this.#stopping !== null && snapshot !== 'now')) return null;
+    const { ranges, idle, evictUs, timeUs } = repeated;
+    return { ranges, idle, watermarkUs: evictUs, snapshot, repeats: timeUs };
   }
 
   /** What the next epoch reads; empty also when its time has not come. */
@@ -748,7 +791,7 @@ export class EpochCoordinator {
       this.#wakeAt = Math.min(this.#wakeAt, this.#planAt);
       return nothing;
     }
-    return this.#logs.readable(positions, (lane) => this.#ownerOf(lane));
+    return this.#logs.readable(positions, (lane) => this.#ownerOf(lane), this.#pace.next);
   }
 
   /** Epochs without data run by themselves, but with a manual trigger only within a step. */
@@ -901,7 +944,7 @@ export class EpochCoordinator {
     const head = this.#heldHead();
     if (!this.#flights.none || this.#placement.broken || this.#stopping !== null) return;
     // An epoch that has to wait (for workers on their way, for a snapshot) is still to come.
-    if (this.#lanesPending(head) || this.#work(head) !== null) return;
+    if (this.#lanesPending(head) || this.#repeats.pending(head.planned) || this.#work(head) !== null) return;
     const step = this.#steps[0];
     if (step !== undefined && step.ends !== null && this.#skew === null) {
       this.#steps.shift();
@@ -1022,6 +1065,8 @@ interface EpochWork {
   readonly idle: readonly string[];
   readonly watermarkUs: number | null;
   readonly snapshot: 'no' | 'with' | 'now';
+  /** See {@link EpochPlan.repeats}. */
+  readonly repeats?: number;
 }
 
 interface PlannedEpoch {

@@ -36,6 +36,8 @@ interface JobMark {
   readonly owners: ReadonlyMap<string, string | null>;
   /** Lanes that are blocked or failed, with the message. */
   readonly troubles: ReadonlyMap<string, string>;
+  /** How records differ from the schemas of the sources. */
+  readonly shapes: ReadonlySet<string>;
 }
 
 export class EventLog {
@@ -121,7 +123,7 @@ export class EventLog {
   }
 }
 
-function markOf({ row, lanes }: JobView): JobMark {
+function markOf({ row, lanes, schemaChanges }: JobView): JobMark {
   const troubles = lanes.filter((lane) => lane.message !== null);
   return {
     state: row.state,
@@ -130,6 +132,7 @@ function markOf({ row, lanes }: JobView): JobMark {
     reason: row.reason?.message ?? null,
     workersMax: row.workersMax ?? null,
     owners: new Map(lanes.map((lane) => [lane.lane, lane.owner])),
+    shapes: new Set(schemaChanges.map(({ source, message }) => `${source}: ${message}`)),
     troubles: new Map(troubles.map((lane) => [lane.lane, lane.message ?? ''])),
   };
 }
@@ -152,6 +155,9 @@ function changesOfJob(view: JobView, mark: JobMark, before: JobMark | undefined)
     about(row.state === 'failed' ? 'error' : 'info', `Job ${job} is ${row.state}${because}`, row.reason?.code);
   else if (row.reason !== null && before.reason !== mark.reason)
     about('warn', `Job ${job} waits: ${row.reason.message}`, row.reason.code);
+  for (const shape of mark.shapes)
+    if (before?.shapes.has(shape) !== true)
+      about('warn', `Records of job ${job} differ from the schema of ${shape}.`, 'RECORD_SCHEMA_CHANGED');
   if (before !== undefined) events.push(...changesOfLanes(view, mark, before), ...troublesOf(job, lanes, before));
   return events;
 }

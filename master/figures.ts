@@ -1,6 +1,6 @@
 /** What workers did for a job over the last seconds: rates and latency for people. */
 import { LATENCY_BUCKETS, quantileMs } from '../core/histogram.ts';
-import type { JobFigures, StageTime } from '../proto/gen/control.ts';
+import type { JobFigures, SinkTime, StageTime } from '../proto/gen/control.ts';
 
 const WINDOW_MS = 5000;
 
@@ -12,6 +12,7 @@ interface Entry {
   readonly worker: string;
   readonly busy: readonly StageTime[];
   readonly blockedMs: number;
+  readonly sinks: readonly SinkTime[];
 }
 
 export interface FiguresSummary {
@@ -23,6 +24,8 @@ export interface FiguresSummary {
   readonly busy: ReadonlyMap<number, number>;
   /** Part of the time (0 to 1) that lanes could not read on, on the worker where it is highest; null when nothing ran. */
   readonly blocked: number | null;
+  /** Part of the time (0 to 1) that rows waited for each sink to acknowledge them, on the worker where it is highest. */
+  readonly sinks: ReadonlyMap<number, number>;
 }
 
 export class JobFiguresWindow {
@@ -40,6 +43,7 @@ export class JobFiguresWindow {
       worker,
       busy: figures.busy ?? [],
       blockedMs: figures.blockedMs ?? 0,
+      sinks: figures.sinks ?? [],
     });
     this.#expire(at);
   }
@@ -66,24 +70,33 @@ export class JobFiguresWindow {
   }
 
   /** Parts of `ms`; a worker that does everything is not averaged away by those that have nothing to do. */
-  #parts(ms: number): Pick<FiguresSummary, 'busy' | 'blocked'> {
+  #parts(ms: number): Pick<FiguresSummary, 'busy' | 'blocked' | 'sinks'> {
     const byWorker = Map.groupBy(this.#entries, ({ worker }) => worker);
     const busy = new Map<number, number>();
+    const sinks = new Map<number, number>();
     let blocked: number | null = null;
     for (const entries of byWorker.values()) {
-      const times = new Map<number, number>();
+      const stageMs = new Map<number, number>();
+      const sinkMs = new Map<number, number>();
       let blockedMs = 0;
       for (const entry of entries) {
         blockedMs += entry.blockedMs;
-        for (const time of entry.busy) times.set(time.stage, (times.get(time.stage) ?? 0) + time.ms);
+        for (const { stage, ms: time } of entry.busy) stageMs.set(stage, (stageMs.get(stage) ?? 0) + time);
+        for (const { sink, ms: time } of entry.sinks) sinkMs.set(sink, (sinkMs.get(sink) ?? 0) + time);
       }
-      for (const [stage, time] of times) busy.set(stage, Math.max(busy.get(stage) ?? 0, Math.min(1, time / ms)));
+      raise(busy, stageMs, ms);
+      raise(sinks, sinkMs, ms);
       blocked = Math.max(blocked ?? 0, Math.min(1, blockedMs / ms));
     }
-    return { busy, blocked };
+    return { busy, blocked, sinks };
   }
 
   #expire(now: number): void {
     while (this.#entries.length > 0 && now - (this.#entries[0]?.at ?? now) > WINDOW_MS) this.#entries.shift();
   }
+}
+
+/** Parts to at least what one worker's times say. */
+function raise(parts: Map<number, number>, times: ReadonlyMap<number, number>, ms: number): void {
+  for (const [place, time] of times) parts.set(place, Math.max(parts.get(place) ?? 0, Math.min(1, time / ms)));
 }

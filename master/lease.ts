@@ -35,6 +35,8 @@ export interface Contender {
   /** host:port for workers, base URL of REST. */
   readonly address: string;
   readonly httpAddress: string;
+  /** Id of its security folder, for masters that start later; absent = it needs none. */
+  readonly security?: string;
   /**
    * A lease that names this very address belongs to a former process: nobody else can listen there now. True until this
    * contender has led once, so that two masters wrongly given one address do not take the lease from each other for ever.
@@ -56,7 +58,7 @@ export function decideContender(me: Contender, sight: LeaseSight, now: number): 
     (me.inheritsAddress && row.address === me.address);
   const waitMs = free ? 0 : since + TAKEOVER_MS - now;
   if (waitMs > 0) return { kind: 'wait', ms: Math.min(waitMs, LOOK_INTERVAL_MS) };
-  const { holder, address, httpAddress } = me;
+  const { holder, address, httpAddress, security } = me;
   const next = {
     ver: (row?.ver ?? 0) + 1,
     token: fence((row?.token ?? 0) + 1),
@@ -64,6 +66,7 @@ export function decideContender(me: Contender, sight: LeaseSight, now: number): 
     address,
     httpAddress,
     beat: 0,
+    ...(security === undefined ? {} : { security }),
   };
   return { kind: 'take', next };
 }
@@ -82,6 +85,8 @@ export interface LeaderLeaseParts {
   readonly holder: string;
   readonly address: string;
   readonly httpAddress: string;
+  /** See {@link Contender.security}. */
+  readonly security?: string;
   /**
    * This process leads under `token` until `signal` aborts. The next try for the lease waits until this has settled, so
    * one process never leads twice at once. A rejection gives the lease back.
@@ -142,7 +147,8 @@ export class LeaderLease {
 
   /** Resolves with the lease once it is this process's, or null when it is told to stop. */
   async #contend(): Promise<{ readonly row: LeaseRow; readonly sentAt: number } | null> {
-    const { store, clock, rng, log, holder, address, httpAddress } = this.#parts;
+    const { store, clock, rng, log, holder, address, httpAddress, security } = this.#parts;
+    const own = { holder, address, httpAddress, ...(security === undefined ? {} : { security }) };
     /** Of every attempt whose outcome was not known: when it was sent. */
     const sent = new Map<string, number>();
     for (let failures = 0; !this.#stopping.signal.aborted;) {
@@ -153,7 +159,7 @@ export class LeaderLease {
         failures = 0;
         const sentAt = row === undefined ? undefined : sent.get(row.nonce);
         if (row !== undefined && sentAt !== undefined) return { row, sentAt };
-        const me = { holder, address, httpAddress, inheritsAddress: !this.#led };
+        const me = { ...own, inheritsAddress: !this.#led };
         const decision = decideContender(me, this.#sight, now);
         if (decision.kind === 'wait') {
           await this.#pause(decision.ms);

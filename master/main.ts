@@ -1,5 +1,6 @@
 /** The master process: reads the configuration, builds the parts, connects them, starts them. */
 import { hostname } from 'node:os';
+import { setFlagsFromString } from 'node:v8';
 import { makeConnections } from '../connectors/connections.ts';
 import { readManifests } from '../connectors/packages/packages.ts';
 import { SchemaRegistries } from '../connectors/schema-registry/registries.ts';
@@ -20,6 +21,8 @@ import { LogRing } from './log-ring.ts';
 import { MasterMetrics } from './metrics.ts';
 import { sameText } from './security/gate.ts';
 import { openSecurity } from './security/open-security.ts';
+import { requireSharedFolder } from './security/shared-folder.ts';
+import { SchemaEvolver } from './schema-evolver.ts';
 import { JobService } from './service.ts';
 import { ClusterWatch } from './watch.ts';
 
@@ -42,6 +45,8 @@ export interface MasterOptions {
 
 /** Runs until SIGTERM or SIGINT. Throws: PORT_IN_USE, CONFIG_INVALID, STORE_UNAVAILABLE, UNAUTHORIZED. */
 export async function runMaster(options: MasterOptions, given: NodeJS.ProcessEnv = process.env): Promise<void> {
+  // It is small and stays so: V8 would rather let the heap grow several times over than look for what is not needed.
+  setFlagsFromString('--optimize-for-size');
   // Where others can reach it, jobs reach public hosts only, unless somebody says otherwise.
   const env: NodeJS.ProcessEnv = { WEIR_ALLOWED_HOSTS: isLoopback(options.host) ? 'any' : 'public', ...given };
   const logs = new LogRing(systemClock, 'master');
@@ -91,7 +96,10 @@ export async function runMaster(options: MasterOptions, given: NodeJS.ProcessEnv
     rng: systemRng,
     onRequest: (outcome) => metrics.asked(outcome),
   });
-  const http = await startHttp(new JobService(leadership, connections, log, registries, readManifests(env)), {
+  const service = new JobService(leadership, connections, log, registries, readManifests(env));
+  const evolver = new SchemaEvolver(service, systemClock, (facts) => watch.note(facts));
+  watch.subscribe(({ jobs }) => evolver.look(jobs));
+  const http = await startHttp(service, {
     host: options.host,
     port: options.httpPort,
     token: security.clusterToken,
@@ -109,6 +117,8 @@ export async function runMaster(options: MasterOptions, given: NodeJS.ProcessEnv
   });
   try {
     await store.prepare();
+    const { folder } = security;
+    if (folder !== null) await requireSharedFolder({ store, clock: systemClock, log, ...folder });
     const control = await listenControl(
       options.host,
       options.grpcPort,
@@ -131,6 +141,7 @@ export async function runMaster(options: MasterOptions, given: NodeJS.ProcessEnv
       log,
       holder: id,
       address: withHost(control.address, host),
+      ...(folder === null ? {} : { security: folder.id }),
       httpAddress: `${security.http === null ? 'http' : 'https'}://${withHost(new URL(http.address).host, host)}`,
       lead: (token, signal) => leadership.lead(token, signal),
     });

@@ -79,7 +79,9 @@ function jobMetrics(make: Instruments, jobs: () => readonly JobView[]): void {
   const ratio = (name: MetricOf<'gauge'> & `weir_job_${string}_ratio`, of: 'busyRatio' | 'blockedRatio'): void =>
     make.read(name, (set) => {
       for (const { row, operators } of jobs()) {
-        const known = operators.flatMap((operator) => operator[of] ?? []);
+        // Threads do not work while a sink is waited for.
+        const own = operators.filter(({ id }) => !id.startsWith('sink'));
+        const known = own.flatMap((operator) => operator[of] ?? []);
         if (known.length === 0) continue;
         const value = of === 'busyRatio' ? known.reduce((sum, part) => sum + part, 0) : Math.max(...known);
         set({ job_name: row.name }, value);

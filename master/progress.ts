@@ -51,7 +51,12 @@ export interface StreamingQueryProgress {
   readonly eventTime: Readonly<Record<string, string>>;
   readonly stateOperators: readonly Readonly<Record<string, unknown>>[];
   readonly sources: readonly SourceProgress[];
-  readonly sink: { readonly description: string; readonly numOutputRows: number };
+  /** `busyRatio` in its metrics: part of the last seconds in which rows waited to be acknowledged; as Spark's, text. */
+  readonly sink: {
+    readonly description: string;
+    readonly numOutputRows: number;
+    readonly metrics: Readonly<Record<string, string>>;
+  };
   readonly observedMetrics: Readonly<Record<string, never>>;
   readonly partitions: readonly PartitionProgress[];
 }
@@ -190,7 +195,7 @@ function ofEpoch(
         metrics: behind(endOffset, latestOffset),
       };
     }),
-    sink: { description: sinkDescription(view), numOutputRows: Math.max(0, rowsOut) },
+    sink: sinkProgress(view, rowsOut),
     partitions,
   };
 }
@@ -204,7 +209,7 @@ function ofLanes(view: JobView, before: Followed, ms: number, now: number): Stre
     const { source, topic, partition, owner } = lane;
     return [{ source, topic, partition, from, to, rows: to - from, ms: null, attempts: 1, worker: owner }];
   });
-  const sources = view.sources.map(({ name, topic }): SourceProgress => {
+  const sources = view.sources.map(({ name, topic }, index): SourceProgress => {
     const lanes = view.lanes.filter((lane) => lane.source === name);
     const offsets = (of: (lane: JobView['lanes'][number]) => number): Record<string, number> =>
       Object.fromEntries(lanes.map((lane) => [String(lane.partition), of(lane)]).filter(([, at]) => Number(at) >= 0));
@@ -219,7 +224,7 @@ function ofLanes(view: JobView, before: Followed, ms: number, now: number): Stre
       numInputRows: mine,
       inputRowsPerSecond: perSecond(mine, ms / 1000),
       processedRowsPerSecond: perSecond(mine, ms / 1000),
-      metrics: behind(end, latest),
+      metrics: { ...behind(end, latest), ...blockedMetric(view, index) },
     };
   });
   return {
@@ -233,7 +238,7 @@ function ofLanes(view: JobView, before: Followed, ms: number, now: number): Stre
     eventTime: {},
     stateOperators: [],
     sources,
-    sink: { description: sinkDescription(view), numOutputRows: Math.max(0, view.counters.rowsOut - before.rowsOut) },
+    sink: sinkProgress(view, view.counters.rowsOut - before.rowsOut),
     partitions,
   };
 }
@@ -266,8 +271,20 @@ function kafkaDescription(topic: string): string {
   return `KafkaV2[Subscribe[${topic}]]`;
 }
 
-function sinkDescription({ sinks }: JobView): string {
-  return sinks.map(({ description }) => description).join(', ');
+/** Of several sinks the busiest. */
+function sinkProgress({ sinks, operators }: JobView, rowsOut: number): StreamingQueryProgress['sink'] {
+  const known = operators.flatMap(({ id, busyRatio }) => (id.startsWith('sink') ? (busyRatio ?? []) : []));
+  return {
+    description: sinks.map(({ description }) => description).join(', '),
+    numOutputRows: Math.max(0, rowsOut),
+    metrics: known.length === 0 ? {} : { busyRatio: String(round(Math.max(...known))) },
+  };
+}
+
+/** Of a source of a job without state. */
+function blockedMetric({ operators }: JobView, source: number): Record<string, string> {
+  const blocked = operators.find(({ id }) => id === `source${source}`)?.blockedRatio ?? null;
+  return blocked === null ? {} : { blockedRatio: String(round(blocked)) };
 }
 
 /** Spark's metrics of a Kafka source. */

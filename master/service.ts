@@ -301,7 +301,7 @@ export class JobService {
     const tables = new Map<string, TableSchema>();
     const named = [
       ...spec.sinks.filter((sink) => sink.connector === 'cassandra'),
-      ...Object.values(spec.tables ?? {}).filter((table) => 'connector' in table),
+      ...Object.values(spec.tables ?? {}).filter((table) => 'connector' in table && table.connector === 'cassandra'),
     ];
     for (const { keyspace, table } of named) {
       const schema = await this.#tables.describe(keyspace, table);
@@ -441,7 +441,7 @@ export class JobService {
 
 /** A plan with a module; one without it is made of nothing but the operators of this installation. */
 function runsCode(plan: JobPlan): boolean {
-  return 'module' in plan && plan.module !== undefined;
+  return plan.protocol === 'epochs' && (plan.module !== undefined || plan.sinkModule !== undefined);
 }
 
 function codeForbidden(name: string, doing: string): WeirError {

@@ -8,6 +8,7 @@ import type { Counters, LaneStatus } from '../proto/gen/control.ts';
 import type { EpochsView } from './epochs-progress.ts';
 import type { JobPlan } from '../engine/plan/job-plan.ts';
 import type { FiguresSummary, JobFiguresWindow } from './figures.ts';
+import type { JobShapes } from './job-shapes.ts';
 import type { JobPlaces, JobView, LaneView, OperatorView } from './views.ts';
 
 export interface JobKnowledge {
@@ -16,6 +17,7 @@ export interface JobKnowledge {
   readonly statuses: ReadonlyMap<LaneId, LaneStatus>;
   readonly committed: ReadonlyMap<LaneId, LanePosition>;
   readonly figures: JobFiguresWindow;
+  readonly shapes: JobShapes;
   readonly waiting: { readonly code: string; readonly message: string } | null;
   /** Of a stateful job; null while nothing is known of it, and for others. */
   readonly epochs: EpochsView | null;
@@ -26,7 +28,7 @@ export function viewJob(job: JobKnowledge, now: number): JobView {
   const lanes = entries.map(([id, assignment]) =>
     viewLane(id, assignment, job.statuses.get(id), job.committed.get(id)),
   );
-  const { busy, blocked, ...rates } = job.figures.summary(now);
+  const { busy, blocked, sinks, ...rates } = job.figures.summary(now);
   const active = job.row.state === 'starting' || job.row.state === 'running';
   return {
     row: active && job.row.reason === null && job.waiting !== null ? { ...job.row, reason: job.waiting } : job.row,
@@ -34,7 +36,8 @@ export function viewJob(job: JobKnowledge, now: number): JobView {
     counters: job.epochs?.counters ?? lanes.reduce((sum, lane) => addCounters(sum, lane.counters), zeroCounters),
     lag: job.epochs?.lag ?? lanes.reduce((sum, lane) => sum + Math.max(0, lane.lag), 0),
     epochs: job.epochs,
-    operators: operatorsOf(job, { ...rates, busy, blocked }),
+    schemaChanges: job.shapes.of(job.row.run),
+    operators: operatorsOf(job, { ...rates, busy, blocked, sinks }),
     ...placesOf(job.plan),
     ...rates,
   };
@@ -73,6 +76,7 @@ function operatorsOf({ plan, epochs }: JobKnowledge, summary: FiguresSummary): O
     ...unknownOperator,
     id: `sink${index}`,
     rowsPerSecond: summary.rowsPerSecond,
+    busyRatio: summary.sinks.get(index) ?? null,
   }));
   const stages =
     plan.protocol === 'lanes'

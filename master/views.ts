@@ -27,8 +27,12 @@ export interface OperatorView {
   /** `source0`, `stage0`, `sink0` …: places in the plan. */
   readonly id: string;
   readonly rowsPerSecond: number | null;
-  /** Parts of the time, 0 to 1. */
+  /**
+   * Part of the time, 0 to 1, on the worker where it is highest: of stages, in which threads worked for it; of sinks, in
+   * which rows waited for its acknowledgement.
+   */
   readonly busyRatio: number | null;
+  /** Of sources of jobs without state: part of the time in which partitions could not be read on. */
   readonly blockedRatio: number | null;
   readonly stateRows: number | null;
   readonly stateBytes: number | null;
@@ -60,6 +64,21 @@ export interface JobPlaces {
   readonly topics: readonly string[];
 }
 
+/** A field of records that is not what the job was planned with. */
+export interface SchemaChangeView {
+  readonly source: string;
+  readonly kind: 'new' | 'missing' | 'retyped';
+  readonly column: string;
+  /** Types as SQL writes them; null = there is no such field, or it cannot be told. */
+  readonly before: string | null;
+  readonly after: string | null;
+  /** Of a record that has it. */
+  readonly partition: number;
+  readonly offset: number;
+  /** All of it in words: `town STRING is new (partition 0, offset 17)`. */
+  readonly message: string;
+}
+
 export interface JobView extends JobPlaces {
   readonly row: JobRow;
   readonly operators: readonly OperatorView[];
@@ -68,6 +87,8 @@ export interface JobView extends JobPlaces {
   readonly lag: number;
   /** A stateful job's epochs and state; null for others. */
   readonly epochs: EpochsView | null;
+  /** How records differ from the schemas of their sources, where those ask for it: since the run began. */
+  readonly schemaChanges: readonly SchemaChangeView[];
   /** Over the last seconds. */
   readonly recordsPerSecond: number;
   readonly rowsPerSecond: number;

@@ -57,6 +57,7 @@ function view(row: Partial<JobRow>, lanes: readonly LaneView[], read = 0): JobVi
     counters: { ...zeroCounters, read, passed: read, rowsOut: read },
     lag: 0,
     epochs: null,
+    schemaChanges: [],
     recordsPerSecond: 0,
     rowsPerSecond: 0,
     latencyMsP50: null,

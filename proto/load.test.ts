@@ -54,7 +54,14 @@ const fieldPattern = /^\s+(repeated )?(\w+) (\w+) = \d+;/gm;
 
 test('nested messages, oneofs and defaults look as the generated types say', () => {
   const worker = loadControl().message<WorkerMessage>('WorkerMessage');
-  const heartbeat: Heartbeat = { sequence: 1, eventLoopDelayMs: 0, rssBytes: 0, lanes: [], jobs: [] };
+  const heartbeat: Heartbeat = {
+    sequence: 1,
+    eventLoopDelayMs: 0,
+    rssBytes: 0,
+    lanes: [],
+    jobs: [],
+    schemaChanges: [],
+  };
   const message = worker.decode(worker.encode({ body: 'heartbeat', heartbeat }));
   assert.equal(message.body, 'heartbeat');
   assert.deepEqual(message.heartbeat, heartbeat);

@@ -11,6 +11,9 @@ export type {
   StateDefinition,
   StateOf,
 } from './keyed-state.ts';
+export type { BatchInfo } from '../core/job/user-functions.ts';
+export type { ForEachBatchOptions, ForEachBatchSink } from './for-each-batch.ts';
+export { forEachBatch } from './for-each-batch.ts';
 export { keyedState } from './keyed-state.ts';
 export type { GivenRow, RowOf } from './schema-types.ts';
 export type { Producer, ProducerArgs, ProducerContext, ProducerRecord } from './producer.ts';

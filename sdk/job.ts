@@ -1,6 +1,7 @@
 /** Jobs written in TypeScript: `export default defineJob({ … })` in a file under jobs/. */
 import type { JobSpecInput } from '../core/job/spec.ts';
-import type { UserFunctions } from '../core/job/user-functions.ts';
+import type { BatchFunction, UserFunctions } from '../core/job/user-functions.ts';
+import { functionOf } from './for-each-batch.ts';
 import type { KeyedState } from './keyed-state.ts';
 import { Query } from './query.ts';
 
@@ -21,6 +22,8 @@ export interface DefinedJob {
   readonly document: Omit<JobSpecInput, 'module'>;
   /** Of its keyed state; null = it has none and is declarative. */
   readonly functions: UserFunctions | null;
+  /** Of its sinks, in their order; null = the sink is no function. */
+  readonly batches: readonly (BatchFunction | null)[];
 }
 
 /** A job. What is wrong with it is said by the commands that take it, all at once. */
@@ -35,5 +38,6 @@ export function defineJob(definition: JobDefinition): DefinedJob {
       ...(then === undefined ? {} : { keyedState: then.spec }),
     },
     functions: then?.functions ?? null,
+    batches: Array.isArray(rest.sinks) ? rest.sinks.map(functionOf) : [],
   };
 }

@@ -212,6 +212,9 @@ suite('keyedState', () => {
   test('functions and their code go together', () => {
     const { document } = defineJob({ ...base, then: keyed({}) });
     const without = planJob(jobSpecSchema.parse(document), { tables: null });
-    assert.match(without.problems[0]?.message ?? '', /keyedState and the module with its functions go together/);
+    assert.match(
+      without.problems[0]?.message ?? '',
+      /keyedState, forEachBatch and the module with their functions go together/,
+    );
   });
 });

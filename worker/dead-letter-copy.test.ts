@@ -163,7 +163,7 @@ suite('sinks with a topic for dead letters', () => {
   });
 
   const open = async (topic: string | null): Promise<SinkSet> =>
-    await openSinks(planWith(topic), source, connections, () => undefined);
+    await openSinks(planWith(topic), source, connections, systemClock, () => undefined);
 
   const copiesIn = async (topic: string, index: number): Promise<Copy[]> => {
     const log = connections.source('kafka', {});

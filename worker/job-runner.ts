@@ -11,6 +11,7 @@ import type { Generation, JobName, LaneId, Offset, Run, WorkerId } from '../core
 import { parseLaneId } from '../core/ids.ts';
 import { LanePermit, OWNERSHIP_TERM_MS } from '../core/lane/permit.ts';
 import type { LanePosition } from '../core/lane/position.ts';
+import type { LaneLimits } from '../core/lane/room.ts';
 import { zeroCounters } from '../core/lane/position.ts';
 import type { RunTiming } from '../core/lane/timestamps.ts';
 import type { MemoryPool } from '../core/memory-pool.ts';
@@ -26,9 +27,11 @@ import type { FeedObserver } from './feeds/feed-observer.ts';
 import { silentFeedObserver } from './feeds/feed-observer.ts';
 import type { FeederParts } from './feeds/feeder.ts';
 import { Feeder } from './feeds/feeder.ts';
-import type { LaneLimits, LaneOutcome } from './lane.ts';
+import type { LaneOutcome } from './lane.ts';
 import { Lane } from './lane.ts';
 import { startPosition } from './lane-start.ts';
+import type { LookupExecutor, LookupPorts } from './lookups/lookup-executor.ts';
+import type { LookupObserver } from './lookups/lookup-observer.ts';
 import type { LaneObserver } from './observer.ts';
 import { openSinks } from './open-sinks.ts';
 import type { SinkSet } from './sink-set.ts';
@@ -60,6 +63,7 @@ export interface WorkerPorts {
   /** Opens the place behind a feed; absent where there are none, as in the simulator. */
   readonly openFeed?: (feed: PlannedFeed) => Promise<Feed>;
   readonly observeFeed?: (job: JobName, source: string) => FeedObserver;
+  readonly observeLookup?: (job: string, table: string) => LookupObserver;
 }
 
 /** The feeder of a source, not running; null where the source is no feed. */
@@ -122,6 +126,8 @@ interface OpenRun {
   readonly definition: string;
   readonly plan: LanesPlan;
   readonly sinks: ReadonlyMap<string, SinkSet>;
+  /** By source, where its rows are joined with tables that are looked up. */
+  readonly lookups: ReadonlyMap<string, LookupExecutor>;
   readonly readers: ReadonlyMap<string, { readonly source: Source; readonly reader: SourceReader }>;
 }
 
@@ -136,6 +142,8 @@ export class JobRunner {
   readonly #lanes = new Map<LaneId, HeldLane>();
   /** Lanes that reached their end, by lane and generation: not started again, still shown to the master. */
   readonly #finished = new Map<string, LaneSnapshot>();
+  /** Lanes of jobs with lookups, by lane, run and generation: how often each was started here. */
+  readonly #starts = new Map<string, number>();
   #open: OpenRun | null = null;
   #opening: Promise<OpenRun> | null = null;
   #row: JobRow | null = null;
@@ -299,7 +307,7 @@ export class JobRunner {
   }
 
   async #startLane(held: HeldLane, assignment: LaneAssignment, row: JobRow): Promise<Lane> {
-    const { clock, rng, log, failpoints, limits, budget, store, executor, observe } = this.#parts;
+    const { clock, rng, log, failpoints, limits, budget, store, observe } = this.#parts;
     const open = await this.#openRun(row);
     const { source: sourceName, topicId, partition } = parseLaneId(held.id);
     const source = must(
@@ -308,7 +316,10 @@ export class JobRunner {
     );
     const io = must(open.readers.get(sourceName), () => `source ${sourceName} is not open`);
     const key = { job: this.job, run: row.run, source: sourceName, topicId, partition };
+    // What was looked up may be another row the next time; where a lane starts anew under its generation, that counts too.
+    const attempt = source.lookups === undefined ? {} : { attempt: held.generation + this.#startsOf(held) };
     const timing: RunTiming = {
+      ...attempt,
       run: row.run,
       stride: row.stride,
       runStart: row.runStart,
@@ -347,7 +358,7 @@ export class JobRunner {
       start,
       continues: row.start.kind === 'continue',
       reader: io.reader,
-      executor,
+      executor: open.lookups.get(sourceName) ?? this.#parts.executor,
       stageId: stageIdOf(open, source),
       sinks,
       cuts,
@@ -358,10 +369,18 @@ export class JobRunner {
       rng,
       log,
       failpoints,
-      limits: sinks.usesTransactions ? { ...limits, inFlightChunks: TRANSACTION_CHUNKS_MAX } : limits,
+      limits: limitsFor(limits, sinks),
       budget,
       triggerMs: open.plan.trigger.kind === 'interval' ? open.plan.trigger.everyMs : 0,
     });
+  }
+
+  /** How often the lane was started before under its generation. */
+  #startsOf({ id, run, generation }: HeldLane): number {
+    const key = finishedKey(run, id, generation);
+    const starts = this.#starts.get(key) ?? 0;
+    this.#starts.set(key, starts + 1);
+    return starts;
   }
 
   /**
@@ -382,6 +401,7 @@ export class JobRunner {
     this.#lanes.delete(held.id);
     const { report, log, wake } = this.#parts;
     if (outcome.kind !== 'failed') wake(this.job);
+    if (outcome.kind !== 'fenced') this.#starts.delete(finishedKey(held.run, held.id, held.generation));
     const base = { job: this.job, run: held.run, lane: held.id, generation: held.generation, code: '', message: '' };
     switch (outcome.kind) {
       case 'drained':
@@ -423,12 +443,22 @@ export class JobRunner {
 
   async #reopen(row: JobRow): Promise<OpenRun> {
     await this.#closeRun();
-    const { store, connections, executor } = this.#parts;
-    const text = await store.getDefinition(row.definition);
+    const text = await this.#parts.store.getDefinition(row.definition);
     if (text === undefined)
       throw new WeirError('STORE_UNAVAILABLE', `job ${this.job}: its definition ${row.definition} is not readable yet`);
     const plan = (JSON.parse(text) as { readonly plan: JobPlan }).plan;
     assert(plan.protocol === 'lanes', () => `job ${this.job} runs in epochs and has no lanes`);
+    const lookups = await this.#openLookups(plan);
+    try {
+      return await this.#openWith(plan, lookups, row);
+    } catch (error) {
+      await Promise.all([...lookups.values()].map((opened) => opened.close()));
+      throw error;
+    }
+  }
+
+  async #openWith(plan: LanesPlan, lookups: OpenRun['lookups'], row: JobRow): Promise<OpenRun> {
+    const { connections, executor, clock } = this.#parts;
     const sinks = new Map<string, SinkSet>();
     const readers = new Map<string, { source: Source; reader: SourceReader }>();
     for (const laneSource of plan.sources) {
@@ -440,14 +470,16 @@ export class JobRunner {
           plan,
           laneSource,
           connections,
+          clock,
           (line) => this.#parts.log.info({ job: this.job }, line),
           this.#parts.memory ?? null,
         ),
       );
       readers.set(laneSource.name, { source, reader: source.open(topic) });
     }
-    const open: OpenRun = { run: row.run, definition: row.definition, plan, sinks, readers };
-    for (const laneSource of plan.sources) await executor.addStage(stageIdOf(open, laneSource), laneSource.stage);
+    const open: OpenRun = { run: row.run, definition: row.definition, plan, sinks, lookups, readers };
+    for (const laneSource of plan.sources)
+      await (lookups.get(laneSource.name) ?? executor).addStage(stageIdOf(open, laneSource), laneSource.stage);
     this.#open = open;
     return open;
   }
@@ -460,7 +492,27 @@ export class JobRunner {
     await Promise.all([...this.#lanes.values()].filter((held) => held.run === open.run).map((held) => held.done));
     await Promise.all([...open.readers.values()].map(({ reader }) => reader.close()));
     await Promise.all([...open.sinks.values()].map((set) => set.close()));
-    for (const source of open.plan.sources) await this.#parts.executor.removeStage(stageIdOf(open, source));
+    for (const source of open.plan.sources)
+      await (open.lookups.get(source.name) ?? this.#parts.executor).removeStage(stageIdOf(open, source));
+    await Promise.all([...open.lookups.values()].map((executor) => executor.close()));
+  }
+
+  /** First of all: what cannot be looked up now is tried again, and nothing else is open then. */
+  async #openLookups(plan: LanesPlan): Promise<Map<string, LookupExecutor>> {
+    const { connections, clock, rng, executor, observeLookup } = this.#parts;
+    const ports: LookupPorts = {
+      connections,
+      clock,
+      rng,
+      ...(observeLookup === undefined ? {} : { observe: observeLookup }),
+    };
+    const opened = new Map<string, LookupExecutor>();
+    for (const { name, lookups } of plan.sources) {
+      if (lookups === undefined) continue;
+      const { openLookups } = await import('./lookups/lookup-executor.ts');
+      opened.set(name, await openLookups(executor, lookups, ports));
+    }
+    return opened;
   }
 }
 
@@ -494,6 +546,12 @@ function behindOf({ lane }: HeldLane): number {
 function reasonOf({ lane, feeder, reason }: HeldLane): LaneSnapshot['reason'] {
   const blocked = lane?.blockedBy ?? feeder?.blockedBy;
   return blocked ? { code: blocked.code, message: blocked.message } : reason;
+}
+
+function limitsFor(limits: LaneLimits, sinks: SinkSet): LaneLimits {
+  const smallChunks = sinks.gathers ? Number.POSITIVE_INFINITY : limits.smallChunks;
+  const inFlightChunks = sinks.usesTransactions ? TRANSACTION_CHUNKS_MAX : limits.inFlightChunks;
+  return { ...limits, smallChunks, inFlightChunks };
 }
 
 function finishedKey(run: Run, lane: LaneId, generation: Generation): string {

@@ -20,6 +20,8 @@ import type { LanePermit } from '../core/lane/permit.ts';
 import type { LanePosition } from '../core/lane/position.ts';
 import { addCounters, assertBalanced } from '../core/lane/position.ts';
 import { AcknowledgedPrefix } from '../core/lane/prefix.ts';
+import type { LaneLimits } from '../core/lane/room.ts';
+import { hasRoom } from '../core/lane/room.ts';
 import type { RunTiming } from '../core/lane/timestamps.ts';
 import type { LaneKey, MetaStore } from '../core/meta.ts';
 import type { Failpoints, Fetched, Log, SourceReader } from '../core/ports.ts';
@@ -41,21 +43,13 @@ const COMMIT_BEHIND_INTERVAL_MS = 500;
 /** Above this distance between write times and now the lane slows down, ms. */
 const AHEAD_LIMIT_MS = 5000;
 
-export interface LaneLimits {
-  /** Bytes asked of one fetch. */
-  readonly fetchBytes: number;
-  /** Fetched bytes that may wait for acknowledgement. */
-  readonly inFlightBytes: number;
-  readonly inFlightChunks: number;
-  /** Of these, chunks that may wait for their stage: enough to keep a thread busy. More would only fill memory. */
-  readonly unprocessedChunks: number;
-}
-
 export const defaultLaneLimits: LaneLimits = {
   fetchBytes: 2 << 20,
   inFlightBytes: 8 << 20,
   inFlightChunks: 16,
   unprocessedChunks: 2,
+  smallChunks: 1,
+  smallChunkBytes: 32 << 10,
 };
 
 export interface LaneParts {
@@ -119,7 +113,7 @@ export class Lane {
   #failure: { readonly error: unknown } | null = null;
   #nextTrigger = Number.NEGATIVE_INFINITY;
   #blockedAttempts = 0;
-  /** Chunks whose stage waits for a schema registry. */
+  /** Chunks whose stage waits for a schema registry or a lookup. */
   #blockedStages = 0;
 
   constructor(parts: LaneParts) {
@@ -257,7 +251,7 @@ export class Lane {
     return result;
   }
 
-  /** Runs the task; while the registry with the schemas of its records is away, the lane is blocked. */
+  /** Runs the task; while the registry with its schemas or a table it looks up is away, the lane is blocked. */
   async #runStage(task: StageTask): Promise<StageResult> {
     const { executor, stageId } = this.#parts;
     for (let attempt = 0; ; attempt++) {
@@ -266,10 +260,11 @@ export class Lane {
         if (attempt > 0 && --this.#blockedStages === 0) this.#unblock();
         return result;
       } catch (error) {
-        if (!isWeirError(error, 'SCHEMA_REGISTRY_UNAVAILABLE')) throw error;
+        if (!isWeirError(error, 'SCHEMA_REGISTRY_UNAVAILABLE') && !isWeirError(error, 'LOOKUP_UNAVAILABLE'))
+          throw error;
         // Whoever has the lane next reads the records again: nothing of them was written.
         if (this.#stopReading.signal.aborted)
-          throw new WeirError('FENCED', `${this.#name()} was handed over without a registry`, { cause: error });
+          throw new WeirError('FENCED', `${this.#name()} was handed over while it waited`, { cause: error });
         if (attempt === 0) this.#blockedStages++;
         await this.#blocked(error);
       }
@@ -420,11 +415,12 @@ export class Lane {
     const cameAt = clock.mono();
     for (let waited = false; ; waited = true) {
       if (this.#stopReading.signal.aborted) return;
-      if (
-        this.#inFlightBytes >= limits.inFlightBytes ||
-        this.#openChunks >= limits.inFlightChunks ||
-        this.#unprocessedChunks >= limits.unprocessedChunks
-      ) {
+      const inFlight = {
+        bytes: this.#inFlightBytes,
+        chunks: this.#openChunks,
+        unprocessed: this.#unprocessedChunks,
+      };
+      if (!hasRoom(inFlight, limits)) {
         if (this.#unprocessedChunks < limits.unprocessedChunks) sinks.commitNow(lane);
         await this.#changed.promise;
       } else if (budget.full) await Promise.race([budget.released, this.#changed.promise]);

@@ -28,6 +28,7 @@ import { mayReadMetrics } from './metrics-access.ts';
 import { defaultLaneLimits } from './lane.ts';
 import { WorkerMetrics } from './metrics.ts';
 import { SchemaExecutor } from './schema-executor.ts';
+import { SchemaWatch } from './schema-watch.ts';
 import { ThreadExecutor } from './threads.ts';
 import type { WorkerTracing } from './tracing/worker-tracing.ts';
 import { Worker } from './worker.ts';
@@ -97,7 +98,8 @@ export async function runWorker(options: WorkerOptions, given: NodeJS.ProcessEnv
   });
   metrics.hasThreads(threads);
   const computing = new ThreadExecutor({ threadCount: threads, memory, onWork: (work) => metrics.worked(work) });
-  const executor = new SchemaExecutor(computing, registries);
+  const shapes = new SchemaWatch((job, source, kind) => metrics.metChange(job, source, kind));
+  const executor = new SchemaExecutor(computing, registries, shapes.note);
   const tracing = await openTracing(env, { version: options.version, instance: id }, log);
   const worker = new Worker({
     id,
@@ -123,7 +125,9 @@ export async function runWorker(options: WorkerOptions, given: NodeJS.ProcessEnv
     },
     openFeed: (feed) => openFeed(feed, { clock: systemClock, rng, log, env }),
     observeFeed: (job, source) => metrics.feedObserver(job, source),
+    observeLookup: (job, table) => metrics.lookupObserver(job, table),
     takeFigures: () => metrics.takeFigures(),
+    schemaChanges: () => shapes.changes(),
     vitals: () => metrics.vitals(),
     httpAddress: `${identity === null ? '' : 'https://'}${advertisedHost}:${door.port}`,
     exchange,

@@ -143,3 +143,26 @@ test('the time of threads goes to stages, and in parts to the master', async () 
   assert.deepEqual(figures.get('counts')?.busy, [{ stage: 2, ms: 25 }]);
   assert.deepEqual(metrics.takeFigures(), []);
 });
+
+test('the master is told how long rows waited for sinks since it was told last, also while nothing is acknowledged', () => {
+  const metrics = new WorkerMetrics('1.2.3');
+  let waited = [10, 400];
+  const set = { waitedMs: () => waited, stats: () => [] };
+  // Another source of the same job writes to the same sinks.
+  const other = { waitedMs: () => waited.map((ms) => ms / 2), stats: () => [] };
+  const runner = { sinkSets: () => [set, other] };
+  const snapshots = [{ job: 'users', runner, lanes: [] }];
+  metrics.watch({ snapshots: () => snapshots, epochRunners: () => [] } as unknown as Worker);
+  metrics.observer(jobName('users'), 'users', planOf(userPlan([userTableSink])) as LanesPlan);
+  const told = (): unknown => metrics.takeFigures()[0]?.sinks;
+  assert.deepEqual(told(), [
+    { sink: 0, ms: 10 },
+    { sink: 1, ms: 400 },
+  ]);
+  assert.equal(told(), undefined);
+  waited = [10, 900];
+  assert.deepEqual(told(), [
+    { sink: 0, ms: 0 },
+    { sink: 1, ms: 500 },
+  ]);
+});

@@ -13,11 +13,12 @@ import { must } from '../core/assert.ts';
 import type { RegistryOutcome } from '../connectors/schema-registry/registry-client.ts';
 import type { LanesPlan } from '../engine/plan/job-plan.ts';
 import type { TaskResult } from '../engine/epoch/contract.ts';
-import type { JobFigures } from '../proto/gen/control.ts';
+import type { JobFigures, SinkTime } from '../proto/gen/control.ts';
 import type { EpochObserver } from './epochs/epoch-observer.ts';
 import type { FeedObserver } from './feeds/feed-observer.ts';
+import type { LookupObserver } from './lookups/lookup-observer.ts';
 import type { LaneObserver } from './observer.ts';
-import type { NamedStats } from './sink-set.ts';
+import type { NamedStats, SinkSet } from './sink-set.ts';
 import type { ThreadWork } from './threads.ts';
 import type { Worker } from './worker.ts';
 
@@ -51,6 +52,8 @@ export class WorkerMetrics {
   readonly #threadMs: number[] = [];
   /** The values of the gauge of hashes, by labels: a gauge cannot be read back. */
   readonly #blackholeHashes = new Map<string, number>();
+  /** What sinks had waited when the master was told last. */
+  readonly #waitedMs = new WeakMap<SinkSet, readonly number[]>();
   #worker: Worker | null = null;
   readonly #counters;
 
@@ -86,6 +89,14 @@ export class WorkerMetrics {
       restore: make.histogram('weir_restore_duration_seconds'),
       stageBusy: make.counter('weir_stage_busy_seconds_total'),
       registry: make.counter('weir_registry_requests_total'),
+      schemaChanges: make.counter('weir_schema_changes_total'),
+      lookupKeys: make.counter('weir_lookup_keys_total'),
+      lookupMs: make.histogram('weir_lookup_duration_seconds'),
+      lookupErrors: make.counter('weir_lookup_errors_total'),
+      lookupFailed: make.counter('weir_lookup_failed_keys_total'),
+      lookupInFlight: make.gauge('weir_lookup_in_flight'),
+      lookupKept: make.gauge('weir_lookup_kept_keys'),
+      lookupBytes: make.gauge('weir_lookup_kept_bytes'),
       feedPolls: make.counter('weir_feed_polls_total'),
       feedRows: make.counter('weir_feed_rows_total'),
       feedErrors: make.counter('weir_feed_errors_total'),
@@ -135,6 +146,11 @@ export class WorkerMetrics {
       }
       for (const { job, sink, value } of blocked.values()) set({ job_name: job, sink }, value);
     });
+    make.counter('weir_sink_refused_rows_total', (counter) => {
+      counter.reset();
+      for (const { job, stats } of sinkStats(worker))
+        if (stats.refused !== undefined) counter.inc({ job_name: job, sink: stats.name }, stats.refused);
+    });
     make.counter('weir_sink_retries_total', (counter) => {
       counter.reset();
       for (const { job, stats } of sinkStats(worker)) counter.inc({ job_name: job, sink: stats.name }, stats.retries);
@@ -159,6 +175,11 @@ export class WorkerMetrics {
   /** A schema registry was asked. */
   asked(outcome: RegistryOutcome): void {
     this.#counters.registry.inc({ outcome });
+  }
+
+  /** Records of a source differ from its schema in a way that was not met before. */
+  metChange(job: string, source: string, kind: 'new' | 'missing' | 'retyped'): void {
+    this.#counters.schemaChanges.inc({ job_name: job, source, kind });
   }
 
   observer(job: JobName, source: string, plan: LanesPlan): LaneObserver {
@@ -241,6 +262,35 @@ export class WorkerMetrics {
     };
   }
 
+  /** For the lookups of one table. */
+  lookupObserver(job: string, table: string): LookupObserver {
+    const labels = { job_name: job, table };
+    const { lookupKeys, lookupMs, lookupErrors, lookupFailed, lookupInFlight, lookupKept, lookupBytes } =
+      this.#counters;
+    for (const outcome of ['hit', 'joined', 'miss'] as const) lookupKeys.inc({ ...labels, outcome }, 0);
+    lookupFailed.inc(labels, 0);
+    return {
+      keys: (hits, joined, misses) => {
+        lookupKeys.inc({ ...labels, outcome: 'hit' }, hits);
+        lookupKeys.inc({ ...labels, outcome: 'joined' }, joined);
+        lookupKeys.inc({ ...labels, outcome: 'miss' }, misses);
+      },
+      request: (ms, code) => {
+        lookupMs.observe(labels, ms / 1000);
+        if (code !== null) lookupErrors.inc({ ...labels, code });
+      },
+      failed: (count) => lookupFailed.inc(labels, count),
+      inFlight: (requests) => lookupInFlight.set(labels, requests),
+      kept: (entries, bytes) => {
+        lookupKept.set(labels, entries);
+        lookupBytes.set(labels, bytes);
+      },
+      left: () => {
+        for (const gauge of [lookupInFlight, lookupKept, lookupBytes]) gauge.remove(labels);
+      },
+    };
+  }
+
   /** For the epochs of a stateful job. */
   epochObserver(job: JobName): EpochObserver {
     const figures = this.#figuresOf(job);
@@ -314,9 +364,12 @@ export class WorkerMetrics {
     const taken: JobFigures[] = [];
     const threads = Math.max(1, this.#threadMs.length);
     const lanes = this.#laneCountsNow();
+    const waited = this.#takeWaited();
     for (const [job, figures] of this.#figures) {
       const { records, rows, dead, busy, blockedMs } = figures;
-      if (records === 0 && figures.latency.length === 0 && busy.size === 0 && blockedMs === 0) continue;
+      const sinks = waited.get(job) ?? [];
+      const rested = records === 0 && figures.latency.length === 0 && busy.size === 0 && blockedMs === 0;
+      if (rested && sinks.every(({ ms }) => ms === 0)) continue;
       taken.push({
         job,
         records,
@@ -325,9 +378,24 @@ export class WorkerMetrics {
         latencyBuckets: Array.from(figures.latency, (count) => count ?? 0),
         busy: [...busy].map(([stage, ms]) => ({ stage, ms: ms / threads })),
         blockedMs: blockedMs / Math.max(1, lanes.get(job) ?? 1),
+        sinks: [...sinks],
       });
       busy.clear();
       Object.assign(figures, { records: 0, rows: 0, dead: 0, latency: [], blockedMs: 0 });
+    }
+    return taken;
+  }
+
+  /** Since the last call; of a sink that several sources write to, the one that waited longest. */
+  #takeWaited(): ReadonlyMap<JobName, readonly SinkTime[]> {
+    const taken = new Map<JobName, SinkTime[]>();
+    for (const { job, set } of sinkSets(this.#worker)) {
+      const before = this.#waitedMs.get(set);
+      const now = set.waitedMs();
+      this.#waitedMs.set(set, now);
+      const times = taken.get(job) ?? now.map((_, sink) => ({ sink, ms: 0 }));
+      taken.set(job, times);
+      for (const time of times) time.ms = Math.max(time.ms, (now[time.sink] ?? 0) - (before?.[time.sink] ?? 0));
     }
     return taken;
   }
@@ -397,13 +465,18 @@ function lagsOf(worker: Worker): Map<JobName, PartitionLag[]> {
   return lags;
 }
 
+/** Open sinks by job; of lanes a set for each source. */
+function sinkSets(worker: Worker | null): { readonly job: JobName; readonly set: SinkSet }[] {
+  const lanes = (worker?.snapshots() ?? []).flatMap(({ job, runner }) =>
+    runner.sinkSets().map((set) => ({ job, set })),
+  );
+  const epochs = (worker?.epochRunners() ?? []).flatMap(({ job, opened }) =>
+    opened === null ? [] : [{ job, set: opened.sinks }],
+  );
+  return [...lanes, ...epochs];
+}
+
 /** Of every open sink; a sink that several sources write to comes once for each. */
 function sinkStats(worker: Worker): { readonly job: JobName; readonly stats: NamedStats }[] {
-  const lanes = worker
-    .snapshots()
-    .flatMap(({ job, runner }) => runner.sinkSets().flatMap((set) => set.stats().map((stats) => ({ job, stats }))));
-  const epochs = worker
-    .epochRunners()
-    .flatMap(({ job, opened }) => (opened?.sinks.stats() ?? []).map((stats) => ({ job, stats })));
-  return [...lanes, ...epochs];
+  return sinkSets(worker).flatMap(({ job, set }) => set.stats().map((stats) => ({ job, stats })));
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { isWeirError, WeirError } from '../core/errors.ts';
 import { batchesOf, taskOf } from '../engine/created-users.fixture.ts';
+import type { DriftPolicy } from '../engine/formats/field-drift.ts';
 import type { WriterSchema } from '../engine/formats/value-format.ts';
 import { InlineExecutor } from '../engine/inline-executor.ts';
 import type { StagePlan } from '../engine/plan/stage-plan.ts';
@@ -94,4 +95,46 @@ test('an executor without a registry says what is missing', async () => {
   const alone = new InlineExecutor();
   await alone.addStage('d', plan);
   await assert.rejects(alone.run('d', task([5], 10)), (error) => isWeirError(error, 'SCHEMA_UNKNOWN'));
+});
+
+// Its schema has one field beside that of `schemaOf`.
+const withDrift = (policy: DriftPolicy): StagePlan => ({
+  ...plan,
+  drift: {
+    policy,
+    fields: [
+      { name: 'n', type: { kind: 'int' }, nullable: false },
+      { name: 'm', type: { kind: 'int' }, nullable: true },
+    ],
+  },
+});
+
+test('a difference of schemas is told with its job and run, from whatever thread', async () => {
+  const told: unknown[] = [];
+  const registry = { schemas: (_: string, ids: readonly number[]) => Promise.resolve(ids.map(schemaOf)) };
+  const watching = new SchemaExecutor(threads, registry, (...facts) => told.push(facts));
+  await watching.addStage('j/7/hash/s', withDrift('report'));
+  for (const count of [400, 10]) {
+    const { counters } = await watching.run('j/7/hash/s', task([1], count));
+    assert.equal(counters.passed, count);
+  }
+  const drift = { kind: 'missing', column: 'm', before: 'INT', after: null, partition: 3, offset: 0 };
+  assert.deepEqual(told, [
+    ['j', 7, 's', drift],
+    ['j', 7, 's', drift],
+  ]);
+});
+
+test('where the source says so, a record of another shape stops the job, by field, partition and offset', async () => {
+  const registry = { schemas: (_: string, ids: readonly number[]) => Promise.resolve(ids.map(schemaOf)) };
+  const watching = new SchemaExecutor(threads, registry);
+  await watching.addStage('j/7/hash/s', withDrift('fail'));
+  await assert.rejects(watching.run('j/7/hash/s', task([1], 10)), (error) => {
+    assert.ok(isWeirError(error, 'RECORD_SCHEMA_CHANGED'));
+    assert.match(
+      error.message,
+      /^job j, topic t, partition 3: the record at offset 0 .*\(m INT is missing\).*evolve or deadLetter$/,
+    );
+    return true;
+  });
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Clock } from '../core/clock.ts';
 import type { LogWriter, TableWriter } from '../core/ports.ts';
 import { MemoryPool } from '../core/memory-pool.ts';
 import { always } from '../test/conformance/source.ts';
@@ -7,20 +8,22 @@ import { SinkSet } from './sink-set.ts';
 
 const counters = { rowCount: 0, bytes: new Uint8Array(0) };
 const noLetters = {} as TableWriter;
+const still = { mono: () => 0 } as Clock;
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 test('memory that rows were written from goes back to the pool once they are durable, and not before', async () => {
   const durable = Promise.withResolvers<void>();
   const writer = { append: () => durable.promise } as unknown as LogWriter;
   const pool = new MemoryPool();
   const sink = { kind: 'log', name: 'out', topic: 'out', writer, partitions: 1, transactions: null } as const;
-  const sinks = new SinkSet([sink], noLetters, null, pool);
+  const sinks = new SinkSet([sink], noLetters, null, still, pool);
   const memory = new ArrayBuffer(4096);
   const appends = [{ partition: 0, batch: new Uint8Array(memory, 0, 100) }];
   const written = sinks.write(
     { sinks: [{ kind: 'log', rowCount: 1, appends, memory }], deadLetters: counters },
     always,
   );
-  await new Promise((resolve) => setImmediate(resolve));
+  await settled();
   assert.equal(pool.idleBytes, 0);
   durable.resolve();
   await written;
@@ -31,7 +34,7 @@ test('memory that no row needed goes back too; after a failure it does not', asy
   const writer = { append: () => Promise.reject(new Error('lost')) } as unknown as LogWriter;
   const pool = new MemoryPool();
   const sink = { kind: 'log', name: 'out', topic: 'out', writer, partitions: 1, transactions: null } as const;
-  const sinks = new SinkSet([sink], noLetters, null, pool);
+  const sinks = new SinkSet([sink], noLetters, null, still, pool);
   const memory = new ArrayBuffer(4096);
   await sinks.write({ sinks: [{ kind: 'log', rowCount: 0, appends: [], memory }], deadLetters: counters }, always);
   assert.equal(pool.idleBytes, 4096);
@@ -39,4 +42,47 @@ test('memory that no row needed goes back too; after a failure it does not', asy
   const failing = [{ kind: 'log', rowCount: 1, appends, memory: new ArrayBuffer(8192) }] as const;
   await assert.rejects(sinks.write({ sinks: failing, deadLetters: counters }, always), /lost/);
   assert.equal(pool.idleBytes, 4096);
+});
+
+test('how long rows wait for each sink: writes under way at the same time count once, one that goes on counts', async () => {
+  let now = 100;
+  const clock = { mono: () => now } as Clock;
+  const writes: PromiseWithResolvers<void>[] = [];
+  const append = async (): Promise<void> => {
+    const write = Promise.withResolvers<void>();
+    writes.push(write);
+    await write.promise;
+  };
+  const slow = { kind: 'log', name: 'slow', topic: 'out', partitions: 1, transactions: null } as const;
+  const sinks = new SinkSet(
+    [
+      { ...slow, writer: { append } as unknown as LogWriter },
+      { kind: 'discard', name: 'none' },
+    ],
+    noLetters,
+    null,
+    clock,
+  );
+  const appends = [{ partition: 0, batch: new Uint8Array(10) }];
+  const rows = {
+    sinks: [
+      { kind: 'log', rowCount: 1, appends },
+      { kind: 'blackhole', rowCount: 1, hash: 7 },
+    ],
+    deadLetters: counters,
+  } as const;
+  const first = sinks.write(rows, always);
+  await settled();
+  now = 110;
+  const second = sinks.write(rows, always);
+  await settled();
+  now = 130;
+  assert.deepEqual(sinks.waitedMs(), [30, 0]);
+  writes[0]?.resolve();
+  await first;
+  now = 150;
+  writes[1]?.reject(new Error('lost'));
+  await assert.rejects(second, /lost/);
+  now = 900;
+  assert.deepEqual(sinks.waitedMs(), [50, 0], 'nothing is under way any more');
 });

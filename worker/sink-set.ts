@@ -1,5 +1,6 @@
 /** All places the rows of one stage go to, dead letters included; one write is acknowledged when all of them are. */
 import { assert, must } from '../core/assert.ts';
+import type { Clock } from '../core/clock.ts';
 import { partition } from '../core/ids.ts';
 import type { LaneId, Offset } from '../core/ids.ts';
 import type { Cursor } from '../core/lane/chunk.ts';
@@ -11,8 +12,10 @@ import type { RowBlock } from '../core/row-block.ts';
 import type { EpochPlace, LanePlace, RowSink } from '../core/row-sink.ts';
 import { encodeGapLetter } from '../engine/gap-letter.ts';
 import type { SinkOutput, StageResult } from '../engine/stage.ts';
+import { BusyTime } from './busy-time.ts';
 import type { DeadLetterTopic } from './dead-letter-copy.ts';
 import { copyDeadLetters } from './dead-letter-copy.ts';
+import type { EpochRows, EpochTransactions } from './epoch-transactions.ts';
 import type { LaneBatches } from './lane-batches.ts';
 import type { LaneOpening, LaneTransactions } from './lane-transactions.ts';
 import type { StagedRows } from './staged-rows.ts';
@@ -29,6 +32,13 @@ export type OpenSink =
       /** null = rows are appended at least once. */
       readonly transactions: LaneTransactions | null;
     }
+  /** A topic that epochs write exactly once: the rows of all workers come to one, by {@link SinkSet.writeEpoch}. */
+  | {
+      readonly kind: 'epochLog';
+      readonly name: string;
+      readonly partitions: number;
+      readonly transactions: EpochTransactions;
+    }
   | { readonly kind: 'rows'; readonly name: string; readonly sink: RowSink; readonly batches: LaneBatches }
   | { readonly kind: 'discard'; readonly name: string }
   | { readonly kind: 'console'; readonly name: string; readonly print: (text: string) => void };
@@ -43,6 +53,8 @@ export class SinkSet {
   readonly #deadLetterTopic: DeadLetterTopic | null;
   readonly #memory: MemoryPool | null;
   readonly #transactions: readonly LaneTransactions[];
+  readonly #clock: Clock;
+  readonly #waiting: readonly BusyTime[];
   /** Partition counts of the log sinks, in order: what the encoder needs to choose partitions. */
   readonly logPartitions: readonly number[];
   /** Whether rows are written at the times the lane computes; a lane without such sinks may run any distance ahead of the clock. */
@@ -53,20 +65,30 @@ export class SinkSet {
     sinks: readonly OpenSink[],
     deadLetters: TableWriter,
     deadLetterTopic: DeadLetterTopic | null,
+    clock: Clock,
     memory: MemoryPool | null = null,
   ) {
     this.#memory = memory;
+    this.#clock = clock;
+    this.#waiting = sinks.map(() => new BusyTime());
     this.#sinks = sinks;
     this.#deadLetters = deadLetters;
     this.#deadLetterTopic = deadLetterTopic;
     this.#transactions = sinks.flatMap((sink) => (sink.kind === 'log' ? (sink.transactions ?? []) : []));
     this.usesWriteTimes = sinks.some((sink) => sink.kind === 'table');
-    this.logPartitions = sinks.flatMap((sink) => (sink.kind === 'log' ? [sink.partitions] : []));
+    this.logPartitions = sinks.flatMap((sink) =>
+      sink.kind === 'log' || sink.kind === 'epochLog' ? [sink.partitions] : [],
+    );
   }
 
   /** Whether some sinks take the rows of an epoch as a whole, by {@link writeEpoch}. */
   get takesEpochs(): boolean {
-    return this.#sinks.some(({ kind }) => kind === 'rows');
+    return this.#sinks.some(({ kind }) => kind === 'rows' || kind === 'epochLog');
+  }
+
+  /** Whether some sinks put what several chunks gave into one write: chunks need not be large for them. */
+  get gathers(): boolean {
+    return this.usesTransactions || this.#sinks.some(({ kind }) => kind === 'rows');
   }
 
   /** Whether some sinks acknowledge what they were given together, after an interval. */
@@ -110,19 +132,39 @@ export class SinkSet {
     );
     const writes = result.sinks.map(async (output, index) => {
       const sink = must(this.#sinks[index], () => 'no such sink');
-      await writeTo(sink, output, permit, place);
+      await this.#waitFor(index, () => writeTo(sink, output, permit, place));
       if (output.kind === 'log' && output.memory !== undefined) this.#memory?.give(output.memory);
     });
     if (result.deadLetters.rowCount > 0) writes.push(this.bury(result.deadLetters, permit));
     await Promise.all(writes);
   }
 
-  /** Writes what one attempt of an epoch gave on this worker to the sinks that take epochs as a whole. Throws as {@link write}. */
-  async writeEpoch(rows: StagedRows, place: EpochPlace, permit: WritePermit): Promise<void> {
+  /** The topic of a sink that epochs write exactly once. */
+  epochTopic(index: number): string {
+    const sink = this.#sinks[index];
+    assert(sink?.kind === 'epochLog', () => `sink ${index} is no topic that epochs write exactly once`);
+    return sink.transactions.topic;
+  }
+
+  /**
+   * Writes what one attempt of an epoch gave on this worker to the sinks that take epochs as a whole, and to topics that
+   * are written exactly once `logs`: what it gave on all workers, by sink; nothing where another worker writes. Throws as
+   * {@link write}.
+   */
+  async writeEpoch(
+    rows: StagedRows,
+    place: EpochPlace,
+    permit: WritePermit,
+    logs: ReadonlyMap<number, EpochRows> = new Map(),
+  ): Promise<void> {
     await Promise.all(
-      this.#sinks.flatMap((sink, index) =>
-        sink.kind === 'rows' ? [sink.sink.write({ place, parts: rows.of(index) }, permit)] : [],
-      ),
+      this.#sinks.flatMap((sink, index) => {
+        if (sink.kind === 'rows')
+          return [this.#waitFor(index, () => sink.sink.write({ place, parts: rows.of(index) }, permit))];
+        const all = logs.get(index);
+        if (sink.kind !== 'epochLog' || all === undefined) return [];
+        return [this.#waitFor(index, () => sink.transactions.write(all, permit))];
+      }),
     );
   }
 
@@ -149,6 +191,22 @@ export class SinkSet {
     ]);
   }
 
+  async #waitFor(sink: number, write: () => Promise<void>): Promise<void> {
+    const waiting = must(this.#waiting[sink], () => `no sink ${sink}`);
+    waiting.begin(this.#clock.mono());
+    try {
+      await write();
+    } finally {
+      waiting.end(this.#clock.mono());
+    }
+  }
+
+  /** ms in which rows waited to be acknowledged so far, by sink in the order of the plan. */
+  waitedMs(): number[] {
+    const now = this.#clock.mono();
+    return this.#waiting.map((waiting) => waiting.total(now));
+  }
+
   stats(): NamedStats[] {
     return this.#sinks.flatMap((sink) => {
       if (sink.kind === 'table') return [{ name: sink.name, ...sink.writer.stats() }];
@@ -156,6 +214,7 @@ export class SinkSet {
         const { name, transactions } = sink;
         return transactions === null ? [] : [{ name, ...transactions.stats() }];
       }
+      if (sink.kind === 'epochLog') return [{ name: sink.name, ...sink.transactions.stats() }];
       return sink.kind === 'rows' ? [{ name: sink.name, ...sink.sink.stats() }] : [];
     });
   }
@@ -166,6 +225,7 @@ export class SinkSet {
       ...this.#sinks.map((sink) => {
         if (sink.kind === 'table') return sink.writer.close();
         if (sink.kind === 'log') return sink.transactions?.closeAll();
+        if (sink.kind === 'epochLog') return sink.transactions.close();
         return sink.kind === 'rows' ? sink.sink.close() : undefined;
       }),
     ]);
@@ -188,6 +248,8 @@ async function writeTo(
       assert(sink.kind === 'table', () => `sink ${sink.name} is no table`);
       return sink.writer.write(output, permit);
     case 'log': {
+      // The rows of an epoch are written once all of them are there.
+      if (sink.kind === 'epochLog') return undefined;
       assert(sink.kind === 'log', () => `sink ${sink.name} is no log`);
       const { topic, transactions } = sink;
       const appends = output.appends.map(({ partition: index, batch }) => ({
@@ -203,6 +265,7 @@ async function writeTo(
       assert(sink.kind === 'console', () => `sink ${sink.name} is no console`);
       permit.check();
       return sink.print(output.text);
+    case 'keys':
     case 'blackhole':
       return undefined;
   }

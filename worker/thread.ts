@@ -4,6 +4,7 @@
 import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { isWeirError, messageOf, WeirError } from '../core/errors.ts';
 import type { ErrorCode } from '../core/errors.ts';
+import type { ModuleSource } from '../core/job/user-functions.ts';
 import type {
   EpochHost,
   Frame,
@@ -21,7 +22,8 @@ import type { StagePlan } from '../engine/plan/stage-plan.ts';
 import { compileStage } from '../engine/run-stage.ts';
 import type { CompiledStage } from '../engine/run-stage.ts';
 import type { StageResult, StageTask } from '../engine/stage.ts';
-import { loadModule } from './load-module.ts';
+import type { BatchCall } from './for-each-batch/run-batch.ts';
+import { loadJob, loadModule } from './load-module.ts';
 
 export type ThreadRequest =
   | { readonly kind: 'add'; readonly stageId: string; readonly plan: StagePlan }
@@ -33,6 +35,8 @@ export type ThreadRequest =
       readonly plan: EpochsPlan;
       readonly options: Omit<HostOptions, 'functions'>;
     }
+  | { readonly kind: 'loadJob'; readonly module: ModuleSource }
+  | { readonly kind: 'batch'; readonly call: BatchCall }
   | { readonly kind: 'closeEpochs'; readonly key: string }
   | { readonly kind: 'map'; readonly key: string; readonly task: MapTask }
   | { readonly kind: 'reduce'; readonly key: string; readonly task: ReduceTask }
@@ -108,6 +112,10 @@ function answer(request: ThreadRequest): unknown {
     }
     case 'openEpochs':
       return openEpochs(request);
+    case 'loadJob':
+      return loadJob(request.module).then(() => DONE);
+    case 'batch':
+      return import('./for-each-batch/run-batch.ts').then(({ runBatch }) => runBatch(request.call)).then(() => DONE);
     case 'closeEpochs':
       hosts.delete(request.key);
       return DONE;

@@ -14,6 +14,7 @@ import type {
   EpochReport,
   Heartbeat,
   JobFigures,
+  SchemaChange,
   LaneStatus,
   MasterMessage,
   WorkerMessage,
@@ -32,6 +33,8 @@ export interface WorkerParts extends WorkerPorts {
   readonly control: ControlClient<MasterMessage, WorkerMessage>;
   /** Figures since the last call, for the heartbeat. */
   readonly takeFigures: () => JobFigures[];
+  /** All that is known of records that differ from the schema of their source; default: nothing. */
+  readonly schemaChanges?: () => SchemaChange[];
   readonly vitals: () => { readonly eventLoopDelayMs: number; readonly rssBytes: number };
   readonly httpAddress: string;
   /** How rows of stateful jobs go between workers; without it this worker runs such jobs alone. */
@@ -299,11 +302,17 @@ export class Worker {
 
   #beat(): void {
     if (this.#stream === null) return;
-    const { vitals, takeFigures } = this.#parts;
+    const { vitals, takeFigures, schemaChanges } = this.#parts;
     const lanes = this.snapshots().flatMap(({ job, lanes: snapshots }) =>
       snapshots.map((snapshot) => laneStatus(job, snapshot)),
     );
-    const heartbeat: Heartbeat = { sequence: this.#sequence++, ...vitals(), lanes, jobs: takeFigures() };
+    const heartbeat: Heartbeat = {
+      sequence: this.#sequence++,
+      ...vitals(),
+      lanes,
+      jobs: takeFigures(),
+      schemaChanges: schemaChanges?.() ?? [],
+    };
     this.#stream.send({ heartbeat });
   }
 

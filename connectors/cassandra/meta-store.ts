@@ -316,7 +316,13 @@ export class CassandraMetaStore implements MetaStore {
     const rows: driverTypes.Row[] = [];
     let result = await this.#run(cql, params, options);
     for (;;) {
-      rows.push(...result.rows);
+      // A starved Cassandra has been seen to answer a read with nothing at all.
+      const { rows: found } = result as { readonly rows?: readonly driverTypes.Row[] };
+      if (found === undefined) {
+        const place = `keyspace ${this.#keyspace} of Cassandra at ${this.#client.addresses}`;
+        throw new WeirError('STORE_UNAVAILABLE', `The metadata in ${place} cannot be read: an answer had no rows.`);
+      }
+      rows.push(...found);
       const page = result.pageState;
       if (page === null || page === undefined) return rows;
       result = await this.#run(cql, params, { ...options, pageState: page });

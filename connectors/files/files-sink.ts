@@ -18,9 +18,11 @@ import type { WritePermit } from '../../core/lane/permit.ts';
 import type { SinkStats } from '../../core/ports.ts';
 import type { BatchPart, EpochPlace, RowBatch, RowFormat, RowSink } from '../../core/row-sink.ts';
 import { fileFailure } from './failures.ts';
+import type { CompactorParts } from './compactor.ts';
+import { Compactor } from './compactor.ts';
 import type { FilePlace } from './file-place.ts';
 import type { LogEntry, LoggedFile } from './files-log.ts';
-import { entryName, entryOf, padded, readEntry, stagingFolder } from './files-log.ts';
+import { entryName, entryOf, giveName, padded, readEntry, stagingFolder } from './files-log.ts';
 import { joinParquet } from './join-files.ts';
 
 const compressed = promisify(gzip);
@@ -30,12 +32,15 @@ export interface FilesSinkParts {
   readonly place: FilePlace;
   readonly format: RowFormat;
   readonly gzip: boolean;
+  /** Absent = small files stay as they are. */
+  readonly compact?: Pick<CompactorParts, 'below' | 'everyMs' | 'onMerged' | 'onFailure'>;
   readonly clock: Clock;
   readonly rng: Rng;
 }
 
 export class FilesSink implements RowSink {
   readonly #parts: FilesSinkParts;
+  readonly #compactor: Compactor | null;
   readonly #closing = new AbortController();
   #inFlight = 0;
   #retries = 0;
@@ -43,10 +48,18 @@ export class FilesSink implements RowSink {
 
   constructor(parts: FilesSinkParts) {
     this.#parts = parts;
+    const { job, place, format, gzip: isGzip, compact, clock, rng } = parts;
+    if (compact === undefined || format.kind === 'postgres') {
+      this.#compactor = null;
+      return;
+    }
+    const kind = { format: format.kind === 'json' ? 'ndjson' : format.kind, gzip: isGzip } as const;
+    this.#compactor = new Compactor({ job, place, kind, suffix: this.#suffix, ...compact, clock, rng });
   }
 
   async write({ place, parts }: RowBatch, permit: WritePermit): Promise<void> {
     assert(place.kind === 'epoch', () => `job ${this.#parts.job} writes files, which needs epochs`);
+    if (place.worker === 0) this.#compactor?.tick();
     if (place.workers === 1 && parts.length === 0) return;
     const { clock, rng } = this.#parts;
     this.#inFlight++;
@@ -75,9 +88,9 @@ export class FilesSink implements RowSink {
     return { inFlight: this.#inFlight, retries: this.#retries, blockedBy: this.#blockedBy };
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#closing.abort(new WeirError('FENCED', `${this.#name()} was closed`));
-    return Promise.resolve();
+    await this.#compactor?.close();
   }
 
   async #attempt(place: EpochPlace, parts: readonly BatchPart[], permit: WritePermit): Promise<void> {
@@ -154,7 +167,7 @@ export class FilesSink implements RowSink {
     const counts: LogEntry = isFirst
       ? entry
       : must(await readEntry(there, name), () => `the entry ${name} is there and cannot be read`);
-    for (const file of counts.files) if (file.staged !== undefined) await there.move(file.staged, file.name);
+    for (const file of counts.files) await giveName(there, place.job, file);
     if (isFirst) return;
     const kept = new Set(counts.files.flatMap(({ name: own, staged }) => [own, staged]));
     const others = files.map((file) => file.staged ?? file.name).filter((own) => !kept.has(own));

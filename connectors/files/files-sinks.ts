@@ -2,7 +2,9 @@
 import { resolve, sep } from 'node:path';
 import type { Clock, Rng } from '../../core/clock.ts';
 import { WeirError } from '../../core/errors.ts';
+import type { Log } from '../../core/ports.ts';
 import type { RowSink, RowSinkConnector, RowSinkPlan, SinkSettings } from '../../core/row-sink.ts';
+import type { CompactorParts } from './compactor.ts';
 import { DirectoryPlace } from './directory-place.ts';
 import { fileFailure } from './failures.ts';
 import type { FilePlace } from './file-place.ts';
@@ -19,6 +21,8 @@ export interface FilesParts {
   readonly requireHost: (host: string) => Promise<void>;
   /** Whether jobs may write anywhere that the process may, where WEIR_FILES_DIR names no directory for them. */
   readonly anywhere: boolean;
+  /** Told what became of small files; default: nobody is. */
+  readonly log?: Log;
 }
 
 export class FilesSinks implements RowSinkConnector {
@@ -40,7 +44,30 @@ export class FilesSinks implements RowSinkConnector {
     const { clock, rng } = this.#parts;
     const place = await this.placeOf(settings);
     await probe(place, job);
-    return new FilesSink({ job, place, format, gzip: settings['gzip'] === true, clock, rng });
+    const { compactBelow: below, compactEveryMs: everyMs } = settings;
+    const compact =
+      typeof below === 'number' && typeof everyMs === 'number'
+        ? { below, everyMs, ...this.#told(job, place) }
+        : undefined;
+    return new FilesSink({
+      job,
+      place,
+      format,
+      gzip: settings['gzip'] === true,
+      clock,
+      rng,
+      ...(compact === undefined ? {} : { compact }),
+    });
+  }
+
+  #told(job: string, { description }: FilePlace): Pick<CompactorParts, 'onMerged' | 'onFailure'> {
+    const { log } = this.#parts;
+    return {
+      onMerged: (replaced, files) =>
+        log?.info({ job, replaced, files }, `${replaced} small files in ${description} were merged into ${files}`),
+      onFailure: (error) =>
+        log?.warn({ job, err: error }, `small files in ${description} were not merged; the next round tries again`),
+    };
   }
 
   /** Throws: CONFIG_INVALID, FORBIDDEN. */

@@ -21,6 +21,8 @@ export interface S3Options {
   readonly endpoint: string | undefined;
   readonly region: string;
   readonly credentials: S3Credentials;
+  /** An answer that takes longer is none, ms; default: a minute. */
+  readonly requestMsMax?: number;
 }
 
 export class S3Place implements FilePlace {
@@ -104,7 +106,7 @@ export class S3Place implements FilePlace {
       readonly query?: Readonly<Record<string, string>>;
     } = {},
   ): Promise<Response> {
-    const { region, credentials } = this.#options;
+    const { region, credentials, requestMsMax = REQUEST_MS_MAX } = this.#options;
     const url = this.#url(name, more.query ?? {});
     const body = more.body ?? new Uint8Array(0);
     const headers = signed({ method, url, headers: more.headers ?? {}, body }, region, credentials, this.#clock.now());
@@ -112,7 +114,7 @@ export class S3Place implements FilePlace {
       return await fetch(url, {
         method,
         headers,
-        signal: AbortSignal.timeout(REQUEST_MS_MAX),
+        signal: AbortSignal.timeout(requestMsMax),
         ...(method === 'PUT' ? { body: body as Uint8Array<ArrayBuffer> } : {}),
       });
     } catch (error) {

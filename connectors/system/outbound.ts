@@ -4,7 +4,7 @@
  */
 import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns';
-import type { IncomingHttpHeaders } from 'node:http';
+import type { Agent, IncomingHttpHeaders } from 'node:http';
 import https from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { isIP } from 'node:net';
@@ -48,6 +48,8 @@ export interface OutboundRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly signal: AbortSignal;
+  /** Keeps connections between requests; its own lookup must be guarded. Default: one connection per request. */
+  readonly agent?: Agent;
   /** Of the answer; more is an error. */
   readonly bytesMax: number;
 }
@@ -61,12 +63,12 @@ export interface OutboundAnswer {
 /** Throws: FORBIDDEN; rejects with what the connection fails with. */
 export async function askOutside(url: URL, policy: OutboundPolicy, request: OutboundRequest): Promise<OutboundAnswer> {
   requireReachable(policy, url.hostname);
-  const { method = 'GET', headers = {}, signal, bytesMax } = request;
+  const { method = 'GET', headers = {}, signal, bytesMax, agent = false } = request;
   const answered = Promise.withResolvers<OutboundAnswer>();
   const client = url.protocol === 'https:' ? https : http;
   const outgoing = client.request(
     url,
-    { method, headers, signal, agent: false, lookup: guardedLookup(policy) },
+    { method, headers, signal, agent, lookup: guardedLookup(policy) },
     (response) => {
       const chunks: Buffer[] = [];
       let size = 0;

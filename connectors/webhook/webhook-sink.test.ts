@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { rowSinkContract } from '../../sdk/testing/sink-contract.ts';
-import type { BatchPart, LanePlace, RowSink, SinkSettings } from '../../core/row-sink.ts';
+import type { BatchPart, BuryRows, LanePlace, RefusedRow, RowSink, SinkSettings } from '../../core/row-sink.ts';
 import { isWeirError, WeirError } from '../../core/errors.ts';
 import { systemClock, systemRng } from '../system/clock.ts';
 import { WebhookSinks } from './webhook-sinks.ts';
@@ -20,6 +20,8 @@ interface Request {
 class Hook {
   readonly requests: Request[] = [];
   readonly answers: ((response: ServerResponse) => void)[] = [];
+  /** The status for a body, where no answer waits. */
+  judge: ((body: string) => number) | null = null;
   readonly server: Server = createServer((request, response) => void this.#take(request, response));
 
   get url(): string {
@@ -37,7 +39,9 @@ class Hook {
       body: Buffer.concat(chunks).toString(),
     });
     const answer = this.answers.shift();
-    if (answer === undefined) response.end('{}');
+    if (answer === undefined && this.judge !== null)
+      response.writeHead(this.judge(this.requests.at(-1)?.body ?? '')).end();
+    else if (answer === undefined) response.end('{}');
     else answer(response);
   }
 }
@@ -75,7 +79,7 @@ after(() => {
   hook.server.close();
 });
 
-function open(settings: SinkSettings = {}, job = 'j'): Promise<RowSink> {
+function open(settings: SinkSettings = {}, job = 'j', bury?: BuryRows): Promise<RowSink> {
   const secret = (text: string): string => text.replace('${env:WEIR_SECRET_HOOK}', 's3cret');
   const connector = new WebhookSinks({ clock: systemClock, rng: systemRng, secret, requireHost });
   const base = {
@@ -91,6 +95,7 @@ function open(settings: SinkSettings = {}, job = 'j'): Promise<RowSink> {
     name: 'webhook',
     format: { kind: 'json', columns },
     settings: { ...base, ...settings },
+    ...(bury === undefined ? {} : { bury }),
   });
 }
 
@@ -150,13 +155,55 @@ describe('webhook', () => {
     hook.answers.push(status(422, {}, 'no such id'));
     await assert.rejects((await open()).write({ place, parts: [part([1])] }, always), (error) => {
       assert.ok(isWeirError(error, 'SINK_REFUSED'));
-      assert.match(error.message, /answered 422 \(no such id\).*onRejected: drop/);
+      assert.match(error.message, /answered 422 \(no such id\).*onRejected: deadLetter/);
       return true;
     });
     const from = hook.requests.length;
     hook.answers.push(status(422));
     await (await open({ onRejected: 'drop' })).write({ place, parts: [part([1, 2, 3, 4])] }, always);
     assert.equal(hook.requests.length - from, 2);
+  });
+
+  test('under deadLetter the rows that are refused are kept, the others are taken, each once', async () => {
+    const buried: { readonly run: number; readonly rows: readonly RefusedRow[] }[] = [];
+    const bury: BuryRows = (run, rows) => {
+      buried.push({ run, rows });
+      return Promise.resolve();
+    };
+    const bad = new Set([2, 5]);
+    for (const body of ['array', 'ndjson', 'single'] as const) {
+      const taken: number[] = [];
+      hook.judge = (text) => {
+        const ids = [...text.matchAll(/"id":(\d+)/g)].map(([, id]) => Number(id));
+        if (ids.some((id) => bad.has(id))) return 422;
+        taken.push(...ids);
+        return 200;
+      };
+      const sink = await open({ onRejected: 'deadLetter', body, batchRows: 4 }, 'j', bury);
+      await sink.write({ place: { ...place, lane: 'u/t/6' }, parts: [part([1, 2, 3, 4, 5])] }, always);
+      hook.judge = null;
+      assert.deepEqual(taken, [1, 3, 4]);
+      assert.equal(sink.stats().refused, 2);
+      assert.deepEqual(
+        buried
+          .splice(0)
+          .map(({ run, rows }) => [
+            run,
+            ...rows.map(({ bytes, record, place: why }) => [Buffer.from(bytes).toString(), record, why]),
+          ]),
+        [2, 5].map((id) => [1, [`{"id":${id}}`, { partition: 6, offset: id }, 'answered 422']]),
+      );
+    }
+  });
+
+  test('an address that is not there stops the job under deadLetter too: nothing is wrong with the rows', async () => {
+    for (const code of [404, 405, 410]) {
+      hook.answers.push(status(code));
+      const sink = await open({ onRejected: 'deadLetter' }, 'j', () => Promise.reject(new Error('nothing to bury')));
+      await assert.rejects(sink.write({ place, parts: [part([1, 2])] }, always), (error) =>
+        isWeirError(error, 'SINK_REFUSED'),
+      );
+    }
   });
 
   test('wrong credentials are told apart, and nobody is followed elsewhere', async () => {

@@ -5,12 +5,13 @@
  * Source: the Idempotency-Key HTTP header field of the IETF httpapi working group; Retry-After of RFC 9110, section 10.2.3.
  */
 import { createHash } from 'node:crypto';
+import { must } from '../../core/assert.ts';
 import type { Clock, Rng } from '../../core/clock.ts';
 import { backoffMs } from '../../core/clock.ts';
 import { WeirError, isWeirError, messageOf } from '../../core/errors.ts';
 import type { WritePermit } from '../../core/lane/permit.ts';
 import type { SinkStats } from '../../core/ports.ts';
-import type { BatchPart, EpochPlace, LanePlace, RowBatch, RowSink } from '../../core/row-sink.ts';
+import type { BatchPart, BuryRows, EpochPlace, LanePlace, RowBatch, RowSink } from '../../core/row-sink.ts';
 
 /** A service may not ask for a longer pause than this, ms. */
 const RETRY_AFTER_MS_MAX = 300_000;
@@ -24,18 +25,35 @@ export interface WebhookSinkParts {
   readonly body: 'array' | 'ndjson' | 'single';
   readonly batchRows: number;
   readonly timeoutMs: number;
-  readonly onRejected: 'fail' | 'drop';
+  readonly onRejected: 'fail' | 'deadLetter' | 'drop';
+  /** Needed under `onRejected: deadLetter`. */
+  readonly bury?: BuryRows;
   /** Asked before every request. Throws: FORBIDDEN. */
   readonly requireHost: (host: string) => Promise<void>;
   readonly clock: Clock;
   readonly rng: Rng;
 }
 
+/** Rows `first` to `last` of a part, in one request. */
 interface Post {
-  readonly key: string;
-  readonly body: Uint8Array;
-  readonly rows: number;
+  readonly place: LanePlace | EpochPlace;
+  readonly part: BatchPart;
+  readonly first: number;
+  readonly last: number;
 }
+
+/** What became of a request. */
+type Outcome =
+  | { readonly kind: 'taken' }
+  /** To be sent again, after a pause of so long at least. */
+  | { readonly kind: 'again'; readonly reason: string; readonly waitMs: number }
+  /** Its rows are not taken, by an answer of this status. */
+  | { readonly kind: 'refused'; readonly status: number };
+
+const TAKEN: Outcome = { kind: 'taken' };
+
+/** Answers that say that the address is wrong, and nothing of the rows. */
+const notOfRows: ReadonlySet<number> = new Set([404, 405, 410]);
 
 export class WebhookSink implements RowSink {
   readonly #parts: WebhookSinkParts;
@@ -43,6 +61,7 @@ export class WebhookSink implements RowSink {
   #inFlight = 0;
   #retries = 0;
   #blockedBy: string | null = null;
+  #refused = 0;
 
   constructor(parts: WebhookSinkParts) {
     this.#parts = parts;
@@ -58,7 +77,7 @@ export class WebhookSink implements RowSink {
   }
 
   stats(): SinkStats {
-    return { inFlight: this.#inFlight, retries: this.#retries, blockedBy: this.#blockedBy };
+    return { inFlight: this.#inFlight, retries: this.#retries, blockedBy: this.#blockedBy, refused: this.#refused };
   }
 
   close(): Promise<void> {
@@ -67,36 +86,58 @@ export class WebhookSink implements RowSink {
   }
 
   *#postsOf(place: LanePlace | EpochPlace, part: BatchPart): Generator<Post> {
-    const { body: kind, batchRows } = this.#parts;
-    const ends = part.ends ?? new Uint32Array(0);
-    const step = kind === 'single' ? 1 : batchRows;
-    for (let row = 0; row < part.rowCount; row += step) {
-      const last = Math.min(row + step, part.rowCount) - 1;
-      const lines = part.bytes.subarray(row === 0 ? 0 : ends[row - 1], ends[last]);
-      const body = kind === 'array' ? arrayOf(part, row, last) : kind === 'ndjson' ? lines : lines.subarray(0, -1);
-      yield { key: keyOf(place, part, row, last), body, rows: last - row + 1 };
-    }
+    const step = this.#parts.body === 'single' ? 1 : this.#parts.batchRows;
+    for (let row = 0; row < part.rowCount; row += step)
+      yield { place, part, first: row, last: Math.min(row + step, part.rowCount) - 1 };
   }
 
+  /** Resolves when the rows are taken, left out or kept as dead letters. */
   async #send(post: Post, permit: WritePermit): Promise<void> {
     const { clock, rng } = this.#parts;
     for (let attempt = 0; ; attempt++) {
       permit.check();
       this.#closing.signal.throwIfAborted();
-      const answer = await this.#post(post);
-      if (answer === null) {
+      const outcome = await this.#post(post);
+      if (outcome.kind !== 'again') {
         this.#blockedBy = null;
-        return;
+        return outcome.kind === 'taken' ? undefined : await this.#leaveOut(post, outcome.status, permit);
       }
       this.#retries++;
-      this.#blockedBy = answer.reason;
-      await clock.sleep(Math.max(answer.waitMs, backoffMs(rng, attempt)), this.#closing.signal);
+      this.#blockedBy = outcome.reason;
+      await clock.sleep(Math.max(outcome.waitMs, backoffMs(rng, attempt)), this.#closing.signal);
     }
   }
 
-  /** null when it was taken; else why it has to be sent again. Throws: SINK_REFUSED, UNAUTHORIZED. */
-  async #post({ key, body, rows }: Post): Promise<{ readonly reason: string; readonly waitMs: number } | null> {
+  /** Of several rows the good ones are still to be taken: each half is sent by itself, until a request is one row. */
+  async #leaveOut(post: Post, status: number, permit: WritePermit): Promise<void> {
+    const { onRejected, bury } = this.#parts;
+    const { place, part, first, last } = post;
+    if (onRejected === 'drop') {
+      this.#refused += last - first + 1;
+      return;
+    }
+    if (first < last) {
+      const middle = Math.floor((first + last) / 2);
+      await this.#send({ ...post, last: middle }, permit);
+      await this.#send({ ...post, first: middle + 1 }, permit);
+      return;
+    }
+    const offset = part.offsets?.[first];
+    const partition = place.kind === 'lane' ? Number(place.lane.split('/').at(-1)) : 0;
+    const record = offset === undefined ? null : { partition, offset };
+    // Without the line feed at its end.
+    const bytes = linesOf(part, first, first).slice(0, -1);
+    const keep = must(bury, () => `${this.#name()} has nowhere to keep rows`);
+    await keep(place.run, [{ bytes, record, place: `answered ${status}` }], permit);
+    this.#refused++;
+  }
+
+  /** Throws: SINK_REFUSED, UNAUTHORIZED, FORBIDDEN. */
+  async #post({ place, part, first, last }: Post): Promise<Outcome> {
     const { url, headers, body: kind, timeoutMs, onRejected, requireHost, clock } = this.#parts;
+    const lines = linesOf(part, first, last);
+    const body = kind === 'array' ? arrayOf(part, first, last) : kind === 'ndjson' ? lines : lines.subarray(0, -1);
+    const rows = last - first + 1;
     let answer: Response;
     let text: string;
     try {
@@ -109,7 +150,7 @@ export class WebhookSink implements RowSink {
         headers: {
           'content-type': kind === 'ndjson' ? 'application/x-ndjson' : 'application/json',
           'user-agent': 'weir',
-          'idempotency-key': key,
+          'idempotency-key': keyOf(place, part, first, last),
           ...headers,
         },
         body: body as Uint8Array<ArrayBuffer>,
@@ -119,19 +160,20 @@ export class WebhookSink implements RowSink {
       this.#closing.signal.throwIfAborted();
       if (isWeirError(error, 'FORBIDDEN')) throw error;
       const cause = error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : messageOf(error);
-      return { reason: `${this.#name()} does not answer (${cause})`, waitMs: 0 };
+      return { kind: 'again', reason: `${this.#name()} does not answer (${cause})`, waitMs: 0 };
     }
-    if (answer.ok) return null;
+    if (answer.ok) return TAKEN;
     const { status } = answer;
     const said = `${this.#name()} answered ${status}${text === '' ? '' : ` (${text.slice(0, ANSWER_CHARACTERS)})`}`;
     if (status >= 500 || status === 408 || status === 425 || status === 429)
-      return { reason: said, waitMs: retryAfterMs(answer.headers.get('retry-after'), clock.now()) };
+      return { kind: 'again', reason: said, waitMs: retryAfterMs(answer.headers.get('retry-after'), clock.now()) };
     if (status === 401 || status === 403 || status === 407)
       throw new WeirError('UNAUTHORIZED', `${said}; check the headers of the sink and the secrets in them.`);
-    if (status >= 400 && onRejected === 'drop') return null;
+    if (status >= 400 && (onRejected === 'drop' || (onRejected === 'deadLetter' && !notOfRows.has(status))))
+      return { kind: 'refused', status };
     throw new WeirError(
       'SINK_REFUSED',
-      `${said} for ${rows} rows; correct the query or the service, or write onRejected: drop to leave such rows out.`,
+      `${said} for ${rows} rows; correct the query, the address or the service, or write onRejected: deadLetter to keep such rows apart.`,
       { facts: { status, rows } },
     );
   }
@@ -141,6 +183,11 @@ export class WebhookSink implements RowSink {
     const { job, url } = this.#parts;
     return `job ${job}, webhook ${url.replace(/\?.*$/, '').replace(/\/\/[^/@]*@/, '//')}`;
   }
+}
+
+/** The lines of rows, each with its line feed. */
+function linesOf({ bytes, ends }: BatchPart, first: number, last: number): Uint8Array {
+  return bytes.subarray(first === 0 ? 0 : ends?.[first - 1], ends?.[last]);
 }
 
 /** Lines as a JSON array. */

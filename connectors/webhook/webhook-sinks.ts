@@ -28,12 +28,12 @@ export class WebhookSinks implements RowSinkConnector {
     return Promise.resolve();
   }
 
-  open({ job, format, settings }: RowSinkPlan): Promise<RowSink> {
+  open({ job, format, settings, bury }: RowSinkPlan): Promise<RowSink> {
     const { clock, rng, secret, requireHost } = this.#parts;
     if (format.kind !== 'json')
       throw new WeirError('UNSUPPORTED', `Job ${job}: a webhook takes no rows in the format ${format.kind}.`);
     const headers = JSON.parse(String(settings['headers'] ?? '{}')) as Record<string, string>;
-    const { body } = settings;
+    const { body, onRejected } = settings;
     const sink = new WebhookSink({
       job,
       url: secret(String(settings['url'])),
@@ -41,7 +41,8 @@ export class WebhookSinks implements RowSinkConnector {
       body: body === 'ndjson' || body === 'single' ? body : 'array',
       batchRows: Number(settings['batchRows']),
       timeoutMs: Number(settings['timeoutMs']),
-      onRejected: settings['onRejected'] === 'drop' ? 'drop' : 'fail',
+      onRejected: onRejected === 'drop' || onRejected === 'deadLetter' ? onRejected : 'fail',
+      ...(bury === undefined ? {} : { bury }),
       requireHost,
       clock,
       rng,

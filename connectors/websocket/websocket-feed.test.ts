@@ -135,6 +135,16 @@ suite('websocket', () => {
     assert.deepEqual(textsOf(await step), ['not json']);
   });
 
+  test('text that is no JSON is a record, unless records are looked for in it', async () => {
+    const server = await serve((_, send) => {
+      for (const text of ['{"data":', 'not json', '{"data":null}', '{"data":[{"id":1}]}']) send(text);
+    });
+    const whole = await rowsOf(feedOf(server.url, { subscribe: ['go'] }), 4);
+    assert.deepEqual(whole.texts, ['{"data":', 'not json', '{"data":null}', '{"data":[{"id":1}]}']);
+    const within = await rowsOf(feedOf(server.url, { subscribe: ['go'], records: 'data' }), 1);
+    assert.deepEqual(within.texts, ['{"id":1}']);
+  });
+
   test('stops at once when it is told to', async () => {
     const server = await serve();
     const leave = new AbortController();

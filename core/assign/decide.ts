@@ -30,6 +30,8 @@ export interface AssignFacts {
   readonly workers: readonly WorkerFacts[];
   /** Partitions as last seen. */
   readonly partitions: readonly PartitionFacts[];
+  /** Places of a record's rows in time (`ATTEMPT_SLOTS` of core/lane/timestamps.ts); default 1. */
+  readonly slots?: number;
   /** True when this owner acknowledged that it writes no more under this generation. */
   readonly released: (lane: LaneId, generation: Generation) => boolean;
 }
@@ -48,7 +50,7 @@ export function decideLanes(row: Pick<JobRow, 'lanes' | 'stride'>, facts: Assign
 /** True when a partition was seen that has no ordinal yet and the run's stride holds no more of them. */
 export function needsNewStride(row: Pick<JobRow, 'lanes' | 'stride'>, facts: AssignFacts): boolean {
   const unknown = facts.partitions.filter((seen) => row.lanes[laneId(seen)] === undefined).length;
-  return unknown > 0 && !ordinalFits(Object.keys(row.lanes).length + unknown - 1, row.stride);
+  return unknown > 0 && !ordinalFits(Object.keys(row.lanes).length + unknown - 1, row.stride, facts.slots);
 }
 
 /** The smallest that no lane has: a reset may have left out lanes in between. */
@@ -67,7 +69,7 @@ function addPartitions(lanes: Map<LaneId, LaneAssignment>, stride: number, facts
     const id = laneId(seen);
     if (lanes.has(id)) continue;
     const ordinal = freeOrdinal(lanes.values());
-    if (!ordinalFits(ordinal, stride)) return added;
+    if (!ordinalFits(ordinal, stride, facts.slots)) return added;
     lanes.set(id, {
       topic: seen.topic,
       ordinal,

@@ -16,10 +16,16 @@ export interface Mark {
 export class LaneMarks {
   #marks: Mark[] = [];
   #logEnd = offset(0);
+  #recordBytes = 0;
 
   /** End of the log as last seen. */
   get logEnd(): Offset {
     return this.#logEnd;
+  }
+
+  /** Of a record as fetched, on average; 0 = nobody knows yet. */
+  get recordBytes(): number {
+    return this.#recordBytes;
   }
 
   get marks(): readonly Mark[] {
@@ -32,7 +38,14 @@ export class LaneMarks {
   }
 
   /** Takes a report in; what is known already or lies below is left out. */
-  add(position: Offset, ends: readonly number[], timestampsMs: readonly number[], logEnd: number): void {
+  add(
+    position: Offset,
+    ends: readonly number[],
+    timestampsMs: readonly number[],
+    logEnd: number,
+    recordBytes = 0,
+  ): void {
+    if (recordBytes > 0) this.#recordBytes = recordBytes;
     for (let index = 0; index < ends.length; index++) {
       const end = offset(ends[index] ?? 0);
       const last = this.#marks.at(-1);

@@ -71,7 +71,7 @@ export function planRangesTo(
  * The record time up to which every partition is known: the smallest time read so far over the partitions that have
  * more to come. Infinite when all have been read to their ends.
  */
-function horizonMs(sources: readonly SourceFacts[]): number {
+export function horizonMs(sources: readonly SourceFacts[]): number {
   let horizon = Number.POSITIVE_INFINITY;
   for (const { lanes } of sources) {
     for (const { position, marks, logEnd, known } of lanes.values()) {

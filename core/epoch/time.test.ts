@@ -3,7 +3,7 @@ import { suite, test } from 'node:test';
 import fc from 'fast-check';
 import { epoch, fence } from '../ids.ts';
 import { planSlotFree } from './slots.ts';
-import { attemptFits, nextEpochTsUs, writeTimeUs } from './time.ts';
+import { ATTEMPTS_PER_LEADER, attemptDelayMs, attemptFits, nextEpochTsUs, writeTimeUs } from './time.ts';
 import { PLAN_SLOTS } from './types.ts';
 
 suite('write times', () => {
@@ -42,6 +42,16 @@ suite('write times', () => {
     assert.throws(() => writeTimeUs(plan, fence(65), 0), /has no write time/);
     assert.throws(() => writeTimeUs(plan, fence(0), 0), /older/);
   });
+});
+
+test('the attempts of one leader reach over more than half a minute of peers that come and go', () => {
+  const delays = Array.from({ length: ATTEMPTS_PER_LEADER }, (_, attempt) => attemptDelayMs(attempt));
+  assert.equal(delays[1], 0, 'the first failure is met at once');
+  assert.deepEqual(
+    delays,
+    delays.toSorted((a, b) => a - b),
+  );
+  assert.ok(delays.reduce((sum, ms) => sum + ms, 0) > 30_000);
 });
 
 suite('the ring of plans', () => {

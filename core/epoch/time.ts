@@ -20,6 +20,17 @@ export function attemptFits(planToken: Fence, token: Fence, attempt: number): bo
   return attempt < ATTEMPTS_PER_LEADER && (token - planToken) * ATTEMPTS_PER_LEADER + attempt < EPOCH_SPAN_US;
 }
 
+/** Attempts are few: peers that come and go every moment must not use them up. */
+const QUICK_ATTEMPTS = 6;
+const ATTEMPT_DELAY_MS = 250;
+const ATTEMPT_DELAY_MS_MAX = 8000;
+
+/** How long after the attempt before this one may begin, ms. */
+export function attemptDelayMs(attempt: number): number {
+  if (attempt < QUICK_ATTEMPTS) return 0;
+  return Math.min(ATTEMPT_DELAY_MS_MAX, ATTEMPT_DELAY_MS * 2 ** (attempt - QUICK_ATTEMPTS));
+}
+
 /** Write time of an attempt, µs. */
 export function writeTimeUs(
   plan: { readonly epochTsUs: number; readonly token: Fence },

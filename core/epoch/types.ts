@@ -21,6 +21,11 @@ export interface EpochPlan {
   readonly epoch: Epoch;
   /** µs; at least 1024 and the plan's room above that of the epoch before. */
   readonly epochTsUs: number;
+  /**
+   * `epochTsUs` of the epoch of a former run that had the same ranges and watermarks and may have been written then:
+   * sinks that keep a position know it by this time. Absent = it is new.
+   */
+  readonly repeats?: number;
   /** µs below `epochTsUs` that are this epoch's alone, for the order of its rows (row-times.ts); absent = none. */
   readonly room?: number;
   /** The leader that planned it: attempts of later leaders write above its attempts. */
@@ -78,6 +83,8 @@ export interface EpochHead {
   readonly formerSnapshot: SnapshotRef | null;
   /** The savepoint (or other run's state) that this run started from. */
   readonly base: SnapshotRef | null;
+  /** Blob with the plans of former runs that are repeated first (master/epochs-repeats.ts); absent or null = none. */
+  readonly repeats?: string | null;
   /** Sums over committed epochs. */
   readonly counters: LaneCounters;
   readonly late: Readonly<Record<string, number>>;
@@ -95,6 +102,8 @@ export interface LeaseRow {
   /** Base URL of the holder's REST interface, for the masters that hand requests on to it. */
   readonly httpAddress: string;
   readonly beat: number;
+  /** Id of the holder's security folder, which all masters have to share; absent = there is none to share. */
+  readonly security?: string;
 }
 
 /** A named, kept checkpoint. */

@@ -1,7 +1,7 @@
 /** What a job file may say of its sinks. */
 import { z } from 'zod';
 import { connectorNamePattern } from './connector-names.ts';
-import { duration } from './options.ts';
+import { duration, size } from './options.ts';
 
 const cassandraSink = z.strictObject({
   connector: z.literal('cassandra'),
@@ -102,6 +102,13 @@ const filesSink = z
       .optional()
       .describe('S3: another service than the one of Amazon'),
     region: z.string().optional().describe('S3; default: AWS_REGION, else us-east-1'),
+    compact: z
+      .strictObject({
+        below: size.default('16MB').describe('Smaller files are merged until they are as large; at most 256MB'),
+        every: duration.default('10m').describe('How often somebody looks for small files'),
+      })
+      .optional()
+      .describe('Merge the small files of a directory; default: they stay as they are'),
   })
   .describe('Files of rows; those of an epoch become visible at once');
 
@@ -117,9 +124,11 @@ const webhookSink = z
     batchRows: z.number().int().positive().max(100_000).default(500),
     timeout: duration.default('30s'),
     onRejected: z
-      .enum(['fail', 'drop'])
+      .enum(['fail', 'deadLetter', 'drop'])
       .default('fail')
-      .describe('An answer of 4xx: the job stops, or the rows of the request are left out'),
+      .describe(
+        'An answer of 4xx: the job stops; the rows that are refused become dead letters; or the rows of the request are left out',
+      ),
   })
   .describe('A web service that takes rows, at least once, with an Idempotency-Key');
 
@@ -130,6 +139,14 @@ const packageSink = z
     options: z.record(z.string(), z.unknown()).default({}).describe('What its weir-connector.json describes'),
   })
   .describe('A connector of the package weir-connector-<name>; "connector: <name>" with its options is short for it');
+
+const forEachBatchSink = z
+  .strictObject({
+    connector: z.literal('forEachBatch'),
+    timeout: duration.default('1m').describe('A call that is not done after so long is given up'),
+    retries: z.number().int().min(0).max(1000).default(5).describe('How often a failed call is made again'),
+  })
+  .describe('A function of a TypeScript job, called with the rows of every batch; made by forEachBatch() of the SDK');
 
 const blackholeSink = z.strictObject({ connector: z.literal('blackhole') });
 const consoleSink = z.strictObject({ connector: z.literal('console') });
@@ -142,6 +159,7 @@ export const sinkSchemas = [
   filesSink,
   webhookSink,
   packageSink,
+  forEachBatchSink,
   blackholeSink,
   consoleSink,
 ] as const;

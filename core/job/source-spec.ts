@@ -76,6 +76,13 @@ const logOptions = {
   avro: avroOptions.optional(),
   protobuf: protobufOptions.optional(),
   schema: z.string().optional().describe("Columns as SQL writes them: 'id STRING NOT NULL, price DECIMAL(12,2)'"),
+  onSchemaChange: z
+    .enum(['report', 'evolve', 'deadLetter', 'fail'])
+    .optional()
+    .describe(
+      'Records of another shape than the schema: report tells of them, evolve adds new fields to the job, deadLetter keeps ' +
+        'them out, fail stops the job; default: nobody looks',
+    ),
   onDataLoss: dataLossPolicy.default('fail'),
   /** Spark's name for onDataLoss. */
   failOnDataLoss: z.boolean().optional(),

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { labelsSchema } from './labels.ts';
+import { lookupSchema, lookupTableSchemas } from './lookup-spec.ts';
 import { bytes, duration } from './options.ts';
 import { sinkSchemas } from './sink-spec.ts';
 import { scheduleSchema } from './schedule-spec.ts';
@@ -30,7 +31,9 @@ const staticTable = z
       table: z.string(),
       schema: z.string().optional().describe("The columns to read, as SQL writes them; default: the table's own"),
       refresh: duration.optional().describe('Read it anew so often; default: once per run'),
+      lookup: lookupSchema.optional().describe('Ask for rows by key instead of reading it whole'),
     }),
+    ...lookupTableSchemas,
   ])
   .describe('Rows known besides the streams, for joins');
 

@@ -66,6 +66,31 @@ export interface UserFunctions {
   readonly onExpire?: (key: unknown, state: unknown, context: UserContext<unknown>) => unknown;
 }
 
+/** Which rows a call of a forEachBatch function is about. The same rows come under the same names, whoever calls. */
+export interface BatchInfo {
+  readonly job: string;
+  /** Grows with every explicit start and every change of the job. */
+  readonly run: number;
+  /** The epoch: consecutive within the run, never reused (Spark's batchId). */
+  readonly batchId: number;
+  /** Of the batch: a partition of a source, or a key group of a stage with state. A batch is a call for each of its parts. */
+  readonly part: string;
+  /** All of them as one text. */
+  readonly id: string;
+  /** Of the epoch's plan, ms since 1970: the same whenever the batch is called. */
+  readonly time: number;
+}
+
+/** A forEachBatch function as the worker calls it. */
+export type BatchFunction = (rows: readonly unknown[], batch: BatchInfo) => unknown;
+
+/** What a job's module exports, as far as workers use it. */
+export interface JobFunctions {
+  readonly functions: UserFunctions | null;
+  /** By sink; null or absent = the sink is none. */
+  readonly batches?: readonly (BatchFunction | null)[];
+}
+
 /** A job's module: sources without types, by path; `entry` exports the job by default. */
 export interface ModuleSource {
   /** SHA-256 of the rest, hex. */

@@ -6,7 +6,7 @@ import type { BatchHeader } from '../record-batch.ts';
 import type { Cursor } from './chunk.ts';
 import { planChunk } from './chunk.ts';
 import type { RunTiming } from './timestamps.ts';
-import { nextRunStart, ordinalFits, recordTime, strideFor, timeBatch } from './timestamps.ts';
+import { ATTEMPT_SLOTS, nextRunStart, ordinalFits, recordTime, strideFor, timeBatch } from './timestamps.ts';
 
 const NOW_MS = 1_700_000_000_000;
 
@@ -286,4 +286,31 @@ test('an execution that ends within a batch stops there, and the next one goes o
   const rest = read(someLog, timing, first.next);
   assert.deepEqual([...rest.times.keys()], [4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
   for (const time of rest.times.values()) assert.ok(time > lastWritten);
+});
+
+test('owners in turn write at times of their own, which no partition, run or neighbouring offset shares', () => {
+  const partitions = 5;
+  const stride = strideFor(partitions * ATTEMPT_SLOTS);
+  assert.ok(ordinalFits(partitions - 1, stride, ATTEMPT_SLOTS));
+  assert.ok(!ordinalFits(stride / 2 / ATTEMPT_SLOTS, stride, ATTEMPT_SLOTS));
+  const seen = new Set<number>();
+  const batch = { baseOffset: offset(0), nextOffset: offset(3), maxTimestampMs: NOW_MS };
+  for (let attempt = 7; attempt < 7 + ATTEMPT_SLOTS; attempt++)
+    for (let ordinal = 0; ordinal < partitions; ordinal++)
+      for (const life of [4, 5]) {
+        // Both runs from one start: their record times differ by a stride.
+        const timing: RunTiming = {
+          run: run(life),
+          stride,
+          runStart: timestampUs(0),
+          ordinal,
+          ignoreRecordTimes: true,
+          attempt,
+        };
+        const { base, clock } = timeBatch(timing, { bound: timestampUs(0) }, batch);
+        assert.equal(clock.bound, 3 * stride);
+        for (let delta = 0; delta < 3; delta++) seen.add(recordTime(timing, base, delta));
+      }
+  assert.equal(seen.size, ATTEMPT_SLOTS * partitions * 2 * 3);
+  assert.ok(Math.max(...seen) < 3 * stride);
 });

@@ -25,9 +25,18 @@ export interface RunTiming {
   readonly runStart: TimestampUs;
   /** In [0, stride / 2). */
   readonly ordinal: number;
+  /**
+   * Number of this owner, for rows that are not functions of records alone: owners that follow each other write in places
+   * of their own, {@link ATTEMPT_SLOTS} of them in turn, so that a row written again is one of the two and no mixture of
+   * their cells. The ordinal is then in [0, stride / 2 / ATTEMPT_SLOTS). Absent = the same bytes again, one place.
+   */
+  readonly attempt?: number;
   /** Take no record time into account: timestamps follow runStart and positions only. */
   readonly ignoreRecordTimes: boolean;
 }
+
+/** Owners in turn that write the rows of a record at different times. */
+export const ATTEMPT_SLOTS = 4;
 
 export interface TimedBatch {
   readonly baseOffset: Offset;
@@ -57,11 +66,10 @@ export function recordTime(timing: RunTiming, base: TimestampUs, offsetDelta: nu
 }
 
 function phaseOf(timing: RunTiming): number {
-  assert(
-    timing.ordinal >= 0 && timing.ordinal < timing.stride / 2,
-    () => `ordinal ${timing.ordinal} does not fit stride ${timing.stride}`,
-  );
-  return 2 * timing.ordinal + (timing.run % 2);
+  const { ordinal, run, stride, attempt } = timing;
+  const room = attempt === undefined ? stride : stride / ATTEMPT_SLOTS;
+  assert(ordinal >= 0 && ordinal < room / 2, () => `ordinal ${ordinal} does not fit stride ${stride}`);
+  return 2 * ordinal + (run % 2) + (attempt === undefined ? 0 : (attempt % ATTEMPT_SLOTS) * room);
 }
 
 function roundUp(value: number, stride: number): number {
@@ -80,9 +88,9 @@ export function strideFor(partitionCount: number): number {
   return stride;
 }
 
-/** Whether one more ordinal still fits. */
-export function ordinalFits(ordinal: number, stride: number): boolean {
-  return ordinal < stride / 2;
+/** Whether one more ordinal still fits, where the rows of a record have so many places ({@link ATTEMPT_SLOTS}, or one). */
+export function ordinalFits(ordinal: number, stride: number, slots = 1): boolean {
+  return ordinal < stride / 2 / slots;
 }
 
 /** Start of a new run: no earlier than now, and above everything that lanes of the job have committed. */

@@ -7,6 +7,7 @@ import type { TimeZone } from '../scan/time-zone.ts';
 import type { SinkOutput } from '../stage.ts';
 import { BlackholeEncoder } from './blackhole.ts';
 import { ConsoleEncoder } from './console.ts';
+import { KeysEncoder } from './lookup-keys.ts';
 import { LogEncoder } from './log-batches.ts';
 import { RowsEncoder } from './row-parts.ts';
 import type { EncodeContext, EncodeTask, FallibleSinkEncoder, SinkEncoder } from './sink-encoder.ts';
@@ -46,6 +47,8 @@ export class SinkEncoders {
           else rest.push(encoder);
           return encoder;
         }
+        case 'keys':
+          return added<SinkEncoder>(new KeysEncoder(output.length, timeZone), rest);
         case 'blackhole':
           return added<SinkEncoder>(new BlackholeEncoder(), rest);
         case 'console':

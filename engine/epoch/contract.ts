@@ -5,6 +5,7 @@
  */
 import type { RecordTimes } from '../../core/epoch/row-times.ts';
 import type { LaneCounters } from '../../core/lane/position.ts';
+import type { FieldDrift } from '../formats/field-drift.ts';
 import type { WriterSchema } from '../formats/value-format.ts';
 import type { EpochsPlan } from '../plan/epoch-plan.ts';
 import type { OperatorId } from '../plan/logical-plan.ts';
@@ -92,6 +93,8 @@ export interface MapResult extends TaskResult {
   readonly timestampMsMax: number;
   /** Set under onBadRecord: fail. */
   readonly failure: { readonly offset: number; readonly code: string; readonly place: string } | null;
+  /** As in `StageResult`. */
+  readonly drift?: readonly FieldDrift[];
 }
 
 /** Everything that one epoch brings to the key groups of one state stage in one thread: folded at once or not at all. */

@@ -66,7 +66,9 @@ export class MapRunner {
     const uncounted = new Map<number, RowFailure>();
     for (;;) {
       const result = this.#attempt(task, uncounted);
-      if (result !== null) return result;
+      if (result === null) continue;
+      const drift = this.#scanner.takeDrift();
+      return drift === undefined ? result : { ...result, drift };
     }
   }
 

@@ -80,6 +80,7 @@ function keyColumnsOf(plan: SinkPlan): readonly number[] {
       return plan.key < 0 ? [] : [plan.key];
     case 'rows':
       return plan.keys;
+    case 'keys':
     case 'blackhole':
     case 'console':
       return [];

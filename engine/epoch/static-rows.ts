@@ -53,7 +53,8 @@ export function staticRows(
 
 const numberPattern = /^-?\d+(\.\d+)?([eE][-+]?\d+)?$/;
 
-function jsonText(type: DataType, value: unknown): string {
+/** A value as JSON that the scanner reads as one of the type, if it can be one. */
+export function jsonText(type: DataType, value: unknown): string {
   if (value === null || value === undefined) return 'null';
   switch (type.kind) {
     case 'bigint':

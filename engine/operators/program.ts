@@ -12,6 +12,7 @@ import { Generate } from './generate.ts';
 import { AssignWindows } from './assign-windows.ts';
 import { Late } from './late.ts';
 import { dropFailed, type EpochScope, FailureLog, type Operator, type Rows } from './operator.ts';
+import { LookupJoin } from './lookup-join.ts';
 import { Project } from './project.ts';
 import { StaticJoin } from './static-join.ts';
 import { Watermark } from './watermark.ts';
@@ -80,7 +81,7 @@ function compileOperators(plan: ProgramPlan, runtime: Runtime, from: number, to:
       case 'late':
         return new Late(operator, runtime);
       case 'staticJoin':
-        return new StaticJoin(operator, runtime);
+        return operator.lookup === true ? new LookupJoin(operator, runtime) : new StaticJoin(operator, runtime);
       case 'partialAggregate':
         // It goes over more than one batch: see BranchRunner.
         throw new TypeError('a partial aggregate is no part of a program');

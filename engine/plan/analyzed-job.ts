@@ -10,6 +10,7 @@ import type { TimeZone } from '../scan/time-zone.ts';
 import type { SourceColumn } from '../sql/analyzer.ts';
 import type { StaticTable } from './epoch-plan.ts';
 import type { Trigger } from './job-plan.ts';
+import type { PlannedLookup } from './lookup-plan.ts';
 import type { AnalyzedPlan } from './logical-plan.ts';
 import type { BadRecordPolicy } from './stage-plan.ts';
 
@@ -35,9 +36,15 @@ export interface AnalyzedJob {
   readonly analyzed: AnalyzedPlan;
   readonly sources: ReadonlyMap<string, readonly SourceColumn[]>;
   readonly tables: ReadonlyMap<string, StaticTable>;
+  readonly lookups: ReadonlyMap<string, PlannedLookup>;
   readonly timeZone: TimeZone;
   /** What is wrong is added here. */
   readonly problems: JobProblem[];
+}
+
+/** Whether some rows go to functions of the job. */
+export function hasFunctionSink({ sinks }: JobSpec): boolean {
+  return sinks.some(({ connector }) => connector === 'forEachBatch');
 }
 
 /** What becomes of records that cannot be processed. */

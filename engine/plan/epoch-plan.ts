@@ -102,7 +102,7 @@ export interface MapStage {
   /** What is scanned of each record: all that the branches need. `operators`, `output` and `sinks` of it are empty. */
   readonly scan: Pick<
     StagePlan,
-    'topic' | 'format' | 'onBadRecord' | 'onNullValue' | 'timeZone' | 'recordBytesMax' | 'recordDepthMax'
+    'topic' | 'format' | 'onBadRecord' | 'onNullValue' | 'timeZone' | 'recordBytesMax' | 'recordDepthMax' | 'drift'
   > & { readonly columns: readonly InputColumn[] };
   /** Every record goes through each of them. */
   readonly branches: readonly Branch[];
@@ -270,6 +270,8 @@ export interface EpochsPlan {
   readonly stateBytesMax?: number;
   /** Code that the stages of kind `user` run; absent = the job is declarative. */
   readonly module?: ModuleSource;
+  /** Code that sinks of kind forEachBatch call; absent = there are none. */
+  readonly sinkModule?: ModuleSource;
 }
 
 /** Operators that only jobs with epochs have; part of {@link StageOperator}. */
@@ -307,4 +309,6 @@ export type EpochOperator =
       readonly equi: readonly { readonly left: Expr; readonly right: Expr; readonly nullSafe: boolean }[];
       readonly residual: Expr | null;
       readonly output: Schema;
+      /** The table's rows come with each task, as they were looked up; records of keys that failed are dead letters. */
+      readonly lookup?: true;
     };

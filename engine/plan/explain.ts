@@ -1,5 +1,6 @@
 import { formatDurationUs } from '../../core/duration.ts';
 import { formatCqlType } from '../../core/table/schema.ts';
+import type { LookupPlan } from './lookup-plan.ts';
 import type { Field, Schema } from '../../core/types.ts';
 import { formatType } from '../../core/types.ts';
 import { formatKind } from '../formats/value-format.ts';
@@ -51,6 +52,7 @@ function explainLane(source: LaneSource, plan: LanesPlan): string[] {
     `source ${source.name}: ${explainPlace(source)}, format ${formatKind(stage.format)}, from ${explainStart(source)}, lost data: ${source.onDataLoss}, bad records: ${explainBad(stage.onBadRecord)}, null values: ${stage.onNullValue}`,
     `  reads: ${stage.columns.map(explainColumn).join(', ')}`,
     ...stage.operators.flatMap(explainOperator),
+    ...(source.lookups ?? []).map(explainLookup),
     ...stage.sinks.map((sink, index) => explainSink(sink, plan.sinks[index]?.description ?? '')),
   ];
 }
@@ -213,8 +215,14 @@ function explainOperator(operator: StageOperator): string[] {
       return [`  pre-aggregate: ${calls.length === 0 ? 'keys' : calls.join(', ')}`];
     }
     case 'staticJoin':
-      return [`  join: ${operator.type} with table ${operator.table}`];
+      return [`  ${operator.lookup === true ? 'lookup' : 'join'}: ${operator.type} with table ${operator.table}`];
   }
+}
+
+function explainLookup({ table, place, limits }: LookupPlan): string {
+  const { ttlMs, maxEntries, inFlight, onError } = limits;
+  const kept = ttlMs === 0 ? 'nothing kept' : `${maxEntries} keys kept for ${formatDurationUs(ttlMs * 1000)}`;
+  return `lookup ${table.name}: ${place} by (${table.key.join(', ')}), ${kept}, ${inFlight} requests at once, on error: ${onError}`;
 }
 
 function explainSink(sink: SinkPlan, description: string): string {
@@ -229,6 +237,8 @@ function explainSink(sink: SinkPlan, description: string): string {
       return `sink ${sink.name}: ${description}, ${describeValue(sink.value)}, ${sink.compression}, ${describeDelivery(sink)}`;
     case 'rows':
       return `sink ${sink.name}: ${description}, ${explainRows(sink)}`;
+    case 'keys':
+      return `keys ${sink.name}: the different rows of each batch`;
     case 'blackhole':
       return `sink ${sink.name}: computes every value and writes nothing`;
     case 'console':
@@ -244,7 +254,10 @@ function describeValue(value: Extract<SinkPlan, { kind: 'log' }>['value']): stri
 
 function describeDelivery({ transactions }: Extract<SinkPlan, { kind: 'log' }>): string {
   if (transactions === undefined) return 'at least once with an id header';
-  return `exactly once by transactions of ${transactions.commitIntervalMs} ms`;
+  const { commitIntervalMs } = transactions;
+  return commitIntervalMs === 0
+    ? 'exactly once, one transaction per epoch'
+    : `exactly once by transactions of ${commitIntervalMs} ms`;
 }
 
 function explainRows({ format, keys, creates, guarantee }: Extract<SinkPlan, { kind: 'rows' }>): string {

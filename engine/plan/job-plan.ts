@@ -5,6 +5,7 @@ import type { Labels } from '../../core/job/labels.ts';
 import type { Schedule } from '../../core/schedule/decide.ts';
 import type { TableSchema } from '../../core/table/schema.ts';
 import type { EpochsPlan } from './epoch-plan.ts';
+import type { LookupPlan } from './lookup-plan.ts';
 import type { SinkPlan, StagePlan } from './stage-plan.ts';
 
 export const PLAN_FORMAT_VERSION = 1;
@@ -38,6 +39,8 @@ export interface PlannedSource {
 export interface LaneSource extends PlannedSource {
   readonly onFutureTimestamp: 'fail' | 'ignoreTimes';
   readonly stage: StagePlan;
+  /** Tables that its rows are joined with by key, in the order of the joins; absent = none. */
+  readonly lookups?: readonly LookupPlan[];
 }
 
 /** Where rows go; in the order of `StagePlan.sinks`. */

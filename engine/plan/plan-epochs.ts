@@ -6,12 +6,19 @@ import type { SourceSpec } from '../../core/job/spec.ts';
 import type { Schema } from '../../core/types.ts';
 import { formatPlan } from '../sql/analyze/format-plan.ts';
 import { problemAt } from '../sql/problems.ts';
-import { type AnalyzedJob, badRecordPolicy, deadLetterTopic, RECORD_DEPTH_MAX, triggerOf } from './analyzed-job.ts';
+import {
+  type AnalyzedJob,
+  badRecordPolicy,
+  deadLetterTopic,
+  hasFunctionSink,
+  RECORD_DEPTH_MAX,
+  triggerOf,
+} from './analyzed-job.ts';
 import { referTo } from './columns.ts';
 import type { EpochSource, EpochsPlan } from './epoch-plan.ts';
 import { PLAN_FORMAT_VERSION } from './job-plan.ts';
 import { planSinks } from './plan-sinks.ts';
-import { formatOf, inputColumns, plannedSource } from './plan-sources.ts';
+import { driftOf, formatOf, inputColumns, plannedSource } from './plan-sources.ts';
 import { planStages } from './plan-stages.ts';
 import { tablesOf } from './plan-static-query.ts';
 import { rowKeysOf } from './row-keys.ts';
@@ -55,7 +62,16 @@ export function planEpochs(job: AnalyzedJob, protocolReason: string): EpochsPlan
       const format = formatOf(name, source(name), columns, job.facts);
       const { onNullValue, timeZone } = spec;
       const onBadRecord = badRecordPolicy(spec);
-      return { topic, format, onBadRecord, onNullValue, timeZone, recordBytesMax, recordDepthMax: RECORD_DEPTH_MAX };
+      return {
+        topic,
+        format,
+        onBadRecord,
+        onNullValue,
+        timeZone,
+        recordBytesMax,
+        recordDepthMax: RECORD_DEPTH_MAX,
+        ...driftOf(source(name), columns),
+      };
     },
     refuse: (node, message, hint) => problems.push(problemAt('query', node.span, message, hint)),
   });
@@ -97,7 +113,8 @@ export function planEpochs(job: AnalyzedJob, protocolReason: string): EpochsPlan
     warnings: [...analyzed.warnings, ...sinks.warnings],
     explain: formatPlan(root, spec.outputMode),
     ...(stateBytes === undefined ? {} : { stateBytesMax: stateBytes }),
-    ...(spec.module === undefined ? {} : { module: spec.module }),
+    ...(spec.module === undefined || spec.keyedState === undefined ? {} : { module: spec.module }),
+    ...(spec.module !== undefined && hasFunctionSink(spec) ? { sinkModule: spec.module } : {}),
   };
 }
 

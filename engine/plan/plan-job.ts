@@ -14,6 +14,7 @@ import {
   type AnalyzedJob,
   badRecordPolicy,
   deadLetterTopic,
+  hasFunctionSink,
   type PlanFacts,
   RECORD_DEPTH_MAX,
   triggerOf,
@@ -21,8 +22,17 @@ import {
 import { chooseProtocol, type LaneChain } from './choose-protocol.ts';
 import { type JobPlan, type LanesPlan, PLAN_FORMAT_VERSION } from './job-plan.ts';
 import { planEpochs } from './plan-epochs.ts';
+import { checkLookups, planLookups, planLookupStages } from './plan-lookups.ts';
 import { planSinks } from './plan-sinks.ts';
-import { formatOf, inputColumns, planSources, planTables, plannedSource, planWatermarks } from './plan-sources.ts';
+import {
+  driftOf,
+  formatOf,
+  inputColumns,
+  planSources,
+  planTables,
+  plannedSource,
+  planWatermarks,
+} from './plan-sources.ts';
 import { pruneColumns } from './prune-columns.ts';
 import type { StagePlan } from './stage-plan.ts';
 
@@ -43,10 +53,12 @@ export function planJob(spec: JobSpec, facts: PlanFacts): PlanOutcome {
   }
   const sources = planSources(spec, facts, problems);
   const tables = planTables(spec, facts, problems);
+  const lookups = planLookups(spec, facts, problems);
   const watermarks = planWatermarks(spec, sources, problems);
   const query = catchSyntax('query', problems, () => parseQuery(spec.query));
   const known =
-    sources.size === Object.keys(spec.sources).length && tables.size === Object.keys(spec.tables ?? {}).length;
+    sources.size === Object.keys(spec.sources).length &&
+    tables.size + lookups.size === Object.keys(spec.tables ?? {}).length;
   // Without the columns of a source every name would be called wrong.
   const analyzed =
     query !== undefined && known
@@ -56,14 +68,15 @@ export function planJob(spec: JobSpec, facts: PlanFacts): PlanOutcome {
           sources,
           zone: timeZone ?? utc,
           problems,
-          tables: new Map([...tables].map(([name, table]) => [name, table.schema])),
+          tables: new Map([...tables, ...lookups].map(([name, { schema }]) => [name, schema])),
           outputMode: spec.outputMode,
           watermarks,
           ...(spec.keyedState === undefined ? {} : { keyedState: spec.keyedState }),
         })
       : undefined;
   checkOptions(spec, problems);
-  const plan = analyzed && timeZone && planAnalyzed({ spec, facts, analyzed, sources, tables, timeZone, problems });
+  const plan =
+    analyzed && timeZone && planAnalyzed({ spec, facts, analyzed, sources, tables, lookups, timeZone, problems });
   return plan === undefined || problems.length > 0 ? { plan: null, problems } : { plan, problems };
 }
 
@@ -78,15 +91,26 @@ function planAnalyzed(job: AnalyzedJob): JobPlan | undefined {
         hint: 'take it away, or read it in the query',
       });
   }
-  if ((spec.keyedState === undefined) !== (spec.module === undefined)) {
+  const hasCode = spec.keyedState !== undefined || hasFunctionSink(spec);
+  if (hasCode !== (spec.module !== undefined)) {
     problems.push({
-      path: spec.keyedState === undefined ? 'module' : 'keyedState',
-      message: 'keyedState and the module with its functions go together',
+      path: spec.keyedState === undefined ? (hasCode ? 'sinks' : 'module') : 'keyedState',
+      message: 'keyedState, forEachBatch and the module with their functions go together',
       hint: 'both are made from a TypeScript job: weir apply jobs/NAME.ts',
     });
   }
   checkOutput(analyzed.root.output, problems);
-  const choice = chooseProtocol(spec, analyzed.root);
+  const choice = chooseProtocol(spec, analyzed.root, job.lookups);
+  if (choice.protocol === 'epochs' && job.lookups.size > 0) {
+    for (const name of job.lookups.keys()) {
+      problems.push({
+        path: `tables.${name}.lookup`,
+        message: `a table is looked up by jobs whose rows are functions of one record each, and this one runs by epochs: ${choice.reason}`,
+        hint: 'look it up in a job of its own that writes a topic, and read that here; or read the table whole, without lookup',
+      });
+    }
+    return undefined;
+  }
   const planned =
     choice.protocol === 'lanes' ? planLanes(job, choice.chain, choice.reason) : planEpochs(job, choice.reason);
   if (planned === undefined) return undefined;
@@ -141,7 +165,8 @@ function planLanes(job: AnalyzedJob, chain: LaneChain, protocolReason: string): 
     problems,
   });
   const pruned = pruneColumns(inputColumns(source, columns), sinks.operators);
-  const stage: StagePlan = {
+  checkLookups(spec, chain.operators, job.lookups, problems);
+  const plain: StagePlan = {
     job: spec.name,
     source: chain.source,
     topic: source.topic,
@@ -155,7 +180,14 @@ function planLanes(job: AnalyzedJob, chain: LaneChain, protocolReason: string): 
     timeZone: spec.timeZone,
     recordBytesMax: source.recordBytesMax,
     recordDepthMax: RECORD_DEPTH_MAX,
+    ...driftOf(source, columns),
   };
+  const { stage, lookups } = planLookupStages({
+    columns: inputColumns(source, columns),
+    operators: sinks.operators,
+    stage: plain,
+    lookups: job.lookups,
+  });
   return {
     formatVersion: PLAN_FORMAT_VERSION,
     job: jobName(spec.name),
@@ -167,6 +199,7 @@ function planLanes(job: AnalyzedJob, chain: LaneChain, protocolReason: string): 
         ...plannedSource(chain.source, source),
         onFutureTimestamp: source.onFutureTimestamp,
         stage,
+        ...(lookups.length === 0 ? {} : { lookups }),
       },
     ],
     sinks: sinks.targets,

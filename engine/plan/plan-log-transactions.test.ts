@@ -36,15 +36,29 @@ test('a sink exactly once has its transactions in the plan, and explain says so'
   assert.match(explainJob(outcome.plan), /exactly once by transactions of 20 ms/);
 });
 
-test('a job with state is refused', () => {
-  const query = 'SELECT n, count(*) AS orders FROM orders GROUP BY n\noutputMode: update';
-  assert.deepEqual(texts(plan({ query })), [
-    'sinks[0].guarantee: exactlyOnce is for jobs without state, and this one runs in epochs',
-  ]);
+const counts = 'SELECT n, count(*) AS orders FROM orders GROUP BY n\noutputMode: update';
+
+test('an epoch of a job with state is a transaction', () => {
+  const outcome = plan({ query: counts, sink: ', transactionTimeout: 30s' });
+  assert.deepEqual(outcome.problems, []);
+  assert.ok(outcome.plan?.protocol === 'epochs');
+  const [sink] = outcome.plan.sinkPlans;
+  assert.ok(sink?.kind === 'log');
+  assert.deepEqual(sink.transactions, { commitIntervalMs: 0, timeoutMs: 30_000 });
+  assert.match(explainJob(outcome.plan), /exactly once, one transaction per epoch/);
 });
 
-test('a source in another cluster is refused', () => {
-  assert.match(texts(plan({ source: ", brokers: 'other:9092'" })).join(), /sinks\[0\]\.guarantee: .*one Kafka cluster/);
+test('how often an epoch is a transaction is for its trigger to say', () => {
+  assert.match(
+    texts(plan({ query: counts, sink: ', commitInterval: 50ms' })).join(),
+    /sinks\[0\]\.commitInterval: .*each of them is a transaction of its own/,
+  );
+});
+
+test('a source in another cluster is refused where its position is in the transaction', () => {
+  const source = ", brokers: 'other:9092'";
+  assert.match(texts(plan({ source })).join(), /sinks\[0\]\.guarantee: .*one Kafka cluster/);
+  assert.deepEqual(texts(plan({ source, query: counts })), []);
 });
 
 test('two sinks into one topic are refused', () => {
@@ -55,6 +69,11 @@ test('two sinks into one topic are refused', () => {
 test('a transaction must have the time that its end takes', () => {
   const sink = ', commitInterval: 10s, transactionTimeout: 12s';
   assert.match(texts(plan({ sink })).join(), /sinks\[0\]\.transactionTimeout: .*abort it after 12000 ms/);
+  const short = { query: counts, sink: ', transactionTimeout: 4s' };
+  assert.match(
+    texts(plan(short)).join(),
+    /sinks\[0\]\.transactionTimeout: .*takes up to 5 s, .*abort it after 4000 ms/,
+  );
 });
 
 test('options of transactions go with exactlyOnce alone', () => {

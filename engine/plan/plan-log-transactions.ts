@@ -32,14 +32,15 @@ export function planLogTransactions(
         );
     return undefined;
   }
-  if (protocol === 'epochs') {
+  if (protocol === 'epochs' && sink.commitInterval !== undefined) {
     problem(
-      `${path}.guarantee`,
-      'exactlyOnce is for jobs without state, and this one runs in epochs',
-      'take guarantee away: rows come at least once, and the header weir-id is the same for every copy of a row; or write to cassandra, postgres or files, which take epochs exactly once',
+      `${path}.commitInterval`,
+      'this job runs in epochs, and each of them is a transaction of its own',
+      'take commitInterval away; trigger says how often an epoch comes',
     );
   }
-  if (sources.some(({ brokers }) => brokers !== undefined)) {
+  // The position of a job that runs in epochs is not one of its sources.
+  if (protocol === 'lanes' && sources.some(({ brokers }) => brokers !== undefined)) {
     problem(
       `${path}.guarantee`,
       'exactlyOnce needs source and sink in one Kafka cluster, and a source names brokers of its own',
@@ -53,13 +54,13 @@ export function planLogTransactions(
       'write it by one sink: UNION ALL in the query, or two jobs',
     );
   }
-  const commitIntervalMs = durationMs(sink.commitInterval ?? COMMIT_INTERVAL);
+  const commitIntervalMs = protocol === 'epochs' ? 0 : durationMs(sink.commitInterval ?? COMMIT_INTERVAL);
   const timeoutMs = durationMs(sink.transactionTimeout ?? TRANSACTION_TIMEOUT);
   // A transaction is ended after the interval and what its last requests take.
   if (timeoutMs < commitIntervalMs + 5000) {
     problem(
       `${path}.transactionTimeout`,
-      `a transaction takes commitInterval (${commitIntervalMs} ms) and up to 5 s more, and Kafka would abort it after ${timeoutMs} ms`,
+      `a transaction takes ${protocol === 'epochs' ? 'up to 5 s' : `commitInterval (${commitIntervalMs} ms) and up to 5 s more`}, and Kafka would abort it after ${timeoutMs} ms`,
       `transactionTimeout: ${TRANSACTION_TIMEOUT}`,
     );
   }

@@ -133,6 +133,22 @@ describe('PostgreSQL sinks', () => {
     }
   });
 
+  test('a table that the job may create is given the columns it lacks, but for keys', () => {
+    const { columns } = items;
+    const lacking = (name: string): SinkTable => ({
+      ...items,
+      columns: columns.filter((column) => column.name !== name),
+    });
+    const to = '{ connector: postgres, table: items, primaryKey: [customer, at]';
+    const { plan: job, problems } = plan(`${query}${sink(`${to}, create: true }`)}`, lacking('tags'));
+    assert.deepEqual(problems, []);
+    const [planned] = sinkPlansOf(job!);
+    assert.ok(planned?.kind === 'rows' && planned.creates?.columns.some(({ name }) => name === 'tags'));
+    assert.match(problemsOf(plan(`${query}${sink(`${to} }`)}`, lacking('tags'))).join(), /has no column tags/);
+    const key = plan(`${query}${sink(`${to}, create: true }`)}`, lacking('at'));
+    assert.match(problemsOf(key).join(), /has no column at/);
+  });
+
   test('a reference in the address is no password, and without facts nothing is refused', () => {
     const url = 'postgres://weir:${env:WEIR_SECRET_PG}@db:5432/shop';
     const { problems } = plan(`${query}${sink(`{ connector: postgres, url: '${url}', table: t }`)}`, null);
@@ -153,6 +169,26 @@ describe('files', () => {
     );
     assert.deepEqual(planned.partitionBy, [1]);
     assert.ok(job.warnings.some((warning) => /trigger: 1m/.test(warning)));
+  });
+
+  test('are merged below a size and so often, where the job says so', () => {
+    const settingsOf = (compact: string): unknown => {
+      const [planned] = sinkPlansOf(plan(`${query}${sink(`{ connector: files, path: /data${compact} }`)}`).plan!);
+      assert.ok(planned?.kind === 'rows');
+      const { compactBelow, compactEveryMs } = planned.settings;
+      return [compactBelow, compactEveryMs];
+    };
+    assert.deepEqual(settingsOf(''), [undefined, undefined]);
+    assert.deepEqual(settingsOf(', compact: {}'), [16e6, 600_000]);
+    assert.deepEqual(settingsOf(', compact: { below: 64KiB, every: 5s }'), [65_536, 5000]);
+    assert.deepEqual(settingsOf(', compact: { below: 5000 }'), [5000, 600_000]);
+    const large = plan(`${query}${sink('{ connector: files, path: /data, compact: { below: 1GB } }')}`);
+    assert.match(problemsOf(large).join(), /sinks\[0\]\.compact\.below: files are merged in memory, up to 256MB/);
+    const { spec, problems } = loadJobFile(
+      `${source}${query}${sink('{ connector: files, path: /d, compact: { below: 16 mb } }')}`,
+    );
+    assert.equal(spec, null);
+    assert.match(JSON.stringify(problems), /compact\.below/);
   });
 
   test('hold no results that change, no nested directories, no strange compression', () => {

@@ -1,5 +1,6 @@
 /** Plans of the sinks that take rows by the interface RowSink: what is written in which format, and what has to fit. */
 import { durationMs } from '../../core/duration.ts';
+import { sizeBytes } from '../../core/job/options.ts';
 import type { SinkSpec } from '../../core/job/spec.ts';
 import type { FormatColumn, SinkColumn, SinkTable } from '../../core/row-sink.ts';
 import { formatType, type Schema } from '../../core/types.ts';
@@ -12,7 +13,10 @@ import type { TimeZone } from '../scan/time-zone.ts';
 import { didYouMean } from '../sql/problems.ts';
 import type { SinkPlan } from './stage-plan.ts';
 
-export type RowSinkSpec = Extract<SinkSpec, { connector: 'postgres' | 'files' | 'webhook' | 'package' }>;
+export type RowSinkSpec = Extract<
+  SinkSpec,
+  { connector: 'postgres' | 'files' | 'webhook' | 'forEachBatch' | 'package' }
+>;
 export type RowsPlan = Extract<SinkPlan, { kind: 'rows' }>;
 
 export interface RowSinkContext {
@@ -26,6 +30,8 @@ export interface RowSinkContext {
   problem(path: string, message: string, hint?: string): void;
   warn(message: string): void;
   readonly problems: JobProblem[];
+  /** Of the sink among those of the job. */
+  readonly index: number;
 }
 
 /** Is the sink one of these? */
@@ -34,6 +40,7 @@ export function isRowSink(sink: SinkSpec): sink is RowSinkSpec {
     sink.connector === 'postgres' ||
     sink.connector === 'files' ||
     sink.connector === 'webhook' ||
+    sink.connector === 'forEachBatch' ||
     sink.connector === 'package'
   );
 }
@@ -47,6 +54,8 @@ export function describeRowSink(sink: RowSinkSpec): string {
       return `files ${sink.path}`;
     case 'webhook':
       return `webhook ${sink.url.replace(/\?.*$/, '')}`;
+    case 'forEachBatch':
+      return 'a function of the job';
     case 'package':
       return sink.name;
   }
@@ -78,6 +87,8 @@ function planOf(sink: RowSinkSpec, path: string, context: RowSinkContext): Plann
       return planFiles(sink, path, context);
     case 'webhook':
       return planWebhook(sink, path, context);
+    case 'forEachBatch':
+      return planFunction(sink, context);
     case 'package':
       return planPackage(sink, path, context);
   }
@@ -110,9 +121,14 @@ function plainColumns(output: Schema, but: readonly number[] = []): FormatColumn
   return output.flatMap(({ name, type }, input) => (but.includes(input) ? [] : [{ input, name, from: type, to: '' }]));
 }
 
+/** Whether an address holds a password and no reference to one. */
+export function holdsPassword(address: string): boolean {
+  const password = /^[a-z0-9+]+:\/\/[^/@:]*:([^/@]+)@/i.exec(address)?.[1];
+  return password !== undefined && !/^\$\{env:[A-Z0-9_]+\}$/.test(password);
+}
+
 function checkReferences(text: string, path: string, { problem }: RowSinkContext): void {
-  const password = /^[a-z0-9+]+:\/\/[^/@:]*:([^/@]+)@/i.exec(text)?.[1];
-  if (password === undefined || /^\$\{env:[A-Z0-9_]+\}$/.test(password)) return;
+  if (!holdsPassword(text)) return;
   problem(
     path,
     'the address holds a password, which everybody who may look at the job would see',
@@ -153,7 +169,11 @@ function planPostgres(
   const order = [...keys, ...output.map((_, index) => index).filter((index) => !keys.includes(index))];
   const columns = order.flatMap((input) => postgresColumn(input, place, path, context) ?? []);
   if (columns.length < output.length) return undefined;
-  if (existing !== undefined && existing !== null && !fitsPostgres(existing, columns, keys, place, path, context))
+  if (
+    existing !== undefined &&
+    existing !== null &&
+    !fitsPostgres(existing, columns, keys, sink.create, place, path, context)
+  )
     return undefined;
   for (const index of keys) {
     const field = output[index];
@@ -199,6 +219,7 @@ function fitsPostgres(
   table: SinkTable,
   columns: readonly FormatColumn[],
   keys: readonly number[],
+  mayAdd: boolean,
   place: string,
   path: string,
   { output, problem }: RowSinkContext,
@@ -209,8 +230,10 @@ function fitsPostgres(
     problem(at, message, hint);
   };
   const names = table.columns.map(({ name }) => name);
-  for (const { name } of columns) {
+  for (const { name, input } of columns) {
     if (table.columns.some((column) => sameName(column.name, name))) continue;
+    // It is added when the job is accepted; a key cannot be.
+    if (mayAdd && !keys.includes(input)) continue;
     const hint = didYouMean(name, names) ?? `its columns are: ${names.join(', ')}`;
     refuse(`${path}.table`, `${place} has no column ${name}`, hint);
   }
@@ -244,6 +267,9 @@ function sameName(a: string, b: string): boolean {
 }
 
 // ---- files --------------------------------------------------------------------------------------------------------
+
+/** Files that are merged, and the merged one, are in memory at once. */
+const COMPACT_BYTES_MAX = 256e6;
 
 function planFiles(
   sink: Extract<SinkSpec, { connector: 'files' }>,
@@ -279,6 +305,10 @@ function planFiles(
       return undefined;
     }
   }
+  if (sink.compact !== undefined && sizeBytes(sink.compact.below) > COMPACT_BYTES_MAX) {
+    problem(`${path}.compact.below`, 'files are merged in memory, up to 256MB', 'write below: 256MB or less');
+    return undefined;
+  }
   if (context.isAsap)
     context.warn(`every epoch makes files in ${sink.path}: with trigger: 1m they are larger and fewer`);
   return {
@@ -295,6 +325,9 @@ function planFiles(
       gzip: compression === 'gzip',
       endpoint: sink.endpoint ?? null,
       region: sink.region ?? null,
+      ...(sink.compact === undefined
+        ? {}
+        : { compactBelow: sizeBytes(sink.compact.below), compactEveryMs: durationMs(sink.compact.every) }),
     },
     creates: null,
     guarantee: 'exactlyOnce',
@@ -327,6 +360,27 @@ function planWebhook(
       onRejected,
       headers: JSON.stringify(sink.headers),
     },
+    creates: null,
+    guarantee: 'atLeastOnce',
+  };
+}
+
+// ---- functions ----------------------------------------------------------------------------------------------------
+
+function planFunction(
+  sink: Extract<SinkSpec, { connector: 'forEachBatch' }>,
+  { output, outputMode, index, problem }: RowSinkContext,
+): Planned | undefined {
+  if (outputMode === 'complete') {
+    const hint = 'write outputMode: update, or use a table';
+    problem('outputMode', 'outputMode: complete would give the function the whole result with every epoch', hint);
+    return undefined;
+  }
+  return {
+    format: { kind: 'json', columns: plainColumns(output) },
+    keys: [],
+    partitionBy: [],
+    settings: { sink: index, timeoutMs: durationMs(sink.timeout), retries: sink.retries },
     creates: null,
     guarantee: 'atLeastOnce',
   };

@@ -77,6 +77,7 @@ function targetOf(sink: SinkSpec): SinkTarget {
     case 'postgres':
     case 'files':
     case 'webhook':
+    case 'forEachBatch':
     case 'package':
       return { connector: rowSinkConnector(sink), options: {}, description: describeRowSink(sink) };
     case 'blackhole':
@@ -131,6 +132,7 @@ class SinkPlanner {
       case 'postgres':
       case 'files':
       case 'webhook':
+      case 'forEachBatch':
       case 'package':
         return this.#rows(sink, index, path, name);
       case 'blackhole':
@@ -496,6 +498,7 @@ class SinkPlanner {
       warn: (message) => this.warnings.push(message),
       facts: this.#facts,
       problems: this.#problems,
+      index,
     });
     if (plan === undefined || this.#spec.onNullValue !== 'delete') return plan;
     const unknown = plan.keys.find((key) => !this.#isMadeOf(key, knownOfDeletes));

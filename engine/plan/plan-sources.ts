@@ -1,11 +1,13 @@
 /** What a query may read: the columns of its sources, with their watermarks, and the static tables. */
+import { assert } from '../../core/assert.ts';
 import { durationMs, durationUs } from '../../core/duration.ts';
 import type { JobProblem } from '../../core/job/problem.ts';
 import { feedOf } from '../../core/job/feed-topics.ts';
 import type { JobSpec, SourceSpec, StaticTableSpec } from '../../core/job/spec.ts';
 import type { DataType, Field, Schema } from '../../core/types.ts';
 import { formatType } from '../../core/types.ts';
-import { isUnread, sourceSchema, valueFormat } from './source-format.ts';
+import { checkSchemaChange, isUnread, sourceSchema, valueFormat } from './source-format.ts';
+import type { DriftPlan } from '../formats/field-drift.ts';
 import type { SchemaText, ValueFormat } from '../formats/value-format.ts';
 import type { SourceColumn } from '../sql/analyzer.ts';
 import { BIGINT, BINARY, INT, STRING, TIMESTAMP } from '../sql/coercion.ts';
@@ -72,6 +74,7 @@ function sourceColumns(
     });
   }
   if (isUnread(source)) {
+    checkSchemaChange(source, path, problems);
     if (source.schema !== undefined) {
       problems.push({
         path: `${path}.schema`,
@@ -113,6 +116,16 @@ export function formatOf(
 ): ValueFormat {
   const fields = columns.flatMap((column) => (column.hidden ? [] : [column.name]));
   return valueFormat(source, fields, facts.recordSchemas?.get(name));
+}
+
+/** The part of a scan that watches for records of another shape; empty where the source does not ask for it. */
+export function driftOf(
+  { onSchemaChange }: SourceSpec,
+  columns: readonly SourceColumn[],
+): { readonly drift?: DriftPlan } {
+  if (onSchemaChange === undefined) return {};
+  const fields = columns.flatMap(({ name, type, nullable, hidden }) => (hidden ? [] : [{ name, type, nullable }]));
+  return { drift: { policy: onSchemaChange, fields } };
 }
 
 /** The part of a source's plan that does not depend on the protocol. */
@@ -178,6 +191,7 @@ export function planWatermarks(
 export function planTables(spec: JobSpec, facts: PlanFacts, problems: JobProblem[]): Map<string, StaticTable> {
   const planned = new Map<string, StaticTable>();
   for (const [name, table] of Object.entries(spec.tables ?? {})) {
+    if ('lookup' in table && table.lookup !== undefined) continue;
     const path = `tables.${name}`;
     const other = Object.keys(spec.sources).find((source) => source.toLowerCase() === name.toLowerCase());
     if (other !== undefined)
@@ -190,14 +204,19 @@ export function planTables(spec: JobSpec, facts: PlanFacts, problems: JobProblem
 }
 
 /** The columns that are read of a table: those the job file lists, or all that queries have types for. */
-function tableSchema(
+export function tableSchema(
   table: StaticTableSpec,
   facts: PlanFacts,
   path: string,
   problems: JobProblem[],
 ): Schema | undefined {
   const written = table.schema === undefined ? undefined : parseSchema(table.schema, `${path}.schema`, problems);
-  if (!('connector' in table) || (table.schema !== undefined && written === undefined)) return written;
+  if (
+    !('connector' in table) ||
+    table.connector !== 'cassandra' ||
+    (table.schema !== undefined && written === undefined)
+  )
+    return written;
   const place = `${table.keyspace}.${table.table}`;
   const existing = facts.tables?.get(place);
   if (existing === undefined) {
@@ -228,6 +247,7 @@ function tableSchema(
 
 function rowsOf(table: StaticTableSpec, schema: Schema, path: string, problems: JobProblem[]): StaticTable['rows'] {
   if ('connector' in table) {
+    assert(table.connector === 'cassandra', () => `${table.connector} tables are only looked up`);
     const { connector, keyspace, refresh } = table;
     const refreshMs = refresh === undefined ? null : durationMs(refresh);
     return { kind: 'table', connector, keyspace, table: table.table, refreshMs };

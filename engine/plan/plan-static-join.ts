@@ -83,8 +83,8 @@ export function planStaticJoin(
   return { ...projected(rows, columns), kept, times: input.times };
 }
 
-/** A static table below filters and projections: what is read of it, in terms of its own columns. */
-function staticTable(node: LogicalPlan):
+/** A table below filters and projections: what is read of it, in terms of its own columns; undefined for other queries. */
+export function staticTable(node: LogicalPlan):
   | {
       readonly name: string;
       readonly query: LogicalPlan | undefined;

@@ -3,7 +3,7 @@ import { changeColumns } from './operator-columns.ts';
 import type { InputColumn, StageOperator } from './stage-plan.ts';
 
 /** What the stage of a lane consists of. */
-export type LaneOperator = Extract<StageOperator, { readonly kind: 'filter' | 'project' | 'generate' }>;
+export type LaneOperator = Extract<StageOperator, { readonly kind: 'filter' | 'project' | 'generate' | 'staticJoin' }>;
 
 /**
  * Takes away the input columns that no operator reads. Required fields stay: whether a record is good must not depend
@@ -21,9 +21,12 @@ export function pruneColumns(
   const first = operators.findIndex(({ kind }) => kind === 'project');
   return {
     columns: kept.flatMap((index) => columns[index] ?? []),
-    operators: operators.map((operator, place) =>
-      first >= 0 && place > first ? operator : (changeColumns(operator, at) as LaneOperator),
-    ),
+    operators: operators.map((operator, place) => {
+      if (first >= 0 && place > first) return operator;
+      const changed = changeColumns(operator, at) as LaneOperator;
+      if (changed.kind !== 'staticJoin') return changed;
+      return { ...changed, output: changed.output.filter((_, index) => index >= columns.length || places.has(index)) };
+    }),
   };
 }
 
@@ -37,11 +40,17 @@ function columnsRead(operators: readonly LaneOperator[]): ReadonlySet<number> {
   for (const operator of operators) {
     if (operator.kind === 'filter') collectColumns(operator.predicate, read);
     if (operator.kind === 'generate') collectColumns(operator.input, read);
+    if (operator.kind === 'staticJoin') collectJoined(operator, read);
     if (operator.kind !== 'project') continue;
     for (const column of operator.columns) collectColumns(column.expr, read);
     break;
   }
   return read;
+}
+
+function collectJoined({ equi, residual }: Extract<LaneOperator, { kind: 'staticJoin' }>, read: Set<number>): void {
+  for (const { left } of equi) collectColumns(left, read);
+  if (residual !== null) collectColumns(residual, read);
 }
 
 /** The source columns that an output column is made of; `width` is the source's column count. */
@@ -64,7 +73,8 @@ export function sourceColumnsOf(
       const generated = inputWidth(operators, place, width);
       for (const index of wanted) {
         if (index < generated) next.add(index);
-        else collectColumns(operator.input, next);
+        else if (operator.kind === 'generate') collectColumns(operator.input, next);
+        else for (const { left } of operator.equi) collectColumns(left, next);
       }
     }
     wanted = next;
@@ -78,6 +88,7 @@ function inputWidth(operators: readonly LaneOperator[], place: number, width: nu
   for (const operator of operators.slice(0, place)) {
     if (operator.kind === 'project') count = operator.columns.length;
     if (operator.kind === 'generate') count += operator.output.length;
+    if (operator.kind === 'staticJoin') count = operator.output.length;
   }
   return count;
 }

@@ -93,6 +93,7 @@ const withOptions = ['csv', 'avro', 'protobuf'] as const;
 
 function checkOptions(source: SourceSpec, path: string, problems: JobProblem[]): void {
   const { format } = source;
+  checkSchemaChange(source, path, problems);
   for (const other of withOptions) {
     if (other === format || source[other] === undefined) continue;
     problems.push({
@@ -123,6 +124,26 @@ function checkOptions(source: SourceSpec, path: string, problems: JobProblem[]):
       message: 'a subject is one of a registry',
       hint: 'registry: true',
     });
+}
+
+/** Only formats whose records name their fields, or their schema, tell that it changed. */
+export function checkSchemaChange(source: SourceSpec, path: string, problems: JobProblem[]): void {
+  const { format, onSchemaChange } = source;
+  if (onSchemaChange === undefined || format === 'json') return;
+  const options = schemaOptionsOf(source);
+  if (options?.registry === undefined) {
+    problems.push({
+      path: `${path}.onSchemaChange`,
+      message: `records of format: ${format} without a registry do not tell that their schema changed`,
+      hint: 'take onSchemaChange away; records that do not fit become dead letters (RECORD_MALFORMED)',
+    });
+  } else if (onSchemaChange === 'evolve' && options.schema !== undefined && source.schema === undefined) {
+    problems.push({
+      path: `${path}.onSchemaChange`,
+      message: `the schema that records are read as is text in the job file, which cannot evolve by itself`,
+      hint: `take ${format}.schema away, or list the columns: schema: 'id STRING NOT NULL'`,
+    });
+  }
 }
 
 /** The format as the stage's plan has it. `columns`: the source's fields in their order. */

@@ -6,6 +6,7 @@ import type { RowShape } from '../../core/row-block.ts';
 import type { RowFormat, SinkSettings, SinkTable } from '../../core/row-sink.ts';
 import type { CqlType } from '../../core/table/schema.ts';
 import type { Expr } from '../../core/ast.ts';
+import type { DriftPlan } from '../formats/field-drift.ts';
 import type { ValueFormat } from '../formats/value-format.ts';
 import type { EpochOperator } from './epoch-plan.ts';
 
@@ -71,7 +72,7 @@ export interface AvroValue {
 
 /** Transactions of a sink that appends to a topic exactly once. */
 export interface LogTransactionSettings {
-  /** ms from the first rows of a transaction to its end. */
+  /** ms from the first rows of a transaction to its end; 0 in jobs that run in epochs: one transaction per epoch. */
   readonly commitIntervalMs: number;
   /** ms after which Kafka ends a transaction whose worker fell silent. */
   readonly timeoutMs: number;
@@ -115,6 +116,8 @@ export type SinkPlan =
       readonly creates: SinkTable | null;
       readonly guarantee: 'exactlyOnce' | 'atLeastOnce';
     }
+  /** The different rows of a task, of text columns alone; those with a NULL are left out. */
+  | { readonly kind: 'keys'; readonly name: string }
   /** Computes and counts every value, writes nothing: `count` and an xor of hashes for checks. */
   | { readonly kind: 'blackhole'; readonly name: string }
   | { readonly kind: 'console'; readonly name: string };
@@ -128,10 +131,14 @@ export interface StagePlan {
   readonly operators: readonly StageOperator[];
   readonly output: Schema;
   readonly sinks: readonly SinkPlan[];
+  /** Tables whose rows come with each task, as they were looked up; absent = none. */
+  readonly tables?: readonly { readonly name: string; readonly schema: Schema }[];
   readonly onBadRecord: BadRecordPolicy;
   readonly onNullValue: NullValuePolicy;
   readonly timeZone: string;
   /** Bytes. */
   readonly recordBytesMax: number;
   readonly recordDepthMax: number;
+  /** Absent = nobody looks whether records have the shape of the schema. */
+  readonly drift?: DriftPlan;
 }

@@ -9,6 +9,9 @@ import type { RecordIndex } from '../codecs/decode-records.ts';
 import { visitHeaders } from '../codecs/decode-records.ts';
 import type { Column, ColumnBatch } from '../column-batch.ts';
 import { makeDecoder } from '../formats/make-decoder.ts';
+import type { FailRecord, RecordDrift } from '../formats/record-drift.ts';
+import { makeRecordDrift } from '../formats/record-drift.ts';
+import type { FieldDrift } from '../formats/field-drift.ts';
 import type { RegistryDecoder, ValueDecoder } from '../formats/value-decoder.ts';
 import { registryOf } from '../formats/value-format.ts';
 import type { WriterSchema } from '../formats/value-format.ts';
@@ -52,7 +55,7 @@ interface RecordColumnBuilder {
 }
 
 /** What scanning needs of a plan. */
-export type ScanPlan = Pick<StagePlan, 'topic' | 'format' | 'columns' | 'recordBytesMax' | 'recordDepthMax'>;
+export type ScanPlan = Pick<StagePlan, 'topic' | 'format' | 'columns' | 'recordBytesMax' | 'recordDepthMax' | 'drift'>;
 
 export class RecordScanner {
   readonly #arena: ByteBuffer;
@@ -62,6 +65,7 @@ export class RecordScanner {
   readonly #value: ValueDecoder | null;
   readonly #json: JsonScanner | null;
   readonly #learner: RegistryDecoder | null;
+  readonly #drift: RecordDrift | null;
   readonly #registry: string;
   readonly #scanOptions: ScanOptions;
   /** Made by the first records that are many enough for it. */
@@ -90,6 +94,7 @@ export class RecordScanner {
     const made = makeDecoder(plan.format, { fields, depthMax: plan.recordDepthMax, timeZone, arena });
     this.#value = this.#json ?? made?.decoder ?? null;
     this.#learner = made?.learner ?? null;
+    this.#drift = makeRecordDrift(plan.drift, plan.format);
     this.#registry = registryOf(plan.format) ?? '';
     if (this.#value === null && fields.length > 0) {
       throw new WeirError(
@@ -106,6 +111,12 @@ export class RecordScanner {
   /** Takes the schemas that a task brings for its records. */
   learn(schemas: readonly WriterSchema[] = []): void {
     this.#learner?.learn(schemas);
+    this.#drift?.learn(schemas);
+  }
+
+  /** Differences from the schema that were met since the last call; undefined = none. */
+  takeDrift(): readonly FieldDrift[] | undefined {
+    return this.#drift?.notes.take();
   }
 
   /** Throws: SCHEMA_UNKNOWN when records name schemas that were not learned; the arena is left as after a task. */
@@ -132,6 +143,8 @@ export class RecordScanner {
     fail: (record: number, reasonIndex: number, place: string) => void,
   ): ColumnBatch {
     if (!nullValues) this.#requireSchemas(records, from, to);
+    const drift = nullValues || from === to ? null : this.#drift;
+    if (drift !== null) fail = this.#watched(drift, records, partition, from, to, skip, fail);
     const capacity = to - from;
     this.#ensure(capacity);
     for (const { builder } of this.#record) builder.begin(capacity);
@@ -149,6 +162,23 @@ export class RecordScanner {
         index: this.#index,
         record: this.#recordOfRow,
       },
+    };
+  }
+
+  /** Looks at the shape of the records, and from here on at those that fail. */
+  #watched(
+    drift: RecordDrift,
+    records: RecordIndex,
+    partition: number,
+    from: number,
+    to: number,
+    skip: (record: number) => boolean,
+    fail: FailRecord,
+  ): FailRecord {
+    drift.inspect(this.#arena.bytes, records, partition, from, to, skip, fail);
+    return (record, reasonIndex, place) => {
+      drift.failed(this.#arena.bytes, records, partition, record, reasonIndex, place);
+      fail(record, reasonIndex, place);
     };
   }
 

@@ -4,11 +4,11 @@
  */
 import { registerHooks } from 'node:module';
 import { messageOf, WeirError } from '../../core/errors.ts';
-import type { ModuleSource, UserFunctions } from '../../core/job/user-functions.ts';
+import type { JobFunctions, ModuleSource, UserFunctions } from '../../core/job/user-functions.ts';
 import { JOB_SCHEME, placeOf } from './user-error.ts';
 
-/** Functions by the hash of their module. */
-const modules = new Map<string, UserFunctions>();
+/** What modules export, by their hash. */
+const modules = new Map<string, JobFunctions>();
 /** Sources by URL. */
 const sources = new Map<string, string>();
 /** What `weir` is in the modules of this thread. */
@@ -20,6 +20,13 @@ let sdk: string | null = null;
  * Throws: USER_CODE_FAILED when the module cannot be evaluated or exports no job with functions.
  */
 export async function loadUserModule(module: ModuleSource, sdkUrl: string): Promise<UserFunctions> {
+  const { functions } = await loadUserJob(module, sdkUrl);
+  if (typeof functions?.onRow === 'function') return functions;
+  throw noFunctions(module);
+}
+
+/** All that a module exports for workers; as {@link loadUserModule}. */
+export async function loadUserJob(module: ModuleSource, sdkUrl: string): Promise<JobFunctions> {
   const known = modules.get(module.hash);
   if (known !== undefined) return known;
   if (sdk === null) registerHooks({ resolve, load });
@@ -33,14 +40,17 @@ export async function loadUserModule(module: ModuleSource, sdkUrl: string): Prom
     const message = `The code of the job cannot be loaded, ${placeOf(module.entry, thrown)}: ${messageOf(thrown)}`;
     throw new WeirError('USER_CODE_FAILED', message, { cause: thrown });
   }
-  const functions = (exported as { readonly functions?: UserFunctions | null } | undefined)?.functions;
-  if (typeof functions?.onRow === 'function') {
-    modules.set(module.hash, functions);
-    return functions;
-  }
-  throw new WeirError(
+  const job = exported as Partial<JobFunctions> | undefined;
+  if (job?.functions === undefined) throw noFunctions(module);
+  const loaded: JobFunctions = { functions: job.functions, batches: job.batches ?? [] };
+  modules.set(module.hash, loaded);
+  return loaded;
+}
+
+function noFunctions({ entry }: ModuleSource): WeirError {
+  return new WeirError(
     'USER_CODE_FAILED',
-    `The module ${module.entry} of the job exports no job with functions; it needs "export default defineJob({ … })".`,
+    `The module ${entry} of the job exports no job with functions; it needs "export default defineJob({ … })".`,
   );
 }
 

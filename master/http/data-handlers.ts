@@ -36,6 +36,7 @@ type DataRoutes =
   | 'readTopic'
   | 'listTables'
   | 'queryTables'
+  | 'listFunctions'
   | 'getCluster'
   | 'listWorkers'
   | 'drainWorker'
@@ -102,6 +103,10 @@ export function dataHandlers(parts: DataHandlerParts): Handlers<DataRoutes> {
     queryTables: async ({ body }) => {
       requireRead(body.cql);
       return ok(await service.query(body.cql));
+    },
+    listFunctions: async () => {
+      const { knownFunctions } = await import('../../engine/plan/known-functions.ts');
+      return ok({ functions: knownFunctions() });
     },
     getCluster: () => {
       const jobs = countBy(service.jobs().map(({ row }) => row.state));

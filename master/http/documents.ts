@@ -39,6 +39,6 @@ export function statusDocument(view: JobView): Record<string, unknown> {
 
 /** {@link statusDocument} without epochs: a thousand of them fit into one answer. */
 export function summaryDocument(view: JobView): Record<string, unknown> {
-  const { epochs: _, ...rest } = statusDocument(view);
+  const { epochs: _, schemaChanges: __, ...rest } = statusDocument(view);
   return rest;
 }

@@ -391,6 +391,14 @@ export const routes = {
     answers: { 200: shapes.rowsSchema },
     problems: [404],
   },
+  listFunctions: {
+    method: 'GET',
+    path: '/v1/functions',
+    role: 'viewer',
+    tag: 'data',
+    summary: 'Functions that queries may call, with examples',
+    answers: { 200: shapes.functionsSchema },
+  },
   // ---- cluster
   getCluster: {
     method: 'GET',

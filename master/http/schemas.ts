@@ -142,12 +142,32 @@ export const jobViewSchema = z
     ),
     counters: countersSchema,
     epochs: z.looseObject({}).nullable(),
+    schemaChanges: z
+      .array(
+        z.looseObject({
+          source: z.string(),
+          kind: z.enum(['new', 'missing', 'retyped']),
+          column: z.string(),
+          before: z.string().nullable(),
+          after: z.string().nullable(),
+          partition: count,
+          offset,
+          message: z.string(),
+        }),
+      )
+      .describe('How records differ from the schemas of sources with onSchemaChange, since the run began'),
     operators: z.array(
       z.looseObject({
         id: z.string().describe('source0, stage0, sink0: as `weir explain --format mermaid` names them'),
         rowsPerSecond: z.number().nullable(),
-        busyRatio: z.number().nullable(),
-        blockedRatio: z.number().nullable(),
+        busyRatio: z
+          .number()
+          .nullable()
+          .describe('Part of the time: of stages, that threads worked; of sinks, that rows waited to be acknowledged'),
+        blockedRatio: z
+          .number()
+          .nullable()
+          .describe('Of sources of jobs without state: part of the time that partitions could not be read on'),
         stateRows: z.number().nullable(),
         stateBytes: z.number().nullable(),
       }),
@@ -315,6 +335,19 @@ export const rowsSchema = z.object({
   rows: z.array(z.array(z.unknown())),
 });
 
+export const functionsSchema = z.object({
+  functions: z.array(
+    z.object({
+      name: z.string(),
+      aliases: z.array(z.string()),
+      group: z.string(),
+      usage: z.string(),
+      about: z.string(),
+      examples: z.array(z.object({ sql: z.string(), result: z.string() })),
+    }),
+  ),
+});
+
 export const querySchema = z.strictObject({ cql: z.string().min(1).max(100_000) });
 
 const inputRecord = z.union([z.record(z.string(), z.unknown()), z.string(), z.null()]);
@@ -466,7 +499,11 @@ export const progressSchema = z.object({
         eventTime: z.record(z.string(), z.string()),
         stateOperators: z.array(z.looseObject({ operatorName: z.string() })),
         sources: z.array(z.looseObject({ description: z.string(), numInputRows: count })),
-        sink: z.looseObject({ description: z.string(), numOutputRows: z.number() }),
+        sink: z.looseObject({
+          description: z.string(),
+          numOutputRows: z.number(),
+          metrics: z.record(z.string(), z.string()),
+        }),
         observedMetrics: z.record(z.string(), z.unknown()),
       }),
     )

@@ -198,6 +198,7 @@ export class MemoryControl implements ClusterControl {
       latencyMsP50: null,
       latencyMsP99: null,
       epochs: null,
+      schemaChanges: [],
     }));
   }
 

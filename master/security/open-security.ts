@@ -12,6 +12,7 @@ import { CurrentIdentity, makeKeys } from '../../proto/tls.ts';
 import type { HttpTls } from '../http/server.ts';
 import { Authority, WORKER_HOST } from './authority.ts';
 import { CLUSTER_CALLER, Gate } from './gate.ts';
+import { folderId } from './shared-folder.ts';
 import { TokenStore } from './token-store.ts';
 
 export interface SecurityOptions {
@@ -40,6 +41,8 @@ export interface MasterSecurity {
   /** null = plain text. */
   readonly identity: CurrentIdentity | null;
   readonly http: HttpTls | null;
+  /** What all masters have to share; null = nothing is kept there that another master would need. */
+  readonly folder: { readonly id: string; readonly directory: string } | null;
   /** A worker's certificate, PEM. Throws: USAGE. */
   issue(worker: string, tokenId: string, publicKey: Uint8Array): string;
   close(): void;
@@ -65,7 +68,8 @@ export function openSecurity(options: SecurityOptions): MasterSecurity {
     const issue = (): never => {
       throw new WeirError('USAGE', 'This cluster has no certificates.');
     };
-    return { ...plain, identity: null, http: null, issue };
+    const id = loopback ? null : folderId(directory);
+    return { ...plain, identity: null, http: null, folder: id === null ? null : { id, directory }, issue };
   }
   const authority = Authority.open(directory, clock.now());
   const makeIdentity = (): TlsIdentity => {
@@ -84,6 +88,7 @@ export function openSecurity(options: SecurityOptions): MasterSecurity {
     ...plain,
     identity,
     http: httpTls(identity, authority, env),
+    folder: { id: authority.fingerprint, directory },
     issue: (worker, tokenId, publicKey) =>
       authority.issue({ side: 'worker', name: worker, tokenId, publicKey, hosts: [WORKER_HOST] }, clock.now()),
     close: stop,

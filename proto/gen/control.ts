@@ -71,6 +71,19 @@ export interface Heartbeat {
   rssBytes: number;
   lanes: LaneStatus[];
   jobs: JobFigures[];
+  schemaChanges: SchemaChange[];
+}
+
+export interface SchemaChange {
+  job: string;
+  run: number;
+  source: string;
+  kind: string;
+  column: string;
+  before: string;
+  after: string;
+  partition: number;
+  offset: number;
 }
 
 export interface LaneStatus {
@@ -106,6 +119,12 @@ export interface JobFigures {
   latencyBuckets: number[];
   busy: StageTime[];
   blockedMs: number;
+  sinks: SinkTime[];
+}
+
+export interface SinkTime {
+  sink: number;
+  ms: number;
 }
 
 export interface StageTime {
@@ -202,6 +221,7 @@ export interface PartitionEnd {
   logEnd: number;
   code: string;
   message: string;
+  recordBytes: number;
 }
 
 export interface EpochMapped {

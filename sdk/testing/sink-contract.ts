@@ -174,7 +174,8 @@ export function rowSinkContract(name: string, make: () => Promise<RowSinkFixture
         : { place: epochPlace(job, 0), parts: [stateRows(range(0, 5))] };
       await assert.rejects(sink.write(batch, never), (error) => isWeirError(error, 'FENCED'));
       await expectRows(job, []);
-      assert.deepEqual({ ...sink.stats(), retries: 0 }, { inFlight: 0, retries: 0, blockedBy: null });
+      const { inFlight, blockedBy } = sink.stats();
+      assert.deepEqual({ inFlight, blockedBy }, { inFlight: 0, blockedBy: null });
       await sink.close();
     });
   });

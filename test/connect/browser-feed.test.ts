@@ -1,5 +1,7 @@
 /** The browser feed against the listing site with a real Chromium. Fails, and names what is missing, without one. */
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { after, before, suite, test } from 'node:test';
 import { BrowserFeed } from '../../connectors/browser/browser-feed.ts';
 import type { PageReader } from '../../connectors/browser/chromium.ts';
@@ -91,6 +93,39 @@ suite('a site whose pages are drawn by a script', () => {
       none.next(null, forever, () => false),
       /There is no Chromium at \/nowhere\/chromium; install it/,
     );
+  });
+
+  test('a field that a page does not have is null, and the others are there', async () => {
+    const fields = { id: { selector: 'article', attribute: 'data-id' }, owner: '.never', title: 'h1' };
+    const feed = feedOf({ fields, pagesMax: 1 });
+    let step = await feed.next(null, forever, () => false);
+    while (step.rows.length === 0) step = await feed.next(step.cursor, forever, () => false);
+    const row = JSON.parse(new TextDecoder().decode(step.rows[0]?.value)) as Record<string, unknown>;
+    assert.deepEqual([row['owner'], typeof row['id'], typeof row['title']], [null, 'string', 'string']);
+  });
+
+  test('a site that lets nobody in, and one that is in trouble', async (context) => {
+    let status = 401;
+    const server = createServer((request, response) =>
+      response
+        .writeHead(request.url === '/robots.txt' ? 404 : status, { 'content-type': 'text/html' })
+        .end('<p>no</p>'),
+    );
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    context.after(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/list`;
+    for (const [answer, code] of [
+      [401, 'UNAUTHORIZED'],
+      [403, 'UNAUTHORIZED'],
+      [503, 'SOURCE_UNAVAILABLE'],
+    ] as const) {
+      status = answer;
+      const refused = feedOf({ url, timeout: '5s' }).next(null, forever, () => false);
+      await assert.rejects(refused, (error: unknown) => isWeirError(error, code), `answered ${answer}`);
+    }
   });
 
   test('what robots.txt forbids is not read', async () => {

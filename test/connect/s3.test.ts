@@ -7,7 +7,9 @@ import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { FilesSinks } from '../../connectors/files/files-sinks.ts';
 import type { FilePlace } from '../../connectors/files/file-place.ts';
-import { committedFiles } from '../../connectors/files/files-log.ts';
+import { Compactor } from '../../connectors/files/compactor.ts';
+import type { LoggedFile } from '../../connectors/files/files-log.ts';
+import { committedFiles, entryName, readCommitted } from '../../connectors/files/files-log.ts';
 import { signed } from '../../connectors/files/s3-signature.ts';
 import { systemClock, systemRng } from '../../connectors/system/clock.ts';
 import { isWeirError } from '../../core/errors.ts';
@@ -122,6 +124,34 @@ describe('a bucket', () => {
     const address = `http://127.0.0.1:${(careless.address() as AddressInfo).port}`;
     await assert.rejects(open('s3://rows/x', address), /created twice \(it ignores If-None-Match\)/);
     careless.close();
+  });
+
+  test('two that merge its small files at once leave every row once', async () => {
+    const bucket = await place('s3://rows/merged');
+    for (let epoch = 0; epoch < 5; epoch++) {
+      const text = Buffer.from(`{"id":${epoch}}\n`);
+      const entry = { formatVersion: 1, job: 'j', run: 1, epoch, files: [] as LoggedFile[] };
+      entry.files.push({ name: `e${epoch}.ndjson`, rows: 1, bytes: text.byteLength });
+      await bucket.write(`e${epoch}.ndjson`, text);
+      await bucket.create(entryName(entry), Buffer.from(JSON.stringify(entry)));
+    }
+    const kind = { format: 'ndjson', gzip: false } as const;
+    const parts = { job: 'j', place: bucket, kind, suffix: '.ndjson', below: 1000, everyMs: 0 };
+    const compactors = [1, 2].map(() => new Compactor({ ...parts, clock: systemClock, rng: systemRng }));
+    await Promise.all(compactors.map((one) => one.round()));
+    for (const one of compactors) await one.round();
+    const files = await committedFiles(bucket, 'j');
+    const texts = await Promise.all(files.map((file) => readCommitted(bucket, file)));
+    const lines = texts.flatMap((bytes) =>
+      Buffer.from(bytes ?? '')
+        .toString()
+        .split('\n')
+        .filter(Boolean),
+    );
+    assert.deepEqual([files.length, lines.sort()], [1, [0, 1, 2, 3, 4].map((id) => `{"id":${id}}`)]);
+    // What was replaced is gone, and so is what the other one had made.
+    const left = (await bucket.list('')).map(({ name }) => name).filter((name) => name.endsWith('.ndjson'));
+    assert.deepEqual(left, [files[0]?.name]);
   });
 
   test('requests are signed as the documentation shows', () => {

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { parquetReadObjects } from 'hyparquet';
@@ -89,7 +90,7 @@ describe('examples of docs/connectors', () => {
     const order = { id: 1, city: 'Berlin', amount: 12.5, at: '2024-05-01T00:00:00Z' };
     await topic('orders', [order, { ...order, id: 2, city: 'Oslo' }, { ...order, id: 3 }]);
     const job = docJob('orders-to-files').replace('/data/orders', join(directory, 'orders'));
-    await cluster.apply('orders-to-files', job.replace('trigger: 1m', 'trigger: 200ms'));
+    await cluster.apply('orders-to-files', job.replace('trigger: 1m', 'trigger: 200ms').replace('10m', '100ms'));
     const place = new DirectoryPlace(join(directory, 'orders'));
     const names = await until('two directories have their file', 60_000, async () => {
       const files = await committedFiles(place, 'orders-to-files');
@@ -105,6 +106,27 @@ describe('examples of docs/connectors', () => {
         [3, 12.5],
       ],
     );
+    // Every epoch leaves a small file, and small files become one.
+    let count = 3;
+    const merged = await until('small files are merged', 60_000, async () => {
+      await topic('orders', [{ ...order, id: ++count }]);
+      await sleep(300);
+      const files = await committedFiles(place, 'orders-to-files');
+      return files.find(({ name, rows: held }) => name.includes('orders-to-files-m') && held >= 4);
+    });
+    const bytesOfMerged = await until('the merged file has its name', 10_000, async () => {
+      const read = await place.read(merged.name);
+      return read !== undefined ||
+        (await committedFiles(place, 'orders-to-files')).every(({ name }) => name !== merged.name)
+        ? (read ?? new Uint8Array(0))
+        : undefined;
+    });
+    if (bytesOfMerged.byteLength > 0)
+      assert.equal((await parquetReadObjects({ file: Uint8Array.from(bytesOfMerged).buffer })).length, merged.rows);
+    await until('every order is there once', 30_000, async () => {
+      const files = await committedFiles(place, 'orders-to-files');
+      return files.reduce((sum, { rows: held }) => sum + held, 0) === count;
+    });
   });
 
   test('webhook', async (context) => {
@@ -112,7 +134,12 @@ describe('examples of docs/connectors', () => {
     const server = createServer((request, response) => {
       void (async () => {
         const { authorization, 'idempotency-key': key } = request.headers;
-        posted.push({ authorization, key, body: await json(request) });
+        const body = await json(request);
+        if (JSON.stringify(body).includes('broken')) {
+          response.writeHead(422).end();
+          return;
+        }
+        posted.push({ authorization, key, body });
         // The first request is sent again.
         response.writeHead(posted.length === 1 ? 503 : 200, { 'retry-after': '0' }).end();
       })();
@@ -132,6 +159,21 @@ describe('examples of docs/connectors', () => {
     assert.deepEqual(second?.body, [{ sensor: 'oven', celsius: 230, at: '2024-05-01T00:00:00.000Z' }]);
     assert.equal(second?.authorization, 'Bearer sesame');
     assert.ok(second?.key !== undefined);
+    await topic('readings', [
+      { sensor: 'stove', celsius: 99, at },
+      { sensor: 'broken', celsius: 1000, at },
+    ]);
+    const letters =
+      "SELECT offset, code, place FROM weir.dead_letters WHERE job = 'alerts' AND topic = 'sink:webhook' ALLOW FILTERING";
+    const kept = await until('the row that is refused is kept', 60_000, async () => {
+      const found = await rows(letters);
+      return found.length > 0 && JSON.stringify(found);
+    });
+    assert.equal(kept, '[[3,"SINK_REFUSED","answered 422"]]');
+    assert.deepEqual(
+      posted.slice(2).map(({ body }) => JSON.stringify(body).includes('stove')),
+      [true],
+    );
   });
 
   test('http', async (context) => {

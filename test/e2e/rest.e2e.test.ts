@@ -257,6 +257,12 @@ suite('REST on a real cluster', { timeout: 240_000 }, () => {
     assert.equal((await ask('readTopic', { params: { topic: 'users' }, query: 'partition=9' })).status, 404);
     assert.equal((await ask('readTopic', { params: { topic: 'users' }, query: 'from=x' })).status, 400);
 
+    const { functions } = (await ask('listFunctions')).body;
+    assert.ok(functions.length > 100);
+    assert.deepEqual(functions.find(({ name }: { name: string }) => name === 'upper').examples[0], {
+      sql: "upper('straße')",
+      result: 'STRASSE',
+    });
     const { tables } = (await ask('listTables')).body;
     assert.deepEqual(
       tables.map(({ keyspace, table, jobs }: Record<string, unknown>) => [keyspace, table, jobs]),

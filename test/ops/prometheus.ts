@@ -64,7 +64,7 @@ export async function configIn(directory: string, master: string, token: string)
   const places: readonly (readonly [string, string])[] = [
     ['http://master:7080', master],
     ['http://master-2:7080', master],
-    ['/var/lib/weir/token/token', tokenFile],
+    ['/var/lib/weir/metrics-token/token', tokenFile],
   ];
   for (const [place, instead] of places) {
     if (!text.includes(place)) throw new Error(`ops/prometheus/prometheus.yml does not name ${place}`);

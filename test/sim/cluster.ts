@@ -201,6 +201,8 @@ export class SimCluster {
         inFlightBytes: rng.pick([1000, 1 << 20]),
         inFlightChunks: rng.int(1, 9),
         unprocessedChunks: 2,
+        smallChunks: rng.int(1, 4),
+        smallChunkBytes: rng.pick([0, 500, 1 << 16]),
       },
       budget: new ByteBudget(rng.pick([2000, 1 << 20])),
       observe: () => silentObserver,

@@ -802,6 +802,7 @@ export class ScriptedWorker {
           logEnd: log.end,
           code: '',
           message: '',
+          recordBytes: 0,
         },
       ];
     });

@@ -11,7 +11,15 @@ import { must } from '../../core/assert.ts';
 import type { JobView, WorkerView } from '../../master/views.ts';
 import { freePorts } from '../services/java-server.ts';
 
-const cli = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
+const root = new URL('../../', import.meta.url);
+/** The command as the sources have it, on the Node of the tests. */
+export const fromSources: readonly string[] = [
+  process.execPath,
+  '--disable-warning=ExperimentalWarning',
+  fileURLToPath(new URL('cli/main.ts', root)),
+];
+/** As people start it: the launcher, which takes what was built where nothing is newer. */
+export const fromLauncher: readonly string[] = [fileURLToPath(new URL('weir', root))];
 /** Of every cluster of tests. */
 export const TOKEN = 'test-token';
 
@@ -38,10 +46,18 @@ export class Process {
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
   readonly #child: ChildProcess;
 
-  constructor(name: string, args: readonly string[], env: NodeJS.ProcessEnv, logPath: string) {
+  /** `command`: the program and what comes before `args`. */
+  constructor(
+    name: string,
+    command: readonly string[],
+    args: readonly string[],
+    env: NodeJS.ProcessEnv,
+    logPath: string,
+  ) {
     this.name = name;
     this.logPath = logPath;
-    this.#child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', cli, ...args], {
+    const [program = '', ...before] = command;
+    this.#child = spawn(program, [...before, ...args], {
       env,
       stdio: ['pipe', 'pipe', 'pipe'],
     });
@@ -101,6 +117,7 @@ export class Cluster {
   /** Of every master that may run. */
   readonly #ports: readonly { readonly http: number; readonly grpc: number }[];
   readonly #services: ClusterServices;
+  readonly #command: readonly string[];
   readonly #processes: Process[] = [];
   #count = 0;
 
@@ -108,7 +125,9 @@ export class Cluster {
     directory: string,
     ports: readonly { readonly http: number; readonly grpc: number }[],
     services: ClusterServices,
+    command: readonly string[],
   ) {
+    this.#command = command;
     this.directory = directory;
     this.httpPort = ports[0]?.http ?? 0;
     this.grpcPort = ports[0]?.grpc ?? 0;
@@ -116,14 +135,14 @@ export class Cluster {
     this.#services = services;
   }
 
-  /** `masters`: how many may run; none is started. */
-  static async create(services: ClusterServices, masters = 1): Promise<Cluster> {
+  /** `masters`: how many may run; none is started. `command`: {@link fromSources} or {@link fromLauncher}. */
+  static async create(services: ClusterServices, masters = 1, command = fromSources): Promise<Cluster> {
     const numbers = await freePorts(2 * masters);
     const ports = Array.from({ length: masters }, (_, index) => ({
       http: numbers[2 * index] ?? 0,
       grpc: numbers[2 * index + 1] ?? 0,
     }));
-    return new Cluster(await mkdtemp(join(tmpdir(), 'weir-cluster-')), ports, services);
+    return new Cluster(await mkdtemp(join(tmpdir(), 'weir-cluster-')), ports, services, command);
   }
 
   /** What its processes were given. */
@@ -147,11 +166,12 @@ export class Cluster {
     return `http://127.0.0.1:${this.#ports[master]?.http ?? 0}`;
   }
 
-  /** Resolves when it answers, leading or not. */
-  async startMaster(index = 0): Promise<Process> {
+  /** Resolves when it answers, leading or not. `failpoints` as in connectors/system/failpoints.ts. */
+  async startMaster(index = 0, failpoints = ''): Promise<Process> {
     const { http = 0, grpc = 0 } = this.#ports[index] ?? {};
     const name = index === 0 ? 'master' : `master-${index + 1}`;
-    const master = this.spawn(name, ['master', '--port', String(grpc), '--http-port', String(http)]);
+    const args = ['master', '--port', String(grpc), '--http-port', String(http)];
+    const master = this.spawn(name, args, failpoints === '' ? {} : { WEIR_FAILPOINTS: failpoints });
     await until(`${name} answers`, 30_000, async () => {
       if (!master.alive) throw new Error(await master.log());
       return (await fetch(`${this.addressOf(index)}/readyz`)).ok;
@@ -193,7 +213,7 @@ export class Cluster {
       WEIR_ADDRESS: this.#ports.map((_, index) => this.addressOf(index)).join(','),
       ...more,
     };
-    const child = new Process(name, args, env, join(this.directory, `${name}.log`));
+    const child = new Process(name, this.#command, args, env, join(this.directory, `${name}.log`));
     this.#processes.push(child);
     return child;
   }

@@ -1,6 +1,7 @@
 /**
  * A job from topic to topic of real Kafka, exactly once, with everything else embedded; and the question whether it was:
- * Kafka's own consumer must see every record once, in the order of its partition.
+ * Kafka's own consumer must see every record once, in the order of its partition; of a job with state also every count
+ * once, in its order, and the right one at last.
  */
 import assert from 'node:assert/strict';
 import { readLog } from '../../cli/testing/read-log.ts';
@@ -20,15 +21,38 @@ const BATCH_RECORDS = 25;
 const permit = { valid: () => true, check: () => undefined };
 const encoder = new TextEncoder();
 
+const KEYS = 40;
+
 /** Where a record was read. */
 interface Row {
   readonly part: number;
   readonly at: number;
 }
 
+/** How many records of a key there were after an epoch. */
+interface Count {
+  readonly k: string;
+  readonly n: number;
+}
+
+/** What the job is: records as they are, or with state: counts by key beside them. */
+type Shape = 'lanes' | 'epochs';
+
+function queryOf(shape: Shape, threshold: number): string {
+  const where = `WHERE id % 10 <> 0 AND id >= ${threshold}`;
+  if (shape === 'lanes') return `query: SELECT partition AS part, offset AS at FROM events ${where}`;
+  return `query: |
+  SELECT CAST(NULL AS STRING) AS k, partition AS part, offset AS at, CAST(NULL AS BIGINT) AS n FROM events ${where}
+  UNION ALL
+  SELECT CAST(id % ${KEYS} AS STRING) AS k, CAST(NULL AS INT) AS part, CAST(NULL AS BIGINT) AS at, count(*) AS n
+  FROM events GROUP BY id % ${KEYS}
+outputMode: update`;
+}
+
 export class ExactlyOnceJob {
   readonly cluster: Cluster;
   readonly job: string;
+  readonly #shape: Shape;
   readonly #brokers: string;
   readonly #input: string;
   readonly #output: string;
@@ -37,8 +61,14 @@ export class ExactlyOnceJob {
   readonly #close: () => Promise<void>;
   #produced = 0;
 
-  private constructor(cluster: Cluster, brokers: string, connections: ReturnType<typeof makeConnections>) {
+  private constructor(
+    cluster: Cluster,
+    shape: Shape,
+    brokers: string,
+    connections: ReturnType<typeof makeConnections>,
+  ) {
     this.cluster = cluster;
+    this.#shape = shape;
     this.#brokers = brokers;
     const name = uniqueName('eo');
     this.job = name.replaceAll('_', '-');
@@ -50,12 +80,12 @@ export class ExactlyOnceJob {
   }
 
   /** A master, no worker, and the topics. */
-  static async open(brokers: string): Promise<ExactlyOnceJob> {
+  static async open(brokers: string, shape: Shape = 'lanes'): Promise<ExactlyOnceJob> {
     const [port = 0] = await freePorts(1);
     const services = { WEIR_EMBEDDED: `127.0.0.1:${port}`, KAFKA_BROKERS: brokers };
     const cluster = await Cluster.create(services);
     const connections = makeConnections(services, { clock: systemClock, rng: systemRng, log: noLog });
-    const job = new ExactlyOnceJob(cluster, brokers, connections);
+    const job = new ExactlyOnceJob(cluster, shape, brokers, connections);
     try {
       cluster.spawn('embedded', ['embedded', '--port', String(port)]);
       const tables = connections.tables('cassandra', {});
@@ -79,9 +109,9 @@ kind: Job
 name: ${this.job}
 sources:
   events: { connector: kafka, topic: ${this.#input}, startingOffsets: earliest, schema: 'id INT NOT NULL' }
-query: SELECT partition AS part, offset AS at FROM events WHERE id % 10 <> 0 AND id >= ${threshold}
+${queryOf(this.#shape, threshold)}
 sinks:
-  - { connector: kafka, topic: ${this.#output}, guarantee: exactlyOnce }
+  - { connector: kafka, topic: ${this.#output}, guarantee: exactlyOnce${this.#shape === 'epochs' ? ', key: k' : ''} }
 `,
     );
   }
@@ -107,8 +137,13 @@ sinks:
     const ends = await this.#source.offsets(this.#input, partitions, 'latest');
     // By position: counters begin anew with every run.
     await until(`${this.job} comes to the end of ${this.#input}`, limitMs, async () => {
-      const { lanes, row } = await this.cluster.job(this.job);
+      const { lanes, row, epochs } = await this.cluster.job(this.job);
       assert.notEqual(row.state, 'failed', JSON.stringify(row.reason));
+      if (this.#shape === 'epochs') {
+        if (epochs === null || epochs.planned > epochs.committed) return false;
+        const at = new Map(Object.entries(epochs.positions).map(([lane, to]) => [Number(lane.split('/').at(-1)), to]));
+        return partitions.every((index) => (at.get(index) ?? -1) >= (ends.get(index) ?? 0));
+      }
       const committed = new Map(lanes.map((lane) => [lane.partition, lane.committedOffset]));
       return partitions.every((index) => (committed.get(index) ?? -1) >= (ends.get(index) ?? 0));
     });
@@ -120,23 +155,44 @@ sinks:
    */
   async check(): Promise<void> {
     const log = { source: this.#source, writer: this.#writer };
-    const rows = (await readCommitted(this.#brokers, this.#output, log)).map((line) => JSON.parse(line) as Row);
-    const found = Map.groupBy(rows, ({ part }) => part);
+    const rows = (await readCommitted(this.#brokers, this.#output, log)).map((line) => JSON.parse(line) as Row | Count);
+    const found = Map.groupBy(
+      rows.flatMap((row) => ('at' in row ? [row] : [])),
+      ({ part }) => part,
+    );
+    const counts = new Map<string, number>();
     for (let part = 0; part < PARTITIONS; part++) {
       const input = await readLog(this.#source, this.#input, 0, part);
       const expected = input.filter(({ value }) => idOf(value) % 10 !== 0).map(({ offset }) => offset);
+      for (const { value } of input) {
+        const key = String(idOf(value) % KEYS);
+        counts.set(key, (counts.get(key) ?? 0) + 1);
+      }
       const offsets = (found.get(part) ?? []).map(({ at }) => at);
       const first = expected.findIndex((offset, index) => offset !== offsets[index]);
       // Thousands of numbers tell less than the first that is wrong.
       assert.equal(first, -1, `partition ${part}: ${offsets[first]} stands where ${expected[first]} belongs`);
       assert.equal(offsets.length, expected.length, `partition ${part} has rows too many`);
     }
+    if (this.#shape === 'epochs') checkCounts(rows, counts);
   }
 
   async close(): Promise<void> {
     await this.#close();
     await this.cluster.close();
   }
+}
+
+/** An epoch that was written twice repeats a count; one that came late makes a count fall. */
+function checkCounts(rows: readonly (Row | Count)[], expected: ReadonlyMap<string, number>): void {
+  const last = new Map<string, number>();
+  for (const row of rows) {
+    if (!('k' in row)) continue;
+    const before = last.get(row.k) ?? 0;
+    assert.ok(row.n > before, `key ${row.k}: ${row.n} comes after ${before}`);
+    last.set(row.k, row.n);
+  }
+  assert.deepEqual(Object.fromEntries([...last].sort()), Object.fromEntries([...expected].sort()));
 }
 
 function idOf(value: string | null): number {

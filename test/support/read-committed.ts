@@ -39,7 +39,8 @@ export async function readCommitted(brokers: string, topic: string, log: LogEnds
     join(lib, '*'),
   ];
   const options = ['--bootstrap-server', brokers, '--topic', topic, '--from-beginning'];
-  const isolation = ['--isolation-level', 'read_committed'];
+  // A consumer that is taken for dead begins from the start again: on a machine that has too much to do it may seem so.
+  const isolation = ['--isolation-level', 'read_committed', '--consumer-property', 'session.timeout.ms=300000'];
   const child = spawn(
     javaCommand("Kafka's consumer"),
     [...args, 'org.apache.kafka.tools.consumer.ConsoleConsumer', ...options, ...isolation],

@@ -36,6 +36,19 @@ export class AssignmentView {
     this.routing = routingOf(assignment, this.destinations);
   }
 
+  /**
+   * The destination that writes what only one worker may write. It goes with key group 0, which stays where it is as
+   * long as it can.
+   */
+  get writer(): number {
+    return must(this.routing.destinationOf[0], () => 'an assignment without key groups');
+  }
+
+  /** This worker is the one. */
+  get isWriter(): boolean {
+    return this.assignment.groups[0] === this.self;
+  }
+
   get workerCount(): number {
     return this.assignment.workers.length;
   }

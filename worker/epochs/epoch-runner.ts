@@ -13,7 +13,7 @@ import { WeirError, codeOf, isWeirError, messageOf } from '../../core/errors.ts'
 import { writeTimeUs } from '../../core/epoch/time.ts';
 import type { EpochAssignment, EpochHead, EpochPlan, OffsetRange } from '../../core/epoch/types.ts';
 import type { Fence, JobName, LaneId, Run, WorkerId } from '../../core/ids.ts';
-import { parseLaneId } from '../../core/ids.ts';
+import { offset, parseLaneId } from '../../core/ids.ts';
 import type { ExchangeLink, ExchangeMessage } from '../../core/ports.ts';
 import type { MapResult } from '../../engine/epoch/contract.ts';
 import { splitFrame } from '../../engine/epoch/frame.ts';
@@ -26,6 +26,7 @@ import type {
   EpochRun,
 } from '../../proto/gen/control.ts';
 import { EpochFeeders } from '../feeds/epoch-feeders.ts';
+import type { EpochRows } from '../epoch-transactions.ts';
 import type { WorkerPorts } from '../job-runner.ts';
 import { AssignmentView, localRouting } from './assignment-view.ts';
 import type { Cohort, KeptPart } from './cohort.ts';
@@ -38,6 +39,7 @@ import type { EpochObserver } from './epoch-observer.ts';
 import { FrameSender } from './frame-sender.ts';
 import { Gate, waitForAny } from './gate.ts';
 import { GroupStore } from './group-store.ts';
+import { appendsOf, framesOf } from './log-rows.ts';
 import { mapEpoch } from './map-phase.ts';
 import { OpenJob } from './open-job.ts';
 import { PartitionFeeds } from './partition-feeds.ts';
@@ -259,13 +261,16 @@ export class EpochRunner {
   async #keepWarm({ view, token }: Preparation): Promise<void> {
     const { clock, store } = this.#parts;
     const { signal } = this.#stop;
-    const { cohorts } = must(this.#opened, () => 'ready before anything was open');
+    const { cohorts, feeds } = must(this.#opened, () => 'ready before anything was open');
     const isNewest = (): boolean => this.#prepared?.view === view && this.#prepared.token === token;
     while (isNewest() && cohorts.waits(view)) {
       await clock.sleep(WARM_INTERVAL_MS, signal);
       const head = await store.readEpochs(this.job, this.run).catch(() => undefined);
       if (head === undefined || !isNewest() || signal.aborted) continue;
       if (head.ver > (this.#head?.ver ?? 0)) this.#head = head;
+      const isRead = (lane: LaneId): boolean =>
+        [...this.#attempts.values()].some((attempt) => attempt.view.partitions.has(lane));
+      for (const lane of view.partitions) if (!isRead(lane)) feeds.release(lane, head.positions[lane] ?? offset(0));
       await cohorts.follow(view, head.committed);
     }
   }
@@ -275,11 +280,12 @@ export class EpochRunner {
     const { signal } = this.#stop;
     const { fetchBytes } = limits;
     const base = { job: this.job, run: this.run, store, connections, executor, clock, rng, log, signal, fetchBytes };
-    const job = await OpenJob.open(base, definition);
+    const job = await OpenJob.open({ ...base, failpoints }, definition);
     const feeds = new PartitionFeeds({
       open: job,
       clock,
       signal,
+      feedBytesMax: limits.inFlightBytes / 2,
       report: (ends) => this.#report(this.#token, { ends: { ends } }),
       onFetched: (source, bytes) => observer.read(source, bytes),
     });
@@ -433,7 +439,8 @@ export class EpochRunner {
     await opened.statics.use(attempt.plan.statics, hosts, () => Promise.resolve());
     attempt.check();
     for (const stage of graph.stateStages) {
-      const input = await this.#inputOf(opened, attempt, stage);
+      // An earlier epoch may have to be gone through again before.
+      const input = await this.#inputOf(opened, attempt, stage, () => this.#nextToFold() === attempt);
       if (input === 'later') return;
       const parts = await Promise.all(
         cohorts.map((cohort) => this.#foldStage(opened, attempt, cohort, stage, input, cohorts.length)),
@@ -457,8 +464,13 @@ export class EpochRunner {
     this.#finishSoon(attempt);
   }
 
-  /** Whole input of a stage; 'later' when an earlier epoch has to be gone through again before. */
-  async #inputOf(opened: Opened, attempt: EpochAttempt, stage: number): Promise<InputFrame[] | 'later'> {
+  /** Whole input of a stage; 'later' when `isDue` says that something else has to be done before. */
+  async #inputOf(
+    opened: Opened,
+    attempt: EpochAttempt,
+    stage: number,
+    isDue: () => boolean,
+  ): Promise<InputFrame[] | 'later'> {
     const { clock } = this.#parts;
     const senders = opened.job.graph.sendersTo(stage);
     const { inbox, view, signal } = attempt;
@@ -466,7 +478,7 @@ export class EpochRunner {
     let seenAt = clock.mono();
     for (;;) {
       attempt.check();
-      if (this.#nextToFold() !== attempt) return 'later';
+      if (!isDue()) return 'later';
       const input = inbox.inputOf(stage, senders, view.workerCount);
       if (input !== null) return input;
       if (inbox.messageCount !== seen) {
@@ -516,6 +528,7 @@ export class EpochRunner {
     if (attempt.emitted.has(part)) return;
     attempt.emitted.add(part);
     const { routing } = attempt.view;
+    const { graph } = must(this.#opened, () => 'rows before the job was opened').job;
     for (const { thread, result } of part.results) {
       const frames =
         part.view === attempt.view ? result.frames : result.frames.flatMap(({ bytes }) => splitFrame(bytes, routing));
@@ -528,7 +541,8 @@ export class EpochRunner {
         const rows = later === 0 ? result : laterBy(result, later);
         this.#write(attempt, rows, () => part.written.add(result));
       }
-      await attempt.sender.send(stage, thread, frames);
+      const logFrames = framesOf(result.sinks, graph, attempt.view);
+      await attempt.sender.send(stage, thread, logFrames.length === 0 ? frames : [...frames, ...logFrames]);
     }
   }
 
@@ -537,7 +551,8 @@ export class EpochRunner {
     const flow = `${stage}/${receiver}`;
     if (attempt.ended.has(flow)) return;
     attempt.ended.add(flow);
-    this.#awaitBeforeDone(attempt, attempt.sender.end(stage, receiver));
+    const { graph } = must(this.#opened, () => 'a flow before the job was opened').job;
+    this.#awaitBeforeDone(attempt, attempt.sender.end(stage, receiver, graph.isSink(receiver) ? 'writer' : 'all'));
   }
 
   #awaitBeforeDone(attempt: EpochAttempt, work: Promise<void>): void {
@@ -566,8 +581,24 @@ export class EpochRunner {
   }
 
   async #writeWhole(attempt: EpochAttempt): Promise<void> {
-    const { job } = must(this.#opened, () => 'an epoch ends before its job was opened');
-    await this.#wholeWrites.write(job.sinks, attempt);
+    const opened = must(this.#opened, () => 'an epoch ends before its job was opened');
+    const { sinks } = opened.job;
+    await this.#wholeWrites.write(sinks, attempt, await this.#logRows(opened, attempt));
+  }
+
+  /** Rows of all workers for topics that are written exactly once, where this worker writes them. */
+  async #logRows(opened: Opened, attempt: EpochAttempt): Promise<ReadonlyMap<number, EpochRows>> {
+    const { graph, sinks } = opened.job;
+    const { plan, view } = attempt;
+    const rows = new Map<number, EpochRows>();
+    if (!view.isWriter) return rows;
+    for (const { stage, sink } of graph.sinkStages) {
+      const input = await this.#inputOf(opened, attempt, stage, () => true);
+      assert(input !== 'later', () => `nothing comes before the rows of sink ${sink}`);
+      const timeUs = plan.repeats ?? plan.epochTsUs;
+      rows.set(sink, { timeUs, appends: appendsOf(input, sinks.epochTopic(sink)) });
+    }
+    return rows;
   }
 
   async #snapshot({ cohorts, groups }: Opened, attempt: EpochAttempt): Promise<void> {

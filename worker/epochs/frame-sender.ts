@@ -71,11 +71,13 @@ export class FrameSender {
     await Promise.all(sent);
   }
 
-  /** Closes the flows of `fromStage` to `stage` towards every worker. Throws: PEER_UNREACHABLE. */
-  async end(fromStage: number, stage: number): Promise<void> {
+  /** Closes the flows of `fromStage` to `stage` towards every worker, or towards the writer alone. Throws: PEER_UNREACHABLE. */
+  async end(fromStage: number, stage: number, towards: 'all' | 'writer' = 'all'): Promise<void> {
     const from = this.#view.self;
+    const writer = this.#view.assignment.groups[0];
     const sent: Promise<void>[] = [];
     for (let worker = 0; worker < this.#view.workerCount; worker++) {
+      if (towards === 'writer' && worker !== writer) continue;
       if (worker === from) this.#inbox.endOwn(stage, fromStage, from);
       else {
         const { frames, rows, crc } = this.#flow(fromStage, stage, worker);

@@ -2,7 +2,8 @@
 import { must } from '../../core/assert.ts';
 import { WeirError } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/errors.ts';
-import type { LaneId, Offset } from '../../core/ids.ts';
+import type { OffsetRange } from '../../core/epoch/types.ts';
+import type { LaneId } from '../../core/ids.ts';
 import { parseLaneId, timestampUs } from '../../core/ids.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { MemoryPool } from '../../core/memory-pool.ts';
@@ -15,10 +16,11 @@ import type { EpochsPlan } from '../../engine/plan/epoch-plan.ts';
 import { tableStagesOf } from '../../engine/plan/table-stages.ts';
 import type { EpochAttempt } from './epoch-attempt.ts';
 import type { EpochObserver } from './epoch-observer.ts';
+import { MappedLogRows } from './log-rows.ts';
 import type { OpenJob } from './open-job.ts';
 import type { PartitionFeeds } from './partition-feeds.ts';
-import type { RangeData } from './read-range.ts';
-import { cutIntoTasks, giveBack } from './read-range.ts';
+import type { Gap, HeldBatch } from './read-range.ts';
+import { TaskCutter, copied, giveBack, taken } from './read-range.ts';
 
 export interface MapParts {
   readonly open: OpenJob;
@@ -56,7 +58,9 @@ export async function mapEpoch(parts: MapParts, attempt: EpochAttempt): Promise<
   const { plan, view } = attempt;
   const lanes = (Object.keys(plan.ranges).sort() as LaneId[]).filter((lane) => view.partitions.has(lane));
   const mapped = new MapRun(parts, attempt);
-  await Promise.all(lanes.map((lane, index) => mapped.runLane(lane, index)));
+  // A lane that waits for its next records does not see a task fail.
+  await Promise.race([Promise.all(lanes.map((lane, index) => mapped.runLane(lane, index))), mapped.failed]);
+  await mapped.logRows.send(attempt.sender, view);
   await failpoints.hit('epoch.midExchange');
   for (const stage of open.graph.mapStages)
     for (const receiver of open.graph.receiversOf(stage)) parts.end(attempt, stage, receiver);
@@ -66,50 +70,63 @@ export async function mapEpoch(parts: MapParts, attempt: EpochAttempt): Promise<
 class MapRun implements Mapped {
   readonly eventTimesUs: number[];
   readonly sources = new Set<string>();
+  readonly logRows: MappedLogRows;
   readonly #parts: MapParts;
   readonly #attempt: EpochAttempt;
   readonly #slots: number;
   readonly #rowTimes: ReadonlyMap<LaneId, RecordTimes> | null;
   readonly #running = new Set<Promise<void>>();
+  readonly #failure = Promise.withResolvers<never>();
 
   constructor(parts: MapParts, attempt: EpochAttempt) {
     this.#parts = parts;
     this.#attempt = attempt;
     this.#slots = TASKS_PER_THREAD * Math.max(1, parts.executor.threadCount);
-    const { plan } = parts.open;
+    const { plan, graph } = parts.open;
+    this.logRows = new MappedLogRows(graph);
     this.eventTimesUs = plan.watermarks.map(() => Number.NEGATIVE_INFINITY);
     const lanes = lanesInOrder(Object.keys(attempt.plan.ranges) as LaneId[], plan);
     this.#rowTimes = recordTimes(attempt.plan, lanes, tableStagesOf(plan), attempt.env.writeTimeUs);
+    this.#failure.promise.catch(() => undefined);
   }
 
+  /** Rejects with the first task that fails. */
+  get failed(): Promise<never> {
+    return this.#failure.promise;
+  }
+
+  /** Maps records as they come: of what is read, only the tasks under way and the next one are in memory. */
   async runLane(lane: LaneId, index: number): Promise<void> {
-    const { open, feeds, failpoints } = this.#parts;
+    const { feeds, failpoints } = this.#parts;
     const attempt = this.#attempt;
     const range = attempt.plan.ranges[lane];
     if (range === undefined) return;
-    const data = await feeds.take(lane, range.from, range.to, attempt.signal);
+    const cutter = new TaskCutter({ from: range.from, step: offsetsPerPlace(attempt.plan) });
+    for await (const { batches, gaps } of feeds.read(lane, range.from, range.to, attempt.signal)) {
+      this.#recordGaps(lane, gaps);
+      for (const own of cutter.add(batches)) await this.#begin(lane, index, own, range);
+    }
     await failpoints.hit('epoch.afterFetch');
-    this.#recordGaps(lane, data);
-    const places = { from: range.from, step: offsetsPerPlace(attempt.plan) };
-    const { memory } = this.#parts;
+    const rest = cutter.rest();
+    if (rest.length > 0) await this.#begin(lane, index, rest, range);
+    await Promise.all(this.#running);
+  }
+
+  /** Begins the tasks of all stages over these batches, as soon as there is a place for each. */
+  async #begin(lane: LaneId, index: number, own: readonly HeldBatch[], range: OffsetRange): Promise<void> {
+    const { open, memory } = this.#parts;
     const stages = open.mapStagesOf(lane);
     for (const stage of stages) {
-      const takeTo = memory !== undefined && stage === stages.at(-1) ? range.to : null;
-      const tasks = cutIntoTasks(data.batches, places, memory, takeTo);
-      for (;;) {
-        while (this.#running.size >= this.#slots) await Promise.race(this.#running);
-        const { value: task, done } = tasks.next();
-        if (done === true) break;
-        attempt.check();
-        const run = this.#runTask(lane, index, stage, task, range).finally(() => this.#running.delete(run));
-        this.#running.add(run);
-        // Its failure is seen by whoever waits for a place or for the end.
-        run.catch(() => undefined);
-      }
+      while (this.#running.size >= this.#slots) await Promise.race(this.#running);
+      this.#attempt.check();
+      const isLast = stage === stages.at(-1);
+      const pieces = isLast && memory !== undefined ? taken(own, range.to, memory) : [copied(own, memory)];
+      const run = this.#runTask(lane, index, stage, pieces, range).finally(() => this.#running.delete(run));
+      this.#running.add(run);
+      run.catch(this.#failure.reject);
     }
     // Of an attempt that goes wrong the bytes are left to the garbage collector.
-    if (memory !== undefined) giveBack(data.batches, range.to, memory);
-    await Promise.all(this.#running);
+    if (memory !== undefined) giveBack(own, range.to, memory);
   }
 
   async #runTask(
@@ -117,7 +134,7 @@ class MapRun implements Mapped {
     index: number,
     stage: number,
     pieces: readonly TaskBytes[],
-    { from, to }: { readonly from: Offset; readonly to: Offset },
+    { from, to }: OffsetRange,
   ): Promise<void> {
     const { open, executor, observer, write } = this.#parts;
     const attempt = this.#attempt;
@@ -147,12 +164,13 @@ class MapRun implements Mapped {
       if (time > (this.eventTimesUs[watermark] ?? Number.NEGATIVE_INFINITY)) this.eventTimesUs[watermark] = time;
     });
     attempt.staged.add(result.sinks, `m${stage}/${lane}`, batches[2] ?? 0);
+    this.logRows.add(stage, index, batches[2] ?? 0, result.sinks);
     write(attempt, result);
     await attempt.sender.send(stage, index, result.frames);
   }
 
   /** Offsets that are gone become a dead letter of the epoch that was planned over them. */
-  #recordGaps(lane: LaneId, { gaps }: RangeData): void {
+  #recordGaps(lane: LaneId, gaps: readonly Gap[]): void {
     const { open, observer } = this.#parts;
     const attempt = this.#attempt;
     const { partition } = parseLaneId(lane);

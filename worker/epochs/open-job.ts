@@ -6,7 +6,7 @@ import { WeirError, isWeirError } from '../../core/errors.ts';
 import type { JobName, LaneId, Run } from '../../core/ids.ts';
 import { parseLaneId } from '../../core/ids.ts';
 import type { MetaStore } from '../../core/meta.ts';
-import type { Connections, Log, SourceReader, TopicDescription } from '../../core/ports.ts';
+import type { Connections, Failpoints, Log, SourceReader, TopicDescription } from '../../core/ports.ts';
 import type { EpochExecutor } from '../../engine/epoch/contract.ts';
 import type { EpochSource, EpochsPlan } from '../../engine/plan/epoch-plan.ts';
 import type { JobPlan } from '../../engine/plan/job-plan.ts';
@@ -24,6 +24,7 @@ export interface OpenParts {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Log;
+  readonly failpoints: Failpoints;
   readonly signal: AbortSignal;
   /** Bytes asked of one fetch. */
   readonly fetchBytes: number;
@@ -71,7 +72,7 @@ export class OpenJob {
   }
 
   static async #open(parts: OpenParts, definition: string): Promise<OpenJob> {
-    const { job, store, connections, executor, log } = parts;
+    const { job, store, connections, executor, clock, rng, log, failpoints } = parts;
     const text = await store.getDefinition(definition);
     if (text === undefined)
       throw new WeirError('STORE_UNAVAILABLE', `job ${job}: its definition ${definition} is not readable yet`);
@@ -80,7 +81,13 @@ export class OpenJob {
     const described: [EpochSource, TopicDescription][] = [];
     for (const source of plan.sources)
       described.push([source, await connections.source(source.connector, source.options).describe(source.topic)]);
-    const sinks = await openEpochSinks(plan, connections, (line) => log.info({ job }, line));
+    const submittedAt = async (): Promise<number> => {
+      const row = await store.readOwnership(job);
+      if (row === undefined) throw new WeirError('STORE_UNAVAILABLE', `job ${job}: its row is not readable yet`);
+      return row.submittedAt;
+    };
+    const print = (line: string): void => log.info({ job }, line);
+    const sinks = await openEpochSinks(plan, connections, clock, print, { rng, failpoints, submittedAt });
     const sources = new Map<string, OpenSource>();
     for (const [source, topic] of described) {
       const place = connections.source(source.connector, source.options);

@@ -8,7 +8,7 @@ import { backoffMs } from '../../core/clock.ts';
 import { WeirError, isWeirError, messageOf } from '../../core/errors.ts';
 import type { LaneId, Offset } from '../../core/ids.ts';
 import { Gate } from './gate.ts';
-import type { Gap, HeldBatch, RangeData, ReadParts } from './read-range.ts';
+import type { Gap, HeldBatch, RangePiece, ReadParts } from './read-range.ts';
 import { afterLoss, batchesIn } from './read-range.ts';
 
 const FETCH_WAIT_MS = 250;
@@ -103,6 +103,12 @@ export class PartitionFeed {
     this.#parts.onNews();
   }
 
+  /** Of a record as fetched, on average over what is here; 0 = nothing is. */
+  get recordBytes(): number {
+    const records = this.#end - (this.#batches[0]?.baseOffset ?? this.#end);
+    return records > 0 ? this.#bytes / records : 0;
+  }
+
   /** Marks that were not released, in order. */
   get marks(): readonly Mark[] {
     return this.#marks;
@@ -130,25 +136,27 @@ export class PartitionFeed {
   }
 
   /**
-   * The batches of [from, to), once they are read; null when some of them were released or never here.
+   * What comes first of [from, to), once something of it is read; null when it was released or never here.
    *
    * Throws: what reading ran into.
    */
-  async take(from: Offset, to: Offset, signal: AbortSignal): Promise<RangeData | null> {
+  async next(from: Offset, to: Offset, signal: AbortSignal): Promise<RangePiece | null> {
     if (from < this.#start) return null;
-    if (to > this.#wanted) {
-      this.#wanted = to;
+    if (from >= this.#wanted) {
+      this.#wanted = from + 1;
       this.#changed.open();
     }
-    while (this.#end < to) {
+    while (this.#end <= from) {
       signal.throwIfAborted();
       if (this.#failure !== null) throw this.#failure;
       await this.#changed.wait(signal);
     }
     if (from < this.#start) return null;
+    const next = this.#end < to ? this.#end : to;
     return {
-      batches: this.#between(from, to),
-      gaps: this.#gaps.flatMap((gap) => cut(gap, from, to)),
+      batches: this.#between(from, next),
+      gaps: this.#gaps.flatMap((gap) => cut(gap, from, next)),
+      next,
     };
   }
 

@@ -7,29 +7,30 @@ import type { PartitionEnd } from '../../proto/gen/control.ts';
 import type { OpenJob } from './open-job.ts';
 import type { Mark } from './partition-feed.ts';
 import { PartitionFeed } from './partition-feed.ts';
-import type { RangeData } from './read-range.ts';
-import { readRange } from './read-range.ts';
+import type { RangePiece } from './read-range.ts';
+import { readPieces } from './read-range.ts';
 
 /** Reports follow each other no closer, ms. */
 const REPORT_INTERVAL_MS = 5;
 /**
- * The same while every partition has more left to read than was read ahead, unless nothing more can be: what an epoch
- * costs by itself is shared by the more records the longer it waits.
+ * The same while every partition has more left to read than was read ahead, and there is something to do: the longer an
+ * epoch waits, the more records share what it costs by itself.
  */
 const BACKLOG_INTERVAL_MS = 50;
 /** An end of a log that is told to somebody new was seen no longer ago, ms. */
 const FRESH_MS = 500;
 /** Marks of one partition in one report. */
 const MARKS_MAX = 64;
-/** Bytes read ahead, over all partitions and per partition. */
-const AHEAD_BYTES_MAX = 40 << 20;
+/** Bytes read ahead over all partitions, unless each has less than the least. */
+const AHEAD_BYTES_MAX = 16 << 20;
 const FEED_BYTES_MIN = 1 << 20;
-const FEED_BYTES_MAX = 8 << 20;
 
 export interface FeedsParts {
   readonly open: OpenJob;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  /** Bytes read ahead of one partition. */
+  readonly feedBytesMax: number;
   readonly report: (ends: PartitionEnd[]) => void;
   readonly onFetched: (source: string, bytes: number) => void;
 }
@@ -48,6 +49,8 @@ export class PartitionFeeds {
   /** Partitions that cannot even be begun. */
   readonly #refused = new Map<LaneId, PartitionEnd>();
   readonly #news = new Set<LaneId>();
+  /** Ranges of which not all was taken. */
+  #reading = 0;
   #reportedAt = Number.NEGATIVE_INFINITY;
   /** What the report that is due keeps from the last one, ms. */
   #interval = REPORT_INTERVAL_MS;
@@ -65,7 +68,7 @@ export class PartitionFeeds {
   /** Begins to read ahead of a partition, unless it is read already. */
   follow(lane: LaneId, from: Offset): void {
     if (this.#feeds.has(lane)) return;
-    const { open, signal, onFetched } = this.#parts;
+    const { open, signal, onFetched, feedBytesMax } = this.#parts;
     const leave = new AbortController();
     const { source } = parseLaneId(lane);
     try {
@@ -74,7 +77,7 @@ export class PartitionFeeds {
         lane,
         from,
         bytesMax: () =>
-          Math.min(FEED_BYTES_MAX, Math.max(FEED_BYTES_MIN, Math.floor(AHEAD_BYTES_MAX / this.#feeds.size))),
+          Math.min(feedBytesMax, Math.max(FEED_BYTES_MIN, Math.floor(AHEAD_BYTES_MAX / this.#feeds.size))),
         onNews: () => this.#tell(lane),
         onFetched: (bytes) => onFetched(source, bytes),
       });
@@ -82,9 +85,17 @@ export class PartitionFeeds {
     } catch (error) {
       if (!isWeirError(error)) throw error;
       const { code, message } = error;
-      this.#refused.set(lane, { lane, offsets: [], timestampsMs: [], logEnd: -1, code, message });
+      this.#refused.set(lane, { lane, offsets: [], timestampsMs: [], logEnd: -1, code, message, recordBytes: 0 });
       this.#tell(lane);
     }
+  }
+
+  /**
+   * Nothing below is asked for: others have read it. A partition that is read ahead for later would else be full of it,
+   * and nobody would hear of what comes.
+   */
+  release(lane: LaneId, position: Offset): void {
+    this.#feeds.get(lane)?.feed.release(position);
   }
 
   /** Reads none but these any more. */
@@ -97,12 +108,31 @@ export class PartitionFeeds {
     for (const lane of this.#refused.keys()) if (!lanes.has(lane)) this.#refused.delete(lane);
   }
 
-  /** The batches of a range, from what was read ahead or from the source. Later ranges come after it. */
-  async take(lane: LaneId, from: Offset, to: Offset, signal: AbortSignal): Promise<RangeData> {
-    const followed = this.#feeds.get(lane);
-    const ahead = followed === undefined ? null : await followed.feed.take(from, to, signal);
-    followed?.feed.release(to);
-    return ahead ?? readRange(this.#parts.open.reading(lane, 'known', signal), from, to);
+  /**
+   * A range piece by piece, from what is read ahead or from the source. Later ranges come after it.
+   *
+   * Throws: what reading ran into, the signal's reason.
+   */
+  async *read(lane: LaneId, from: Offset, to: Offset, signal: AbortSignal): AsyncGenerator<RangePiece> {
+    const feed = this.#feeds.get(lane)?.feed;
+    this.#reading += 1;
+    try {
+      let at = from;
+      while (feed !== undefined && at < to) {
+        const piece = await feed.next(at, to, signal);
+        if (piece === null) break;
+        at = piece.next;
+        feed.release(at);
+        yield piece;
+      }
+      if (at >= to) return;
+      feed?.release(to);
+      yield* readPieces(this.#parts.open.reading(lane, 'known', signal), at, to);
+    } finally {
+      this.#reading -= 1;
+      // What waited to be told is to be planned now.
+      if (this.#reading === 0 && this.#news.has(lane)) this.#tell(lane);
+    }
   }
 
   /** Tells everything once more: to a master that knows nothing yet. */
@@ -136,7 +166,7 @@ export class PartitionFeeds {
 
   /** An epoch may as well become larger first. */
   #mayWait(): boolean {
-    let hasRoom = false;
+    let hasRoom = this.#reading > 0;
     for (const { feed } of this.#feeds.values()) {
       if (!feed.isFarBehind) return false;
       hasRoom ||= feed.hasRoom;
@@ -169,6 +199,7 @@ export class PartitionFeeds {
         logEnd: feed.logEnd,
         code: feed.wall?.code ?? (feed.isStale ? 'SOURCE_UNAVAILABLE' : ''),
         message: feed.wall?.message ?? '',
+        recordBytes: feed.recordBytes,
       },
     ];
   }

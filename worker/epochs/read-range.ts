@@ -41,6 +41,11 @@ export interface RangeData {
   readonly gaps: readonly Gap[];
 }
 
+/** A part of a range: all of it up to `next`. */
+export interface RangePiece extends RangeData {
+  readonly next: Offset;
+}
+
 /** What a fetch at `from` brought: its data batches, and the offset after all that came. */
 export function batchesIn(fetched: Fetched, from: Offset): { readonly batches: HeldBatch[]; readonly next: Offset } {
   const { bytes } = fetched;
@@ -82,33 +87,59 @@ const TASK_BYTES_MAX = 4 << 20;
 const TAKEN_BYTES_MIN = 256 * 1024;
 
 /**
- * Cuts a range into tasks at places that depend on the batches alone and not on how they were fetched: every attempt
- * and every replay of an epoch runs the same tasks, so that sums of floating-point numbers come out the same. A task's
- * bytes are put together when it is asked for: one copy of them or, up to `takeTo`, the memory of fetches that have
- * nothing for anybody else as it is. What was taken is not given back by {@link giveBack}: it is the task's.
+ * Cuts a range into tasks as its batches come, at places that depend on the batches alone and not on how they were
+ * fetched: every attempt and every replay of an epoch runs the same tasks, so that sums of floating-point numbers come
+ * out the same.
  */
-export function* cutIntoTasks(
-  batches: readonly HeldBatch[],
-  places: Places,
-  pool?: MemoryPool,
-  takeTo: Offset | null = null,
-): Generator<readonly TaskBytes[]> {
-  for (let first = 0; first < batches.length;) {
-    let size = 0;
-    let last = first;
-    while (
-      last < batches.length &&
-      (last === first || size + sizeOf(batches, last) <= TASK_BYTES_MAX || inOnePlace(batches, last, places))
-    )
-      size += sizeOf(batches, last++);
-    const own = batches.slice(first, last);
-    yield takeTo !== null && size >= TAKEN_BYTES_MIN ? taken(own, takeTo, pool) : [copied(own, pool)];
-    first = last;
+export class TaskCutter {
+  readonly #places: Places;
+  #own: HeldBatch[] = [];
+  #size = 0;
+
+  constructor(places: Places) {
+    this.#places = places;
+  }
+
+  /** The tasks that the range's next batches complete. */
+  *add(batches: readonly HeldBatch[]): Generator<readonly HeldBatch[]> {
+    for (const batch of batches) {
+      const before = this.#own.at(-1);
+      const size = batch.end - batch.start;
+      if (before !== undefined && this.#size + size > TASK_BYTES_MAX && !inOnePlace(before, batch, this.#places))
+        yield this.rest();
+      this.#own.push(batch);
+      this.#size += size;
+    }
+  }
+
+  /** The last task, when the range has no more; empty when there is none. */
+  rest(): readonly HeldBatch[] {
+    const own = this.#own;
+    this.#own = [];
+    this.#size = 0;
+    return own;
   }
 }
 
+/** The tasks of a range that is here, each in one piece of memory of its own. */
+export function* cutIntoTasks(batches: readonly HeldBatch[], places: Places): Generator<TaskBytes> {
+  const cutter = new TaskCutter(places);
+  for (const own of cutter.add(batches)) yield copied(own);
+  const rest = cutter.rest();
+  if (rest.length > 0) yield copied(rest);
+}
+
+/**
+ * A task's bytes for the last one who needs them: the memory of fetches that have nothing for anybody else as it is,
+ * copies of the rest. What is taken is not given back by {@link giveBack}: it is the task's. `to`: where the range ends.
+ */
+export function taken(batches: readonly HeldBatch[], to: Offset, pool: MemoryPool): readonly TaskBytes[] {
+  const size = batches.reduce((sum, { start, end }) => sum + end - start, 0);
+  return size >= TAKEN_BYTES_MIN ? inPieces(batches, to, pool) : [copied(batches, pool)];
+}
+
 /** The batches in as few pieces as there are fetches; those whose memory others need too are copied. */
-function taken(batches: readonly HeldBatch[], takeTo: Offset, pool?: MemoryPool): TaskBytes[] {
+function inPieces(batches: readonly HeldBatch[], to: Offset, pool: MemoryPool): TaskBytes[] {
   const pieces: TaskBytes[] = [];
   for (let first = 0; first < batches.length;) {
     const { memory, bytes } = must(batches[first], () => `no batch ${first}`);
@@ -117,7 +148,7 @@ function taken(batches: readonly HeldBatch[], takeTo: Offset, pool?: MemoryPool)
     const own = batches.slice(first, last);
     first = last;
     // A batch that reaches over the range is read again by the next epoch.
-    const isLast = own.every(({ nextOffset }) => nextOffset <= takeTo);
+    const isLast = own.every(({ nextOffset }) => nextOffset <= to);
     if (memory.buffer === null || memory.unused !== own.length || !isLast) {
       pieces.push(copied(own, pool));
       continue;
@@ -137,22 +168,13 @@ export interface Places {
   readonly step: number;
 }
 
-/** The batch before has the same place. */
-function inOnePlace(batches: readonly HeldBatch[], index: number, { from, step }: Places): boolean {
-  const placeOf = (at: number): number => {
-    const { baseOffset } = must(batches[at], () => `no batch ${at}`);
-    return Math.floor(Math.max(0, baseOffset - from) / step);
-  };
-  return step > 1 && placeOf(index) === placeOf(index - 1);
-}
-
-function sizeOf(batches: readonly HeldBatch[], index: number): number {
-  const { start, end } = must(batches[index], () => `no batch ${index}`);
-  return end - start;
+function inOnePlace(before: HeldBatch, batch: HeldBatch, { from, step }: Places): boolean {
+  const placeOf = ({ baseOffset }: HeldBatch): number => Math.floor(Math.max(0, baseOffset - from) / step);
+  return step > 1 && placeOf(batch) === placeOf(before);
 }
 
 /** At the start of memory in which nothing else lies. */
-function copied(batches: readonly HeldBatch[], pool?: MemoryPool): TaskBytes {
+export function copied(batches: readonly HeldBatch[], pool?: MemoryPool): TaskBytes {
   const size = batches.reduce((sum, { start, end }) => sum + end - start, 0);
   const bytes = pool === undefined ? new Uint8Array(size) : new Uint8Array(pool.take(size), 0, size);
   let at = 0;
@@ -203,9 +225,7 @@ function bytesFor(records: number, recordBytes: number, bytesMax: number): numbe
  * Throws: OFFSET_OUT_OF_RANGE when offsets are gone and `onDataLoss` is fail, LOG_TRUNCATED, TOPIC_RECREATED, the
  * signal's reason.
  */
-export async function readRange(parts: ReadParts, from: Offset, to: Offset): Promise<RangeData> {
-  const batches: HeldBatch[] = [];
-  const gaps: Gap[] = [];
+export async function* readPieces(parts: ReadParts, from: Offset, to: Offset): AsyncGenerator<RangePiece> {
   let at = from;
   let bytes = 0;
   for (let attempt = 0; at < to;) {
@@ -220,19 +240,34 @@ export async function readRange(parts: ReadParts, from: Offset, to: Offset): Pro
         signal: parts.signal,
       });
       bytes += fetched.bytes.byteLength;
-      const came = batchesIn(fetched, at);
-      batches.push(...came.batches.filter(({ baseOffset }) => baseOffset < to));
-      at = came.next;
       attempt = 0;
+      const came = batchesIn(fetched, at);
+      if (came.next === at) continue;
+      at = came.next;
+      yield {
+        batches: came.batches.filter(({ baseOffset }) => baseOffset < to),
+        gaps: [],
+        next: offset(Math.min(at, to)),
+      };
     } catch (error) {
       if (isWeirError(error, 'OFFSET_OUT_OF_RANGE')) {
-        const low = afterLoss(error, at, parts);
-        gaps.push({ from: at, to: offset(Math.min(low, to)) });
+        const low = offset(Math.min(afterLoss(error, at, parts), to));
+        yield { batches: [], gaps: [{ from: at, to: low }], next: low };
         at = low;
       } else if (isWeirError(error) && error.retryable)
         await parts.clock.sleep(backoffMs(parts.rng, attempt++), parts.signal);
       else throw error;
     }
+  }
+}
+
+/** All of [from, to). Throws: as {@link readPieces}. */
+export async function readRange(parts: ReadParts, from: Offset, to: Offset): Promise<RangeData> {
+  const batches: HeldBatch[] = [];
+  const gaps: Gap[] = [];
+  for await (const piece of readPieces(parts, from, to)) {
+    batches.push(...piece.batches);
+    gaps.push(...piece.gaps);
   }
   return { batches, gaps };
 }

@@ -231,9 +231,8 @@ async function mapAgain(
       const { from, to } = range;
       const own = batches.filter((batch) => batch.nextOffset > from && batch.baseOffset < to);
       const task = { env: envOf(plan, run, plan.epochTsUs), routing, partition, fromOffset: from, toOffset: to };
-      return [...cutIntoTasks(own, { from, step: offsetsPerPlace(plan) })].flatMap((pieces) =>
-        pieces.map((bytes) => ({ at, task: { ...task, ...bytes, logPartitions } })),
-      );
+      const tasks = [...cutIntoTasks(own, { from, step: offsetsPerPlace(plan) })];
+      return tasks.map((bytes) => ({ at, task: { ...task, ...bytes, logPartitions } }));
     });
     const stages = open.mapStagesOf(lane);
     for (const stage of stages) {

@@ -16,10 +16,21 @@ import { roomFor } from '../../core/epoch/row-times.ts';
 import type { EpochAssignment, EpochHead, EpochPlan, OffsetRange } from '../../core/epoch/types.ts';
 import { EPOCH_FORMAT_VERSION } from '../../core/epoch/types.ts';
 import { mergeEventTimes, nextWatermark } from '../../core/epoch/watermark.ts';
-import { epoch, fence, jobName, laneId, offset, partition, run, workerId } from '../../core/ids.ts';
+import {
+  epoch,
+  fence,
+  jobName,
+  laneId,
+  offset,
+  partition,
+  revision,
+  run,
+  timestampUs,
+  workerId,
+} from '../../core/ids.ts';
 import type { LaneId, Offset } from '../../core/ids.ts';
-import type { MetaStore } from '../../core/meta.ts';
-import type { ExchangeTransport, FailpointName, Failpoints } from '../../core/ports.ts';
+import type { JobRow, MetaStore } from '../../core/meta.ts';
+import type { Connections, ExchangeTransport, FailpointName, Failpoints, LogWriter } from '../../core/ports.ts';
 import { encodeRecordBatch } from '../../core/record-batch-encoder.ts';
 import { deadLetterTable } from '../../engine/dead-letters.ts';
 import type { EpochExecutor, ReduceResult, ReduceTask } from '../../engine/epoch/contract.ts';
@@ -74,6 +85,7 @@ export class TestCluster {
   #eventTimes: readonly (number | null)[] = [];
   #lateUs: number | null = null;
   readonly #threads: number;
+  readonly #sinkLog: LogWriter | null;
   #version = 0;
   #evictUs: number | null = null;
 
@@ -83,6 +95,7 @@ export class TestCluster {
     connections: ReturnType<typeof makeConnections>,
     store: MetaStore,
     threads: number,
+    sinkLog: LogWriter | null,
     close: () => Promise<void>,
   ) {
     this.plan = plan;
@@ -90,14 +103,21 @@ export class TestCluster {
     this.connections = connections;
     this.store = store;
     this.#threads = threads;
+    this.#sinkLog = sinkLog;
     this.close = async () => {
       for (const { runner } of this.workers.values()) await runner.close('the test ends');
       await close();
     };
   }
 
-  /** Topics with `partitions` partitions, tables, definition and head are there; no worker is. */
-  static async start(jobText: string, { partitions = 2, threads = 2 } = {}): Promise<TestCluster> {
+  /**
+   * Topics with `partitions` partitions, tables, definition, row and head are there; no worker is. `sinkLog`: where the
+   * job's topics are written, if not beside those that it reads.
+   */
+  static async start(
+    jobText: string,
+    { partitions = 2, threads = 2, sinkLog = null as LogWriter | null } = {},
+  ): Promise<TestCluster> {
     const plan = planOf(jobText);
     const embedded = await startEmbedded({ host: '127.0.0.1', port: 0, dataDir: null, log: noLog, clock: systemClock });
     const parts = { clock: systemClock, rng: systemRng, log: noLog };
@@ -138,7 +158,8 @@ export class TestCluster {
       late: {},
     };
     await changeHead({ store, clock: systemClock, rng: systemRng }, 0, head, []);
-    return new TestCluster(plan, head, connections, store, threads, async () => {
+    await store.casJob(0, jobRow());
+    return new TestCluster(plan, head, connections, store, threads, sinkLog, async () => {
       await connections.close();
       await embedded.close();
     });
@@ -155,7 +176,7 @@ export class TestCluster {
     const runner = new EpochRunner(JOB, run(1), {
       worker: workerId(name),
       store: this.store,
-      connections: this.connections,
+      connections: this.#sinkLog === null ? this.connections : writingTo(this.connections, this.#sinkLog),
       executor,
       clock: systemClock,
       rng: systemRng,
@@ -393,6 +414,38 @@ export class TestCluster {
     });
     return members.map((worker) => must(found(worker), () => 'no report'));
   }
+}
+
+function jobRow(): JobRow {
+  return {
+    formatVersion: 1,
+    name: JOB,
+    ver: 1,
+    nonce: systemRng.uuid(),
+    revision: revision(1),
+    definition: DEFINITION,
+    run: run(1),
+    runStart: timestampUs(0),
+    stride: 1,
+    start: { kind: 'initial' },
+    state: 'running',
+    reason: null,
+    lanes: {},
+    submittedAt: 1_700_000_000_000,
+    changedAt: 1_700_000_000_000,
+  };
+}
+
+function writingTo(connections: Connections, log: LogWriter): Connections {
+  return {
+    source: (connector, options) => connections.source(connector, options),
+    logWriter: () => log,
+    tables: (connector, options) => connections.tables(connector, options),
+    rowSinks: (connector) => connections.rowSinks(connector),
+    blobs: () => connections.blobs(),
+    describe: () => connections.describe(),
+    close: () => connections.close(),
+  };
 }
 
 /** Notes what live hosts fold. */

@@ -6,6 +6,7 @@
  */
 import type { Clock } from '../../core/clock.ts';
 import type { EpochPlace } from '../../core/row-sink.ts';
+import type { EpochRows } from '../epoch-transactions.ts';
 import type { SinkSet } from '../sink-set.ts';
 import type { EpochAttempt } from './epoch-attempt.ts';
 import { Gate } from './gate.ts';
@@ -32,8 +33,11 @@ export class WholeWrites {
     this.#parts = parts;
   }
 
-  /** Writes what the attempt staged once it is its turn. Throws: what the sinks throw; why the attempt ended. */
-  async write(sinks: SinkSet, attempt: EpochAttempt): Promise<void> {
+  /**
+   * Writes what the attempt staged, and `logs` (see {@link SinkSet.writeEpoch}), once it is its turn. Throws: what the
+   * sinks throw; why the attempt ended.
+   */
+  async write(sinks: SinkSet, attempt: EpochAttempt, logs: ReadonlyMap<number, EpochRows>): Promise<void> {
     if (!sinks.takesEpochs) return;
     const { key, view, plan, staged } = attempt;
     const assignment = `${key.token}/${view.assignment.version}`;
@@ -49,7 +53,7 @@ export class WholeWrites {
       worker: view.self,
       workers: view.workerCount,
     };
-    await sinks.writeEpoch(staged, place, attempt);
+    await sinks.writeEpoch(staged, place, attempt, logs);
     this.#wrote = { epoch: plan.epoch, assignment };
     this.#changed.open();
   }

@@ -30,11 +30,13 @@ export class SeenContexts {
 
   /** The same connections, whose readers tell what they fetch. */
   watch(connections: Connections): Connections {
+    const { lookups } = connections;
     return {
       source: (connector, options) => this.#watchSource(connections.source(connector, options)),
       logWriter: (connector, options) => connections.logWriter(connector, options),
       tables: (connector, options) => connections.tables(connector, options),
       rowSinks: (connector) => connections.rowSinks(connector),
+      ...(lookups === undefined ? {} : { lookups: (connector) => lookups.call(connections, connector) }),
       blobs: () => connections.blobs(),
       describe: () => connections.describe(),
       close: () => connections.close(),
