@@ -12,7 +12,7 @@ import { assert, must } from '../../core/assert.ts';
 import { WeirError, codeOf, isWeirError, messageOf } from '../../core/errors.ts';
 import { writeTimeUs } from '../../core/epoch/time.ts';
 import type { EpochAssignment, EpochHead, EpochPlan, OffsetRange } from '../../core/epoch/types.ts';
-import type { Fence, JobName, LaneId, Run, WorkerId } from '../../core/ids.ts';
+import type { Fence, JobName, LaneId, Offset, Run, WorkerId } from '../../core/ids.ts';
 import { offset, parseLaneId } from '../../core/ids.ts';
 import type { ExchangeLink, ExchangeMessage } from '../../core/ports.ts';
 import type { MapResult } from '../../engine/epoch/contract.ts';
@@ -268,11 +268,19 @@ export class EpochRunner {
       const head = await store.readEpochs(this.job, this.run).catch(() => undefined);
       if (head === undefined || !isNewest() || signal.aborted) continue;
       if (head.ver > (this.#head?.ver ?? 0)) this.#head = head;
-      const isRead = (lane: LaneId): boolean =>
-        [...this.#attempts.values()].some((attempt) => attempt.view.partitions.has(lane));
-      for (const lane of view.partitions) if (!isRead(lane)) feeds.release(lane, head.positions[lane] ?? offset(0));
+      for (const lane of view.partitions) feeds.release(lane, this.#neededFrom(lane, head));
       await cohorts.follow(view, head.committed);
     }
+  }
+
+  /** Below, no epoch reads the partition's records here any more. */
+  #neededFrom(lane: LaneId, head: EpochHead): Offset {
+    let from: number = head.positions[lane] ?? 0;
+    for (const attempt of this.#attempts.values()) {
+      const range = attempt.plan.ranges[lane];
+      if (range !== undefined && attempt.mapped === null && attempt.valid()) from = Math.min(from, range.from);
+    }
+    return offset(from);
   }
 
   async #open(definition: string): Promise<Opened> {
