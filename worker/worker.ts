@@ -376,6 +376,7 @@ export class Worker {
     if (existing !== undefined) return existing;
     const { id, store, connections, executor, clock, rng, log, failpoints, limits, budget, memory, observe } =
       this.#parts;
+    const { observeLookup } = this.#parts;
     const runner = new JobRunner(job, {
       worker: id,
       store,
@@ -389,6 +390,7 @@ export class Worker {
       budget,
       ...(memory === undefined ? {} : { memory }),
       observe,
+      ...(observeLookup === undefined ? {} : { observeLookup }),
       ...feedPorts(this.#parts),
       report: (report) => this.#report(report),
       wake: (name) => this.#follow(name),

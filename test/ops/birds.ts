@@ -1,4 +1,7 @@
 /** A small real cluster that has work for ever: a job with lanes and one with epochs read the same topic of birds. */
+import type { Server } from 'node:http';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeConnections } from '../../connectors/connections.ts';
 import { systemClock, systemRng } from '../../connectors/system/clock.ts';
@@ -74,8 +77,50 @@ sinks:
   - { connector: cassandra, keyspace: birds, table: eggs, primaryKey: [id], create: true }
 `;
 
+/** With a lookup that fails for some keys, a sink that refuses some rows, and records of another shape now and then. */
+const weighed = (port: number): string => `apiVersion: weir/v1
+kind: Job
+name: weighed
+${source}
+    onSchemaChange: report
+tables:
+  weights:
+    connector: http
+    url: http://127.0.0.1:${port}/weights/{species}
+    schema: species STRING, grams DOUBLE
+    lookup: { key: [species], ttl: 1s, retries: 0, onError: 'null' }
+query: |
+  SELECT b.id, b.species, w.grams
+  FROM birds b LEFT JOIN weights w ON w.species = b.species
+  WHERE b.id LIKE '%-7'
+sinks:
+  - { connector: webhook, url: 'http://127.0.0.1:${port}/scales', onRejected: deadLetter }
+`;
+
+/** Knows weights, but of no heron; takes rows, but of no swift. */
+async function startScales(): Promise<Server> {
+  const server = createServer((request, response) => {
+    let body = '';
+    request.setEncoding('utf8').on('data', (text: string) => {
+      body += text;
+    });
+    request.on('end', () => {
+      const species = /^\/weights\/(\w+)$/.exec(request.url ?? '')?.[1];
+      if (species === undefined) response.statusCode = body.includes('swift') ? 422 : 204;
+      else if (species === 'heron') response.statusCode = 503;
+      else response.setHeader('content-type', 'application/json').write(JSON.stringify({ species, grams: 9.5 }));
+      response.end();
+    });
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  return server;
+}
+
 export class Birds {
   readonly cluster: Cluster;
+  #scales: Server | null = null;
   readonly #services: { readonly WEIR_EMBEDDED: string };
   readonly #stopping = new AbortController();
   #produced: Promise<void> = Promise.resolve();
@@ -118,6 +163,8 @@ export class Birds {
     await this.#apply('sightings', sightings);
     await this.#apply('per-second', perSecond);
     await this.#apply('eggs', eggs(refusing));
+    this.#scales = await startScales();
+    await this.#apply('weighed', weighed((this.#scales.address() as AddressInfo).port));
   }
 
   /** A worker; resolves when the master has it. */
@@ -145,6 +192,7 @@ export class Birds {
     this.#stopping.abort();
     await this.#produced.catch(() => undefined);
     await this.cluster.close();
+    this.#scales?.close();
   }
 
   /** Some 200 records a second, of which some are filtered, some are not JSON and some come late. */
@@ -155,7 +203,12 @@ export class Birds {
     for (let number = 0; !this.#stopping.signal.aborted; number++) {
       const now = Date.now();
       const bird = (id: string, ts: number): string =>
-        JSON.stringify({ id, species: species[number % species.length], ts: new Date(ts).toISOString() });
+        JSON.stringify({
+          id,
+          species: species[number % species.length],
+          ts: new Date(ts).toISOString(),
+          ...(number % 20 === 0 ? { ringed: true } : {}),
+        });
       const values = Array.from({ length: 20 }, (_, index) => bird(`${number}-${index}`, now));
       if (number % 5 === 0) values.push('no JSON', bird(`late-${number}`, now - 60_000));
       const batch = encodeRecordBatch(
