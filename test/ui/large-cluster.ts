@@ -55,7 +55,15 @@ function jobOf(index: number): JobView {
   };
   const rows = 100 + ((index * 7 + tick * 3) % 50);
   const figures = { lag: index % 20, recordsPerSecond: rows, rowsPerSecond: rows, latencyMsP50: 4, latencyMsP99: 9 };
-  const places = { schemaChanges: [], labels: {}, operators: [], protocol: 'lanes', sources: [], sinks: [], topics: ['wide'] };
+  const places = {
+    schemaChanges: [],
+    labels: {},
+    operators: [],
+    protocol: 'lanes',
+    sources: [],
+    sinks: [],
+    topics: ['wide'],
+  };
   return { row, lanes, counters: zeroCounters, epochs: null, ...figures, ...places } as unknown as JobView;
 }
 
