@@ -20,7 +20,25 @@ const SLACK_MS_MAX = 5000;
 /** A source that could not say where records of a time begin is asked again after so long, ms. */
 const ASK_AGAIN_MS = 1000;
 
+/** Steps known ahead: a log without records for years is not asked through at once. */
+const STEPS_MAX = 64;
+
 export type Offsets = Readonly<Record<LaneId, Offset>>;
+
+/** Where the records before a moment end in every partition; `spanMs` after those of the step before. */
+interface AlignedStep {
+  readonly timestampMs: number;
+  readonly spanMs: number;
+  readonly ends: Offsets;
+}
+
+/** What one look at the logs starts from. */
+interface Known {
+  readonly positions: Offsets;
+  /** Record time up to which every partition was read. */
+  readonly horizonMs: number;
+  readonly size: EpochSize;
+}
 
 export class EpochLogs {
   readonly #job: JobName;
@@ -36,8 +54,10 @@ export class EpochLogs {
   /** Monotonic ms when a source last had records. */
   readonly #activeAt = new Map<string, number>();
   readonly #slackMs: number | null;
-  /** Up to these offsets no record is later than so many ms; null = nobody was asked yet. */
-  #aligned: { readonly timestampMs: number; readonly ends: Offsets } | null = null;
+  /** Ahead of the positions, by time. */
+  #steps: AlignedStep[] = [];
+  /** Record time of the next step, ms. */
+  #spanMs = 0;
   #asking = false;
   /** Monotonic ms. */
   #askAt = Number.NEGATIVE_INFINITY;
@@ -155,47 +175,88 @@ export class EpochLogs {
         limits.minOffsetsPerTrigger === null &&
         [...lanes.values()].every(({ known }) => known),
     );
-    if (!mayExtend) return ranges;
-    this.#lookAhead(positions, sources, ranges, size);
-    return extendRanges(ranges, this.#reachOf(sources), size);
-  }
-
-  /** How far each partition may be planned, whether or not it was read so far. */
-  #reachOf(sources: readonly SourceFacts[]): Map<LaneId, LaneReach> {
-    const reach = new Map<LaneId, LaneReach>();
-    for (const { lanes } of sources)
-      for (const [lane, { position, logEnd }] of lanes) {
-        const aligned = this.#slackMs === null ? logEnd : (this.#aligned?.ends[lane] ?? position);
-        const recordBytes = this.#marks.get(lane)?.recordBytes ?? 0;
-        reach.set(lane, { position, limit: offset(Math.min(logEnd, aligned)), recordBytes });
-      }
-    return reach;
+    if (!mayExtend || size.records === 0) return ranges;
+    const known: Known = { positions, horizonMs: horizonMs(sources), size };
+    this.#lookAhead(known, ranges);
+    return this.#extend(known, ranges);
   }
 
   /**
-   * Asks the sources, beside everything else, up to which offsets no record is later than the slack behind what all
-   * partitions were read to. What they answer stays right: the horizon only grows.
+   * Behind what was read, step by step: a step is taken whole or, when all of it lies within the slack, in part. So ends
+   * differ by no more record time than without.
    */
-  #lookAhead(positions: Offsets, sources: readonly SourceFacts[], ranges: Ranges, { records }: EpochSize): void {
-    if (this.#slackMs === null || this.#asking || this.#clock.mono() < this.#askAt) return;
-    const timestampMs = Math.floor(horizonMs(sources) + this.#slackMs) + 1;
-    if (!Number.isFinite(timestampMs) || timestampMs <= (this.#aligned?.timestampMs ?? Number.NEGATIVE_INFINITY))
-      return;
-    let planned = 0;
-    let known = 0;
-    let left = 0;
-    for (const [lane, { position, limit }] of this.#reachOf(sources)) {
-      const end = ranges.get(lane)?.to ?? position;
-      planned += end - position;
-      known += Math.max(0, limit - end);
-      left += Math.max(0, (this.#marks.get(lane)?.logEnd ?? end) - end);
+  #extend({ positions, size }: Known, ranges: Ranges): Ranges {
+    if (this.#leftBehind(positions, ranges) <= recordsIn(ranges)) return ranges;
+    let extended = ranges;
+    for (const { ends, spanMs } of this.#stepsFrom(positions)) {
+      const next = extendRanges(extended, this.#reachOf(positions, ends), size);
+      const isWhole = [...this.#reachOf(positions, ends)].every(
+        ([lane, { position, limit }]) => limit <= (next.get(lane)?.to ?? position),
+      );
+      if (isWhole || spanMs <= (this.#slackMs ?? 0)) extended = next;
+      if (!isWhole) break;
     }
-    if (left <= planned || known >= Math.min(left, 2 * records)) return;
+    return extended;
+  }
+
+  /** What is known of the logs by time; without a watermark all of it is one step. */
+  #stepsFrom(positions: Offsets): readonly AlignedStep[] {
+    if (this.#slackMs !== null) return this.#steps;
+    const ends = Object.fromEntries(
+      (Object.entries(positions) as [LaneId, Offset][]).map(([lane, at]) => [lane, this.logEnd(lane) ?? at]),
+    ) as Offsets;
+    return [{ timestampMs: Number.POSITIVE_INFINITY, spanMs: 0, ends }];
+  }
+
+  /** How far each partition may be planned, whether or not it was read so far. */
+  #reachOf(positions: Offsets, ends: Offsets): Map<LaneId, LaneReach> {
+    const reach = new Map<LaneId, LaneReach>();
+    for (const [lane, position] of Object.entries(positions) as [LaneId, Offset][]) {
+      const marks = this.#marks.get(lane);
+      const limit = offset(Math.max(position, Math.min(marks?.logEnd ?? position, ends[lane] ?? position)));
+      reach.set(lane, { position, limit, recordBytes: marks?.recordBytes ?? 0 });
+    }
+    return reach;
+  }
+
+  /** Records behind the ranges. */
+  #leftBehind(positions: Offsets, ranges: Ranges): number {
+    let left = 0;
+    for (const [lane, position] of Object.entries(positions) as [LaneId, Offset][])
+      left += Math.max(0, (this.logEnd(lane) ?? position) - (ranges.get(lane)?.to ?? position));
+    return left;
+  }
+
+  /**
+   * Asks the sources, beside everything else, where the records of the next stretch of time end, until enough for two
+   * epochs is known. What they answer stays right: what comes later is behind it.
+   */
+  #lookAhead({ positions, horizonMs: horizon, size }: Known, ranges: Ranges): void {
+    const slack = this.#slackMs;
+    if (slack === null || this.#asking || this.#clock.mono() < this.#askAt) return;
+    this.#steps = this.#steps.filter(({ ends }) =>
+      (Object.entries(positions) as [LaneId, Offset][]).some(([lane, at]) => (ends[lane] ?? at) > at),
+    );
+    const left = this.#leftBehind(positions, ranges);
+    const last = this.#steps.at(-1);
+    const told = last === undefined ? 0 : recordsBetween(positions, last.ends);
+    if (left <= recordsIn(ranges) || told >= Math.min(left, 2 * size.records)) return;
+    const from = Math.max(last?.timestampMs ?? Number.NEGATIVE_INFINITY, horizon);
+    if (!Number.isFinite(from) || this.#steps.length >= STEPS_MAX) return;
+    const before = last?.ends ?? positions;
+    const spanMs = Math.max(1, this.#spanMs, slack);
+    const timestampMs = Math.floor(from + spanMs) + 1;
     this.#asking = true;
     this.#ask(Object.keys(positions) as LaneId[], () => ({ timestampMs }))
       .then(
         (ends) => {
-          this.#aligned = { timestampMs, ends };
+          const records = recordsBetween(before, ends);
+          // A step that is more than an epoch can only be taken in part, and a small one is not worth the question.
+          if (records > size.records && spanMs > slack) this.#spanMs = spanMs / 4;
+          else {
+            this.#steps.push({ timestampMs, spanMs, ends });
+            if (records < size.records / 8) this.#spanMs = spanMs * 2;
+          }
         },
         // Epochs are as large as what is read ahead, then.
         () => {
@@ -204,6 +265,7 @@ export class EpochLogs {
       )
       .finally(() => {
         this.#asking = false;
+        if (this.#clock.mono() >= this.#askAt) this.#lookAhead({ positions, horizonMs: horizon, size }, ranges);
       });
   }
 
@@ -305,4 +367,14 @@ function truncated(job: JobName, topic: string, lane: LaneId, position: Offset, 
       'submit the job with --from earliest or --from latest to begin a new run on what is there',
     { facts: { partition, position, end } },
   );
+}
+
+function recordsIn(ranges: Ranges): number {
+  return [...ranges.values()].reduce((sum, { from, to }) => sum + to - from, 0);
+}
+
+function recordsBetween(from: Offsets, to: Offsets): number {
+  let records = 0;
+  for (const [lane, end] of Object.entries(to) as [LaneId, Offset][]) records += Math.max(0, end - (from[lane] ?? end));
+  return records;
 }

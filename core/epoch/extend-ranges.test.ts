@@ -17,10 +17,10 @@ const reach = (position: number, limit: number, recordBytes = 100): LaneReach =>
 const plenty = 1 << 30;
 
 describe('ranges behind what was read', () => {
-  test('a job that is nearly at the end of its logs takes what was read', () => {
+  test('nothing left, or no room, leaves them as they are', () => {
     const ranges = new Map([[laneOf(0), range(0, 100)]]);
-    const lanes = new Map([[laneOf(0), reach(0, 180)]]);
-    assert.equal(extendRanges(ranges, lanes, { records: 1000, bytes: plenty }), ranges);
+    assert.equal(extendRanges(ranges, new Map([[laneOf(0), reach(0, 100)]]), { records: 1000, bytes: plenty }), ranges);
+    assert.equal(extendRanges(ranges, new Map([[laneOf(0), reach(0, 500)]]), { records: 100, bytes: plenty }), ranges);
   });
 
   test('far behind, the rest of the size is shared by what is left of each partition', () => {

@@ -17,8 +17,7 @@ export interface LaneReach {
 }
 
 /**
- * The ranges, longer where there is more left to read than they have: up to the size, each partition by its share of
- * what is left. Every range stays below its partition's limit, or as it was.
+ * The ranges, longer where there is more left to read: up to the size, each partition by its share of what is left. Every range stays below its partition's limit, or as it was.
  */
 export function extendRanges(ranges: Ranges, lanes: ReadonlyMap<LaneId, LaneReach>, size: EpochSize): Ranges {
   let planned = 0;
@@ -38,7 +37,7 @@ export function extendRanges(ranges: Ranges, lanes: ReadonlyMap<LaneId, LaneReac
   const records = Math.floor(
     Math.min(size.records - planned, ((size.bytes - plannedBytes) / Math.max(1, leftBytes)) * left),
   );
-  if (left <= planned || records <= 0) return ranges;
+  if (left === 0 || records <= 0) return ranges;
   const extended = new Map<LaneId, OffsetRange>(ranges);
   const ends =
     left <= records ? new Map([...pending].map(([lane, { end }]) => [lane, end])) : proRata(pending, records);
