@@ -6,6 +6,7 @@ import { laneId, offset, parseLaneId } from '../core/ids.ts';
 import type { Pending } from '../core/epoch/admission.ts';
 import { LaneMarks } from '../core/epoch/marks.ts';
 import type { EpochSize } from '../core/epoch/epoch-size.ts';
+import { nextSpanMs } from '../core/epoch/epoch-size.ts';
 import type { LaneReach } from '../core/epoch/extend-ranges.ts';
 import { extendRanges } from '../core/epoch/extend-ranges.ts';
 import type { LaneFacts, Ranges, SourceFacts } from '../core/epoch/plan-ranges.ts';
@@ -251,12 +252,9 @@ export class EpochLogs {
       .then(
         (ends) => {
           const records = recordsBetween(before, ends);
-          // A step that is more than an epoch can only be taken in part, and a small one is not worth the question.
-          if (records > size.records && spanMs > slack) this.#spanMs = spanMs / 4;
-          else {
-            this.#steps.push({ timestampMs, spanMs, ends });
-            if (records < size.records / 8) this.#spanMs = spanMs * 2;
-          }
+          // What is more than an epoch is only good when it may be taken in part.
+          if (records <= size.records || spanMs <= slack) this.#steps.push({ timestampMs, spanMs, ends });
+          this.#spanMs = nextSpanMs(spanMs, records, size);
         },
         // Epochs are as large as what is read ahead, then.
         () => {

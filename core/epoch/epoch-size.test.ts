@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { EpochPace } from './epoch-size.ts';
+import { EpochPace, nextSpanMs } from './epoch-size.ts';
 
 describe('size of an epoch', () => {
   test('before the first epoch nothing is planned that was not read', () => {
@@ -30,4 +30,14 @@ describe('size of an epoch', () => {
     pace.done(0, 250, 251);
     assert.equal(pace.next.records, 1000);
   });
+});
+
+test('steps of record time follow what they bring, and never leave what a source can be asked', () => {
+  const size = { records: 800, bytes: 1 << 20 };
+  assert.equal(nextSpanMs(4000, 801, size), 1000);
+  assert.equal(nextSpanMs(4000, 500, size), 4000);
+  assert.equal(nextSpanMs(4000, 99, size), 8000);
+  let spanMs = 1;
+  for (let step = 0; step < 2000; step++) spanMs = nextSpanMs(spanMs, 0, size);
+  assert.equal(spanMs, 86_400_000);
 });

@@ -15,6 +15,16 @@ export interface EpochSize {
   readonly bytes: number;
 }
 
+/** A day: beyond, records are so rare that a question for each step costs nothing. */
+const SPAN_MS_MAX = 86_400_000;
+
+/** Record time of the next step that is asked for, ms, after one of `spanMs` that brought so many records. */
+export function nextSpanMs(spanMs: number, records: number, size: EpochSize): number {
+  // More than an epoch can only be taken in part; few are not worth the question.
+  if (records > size.records) return spanMs / 4;
+  return records < size.records / 8 ? Math.min(SPAN_MS_MAX, spanMs * 2) : spanMs;
+}
+
 /** Follows what epochs took. */
 export class EpochPace {
   #records = 0;
