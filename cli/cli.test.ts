@@ -67,9 +67,16 @@ async function answeringProblem(status: number, code: string): Promise<string> {
 /** Nothing listens on port 1 of loopback. */
 const nobody = ['--address', 'http://127.0.0.1:1'];
 
+/** What eval says, beside exit code 3. */
+async function mistakeOf(sql: string): Promise<string> {
+  const { code, stdout, stderr } = await weir(['eval', sql]);
+  assert.deepEqual([code, stdout], [3, ''], stderr);
+  return stderr;
+}
+
 suite('exit codes', { concurrency: 2 }, () => {
   test('help and version end well, on stdout', async () => {
-    for (const args of [['--help'], ['apply', '--help'], ['version'], ['help', 'get']]) {
+    for (const args of [['--help'], ['apply', '--help'], ['version'], ['help', 'get'], ['spark-submit', '--help']]) {
       const { code, stdout, stderr } = await weir(args);
       assert.deepEqual([code, stderr], [0, ''], args.join(' '));
       assert.notEqual(stdout, '');
@@ -85,6 +92,10 @@ suite('exit codes', { concurrency: 2 }, () => {
       ['get', 'jobs', '-o', 'xml'],
       ['get', 'jobs', '--address', 'http://:x'],
       ['worker', '--threads', 'many'],
+      ['wait', 'x', '--for', 'state=frozen'],
+      ['stop', 'x', '-o', 'xml'],
+      ['context', 'rename', 'a'],
+      ['spark-submit', '--not-a-flag'],
     ]) {
       const { code, stdout, stderr } = await weir(args);
       assert.deepEqual([code, stdout], [2, ''], `${args.join(' ')}: ${stderr}`);
@@ -131,6 +142,18 @@ suite('exit codes', { concurrency: 2 }, () => {
     assert.equal(done.code, 3);
     assert.match(done.stderr, new RegExp(`^${path}:3:7 name: a job name`, 'm'));
     assert.equal((await weir([...nobody, 'apply', join(folder, 'none.yaml')])).code, 4);
+  });
+
+  test('a mistake of an expression is shown where it is, in what was typed', async () => {
+    assert.equal(
+      await mistakeOf("upper('a') || uper('b')"),
+      "there is no function uper\n  upper('a') || uper('b')\n                ^^^^\n  hint: did you mean upper?\n",
+    );
+    assert.equal(
+      await mistakeOf('1 +'),
+      'the expression ends too early: something is missing behind it\n  1 +\n     ^\n',
+    );
+    assert.match(await mistakeOf('1 +\n  nothere'), /^there is no column nothere\n {4}nothere\n {4}\^{7}\n/);
   });
 
   test('waiting too long is 8, a failed job is 1', async () => {
@@ -423,6 +446,13 @@ suite('output', () => {
     assert.equal(await logs('users'), '00:00:03.000 master     info  three job=users n=1\n');
     assert.equal(await logs('master', '--level', 'warn'), '');
     assert.equal(await logs('master', '--since', '5m'), '');
+    assert.equal(
+      await logs('--worker', 'worker-1-3f2a9c01', '--level', 'info'),
+      'worker-1         not JSON\n00:00:02.000 worker-1   info  two\n',
+    );
+    assert.equal(await logs('users', '--worker', 'worker-1'), '');
+    const unknown = await weir(['logs', 'nobody', '--address', await answeringProblem(404, 'NOT_FOUND')]);
+    assert.equal(unknown.code, 4, 'another address has no logs');
     assert.equal((await weir(['logs', '--level', 'loud', '--address', address])).code, 2);
     assert.equal((await weir(['logs', '--address', 'http://127.0.0.1:3'])).code, 4);
   });

@@ -27,6 +27,7 @@ function buildProgram(setExit: (code: number) => void): Command {
     .option('-o, --output <format>', 'table, wide, json, yaml, jsonpath=PATH or name (env WEIR_OUTPUT)')
     .option('--request-timeout <duration>', 'how long an answer of the master may take')
     .option('-q, --quiet', 'results and errors only')
+    .option('--no-color', 'no colours on a terminal (env NO_COLOR)')
     .exitOverride()
     .showHelpAfterError('("weir --help" lists the commands)')
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false });

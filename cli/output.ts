@@ -1,6 +1,8 @@
 /** How results look: data on stdout, words for people on stderr. */
 import { createRequire } from 'node:module';
+import { coloured, paintWord, painted } from './colour.ts';
 import type { JsonPath } from './json-path.ts';
+import { cutToWidth, padToWidth, textWidth } from './text-width.ts';
 
 export function print(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -21,6 +23,11 @@ export function printPath(path: JsonPath): void {
 /** Words for people are left out from now on; errors stay. */
 export function beQuiet(): void {
   chosen.quiet = true;
+}
+
+/** Whether words for people are left out. */
+export function isQuiet(): boolean {
+  return chosen.quiet;
 }
 
 /** One document: JSON, or YAML when that was asked for. */
@@ -51,21 +58,30 @@ export function tell(text: string): void {
   if (!chosen.quiet) process.stderr.write(`${text}\n`);
 }
 
-/** Columns padded to their widest cell, two spaces between; on a terminal cut to its width. */
+/** Heads of columns whose words have colours on a terminal. */
+const paintedHeads: ReadonlySet<string> = new Set(['STATE', 'LEVEL']);
+
+/** Columns padded to their widest cell, two spaces between; on a terminal cut to its width, states in colours. */
 export function formatTable(
   heads: readonly string[],
   rows: readonly (readonly string[])[],
   width = terminalWidth(),
 ): string {
   const cells = [heads, ...rows].map((row) => row.map(oneLine));
-  const widths = heads.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)));
-  const lines = cells.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
-  return lines.map((line) => (line.length > width ? `${line.slice(0, width - 1)}…` : line)).join('\n');
+  const widths = heads.map((_, column) => Math.max(...cells.map((row) => textWidth(row[column] ?? ''))));
+  const line = (row: readonly string[]): readonly string[] =>
+    row.map((cell, column) => (column === row.length - 1 ? cell : `${padToWidth(cell, widths[column] ?? 0)}  `));
+  const [head = '', ...lines] = cells.map((row) => cutToWidth(line(row).join('').trimEnd(), width));
+  const painting = coloured(process.stdout);
+  if (!painting) return [head, ...lines].join('\n');
+  const column = heads.findIndex((name) => paintedHeads.has(name));
+  const paintedLines = lines.map((text, index) => {
+    const before = line(cells[index + 1] ?? [])
+      .slice(0, Math.max(0, column))
+      .join('').length;
+    return column < 0 ? text : text.slice(0, before) + paintWord(text.slice(before));
+  });
+  return [painted(head, 'bold'), ...paintedLines].join('\n');
 }
 
 /** Infinity when stdout is no terminal: nothing is cut for scripts. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { WeirError } from '../core/errors.ts';
 import { timeoutMs } from './names.ts';
 import { parseJsonPath } from './json-path.ts';
+import { paintNothing } from './colour.ts';
 import { beQuiet, printPath, printYaml } from './output.ts';
 
 const DEFAULT_ADDRESS = 'http://127.0.0.1:7080';
@@ -17,6 +18,8 @@ export interface GlobalOptions {
   readonly output?: string;
   readonly context?: string;
   readonly quiet?: boolean;
+  /** false by --no-color. */
+  readonly color?: boolean;
   /** A duration. */
   readonly requestTimeout?: string;
 }
@@ -189,12 +192,17 @@ export type OutputFormat = 'table' | 'wide' | 'json' | 'name';
  */
 export function outputFormat(options: GlobalOptions, allowed: readonly OutputFormat[]): OutputFormat {
   if (options.quiet === true) beQuiet();
+  if (options.color === false) paintNothing();
   const wanted = options.output ?? process.env['WEIR_OUTPUT'] ?? 'table';
   const ofJson = allowed.includes('json') && (wanted === 'yaml' || wanted.startsWith(PATH_FORMAT));
   if (ofJson && wanted === 'yaml') printYaml();
   else if (ofJson) printPath(parseJsonPath(wanted.slice(PATH_FORMAT.length)));
   const format = ofJson ? 'json' : allowed.find((name) => name === wanted);
   if (format === undefined)
-    throw new WeirError('USAGE', `This command has no output format ${wanted}; it has ${allowed.join(', ')}.`);
+    throw new WeirError('USAGE', `This command has no output format ${wanted}; it has ${formatsOf(allowed)}.`);
   return format;
+}
+
+function formatsOf(allowed: readonly OutputFormat[]): string {
+  return allowed.flatMap((name) => (name === 'json' ? ['json', 'yaml', `${PATH_FORMAT}PATH`] : [name])).join(', ');
 }

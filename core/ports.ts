@@ -196,6 +196,14 @@ export interface BlobStore {
   put(id: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void>;
   /** undefined when there is none. Throws: STATE_DAMAGED, STORE_UNAVAILABLE. */
   get(id: string): Promise<Uint8Array | undefined>;
+  /**
+   * Settles something between writers that do not know of each other: stores the bytes (a few MiB at most) as a part of
+   * `id`, unless somebody has done so, and gives what is stored, the same for everybody who ever asks. An id with parts
+   * is no blob; it is deleted like one. Retries as {@link put}.
+   */
+  claim(id: string, part: number, bytes: Uint8Array, signal?: AbortSignal): Promise<Uint8Array>;
+  /** What was claimed; undefined when nobody has, or while that is under way. Throws: STORE_UNAVAILABLE. */
+  claimed(id: string, part: number): Promise<Uint8Array | undefined>;
   delete(ids: readonly string[]): Promise<void>;
 }
 

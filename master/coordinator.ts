@@ -8,14 +8,13 @@ import type { AssignFacts, PartitionFacts, WorkerFacts } from '../core/assign/de
 import { decideLanes, needsNewStride } from '../core/assign/decide.ts';
 import { must } from '../core/assert.ts';
 import { WeirError, codeOf, isWeirError, messageOf } from '../core/errors.ts';
-import { manifestBytes } from '../core/epoch/manifest.ts';
 import type { SavepointRow } from '../core/epoch/types.ts';
-import type { Fence, Generation, JobName, LaneId, Offset, Revision, Run, WorkerId } from '../core/ids.ts';
-import { jobName, laneId, revision, run, workerId } from '../core/ids.ts';
+import type { Fence, Generation, JobName, LaneId, Revision, WorkerId } from '../core/ids.ts';
+import { jobName, laneId, revision, run } from '../core/ids.ts';
 import { OWNERSHIP_TERM_MS } from '../core/lane/permit.ts';
 import type { LanePosition } from '../core/lane/position.ts';
-import { ATTEMPT_SLOTS, nextRunStart, strideFor } from '../core/lane/timestamps.ts';
-import type { JobRow, LaneAssignment, MetaStore, StartPoint } from '../core/meta.ts';
+import { nextRunStart, strideFor } from '../core/lane/timestamps.ts';
+import type { JobRow, MetaStore, StartPoint } from '../core/meta.ts';
 import { META_FORMAT_VERSION, changeJob } from '../core/meta.ts';
 import type { Connections, ControlStream, Failpoints, Log } from '../core/ports.ts';
 import { noFailpoints } from '../core/ports.ts';
@@ -23,18 +22,33 @@ import type { JobState } from '../core/states.ts';
 import { jobTransitions, mayFollow } from '../core/states.ts';
 import type { EpochsPlan } from '../engine/plan/epoch-plan.ts';
 import type { JobPlan } from '../engine/plan/job-plan.ts';
-import type { Heartbeat, LaneStatus, MasterMessage, Register, Report, WorkerMessage } from '../proto/gen/control.ts';
-import { PROTOCOL_VERSION } from '../proto/version.ts';
+import type { Heartbeat, LaneStatus, MasterMessage, Report, WorkerMessage } from '../proto/gen/control.ts';
 import { EpochJob, requireCompatible } from './epoch-job.ts';
 import type { EpochWorker } from './epochs-placement.ts';
-import { MoveTurns } from './move-turns.ts';
-import { deleteSnapshots, readManifest } from './epochs-snapshots.ts';
 import { JobFiguresWindow } from './figures.ts';
+import type { ApplyOptions, Begin, JobDefinition, RestartPoint } from './job-definition.ts';
+import { beginOf, continued, isSavepoint, notesOfSinks, requireRevision, startPoint } from './job-definition.ts';
 import { JobShapes } from './job-shapes.ts';
+import {
+  acknowledged,
+  allReleased,
+  holdersOf,
+  laneOfFormerTopic,
+  lanesOf,
+  names,
+  nextGeneration,
+  slotsOf,
+  stateOfLanes,
+  topicRecreated,
+} from './lane-rows.ts';
+import { MoveTurns } from './move-turns.ts';
+import { Savepoints } from './savepoints.ts';
 import { limitWorkers } from './scale.ts';
 import { scheduleChange, scheduledRow } from './schedules.ts';
+import { partitionCount, seePartitions } from './see-partitions.ts';
 import { viewJob } from './view-job.ts';
 import type { JobView, WorkerView } from './views.ts';
+import { WorkerPool } from './worker-pool.ts';
 
 export interface CoordinatorParts {
   readonly id: string;
@@ -53,55 +67,14 @@ export interface CoordinatorParts {
   readonly onJobChange?: (name: JobName) => void;
 }
 
-export interface JobDefinition {
-  readonly name: JobName;
-  /** Content hash of `text`. */
-  readonly hash: string;
-  readonly text: string;
-  readonly plan: JobPlan;
-}
-
-export interface ApplyOptions {
-  /** Where the new run starts; default: a new job as its startingOffsets say, a changed one where it stood. */
-  readonly start?: 'earliest' | 'latest' | 'continue' | { readonly savepoint: string } | ImportedStart;
-  /** Refused with CONFLICT when the job is at another revision; 0 = there must be none. */
-  readonly expectedRevision?: number;
-}
-
-const HEARTBEAT_INTERVAL_MS = 500;
-/** A worker silent for so long is taken for dead. */
-const SILENCE_LIMIT_MS = 2500;
-/** A broken connection may come back within this time before its worker is taken for dead. */
-const RECONNECT_GRACE_MS = 1000;
 const TICK_MS = 250;
 const PARTITION_REFRESH_MS = 5000;
 const PARTITION_RETRY_MS = 1000;
-const UNKNOWN_TOPIC_PARTITIONS = 8;
 /** Revisions that a job can be taken back to. */
 const FORMER_REVISIONS_MAX = 20;
 
 /** States in which nothing of a job runs. */
 const atRest: readonly JobState[] = ['stopped', 'finished', 'failed'];
-
-/** Where another system stood. */
-export type ImportedStart = Omit<Extract<StartPoint, { readonly kind: 'offsets' }>, 'kind'>;
-
-/** Where {@link Coordinator.restartFrom} begins. */
-export type RestartPoint = Extract<StartPoint, { readonly kind: 'earliest' | 'latest' | 'offsets' | 'initial' }>;
-
-interface KnownWorker {
-  readonly id: WorkerId;
-  stream: ControlStream<WorkerMessage, MasterMessage> | null;
-  registered: Register;
-  heardAt: number;
-  lostAt: number | null;
-  draining: boolean;
-  /** Told that nothing is left of it here. */
-  drained: boolean;
-  /** Number of its registration: grows with every connection. */
-  session: number;
-  heartbeat: Heartbeat | null;
-}
 
 interface ManagedJob {
   row: JobRow;
@@ -132,7 +105,8 @@ export class Coordinator {
   readonly #parts: CoordinatorParts;
   readonly #jobs = new Map<JobName, ManagedJob>();
   readonly #turns: MoveTurns;
-  readonly #workers = new Map<WorkerId, KnownWorker>();
+  readonly #workers: WorkerPool;
+  readonly #savepoints: Savepoints;
   readonly #stopping = new AbortController();
   /** Until then workers named in rows may still be on their way to this master. */
   #settledAt = 0;
@@ -140,11 +114,21 @@ export class Coordinator {
   #lookedAt = 0;
   #loop: Promise<void> = Promise.resolve();
   #wake = Promise.withResolvers<void>();
-  #sessions = 0;
 
   constructor(parts: CoordinatorParts) {
     this.#parts = parts;
     this.#turns = new MoveTurns(parts.clock);
+    this.#savepoints = new Savepoints({ ...parts, blobs: () => parts.connections.blobs() });
+    this.#workers = new WorkerPool({
+      ...parts,
+      jobsOf: (worker) =>
+        [...this.#jobs.values()]
+          .filter(({ row }) => names(row, worker))
+          .map(({ row }) => ({ job: row.name, ver: row.ver })),
+      onMessage: (worker, message) => this.#hear(worker, message),
+      onChange: () => this.#tellWorkers(),
+      wake: () => this.#wakeUp(),
+    });
   }
 
   /** Reads all jobs and begins to follow them. Throws: STORE_UNAVAILABLE. */
@@ -162,7 +146,7 @@ export class Coordinator {
     await this.#loop;
     await Promise.all([...this.#jobs.values()].map((job) => job.busy));
     await Promise.all([...this.#jobs.values()].map((job) => job.epochs.close('the master stops')));
-    for (const worker of this.#workers.values()) worker.stream?.close();
+    this.#workers.close();
   }
 
   // ------------------------------------------------------------------------------------------------ what people ask
@@ -181,7 +165,11 @@ export class Coordinator {
     let known = this.#jobs.get(definition.name);
     if (known === undefined) {
       if (isSavepoint(options.start)) await this.#fitsSavepoint(definition, options.start.savepoint);
-      const row = this.#firstRow(definition, options.start, await this.#partitionCount(definition.plan));
+      const row = this.#firstRow(
+        definition,
+        options.start,
+        await partitionCount(this.#parts.connections, definition.plan),
+      );
       const outcome = await changeJob(store, this.#parts.clock, this.#parts.rng, 0, row, this.#stopping.signal);
       if (outcome.kind === 'applied') {
         await this.#manage(row, definition.plan);
@@ -259,68 +247,27 @@ export class Coordinator {
    * last snapshot. Throws: NOT_FOUND; CONFLICT when the name is taken or there is nothing to keep.
    */
   async createSavepoint(name: JobName, savepoint: string): Promise<SavepointRow> {
-    const { store, clock, connections } = this.#parts;
     const { row, plan, epochs } = this.#known(name);
     if (plan.protocol !== 'epochs')
       throw new WeirError('CONFLICT', `job ${name} keeps no state: there is nothing a savepoint could hold`);
-    if ((await store.getSavepoint(name, savepoint)) !== undefined)
-      throw new WeirError('CONFLICT', `job ${name} has a savepoint ${savepoint} already; choose another name`);
+    await this.#savepoints.requireFree(name, savepoint);
     if (row.state === 'running') await epochs.checkpoint();
-    const head = await store.readEpochs(name, row.run);
-    if (head === undefined || head.snapshot === null)
-      throw new WeirError('CONFLICT', `job ${name} has no snapshot yet; start it and try again when it runs`);
-    const manifest = await readManifest(connections.blobs(), head.snapshot.manifest);
-    const at = head.snapshot.epoch;
-    const kept: SavepointRow = {
-      formatVersion: META_FORMAT_VERSION,
-      job: name,
-      name: savepoint,
-      run: row.run,
-      revision: row.revision,
-      definition: row.definition,
-      head: {
-        ...head,
-        ...manifest.at,
-        planned: at,
-        committed: at,
-        formerSnapshot: null,
-        base: head.snapshot,
-        ends: null,
-      },
-      createdAt: clock.now(),
-      bytes: manifestBytes(manifest),
-    };
-    await store.putSavepoint(kept);
-    return kept;
+    return await this.#savepoints.keep(row, savepoint);
   }
 
   /** Newest first; also of jobs that were deleted. */
   async savepoints(name: JobName): Promise<readonly SavepointRow[]> {
-    return (await this.#parts.store.listSavepoints(name)).toSorted((a, b) => b.createdAt - a.createdAt);
+    return await this.#savepoints.list(name);
   }
 
   /** Its state goes too, but for what the job itself still needs. Throws: NOT_FOUND. */
   async deleteSavepoint(name: JobName, savepoint: string): Promise<void> {
-    const { store, connections, log } = this.#parts;
-    const { head } = await this.#savepoint(name, savepoint);
-    await store.deleteSavepoint(name, savepoint);
-    const row = this.#jobs.get(name)?.row;
-    const now = row === undefined || row.state === 'deleted' ? undefined : await store.readEpochs(name, row.run);
-    const kept = [now?.snapshot ?? null, now?.formerSnapshot ?? null];
-    if (head.snapshot === null || kept.some((ref) => ref?.manifest === head.snapshot?.manifest)) return;
-    await deleteSnapshots({ store, blobs: connections.blobs(), job: name }, [head.snapshot.manifest], kept).catch(
-      (error: unknown) => log.warn({ job: name, err: error }, `the savepoint's state stays: ${messageOf(error)}`),
-    );
-  }
-
-  async #savepoint(name: JobName, savepoint: string): Promise<SavepointRow> {
-    const found = await this.#parts.store.getSavepoint(name, savepoint);
-    if (found === undefined)
-      throw new WeirError(
-        'NOT_FOUND',
-        `job ${name} has no savepoint ${savepoint}; 'weir savepoint list ${name}' lists those there are`,
-      );
-    return found;
+    await this.#savepoints.delete(name, savepoint, async () => {
+      const row = this.#jobs.get(name)?.row;
+      return row === undefined || row.state === 'deleted'
+        ? undefined
+        : await this.#parts.store.readEpochs(name, row.run);
+    });
   }
 
   /**
@@ -355,12 +302,7 @@ export class Coordinator {
 
   /** Moves everything away from a worker and gives it nothing more, until it comes back as another. Throws: NOT_FOUND. */
   drain(id: WorkerId): void {
-    const worker = this.#workers.get(id);
-    if (worker === undefined)
-      throw new WeirError('NOT_FOUND', `there is no worker ${id}; 'weir get workers' lists them`);
-    worker.draining = true;
-    this.#tellWorkers();
-    this.#wakeUp();
+    this.#workers.drain(id);
   }
 
   /** Makes an earlier definition (default: the one before) the job's next revision. Throws: NOT_FOUND, as {@link apply}. */
@@ -406,104 +348,28 @@ export class Coordinator {
   }
 
   workers(): WorkerView[] {
-    const now = this.#parts.clock.mono();
-    return [...this.#workers.values()].map((worker) => ({
-      id: worker.id,
-      state: worker.draining ? 'draining' : worker.stream === null ? 'silent' : 'alive',
-      httpAddress: worker.registered.httpAddress ?? '',
-      threads: worker.registered.threads ?? 0,
-      version: worker.registered.weirVersion ?? '',
-      lanes: [...this.#jobs.values()].reduce(
-        (sum, job) => sum + lanesOf(job.row, worker.id).length + job.epochs.partitionsOf(worker.id),
-        0,
-      ),
-      rssBytes: worker.heartbeat?.rssBytes ?? 0,
-      eventLoopDelayMs: worker.heartbeat?.eventLoopDelayMs ?? 0,
-      heartbeatAgeMs: now - worker.heardAt,
-    }));
+    return this.#workers.views((id) => this.#lanesAt(id, (job) => job.epochs.partitionsOf(id)));
+  }
+
+  /** Lanes that a worker has, and what `more` says of each job. */
+  #lanesAt(id: WorkerId, more: (job: ManagedJob) => number = () => 0): number {
+    return [...this.#jobs.values()].reduce((sum, job) => sum + lanesOf(job.row, id).length + more(job), 0);
   }
 
   // ------------------------------------------------------------------------------------------------------- workers
 
   /** Takes over a new connection of a worker. */
   attach(stream: ControlStream<WorkerMessage, MasterMessage>): void {
-    let known: KnownWorker | null = null;
-    stream.onMessage((message) => {
-      if (message.register !== undefined && message.register !== null) known = this.#register(stream, message.register);
-      else if (known !== null && known.stream === stream) this.#hear(known, message);
-    });
-    stream.onClose((reason) => {
-      if (known === null || known.stream !== stream) return;
-      known.stream = null;
-      known.lostAt = this.#parts.clock.mono();
-      this.#parts.log.warn({ worker: known.id }, `connection to worker lost: ${reason}`);
-      this.#wakeUp();
-    });
+    this.#workers.attach(stream);
   }
 
-  #register(stream: ControlStream<WorkerMessage, MasterMessage>, register: Register): KnownWorker | null {
-    const { id, clock, log, token, sameToken } = this.#parts;
-    if (token !== '' && !sameToken(token, register.token ?? '')) {
-      stream.send({
-        refused: {
-          code: 'UNAUTHORIZED',
-          message: "the master refused the worker's token; set WEIR_TOKEN to the master's token",
-        },
-      });
-      return null;
-    }
-    if (register.protocolVersion !== PROTOCOL_VERSION || (register.formatVersion ?? 0) < META_FORMAT_VERSION) {
-      const message = `the master speaks protocol ${PROTOCOL_VERSION} and writes format ${META_FORMAT_VERSION}, the worker ${register.protocolVersion} and ${register.formatVersion}; run the same version of Weir on both`;
-      stream.send({ refused: { code: 'VERSION_MISMATCH', message } });
-      return null;
-    }
-    const name = workerId(register.workerId ?? '');
-    const before = this.#workers.get(name);
-    this.#sessions += 1;
-    const known: KnownWorker = {
-      id: name,
-      session: this.#sessions,
-      stream,
-      registered: register,
-      heardAt: clock.mono(),
-      lostAt: null,
-      draining: before?.draining ?? false,
-      drained: false,
-      heartbeat: before?.heartbeat ?? null,
-    };
-    this.#workers.set(name, known);
-    if (before?.stream !== null && before !== undefined) before.stream.close();
-    stream.send({
-      registered: { masterId: id, heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS, silenceLimitMs: SILENCE_LIMIT_MS },
-    });
-    stream.send({
-      assign: {
-        jobs: [...this.#jobs.values()]
-          .filter((job) => names(job.row, name))
-          .map(({ row }) => ({ job: row.name, ver: row.ver })),
-      },
-    });
-    log.info({ worker: name, http: register.httpAddress }, 'worker joined');
-    this.#tellWorkers();
-    this.#wakeUp();
-    return known;
+  #hear(worker: WorkerId, { heartbeat, report, epoch }: WorkerMessage): void {
+    if (heartbeat !== undefined && heartbeat !== null) this.#takeHeartbeat(worker, heartbeat);
+    else if (report !== undefined && report !== null) this.#takeReport(report);
+    else if (epoch !== undefined && epoch !== null) this.#jobs.get(jobName(epoch.job))?.epochs.hear(worker, epoch);
   }
 
-  #hear(worker: KnownWorker, message: WorkerMessage): void {
-    worker.heardAt = this.#parts.clock.mono();
-    if (message.heartbeat !== undefined && message.heartbeat !== null) this.#takeHeartbeat(worker, message.heartbeat);
-    else if (message.report !== undefined && message.report !== null) this.#takeReport(message.report);
-    else if (message.epoch !== undefined && message.epoch !== null)
-      this.#jobs.get(jobName(message.epoch.job))?.epochs.hear(worker.id, message.epoch);
-    else if (message.drain !== undefined && message.drain !== null) {
-      worker.draining = true;
-      this.#tellWorkers();
-      this.#wakeUp();
-    }
-  }
-
-  #takeHeartbeat(worker: KnownWorker, heartbeat: Heartbeat): void {
-    worker.heartbeat = heartbeat;
+  #takeHeartbeat(worker: WorkerId, heartbeat: Heartbeat): void {
     for (const status of heartbeat.lanes ?? []) {
       const job = this.#jobs.get(jobName(status.job ?? ''));
       const lane = (status.lane ?? '') as LaneId;
@@ -516,7 +382,7 @@ export class Coordinator {
       if (before?.state !== status.state) this.#wakeUp();
     }
     for (const figures of heartbeat.jobs ?? [])
-      this.#jobs.get(jobName(figures.job ?? ''))?.figures.add(this.#parts.clock.mono(), figures, worker.id);
+      this.#jobs.get(jobName(figures.job ?? ''))?.figures.add(this.#parts.clock.mono(), figures, worker);
     for (const change of heartbeat.schemaChanges ?? []) this.#jobs.get(jobName(change.job ?? ''))?.shapes.add(change);
   }
 
@@ -554,7 +420,7 @@ export class Coordinator {
   async #run(): Promise<void> {
     const { clock } = this.#parts;
     while (!this.#stopping.signal.aborted) {
-      this.#dropDeadWorkers();
+      this.#workers.dropDead();
       if (clock.mono() - this.#lookedAt > PARTITION_REFRESH_MS) await this.#adoptMissing().catch(() => undefined);
       for (const job of this.#jobs.values()) this.#stepSoon(job);
       this.#sayDrained();
@@ -590,7 +456,7 @@ export class Coordinator {
     }
     await job.epochs.close('the job no longer runs as epochs');
     if (row.state === 'stopping') {
-      if (this.#allReleased(job)) await this.#replace(job, { ...row, state: 'stopped' });
+      if (this.#isReleased(job)) await this.#replace(job, { ...row, state: 'stopped' });
       return;
     }
     if (row.state !== 'starting' && row.state !== 'running') return;
@@ -607,7 +473,7 @@ export class Coordinator {
       return;
     }
     const lanes = decideLanes(row, facts);
-    const state = this.#stateOf(job, lanes);
+    const state = stateOfLanes(row, lanes, job);
     const reason = state === row.state ? row.reason : null;
     if (lanes !== row.lanes || state !== row.state) await this.#replace(job, { ...row, lanes, state, reason });
     job.waiting =
@@ -668,26 +534,7 @@ export class Coordinator {
   }
 
   #aliveWorkers(): WorkerFacts[] {
-    return [...this.#workers.values()].map((worker) => ({
-      id: worker.id,
-      draining: worker.draining,
-      load: [...this.#jobs.values()].reduce((sum, job) => sum + lanesOf(job.row, worker.id).length, 0),
-    }));
-  }
-
-  #stateOf(job: ManagedJob, lanes: JobRow['lanes']): JobState {
-    const entries = Object.entries(lanes) as [LaneId, LaneAssignment][];
-    if (entries.length === 0) return job.row.state;
-    if (entries.every(([id, { generation }]) => job.finished.has(acknowledged(id, job.row.run, generation))))
-      return 'finished';
-    const settled = entries.every(([id, { generation }]) => {
-      const status = job.statuses.get(id);
-      return (
-        status?.generation === generation &&
-        (status.state === 'running' || status.state === 'finished' || status.state === 'draining')
-      );
-    });
-    return settled ? 'running' : job.row.state;
+    return this.#workers.list().map(({ id, draining }) => ({ id, draining, load: this.#lanesAt(id) }));
   }
 
   /** After a start of this master: owners named in the row get time to come back before their lanes move. */
@@ -696,26 +543,8 @@ export class Coordinator {
     return Object.values(row.lanes).some((lane) => lane.owner !== null && !this.#workers.has(lane.owner));
   }
 
-  #allReleased(job: ManagedJob): boolean {
-    const { clock } = this.#parts;
-    if (clock.mono() - job.durableAt > OWNERSHIP_TERM_MS + 500) return true;
-    return (Object.entries(job.row.lanes) as [LaneId, LaneAssignment][]).every(([id, lane]) => {
-      const key = acknowledged(id, job.row.run, lane.generation);
-      return lane.owner === null || job.released.has(key) || job.finished.has(key);
-    });
-  }
-
-  #dropDeadWorkers(): void {
-    const now = this.#parts.clock.mono();
-    for (const worker of this.#workers.values()) {
-      const silent = now - worker.heardAt > SILENCE_LIMIT_MS;
-      const gone = worker.lostAt !== null && (worker.draining || now - worker.lostAt > RECONNECT_GRACE_MS);
-      if (!silent && !gone) continue;
-      this.#parts.log.warn({ worker: worker.id }, worker.draining ? 'worker left' : 'worker is gone: its lanes move');
-      this.#workers.delete(worker.id);
-      worker.stream?.close();
-      this.#tellWorkers();
-    }
+  #isReleased(job: ManagedJob): boolean {
+    return this.#parts.clock.mono() - job.durableAt > OWNERSHIP_TERM_MS + 500 || allReleased(job.row, job);
   }
 
   /** Stateful jobs learn at once who is there. */
@@ -724,32 +553,20 @@ export class Coordinator {
   }
 
   #epochWorkers({ row, epochs }: ManagedJob): EpochWorker[] {
-    const workers = [...this.#workers.values()].map(({ id, registered, draining, session }) => ({
-      id,
-      address: registered.exchangeAddress,
-      threads: registered.threads,
-      draining,
-      session,
-    }));
     const holders = row.workersMax == null ? [] : (epochs.view()?.workers ?? []).map((worker) => worker.id);
-    return limitWorkers(workers, row.workersMax, new Set(holders));
+    return limitWorkers(this.#workers.list(), row.workersMax, new Set(holders));
   }
 
   #sayDrained(): void {
-    for (const worker of this.#workers.values()) {
-      if (!worker.draining || worker.drained || worker.stream === null) continue;
-      const jobs = [...this.#jobs.values()];
-      const busy = jobs.some(
-        (job) =>
-          lanesOf(job.row, worker.id).length > 0 && (job.row.state === 'starting' || job.row.state === 'running'),
-      );
-      const folding = jobs.some((job) => job.epochs.involves(worker.id));
-      const handing = jobs.some((job) => Object.values(job.row.lanes).some((lane) => lane.previousOwner === worker.id));
-      const others = [...this.#workers.values()].some((other) => !other.draining);
-      if ((busy || handing || folding) && others) continue;
-      worker.drained = true;
-      worker.stream.send({ drained: {} });
-    }
+    const jobs = [...this.#jobs.values()];
+    this.#workers.sayDrained((id) =>
+      jobs.some(
+        ({ row, epochs }) =>
+          (lanesOf(row, id).length > 0 && (row.state === 'starting' || row.state === 'running')) ||
+          epochs.involves(id) ||
+          Object.values(row.lanes).some((lane) => lane.previousOwner === id),
+      ),
+    );
   }
 
   async #refreshPartitions(job: ManagedJob): Promise<void> {
@@ -761,41 +578,10 @@ export class Coordinator {
       return;
     }
     job.partitionsReadAt = clock.mono();
-    job.partitions = await this.#seePartitions(job.plan, (id) => job.row.lanes[id] === undefined);
-  }
-
-  /** The partitions as they are now; for an availableNow execution with the end of those that `needsEnd` names. */
-  async #seePartitions(plan: JobPlan, needsEnd: (id: LaneId) => boolean): Promise<PartitionFacts[]> {
-    const { connections } = this.#parts;
-    const seen: PartitionFacts[] = [];
-    for (const laneSource of plan.sources) {
-      const source = connections.source(laneSource.connector, laneSource.options);
-      const { topic, topicId, partitions } = await source.describe(laneSource.topic);
-      const id = (partition: PartitionFacts['partition']): LaneId =>
-        laneId({ source: laneSource.name, topicId, partition });
-      const open =
-        plan.trigger.kind === 'availableNow' && laneSource.feed === undefined
-          ? partitions.filter((partition) => needsEnd(id(partition)))
-          : [];
-      const ends =
-        open.length > 0 ? await source.offsets(topic, open, 'latest') : new Map<PartitionFacts['partition'], Offset>();
-      for (const partition of partitions)
-        seen.push({ source: laneSource.name, topic, topicId, partition, end: ends.get(partition) ?? null });
-    }
-    return seen;
+    job.partitions = await seePartitions(this.#parts.connections, job.plan, (id) => job.row.lanes[id] === undefined);
   }
 
   // ---------------------------------------------------------------------------------------------------- rows and runs
-
-  /** Partitions to leave room for; a topic that is not there yet counts as a few. */
-  async #partitionCount(plan: JobPlan): Promise<number> {
-    try {
-      return (await this.#seePartitions(plan, () => false)).length;
-    } catch (error) {
-      if (isWeirError(error) && error.retryable) return plan.sources.length * UNKNOWN_TOPIC_PARTITIONS;
-      throw error;
-    }
-  }
 
   #firstRow(definition: JobDefinition, start: ApplyOptions['start'], partitionCount: number): JobRow {
     const { clock, rng } = this.#parts;
@@ -856,7 +642,7 @@ export class Coordinator {
 
   async #fitsSavepoint(definition: JobDefinition, name: string): Promise<readonly string[]> {
     const { plan } = definition;
-    const savepoint = await this.#savepoint(definition.name, name);
+    const savepoint = await this.#savepoints.get(definition.name, name);
     const before = await this.#planNamed(definition.name, savepoint.definition);
     if (plan.protocol !== 'epochs' || before.protocol !== 'epochs')
       throw new WeirError('CONFLICT', `job ${definition.name} keeps no state: it cannot start from a savepoint`);
@@ -873,47 +659,22 @@ export class Coordinator {
     const { store, clock } = this.#parts;
     const { row } = job;
     const committed = await store.readLanes(row.name, row.run);
-    const partitions = await this.#seePartitions(plan, () => true);
+    const partitions = await seePartitions(this.#parts.connections, plan, () => true);
     const stride = Math.max(row.stride, strideFor(partitions.length * slotsOf(plan)));
     // What goes on stays above the former run position by position; what begins anew must be above all that was written.
     const runStart =
       start.kind === 'continue'
         ? nextRunStart(0, [row.runStart], stride)
         : nextRunStart(clock.now(), [row.runStart, ...committed.map((lane) => lane.position.bound)], stride);
-    const lanes = plan.protocol === 'epochs' ? {} : this.#nextGeneration(job, partitions, start.kind !== 'continue');
+    const lanes = plan.protocol === 'epochs' ? {} : nextGeneration(row, partitions, job, start.kind !== 'continue');
     job.partitions = null;
     return { ...row, ...next, run: run(row.run + 1), runStart, stride, start, state: 'starting', reason: null, lanes };
   }
 
   /** The row of a job that starts again within its run. */
   async #restarted(job: ManagedJob): Promise<JobRow> {
-    const partitions = await this.#seePartitions(job.plan, () => true);
-    return { ...job.row, state: 'starting', reason: null, lanes: this.#nextGeneration(job, partitions, false) };
-  }
-
-  /**
-   * Every lane under a new generation; owners that have not acknowledged are waited for. `reset` begins anew: lanes of
-   * partitions that are no more (a recreated topic) are left out, the rest start as the run says.
-   */
-  #nextGeneration(job: ManagedJob, partitions: readonly PartitionFacts[], reset: boolean): JobRow['lanes'] {
-    const { row } = job;
-    const ends = new Map(partitions.map((seen) => [laneId(seen), seen.end]));
-    const entries = (Object.entries(row.lanes) as [LaneId, LaneAssignment][]).filter(([id]) => !reset || ends.has(id));
-    const next = entries.map(([id, lane]): [LaneId, LaneAssignment] => {
-      const key = acknowledged(id, row.run, lane.generation);
-      const quiet = lane.owner === null || job.released.has(key) || job.finished.has(key);
-      return [
-        id,
-        {
-          ...lane,
-          generation: (lane.generation + 1) as Generation,
-          previousOwner: quiet ? null : lane.owner,
-          end: ends.get(id) ?? null,
-          initial: lane.initial || reset,
-        },
-      ];
-    });
-    return Object.fromEntries(next) as JobRow['lanes'];
+    const partitions = await seePartitions(this.#parts.connections, job.plan, () => true);
+    return { ...job.row, state: 'starting', reason: null, lanes: nextGeneration(job.row, partitions, job, false) };
   }
 
   async #moveTo(name: JobName, state: JobState): Promise<JobRow> {
@@ -982,10 +743,9 @@ export class Coordinator {
   }
 
   #nudge(before: JobRow, after: JobRow): void {
-    for (const worker of this.#workers.values()) {
-      if (!names(before, worker.id) && !names(after, worker.id)) continue;
-      worker.stream?.send({ assign: { jobs: [{ job: after.name, ver: after.ver }] } });
-    }
+    for (const id of this.#workers.ids)
+      if (names(before, id) || names(after, id))
+        this.#workers.send(id, { assign: { jobs: [{ job: after.name, ver: after.ver }] } });
   }
 
   /** Takes over every job that this master does not know or that another one has changed. Throws: STORE_UNAVAILABLE when they cannot be listed. */
@@ -1045,7 +805,7 @@ export class Coordinator {
         name: row.name,
         failpoints: this.#parts.failpoints ?? noFailpoints,
         planOf: (hash) => this.#planNamed(row.name, hash),
-        send: (worker, order) => this.#workers.get(worker)?.stream?.send({ epoch: order }),
+        send: (worker, order) => this.#workers.send(worker, { epoch: order }),
         turns: this.#turns,
         onChange: () => this.#wakeUp(),
       }),
@@ -1088,88 +848,6 @@ export class Coordinator {
 function forgetLanes(job: ManagedJob): void {
   job.statuses.clear();
   job.committed = new Map();
-}
-
-/** Where the row's run stands; for lanes that never began in it, where the run before it stands, and so on. */
-function continued(row: JobRow): StartPoint {
-  const { start } = row;
-  if (start.kind === 'continue') return { ...start, run: row.run };
-  if (start.kind === 'offsets')
-    return { ...start, kind: 'continue', run: row.run, since: row.run, otherwise: 'initial' };
-  const otherwise = start.kind === 'savepoint' ? 'initial' : start.kind;
-  return { kind: 'continue', run: row.run, since: row.run, otherwise };
-}
-
-type Begin = NonNullable<ApplyOptions['start']> | 'initial';
-
-function isSavepoint(start: Begin | undefined): start is { readonly savepoint: string } {
-  return typeof start === 'object' && 'savepoint' in start;
-}
-
-/** Where the next run of a changed job begins. */
-function beginOf(row: JobRow, { start }: ApplyOptions): Begin {
-  return start ?? (row.state === 'deleted' ? 'initial' : 'continue');
-}
-
-/** A sink that comes holds nothing of what went to the others before. In complete mode every epoch gives the whole result. */
-function notesOfSinks(before: JobPlan, after: JobPlan): string[] {
-  if (after.protocol === 'epochs' && after.outputMode === 'complete') return [];
-  const had = new Set(before.sinks.map(({ description }) => description));
-  return after.sinks
-    .filter(({ description, connector }) => !had.has(description) && connector !== 'blackhole')
-    .map(({ description }) => `${description} gets what comes out from now on, nothing of what came out before`);
-}
-
-function startPoint(start: Exclude<NonNullable<ApplyOptions['start']>, 'continue'> | 'initial'): StartPoint {
-  if (typeof start !== 'object') return { kind: start };
-  if (isSavepoint(start)) return { kind: 'savepoint', name: start.savepoint };
-  return { kind: 'offsets', ...start };
-}
-
-/** Rows of jobs with lookups are no functions of records alone: owners in turn write them at times of their own. */
-function slotsOf(plan: JobPlan): number {
-  return plan.protocol === 'lanes' && plan.sources.some(({ lookups }) => lookups !== undefined) ? ATTEMPT_SLOTS : 1;
-}
-
-function acknowledged(lane: LaneId, inRun: Run, generation: Generation): string {
-  return `${lane}@${inRun}@${generation}`;
-}
-
-function lanesOf(row: JobRow, worker: WorkerId): LaneAssignment[] {
-  return Object.values(row.lanes).filter((lane) => lane.owner === worker);
-}
-
-function names(row: JobRow, worker: WorkerId): boolean {
-  return Object.values(row.lanes).some((lane) => lane.owner === worker || lane.previousOwner === worker);
-}
-
-/** A lane of the same source and partition under another topic id: the topic is not the one that was read. */
-function laneOfFormerTopic(row: JobRow, seen: PartitionFacts): LaneId | undefined {
-  const current = laneId(seen);
-  return (Object.keys(row.lanes) as LaneId[]).find(
-    (id) => id !== current && id.startsWith(`${seen.source}/`) && id.endsWith(`/${seen.partition}`),
-  );
-}
-
-function holdersOf(row: JobRow): ReadonlySet<string> {
-  return new Set(Object.values(row.lanes).flatMap(({ owner }) => (owner === null ? [] : [owner])));
-}
-
-function requireRevision(name: JobName, row: JobRow | undefined, { expectedRevision }: ApplyOptions): void {
-  const current = row === undefined || row.state === 'deleted' ? 0 : row.revision;
-  if (expectedRevision === undefined || expectedRevision === current) return;
-  throw new WeirError(
-    'CONFLICT',
-    `job ${name} is at revision ${current}, not ${expectedRevision}: somebody changed it meanwhile; look at it and try again`,
-    { facts: { revision: current, expectedRevision } },
-  );
-}
-
-function topicRecreated(name: JobName, topic: string): { readonly code: string; readonly message: string } {
-  const message =
-    `job ${name}: topic ${topic} was deleted and created again, so the committed offsets mean nothing in it; ` +
-    `submit the job with --from earliest or --from latest to begin a new run on the new topic`;
-  return { code: 'TOPIC_RECREATED', message };
 }
 
 function changedMeanwhile(name: JobName): WeirError {

@@ -18,7 +18,7 @@ import type { StreamPair } from '../test/sim/network.ts';
 import { SimBlobStore } from '../test/sim/sim-blobs.ts';
 import { SimSource } from '../test/sim/sim-log.ts';
 import { SimMetaStore } from '../test/sim/sim-meta-store.ts';
-import type { JobDefinition } from './coordinator.ts';
+import type { JobDefinition } from './job-definition.ts';
 import { Coordinator } from './coordinator.ts';
 import type { JobView } from './views.ts';
 

@@ -17,6 +17,7 @@ import type { EpochOrder, EpochReport } from '../proto/gen/control.ts';
 import type { EpochWorker } from './epochs-placement.ts';
 import type { EpochsView } from './epochs-progress.ts';
 import { viewAtRest } from './epochs-progress.ts';
+import { answersOf, keepsAnswers } from './epochs-answers.ts';
 import { deleteSnapshots, readManifest } from './epochs-snapshots.ts';
 import { staticBlob } from '../core/epoch/static-blob.ts';
 import type { Checkpoint, EpochChange, RunBegin } from './epochs-parts.ts';
@@ -310,9 +311,19 @@ export class EpochJob {
       const plans = await store.readPlans(name, head.run, head.planned, head.planned).catch(() => []);
       for (const [table, version] of Object.entries(plans[0]?.statics ?? {}))
         others.push(staticBlob(name, head.run, table, version));
+      others.push(...(await this.#answers(row, head)));
     }
     await blobs.delete(others);
     await deleteSnapshots({ store, blobs, job: name }, [...manifests], []);
+  }
+
+  /** Of the last epochs of a run, as far as they are known. */
+  async #answers({ definition }: JobRow, { job, run, planned, formerSnapshot, base }: EpochHead): Promise<string[]> {
+    const plan = await this.#parts.planOf(definition).catch(() => null);
+    if (plan?.protocol !== 'epochs' || !keepsAnswers(plan)) return [];
+    const first = epochOf((formerSnapshot ?? base)?.epoch ?? -1) + 1;
+    const epochs = await this.#parts.store.readPlans(job, run, epochOf(first), planned).catch(() => []);
+    return answersOf(job, plan, epochs);
   }
 
   async #fenced(run: Run): Promise<EpochHead | undefined> {

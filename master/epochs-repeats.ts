@@ -1,8 +1,9 @@
 /**
  * Epochs that a new run repeats. A run that goes on from a snapshot which does not cover all that the run before had
  * planned reads those records again. Sinks that tell by an epoch's time what they hold (topics that are written exactly
- * once) know them only if they are divided in the same way: so the first epochs of the new run take ranges and watermarks
- * over from the plans of the former ones, and name the time that they had then.
+ * once) know them only if they are divided in the same way, and what was looked up for an epoch is kept under its time:
+ * so the first epochs of the new run take ranges and watermarks over from the plans of the former ones, and name the time
+ * that they had then.
  *
  * The plans are one blob, named by the head until all of them are planned again.
  */
@@ -14,6 +15,7 @@ import { epoch as epochOf } from '../core/ids.ts';
 import type { MetaStore } from '../core/meta.ts';
 import type { BlobStore } from '../core/ports.ts';
 import type { EpochsPlan } from '../engine/plan/epoch-plan.ts';
+import { keepsAnswers } from './epochs-answers.ts';
 
 /** What a repeated epoch takes over. */
 export interface RepeatedEpoch {
@@ -24,8 +26,9 @@ export interface RepeatedEpoch {
   readonly timeUs: number;
 }
 
-/** Whether the rows of a repeated epoch must not be written once more. */
+/** Whether the rows of a repeated epoch must not be written once more, or are made of what was looked up then. */
 export function repeatsEpochs(plan: EpochsPlan): boolean {
+  if (keepsAnswers(plan)) return true;
   return plan.sinkPlans.some((sink) => sink.kind === 'log' && sink.transactions !== undefined);
 }
 

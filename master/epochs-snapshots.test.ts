@@ -40,6 +40,8 @@ test('a damaged manifest that nobody needs does not keep the snapshots beside it
       id === 'damaged'
         ? Promise.reject(new WeirError('STATE_DAMAGED', 'the blob damaged fails its checksum'))
         : Promise.resolve(kept.get(id)),
+    claim: (_id, _part, bytes) => Promise.resolve(bytes),
+    claimed: () => Promise.resolve(undefined),
     delete: (ids) => {
       for (const id of ids) kept.delete(id);
       return Promise.resolve();

@@ -9,81 +9,72 @@
  */
 import { backoffMs } from '../core/clock.ts';
 import { assert, must } from '../core/assert.ts';
-import type { ErrorCode } from '../core/errors.ts';
-import { WeirError, codeOf, errorTable, isWeirError, messageOf } from '../core/errors.ts';
+import { WeirError, isWeirError, messageOf } from '../core/errors.ts';
 import { changeHead } from '../core/epoch/change-head.ts';
 import { EpochPace } from '../core/epoch/epoch-size.ts';
-import type { HeadFacts } from '../core/epoch/manifest.ts';
-import { planSlotFree } from '../core/epoch/slots.ts';
-import { roomFor } from '../core/epoch/row-times.ts';
-import { attemptDelayMs, attemptFits, nextEpochTsUs } from '../core/epoch/time.ts';
+import { attemptDelayMs, attemptFits } from '../core/epoch/time.ts';
 import type { EpochAssignment, EpochHead, EpochPlan, OffsetRange, SnapshotRef } from '../core/epoch/types.ts';
-import { EPOCH_FORMAT_VERSION } from '../core/epoch/types.ts';
 import { needsNoDataEpoch, nextWatermark } from '../core/epoch/watermark.ts';
-import type { Epoch, JobName, LaneId, WorkerId } from '../core/ids.ts';
-import { epoch as epochOf, offset } from '../core/ids.ts';
-import { zeroCounters } from '../core/lane/position.ts';
-import type { BlobStore } from '../core/ports.ts';
-import type { EpochsPlan } from '../engine/plan/epoch-plan.ts';
-import { tableStagesOf } from '../engine/plan/table-stages.ts';
+import type { Epoch, LaneId, WorkerId } from '../core/ids.ts';
+import { epoch as epochOf } from '../core/ids.ts';
 import type { EpochDone, EpochEnds, EpochMapped, EpochOrder, EpochReport, EpochTrouble } from '../proto/gen/control.ts';
+import { ClockCheck } from './clock-check.ts';
+import { EpochAnswers } from './epochs-answers.ts';
+import type { EpochWork, PlannedEpoch, SnapshotNeed } from './epochs-decide.ts';
+import {
+  STOP_SNAPSHOTS_MAX,
+  asksEnds,
+  epochsBehind,
+  headAfter,
+  nextPlanAt,
+  planOf,
+  snapshotNeed,
+  timersDueAt,
+  whyNoSlot,
+} from './epochs-decide.ts';
+import { asCode, asWeirError, fencedBy, mayPass } from './epochs-errors.ts';
+import type { Waiting } from './epochs-feeds.ts';
+import { EpochFeeds } from './epochs-feeds.ts';
 import type { InFlight, Sums } from './epochs-flights.ts';
 import { EpochFlights, addDone, newFlight } from './epochs-flights.ts';
 import { EpochLogs } from './epochs-logs.ts';
 import type { Offsets } from './epochs-logs.ts';
-import type { Checkpoint, EpochParts, RunBegin } from './epochs-parts.ts';
+import { EpochMove } from './epochs-move.ts';
+import { fenceHead, lastPlan, notedAssignment, plansInFlight } from './epochs-open.ts';
+import { EpochPartitions } from './epochs-partitions.ts';
+import type { Checkpoint, EpochParts } from './epochs-parts.ts';
 import type { EpochWorker } from './epochs-placement.ts';
 import { EpochPlacement } from './epochs-placement.ts';
 import { EpochProgress } from './epochs-progress.ts';
 import type { EpochsView } from './epochs-progress.ts';
 import { EpochRepeats } from './epochs-repeats.ts';
+import { CheckpointRequests, StepRequests } from './epochs-requests.ts';
 import { EpochSnapshots } from './epochs-snapshots.ts';
 import { EpochStatics } from './epochs-statics.ts';
 import { evictsByWatermark, runsByTheClock } from './evicts.ts';
+import { Wake } from './wake.ts';
 
 const DEPTH = 2;
 const SNAPSHOT_INTERVAL_MS = 5000;
-const SNAPSHOT_INTERVAL_EPOCHS = 512;
-const DISCOVERY_INTERVAL_MS = 5000;
-const DISCOVERY_RETRY_MS = 1000;
-const CLOCK_CHECK_INTERVAL_MS = 60_000;
-const CLOCK_SKEW_MS_MAX = 3_600_000;
 /** A leader gives the workers of its predecessor so long to find it. */
 const SETTLE_MS = 1500;
-/** After a switch, the turn to move is kept for the first commit, or so long. */
-const SWITCH_SETTLED_MS = 1000;
 /** A commit with other epochs under way waits so long for a plan to travel with. */
 const COMMIT_DELAY_MS = 25;
-const PACE_MS_MIN = 2;
-/** Without data, an epoch that looks at timers by the clock comes so often. */
-const TIMERS_INTERVAL_MS = 1000;
 const STOP_LIMIT_MS = 10_000;
-/** A snapshot that a worker could not give, or that was not stored, is asked for again so often before a stop. */
-const STOP_SNAPSHOTS_MAX = 3;
 const STOPPED_LIMIT_MS = 3000;
-
-interface StepRequest {
-  ends: Offsets | null;
-  epochs: number;
-  /** The last epoch that belongs to it. */
-  last: Epoch | null;
-  readonly resolve: (result: { readonly epochs: number }) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-interface CheckpointRequest {
-  /** The snapshot must be of this epoch or a later one; null = not planned yet. */
-  from: Epoch | null;
-  readonly resolve: (checkpoint: Checkpoint) => void;
-  readonly reject: (error: unknown) => void;
-}
 
 export class EpochCoordinator {
   readonly #parts: EpochParts;
   readonly #logs: EpochLogs;
+  readonly #feeds: EpochFeeds;
   readonly #snapshots: EpochSnapshots;
   readonly #progress: EpochProgress;
   readonly #statics: EpochStatics;
+  readonly #answers: EpochAnswers;
+  readonly #partitions: EpochPartitions;
+  readonly #clockCheck: ClockCheck;
+  readonly #move: EpochMove;
+  readonly #wake: Wake;
   readonly #evicts: boolean;
   readonly #byTheClock: boolean;
   readonly #pace = new EpochPace();
@@ -96,47 +87,41 @@ export class EpochCoordinator {
   readonly #flights = new EpochFlights();
   readonly #repeats = new EpochRepeats();
   #loop: Promise<void> = Promise.resolve();
-  #wake = Promise.withResolvers<void>();
-  #wakeAt = Number.POSITIVE_INFINITY;
-  /** Lanes found that the head does not know yet, with their start. */
-  #found: Offsets = {};
-  #discovering = false;
-  #discoverAt = 0;
-  #clockCheckedAt = Number.NEGATIVE_INFINITY;
-  #checkingClock = false;
-  #skew: WeirError | null = null;
+  /** When the next epoch with data may be planned, monotonic ms. */
   #planAt = 0;
   /** Monotonic ms when epochs in flight last began another attempt. */
   #orderedAt = Number.NEGATIVE_INFINITY;
   #snapshotAt = 0;
   #placementBlob: string | null = null;
-  /** The move to other workers that is under way, until its first commit; monotonic ms. */
-  #move: { readonly preparedAt: number; readyAt: number; switchedAt: number } | null = null;
-  readonly #steps: StepRequest[] = [];
-  readonly #checkpoints: CheckpointRequest[] = [];
+  readonly #steps = new StepRequests();
+  readonly #checkpoints = new CheckpointRequests();
   #stopping: { readonly done: PromiseWithResolvers<void>; readonly until: number; asks: number } | null = null;
   /** Ends of an availableNow execution on their way into the head. */
   #fixedEnds: Offsets | null = null;
   #finishing = false;
   #goodbyes: { readonly missing: Set<WorkerId>; readonly until: number } | null = null;
   #failure: WeirError | null = null;
-  #discoveryFailure: WeirError | null = null;
-  /** Why the sources were not seen the last time. */
-  #discoveryCode: ErrorCode | null = null;
   #running = false;
   #retries = 0;
-  #waiting: { readonly code: string; readonly message: string } | null = null;
+  readonly #waiting: { current: Waiting | null } = { current: null };
 
   constructor(parts: EpochParts) {
     this.#parts = parts;
+    this.#wake = new Wake(parts.clock);
     this.#logs = new EpochLogs(parts.job, parts.plan, parts.clock, parts.source);
+    this.#feeds = new EpochFeeds(parts.plan);
     this.#snapshots = new EpochSnapshots({
       ...parts,
-      onWritten: () => this.#wakeUp(),
+      onWritten: () => this.#wake.call(),
       signal: this.#ending.signal,
     });
     this.#progress = new EpochProgress(parts.plan);
-    this.#statics = new EpochStatics({ ...parts, onRead: () => this.#wakeUp(), signal: this.#ending.signal });
+    this.#answers = new EpochAnswers(parts);
+    this.#statics = new EpochStatics({ ...parts, onRead: () => this.#wake.call(), signal: this.#ending.signal });
+    const { clock, job, log, store, turns } = parts;
+    this.#partitions = new EpochPartitions({ clock, logs: this.#logs, wake: this.#wake, waiting: this.#waiting });
+    this.#clockCheck = new ClockCheck({ job, store, clock, onChecked: () => this.#wake.call() });
+    this.#move = new EpochMove({ job, clock, log, turns, wake: this.#wake });
     this.#placement = new EpochPlacement(parts.clock, parts.rng, null, 0);
     this.#evicts = evictsByWatermark(parts.plan);
     this.#byTheClock = runsByTheClock(parts.plan);
@@ -158,7 +143,7 @@ export class EpochCoordinator {
   setWorkers(workers: readonly EpochWorker[]): void {
     this.#workers = workers;
     this.#placement.setWorkers(workers);
-    this.#wakeUp();
+    this.#wake.call();
   }
 
   /** True while this worker has a part in the job. */
@@ -174,7 +159,7 @@ export class EpochCoordinator {
       asks: 0,
     };
     if (this.#ending.signal.aborted) this.#stopping.done.resolve();
-    this.#wakeUp();
+    this.#wake.call();
     return this.#stopping.done.promise;
   }
 
@@ -183,25 +168,23 @@ export class EpochCoordinator {
    * watermark asks for it. Resolves when all are committed. Throws: what the job fails of; CONFLICT when it ends.
    */
   step(): Promise<{ readonly epochs: number }> {
-    const { promise, resolve, reject } = Promise.withResolvers<{ readonly epochs: number }>();
-    if (this.#ending.signal.aborted) reject(this.#ending.signal.reason);
-    else this.#steps.push({ ends: null, epochs: 0, last: null, resolve, reject });
-    this.#wakeUp();
-    return promise;
+    if (this.#ending.signal.aborted) return Promise.reject(asWeirError(this.#ending.signal.reason));
+    const step = this.#steps.ask();
+    this.#wake.call();
+    return step;
   }
 
   /** A snapshot of a moment after the call, named in the head. Throws: as {@link step}. */
   checkpoint(): Promise<Checkpoint> {
-    const { promise, resolve, reject } = Promise.withResolvers<Checkpoint>();
-    if (this.#ending.signal.aborted) reject(this.#ending.signal.reason);
-    else this.#checkpoints.push({ from: null, resolve, reject });
-    this.#wakeUp();
-    return promise;
+    if (this.#ending.signal.aborted) return Promise.reject(asWeirError(this.#ending.signal.reason));
+    const checkpoint = this.#checkpoints.ask();
+    this.#wake.call();
+    return checkpoint;
   }
 
   /** Why nothing is planned or committed at the moment; null = all goes well. */
   get waiting(): EpochsView['waiting'] {
-    return this.#waiting;
+    return this.#waiting.current ?? this.#feeds.blocked;
   }
 
   view(): EpochsView {
@@ -211,7 +194,7 @@ export class EpochCoordinator {
       logs: this.#logs,
       snapshotBytes: this.#snapshots.bytes,
       now: this.#parts.clock.mono(),
-      waiting: this.#waiting,
+      waiting: this.waiting,
     });
   }
 
@@ -225,8 +208,9 @@ export class EpochCoordinator {
     else if (report.mapped) this.#takeMapped(worker, report.mapped);
     else if (report.done) this.#takeDone(worker, report.done);
     else if (report.trouble) this.#takeTrouble(worker, report.trouble);
+    else if (report.feed) this.#feeds.take(report.feed);
     else if (report.stopped) this.#goodbyes?.missing.delete(worker);
-    this.#wakeUp();
+    this.#wake.call();
   }
 
   #takeEnds(worker: WorkerId, { ends }: EpochEnds): void {
@@ -234,7 +218,7 @@ export class EpochCoordinator {
     if (head === null) return;
     for (const end of ends) {
       this.#logs.report(head.positions, end, worker);
-      if (end.code === '' || isRetryable(end.code)) continue;
+      if (end.code === '' || mayPass(end.code)) continue;
       this.#fail(new WeirError(asCode(end.code), end.message));
     }
   }
@@ -278,7 +262,9 @@ export class EpochCoordinator {
       return;
     }
     log.warn({ job, worker, epoch: trouble.epoch, code: trouble.code }, trouble.message);
-    this.#waiting = { code: trouble.code, message: trouble.message };
+    this.#waiting.current = { code: trouble.code, message: trouble.message };
+    // The attempt waits for the place by itself, and goes on when it answers.
+    if (trouble.code === 'LOOKUP_UNAVAILABLE') return;
     const peer = trouble.peer === '' ? null : (trouble.peer as WorkerId);
     this.#placement.fail(ofCurrent ? null : trouble.assignmentVersion, peer);
   }
@@ -289,7 +275,7 @@ export class EpochCoordinator {
     const { clock, rng } = this.#parts;
     while (!this.#ending.signal.aborted) {
       try {
-        this.#wakeAt = Number.POSITIVE_INFINITY;
+        this.#wake.begin();
         await this.#turn();
         this.#retries = 0;
       } catch (error) {
@@ -298,19 +284,15 @@ export class EpochCoordinator {
           this.#endWith(error);
           break;
         }
-        this.#waiting = { code: error.code, message: error.message };
+        this.#waiting.current = { code: error.code, message: error.message };
         if (this.#stopping !== null && clock.mono() >= this.#stopping.until) {
           this.#end(new WeirError('CONFLICT', `job ${this.#parts.job} was stopped`));
           break;
         }
-        this.#wakeAfter(backoffMs(rng, this.#retries, 50, 1000));
+        this.#wake.after(backoffMs(rng, this.#retries, 50, 1000));
         this.#retries += 1;
       }
-      const ms = this.#wakeAt - clock.mono();
-      const cancel = Number.isFinite(ms) ? clock.timer(Math.max(0, ms), () => this.#wakeUp()) : null;
-      await this.#wake.promise;
-      cancel?.();
-      this.#wake = Promise.withResolvers<void>();
+      await this.#wake.wait();
     }
     this.#stopping?.done.resolve();
   }
@@ -319,9 +301,9 @@ export class EpochCoordinator {
   async #turn(): Promise<void> {
     if (this.#failure !== null) throw this.#failure;
     if (!this.#opened) await this.#fence();
-    this.#discover();
-    this.#checkClock();
-    this.#wakeAt = Math.min(this.#wakeAt, this.#statics.refresh(this.#heldHead()));
+    this.#partitions.look(this.#heldHead());
+    this.#clockCheck.look();
+    this.#wake.at(this.#statics.refresh(this.#heldHead()));
     if (this.#goodbyes !== null) {
       this.#takeLeave();
       return;
@@ -331,167 +313,48 @@ export class EpochCoordinator {
     await this.#advance();
     this.#settleSteps();
     this.#settleStop();
-    this.#wakeAt = Math.min(this.#wakeAt, this.#placement.wakeAt, this.#logs.idleAt);
+    this.#wake.at(Math.min(this.#placement.wakeAt, this.#logs.idleAt));
   }
 
-  /** First the fence goes into the head, then that row is used: nobody older can change it from then on. */
   async #fence(): Promise<void> {
-    const { store, blobs, clock, rng, job, run, token } = this.#parts;
-    for (;;) {
-      const found = await store.readEpochs(job, run);
-      if (found !== undefined && found.fence > token) throw fencedBy(job, found);
-      const next: EpochHead =
-        found === undefined
-          ? await this.#firstHead()
-          : { ...found, ver: found.ver + 1, nonce: rng.uuid(), fence: token };
-      const outcome = await changeHead(this.#parts, next.ver - 1, next, [], this.#ending.signal);
-      if (outcome.kind !== 'applied') continue;
-      this.#head = next;
-      break;
-    }
-    const head = this.#heldHead();
-    const plans =
-      head.planned > head.committed ? await store.readPlans(job, run, epochOf(head.committed + 1), head.planned) : [];
+    const { store, blobs, clock, rng, plan } = this.#parts;
+    const drop = (manifests: readonly string[]): void => this.#snapshots.drop(manifests);
+    const head = await fenceHead({ ...this.#parts, logs: this.#logs, drop, signal: this.#ending.signal });
+    this.#head = head;
+    if (plan.trigger.kind === 'availableNow' && head.ends === null) this.#feeds.begin(head.ver);
+    const plans = await plansInFlight(store, head);
     await this.#snapshots.open(head);
     await this.#repeats.open(blobs, head);
-    this.#statics.open(await this.#lastPlan(head));
+    this.#statics.open(await lastPlan(store, head));
+    await this.#answers.open(head);
     this.#placementBlob = head.placement;
-    const former = await readAssignment(blobs, head.placement);
+    const former = await notedAssignment(blobs, head);
     this.#placement = new EpochPlacement(clock, rng, former, clock.mono() + SETTLE_MS);
     this.#placement.setWorkers(this.#workers);
     // Ordered by the recovery that brings the first assignment into force.
-    for (const plan of plans) this.#flights.add(newFlight(plan, -1, -1, false, clock.mono(), head.eventTimes));
+    for (const planned of plans) this.#flights.add(newFlight(planned, -1, -1, false, clock.mono(), head.eventTimes));
     this.#snapshotAt = clock.mono() + SNAPSHOT_INTERVAL_MS;
     this.#opened = true;
-  }
-
-  async #firstHead(): Promise<EpochHead> {
-    const { job, run, rng, token } = this.#parts;
-    const begin = await this.#parts.begin();
-    this.#snapshots.drop(begin.garbage ?? []);
-    const facts = await this.#firstFacts(begin);
-    const snapshot = begin.kind === 'state' ? begin.snapshot : null;
-    const last = begin.kind === 'state' ? begin.epoch : epochOf(-1);
-    return {
-      formatVersion: EPOCH_FORMAT_VERSION,
-      job,
-      run,
-      ver: 1,
-      nonce: rng.uuid(),
-      fence: token,
-      planned: last,
-      committed: last,
-      ...facts,
-      epochTsUs: Math.max(facts.epochTsUs, begin.aboveUs),
-      ends: null,
-      placement: null,
-      snapshot,
-      formerSnapshot: null,
-      base: snapshot,
-      ...(begin.repeats === undefined ? {} : { repeats: begin.repeats }),
-    };
-  }
-
-  /** Of this run; undefined before its first epoch. */
-  async #lastPlan({ job, run, planned, base }: EpochHead): Promise<EpochPlan | undefined> {
-    if (planned <= (base?.epoch ?? -1)) return undefined;
-    const [plan] = await this.#parts.store.readPlans(job, run, planned, planned);
-    return plan;
-  }
-
-  async #firstFacts(begin: RunBegin): Promise<HeadFacts> {
-    if (begin.kind === 'state') return { ...begin.at, starts: begin.at.positions };
-    const positions =
-      begin.kind === 'positions' ? begin.positions : await this.#logs.starts(await this.#logs.describe([]), begin.at);
-    const watermark = begin.kind === 'positions' ? begin.watermark : undefined;
-    const reached = watermark === undefined ? {} : { watermarkUs: watermark.currentUs, evictUs: watermark.formerUs };
-    return { ...emptyFacts(this.#parts.plan), ...reached, starts: positions, positions };
-  }
-
-  // ------------------------------------------------------------------------------------------------ partitions, clock
-
-  /** Looks for new partitions now and then, beside the loop: a broker that does not answer holds up nobody. */
-  #discover(): void {
-    const { clock } = this.#parts;
-    if (this.#discoveryFailure !== null) throw this.#discoveryFailure;
-    if (this.#discovering || clock.mono() < this.#discoverAt) {
-      this.#wakeAt = Math.min(this.#wakeAt, this.#discovering ? Number.POSITIVE_INFINITY : this.#discoverAt);
-      return;
-    }
-    this.#discovering = true;
-    const known = Object.keys(this.#heldHead().positions) as LaneId[];
-    void this.#discoverOnce(known)
-      .then(
-        () => {
-          this.#discoverAt = clock.mono() + DISCOVERY_INTERVAL_MS;
-          if (this.#waiting?.code === this.#discoveryCode) this.#waiting = null;
-          this.#discoveryCode = null;
-        },
-        (error: unknown) => {
-          this.#discoverAt = clock.mono() + DISCOVERY_RETRY_MS;
-          if (isWeirError(error) && error.retryable) {
-            this.#waiting = { code: error.code, message: error.message };
-            this.#discoveryCode = error.code;
-          } else this.#discoveryFailure = asWeirError(error);
-        },
-      )
-      .finally(() => {
-        this.#discovering = false;
-        this.#wakeUp();
-      });
-  }
-
-  async #discoverOnce(known: readonly LaneId[]): Promise<void> {
-    const seen = await this.#logs.describe(known);
-    const before = new Set(known);
-    const added = seen.filter((lane) => !before.has(lane));
-    if (added.length > 0) this.#found = { ...this.#found, ...(await this.#logs.starts(added, 'earliest')) };
-  }
-
-  #checkClock(): void {
-    const { store, clock, job } = this.#parts;
-    if (this.#checkingClock || clock.mono() - this.#clockCheckedAt < CLOCK_CHECK_INTERVAL_MS) return;
-    this.#checkingClock = true;
-    void store
-      .now()
-      .then((theirs) => {
-        const ahead = clock.now() - theirs;
-        this.#clockCheckedAt = clock.mono();
-        this.#skew =
-          Math.abs(ahead) <= CLOCK_SKEW_MS_MAX
-            ? null
-            : new WeirError(
-                'CLOCK_SKEW',
-                `job ${job} plans nothing: the master's clock is ${Math.round(Math.abs(ahead) / 60_000)} minutes ` +
-                  `${ahead > 0 ? 'ahead of' : 'behind'} the metadata store's; set it right`,
-              );
-      })
-      .catch(() => undefined)
-      .finally(() => {
-        this.#checkingClock = false;
-        this.#wakeUp();
-      });
   }
 
   // ----------------------------------------------------------------------------------------------------- assignments
 
   /** Carries out what the placement asks for. */
   #place(): void {
-    const { job, clock } = this.#parts;
+    const { job } = this.#parts;
     const head = this.#heldHead();
     const lanes = Object.keys(head.positions) as LaneId[];
-    const step = this.#placement.next(lanes, head.committed, () => this.#mayMove());
-    this.#endTurn();
+    const step = this.#placement.next(lanes, head.committed, () => this.#move.mayBegin());
+    if (!this.#placement.moving) this.#move.giveTurn();
     switch (step.kind) {
       case 'none':
         return;
       case 'noWorkers':
-        this.#waiting = { code: 'NOT_FOUND', message: `job ${job} waits for a worker: none is connected` };
+        this.#waiting.current = { code: 'NOT_FOUND', message: `job ${job} waits for a worker: none is connected` };
         return;
       case 'prepare':
-        this.#move = this.#placement.broken
-          ? null
-          : { preparedAt: clock.mono(), readyAt: Infinity, switchedAt: -Infinity };
+        if (this.#placement.broken) this.#move.drop();
+        else this.#move.prepared();
         this.#prepare(step.assignment);
         return;
       case 'prepareAgain':
@@ -501,13 +364,12 @@ export class EpochCoordinator {
         // Whether an epoch is committed must be known before another attempt of it begins.
         if (this.#flights.doneTo(head.committed) > head.committed) return;
         if (!this.#mayTryAgain()) return;
-        // Taken over after a failure, and not moved as planned.
-        this.#move = null;
+        this.#move.drop();
         this.#enforce();
         this.#reorder();
         return;
       case 'switch':
-        if (this.#move !== null) this.#move.readyAt = Math.min(this.#move.readyAt, clock.mono());
+        this.#move.ready();
         if (this.#flights.none && !this.#snapshots.busy) this.#enforce();
         return;
     }
@@ -519,22 +381,7 @@ export class EpochCoordinator {
     if (first === undefined) return true;
     const at = this.#orderedAt + attemptDelayMs((this.#parts.attempts.get(first.plan.epoch) ?? -1) + 1);
     if (this.#parts.clock.mono() >= at) return true;
-    this.#wakeAt = Math.min(this.#wakeAt, at);
-    return false;
-  }
-
-  /** The next job is not to take the processors away from the first epoch in the new places. */
-  #endTurn(): void {
-    if (this.#placement.moving) return;
-    const until = (this.#move?.switchedAt ?? Number.NEGATIVE_INFINITY) + SWITCH_SETTLED_MS;
-    if (until > this.#parts.clock.mono()) this.#wakeAt = Math.min(this.#wakeAt, until);
-    else this.#parts.turns.give(this);
-  }
-
-  #mayMove(): boolean {
-    const { turns } = this.#parts;
-    if (turns.take(this, () => this.#wakeUp())) return true;
-    this.#wakeAt = Math.min(this.#wakeAt, turns.endsAt);
+    this.#wake.at(at);
     return false;
   }
 
@@ -543,6 +390,7 @@ export class EpochCoordinator {
       definition: this.#parts.definition,
       assignment: JSON.stringify(assignment),
       head: JSON.stringify(this.#heldHead()),
+      execution: this.#feeds.execution,
     };
     // Whoever is prepared tells all it knows of its partitions; what was known before a failure is old by now.
     if (this.#placement.broken) this.#logs.forgetReaders();
@@ -558,10 +406,7 @@ export class EpochCoordinator {
   #enforce(): void {
     const before = this.#placement.members();
     const assignment = this.#placement.enforce();
-    if (this.#move !== null) {
-      this.#move.switchedAt = this.#parts.clock.mono();
-      this.#wakeAfter(SWITCH_SETTLED_MS);
-    }
+    this.#move.switched();
     this.#logs.keepReaders((lane) => this.#ownerOf(lane));
     const now = new Set(assignment.workers.map(({ id }) => id));
     for (const worker of before)
@@ -570,7 +415,7 @@ export class EpochCoordinator {
       this.#running = true;
       this.#parts.onChange({ kind: 'running' });
     }
-    this.#waiting = null;
+    this.#waiting.current = null;
     void this.#notePlacement(assignment);
   }
 
@@ -635,12 +480,12 @@ export class EpochCoordinator {
     const plan = this.#nextPlan(head, committed);
     const commits = committed > head.committed;
     const named = this.#snapshots.written;
-    const lanes = this.#lanesFound(head);
+    const lanes = this.#partitions.isNewTo(head);
     if (plan === null && !lanes && named === null && this.#endsOf(head) === head.ends) {
       if (!commits) return;
       const doneAt = this.#flights.all.find(({ plan: { epoch } }) => epoch === committed)?.doneAt ?? 0;
       if (committed < head.planned && clock.mono() < doneAt + COMMIT_DELAY_MS) {
-        this.#wakeAt = Math.min(this.#wakeAt, doneAt + COMMIT_DELAY_MS);
+        this.#wake.at(doneAt + COMMIT_DELAY_MS);
         return;
       }
     }
@@ -657,7 +502,7 @@ export class EpochCoordinator {
     // What was planned with the commit is in flight before anybody asks where the job stood without it.
     if (plan !== null) this.#begin(plan, sentAt);
     if (commits) this.#settleCommit(head, next);
-    this.#wakeAfter(0);
+    this.#wake.after(0);
   }
 
   async #change(before: EpochHead, next: EpochHead, plans: readonly EpochPlan[]): Promise<void> {
@@ -672,80 +517,43 @@ export class EpochCoordinator {
   }
 
   #nextHead(head: EpochHead, committed: Epoch, planned: PlannedEpoch | null, named: SnapshotRef | null): EpochHead {
-    const facts = this.#flights.sumsTo(head, committed);
-    const eventTimes = this.#flights.eventTimes(head);
-    const known = { ...this.#found, ...head.positions };
-    const snapshots = named === null ? {} : { snapshot: named, formerSnapshot: head.snapshot };
-    const next: EpochHead = {
-      ...head,
-      ver: head.ver + 1,
+    const isCaughtUp = planned === null && this.#flights.allMapped;
+    return headAfter(head, {
       nonce: this.#parts.rng.uuid(),
       committed,
-      counters: facts.counters,
-      late: facts.late,
-      eventTimes,
-      positions: known,
+      sums: this.#flights.sumsTo(head, committed),
+      eventTimes: this.#flights.eventTimes(head),
+      positions: this.#partitions.known(head),
       ends: this.#endsOf(head),
       placement: this.#placementBlob,
-      ...snapshots,
-    };
-    if (planned === null)
-      return this.#flights.allMapped
-        ? { ...next, watermarkUs: this.#watermark(head, this.#logs.idle(head.positions)) }
-        : next;
-    const { plan } = planned;
-    return {
-      ...next,
-      ...this.#repeats.nameAt(head, plan.epoch),
-      planned: plan.epoch,
-      epochTsUs: plan.epochTsUs,
-      positions: { ...known, ...endsOfRanges(plan.ranges) },
-      watermarkUs: plan.evictUs,
-      evictUs: plan.evictUs,
-    };
+      snapshot: named,
+      repeats: planned === null ? {} : this.#repeats.nameAt(head, planned.plan.epoch),
+      planned: planned?.plan ?? null,
+      watermarkUs: isCaughtUp ? this.#watermark(head, this.#logs.idle(head.positions)) : undefined,
+    });
   }
 
   /** The next epoch, if there is reason and room for one now. */
   #nextPlan(head: EpochHead, committed: Epoch): PlannedEpoch | null {
-    const { clock, token } = this.#parts;
-    const next = epochOf(head.planned + 1);
     if (this.#placement.broken || this.#placement.current === null) return null;
-    if (!this.#flights.allMapped || head.planned - committed >= DEPTH) return null;
-    if (this.#switchPending()) return null;
-    if (this.#skew !== null) {
-      this.#waiting = { code: this.#skew.code, message: this.#skew.message };
-      return null;
-    }
-    if (!planSlotFree(next, head)) {
-      this.#waiting = {
-        code: 'STORE_UNAVAILABLE',
-        message: `job ${head.job} plans nothing before a snapshot is stored: ${head.planned} epochs wait to be covered`,
-      };
+    if (!this.#flights.allMapped || head.planned - committed >= DEPTH || this.#switchPending()) return null;
+    const why = this.#clockCheck.skew ?? whyNoSlot(head);
+    if (why !== null) {
+      this.#waiting.current = { code: why.code, message: why.message };
       return null;
     }
     if (!this.#statics.ready) {
-      this.#waiting = this.#statics.waiting ?? this.#waiting;
+      this.#waiting.current = this.#statics.waiting ?? this.#waiting.current;
       return null;
     }
     const work = this.#work(head);
     if (work === null) return null;
-    const { ranges, idle, watermarkUs, snapshot, repeats } = work;
-    const read = Object.fromEntries(ranges) as Record<LaneId, OffsetRange>;
-    const room = roomFor(read, tableStagesOf(this.#parts.plan));
-    const plan: EpochPlan = {
-      formatVersion: EPOCH_FORMAT_VERSION,
-      epoch: next,
-      epochTsUs: nextEpochTsUs(head.epochTsUs, clock.now(), room),
-      ...(repeats === undefined ? {} : { repeats }),
-      ...(room === 0 ? {} : { room }),
-      token,
-      ranges: read,
-      lateUs: head.evictUs,
-      evictUs: watermarkUs,
-      idle,
-      statics: this.#statics.versions,
+    const { clock, plan, token } = this.#parts;
+    return {
+      plan: planOf(head, work, { plan, token, now: clock.now(), statics: this.#statics.versions }),
+      snapshot: work.snapshot !== 'no',
+      eventTimes: this.#flights.eventTimes(head),
     };
-    return { plan, snapshot: snapshot !== 'no', eventTimes: this.#flights.eventTimes(head) };
   }
 
   /** What an epoch would do now, were there room for one; null = nothing. */
@@ -754,7 +562,7 @@ export class EpochCoordinator {
     const idle = this.#logs.idle(head.positions);
     const watermarkUs = this.#watermark(head, idle);
     const ranges = this.#nextRanges(head);
-    const snapshot = this.#snapshotDue(head, ranges.size > 0);
+    const snapshot = this.#snapshotNeed(head, ranges.size > 0);
     const { noDataEpochs } = this.#parts.plan;
     const empty =
       this.#mayRunEmpty() && needsNoDataEpoch({ noDataEpochs, evicts: this.#evicts }, head.evictUs, watermarkUs);
@@ -765,7 +573,7 @@ export class EpochCoordinator {
   /** Epochs of the run before come first, whatever the trigger says: they were asked for. */
   #repeatedWork(head: EpochHead): EpochWork | null {
     const repeated = this.#repeats.after(head.planned, this.#assignedPositions(head));
-    const snapshot = this.#snapshotDue(head, true);
+    const snapshot = this.#snapshotNeed(head, true);
     // A job that stops needs one more only for its snapshot.
     if (repeated === null || (this.#stopping !== null && snapshot !== 'now')) return null;
     const { ranges, idle, evictUs, timeUs } = repeated;
@@ -781,14 +589,14 @@ export class EpochCoordinator {
     // What was asked for is read whole: new partitions get a reader first.
     if (asksEnds(trigger) && this.#lanesPending(head)) return nothing;
     if (trigger.kind === 'manual') {
-      const step = this.#steps[0];
-      return step === undefined || step.ends === null ? nothing : this.#logs.upTo(positions, step.ends, true);
+      const { ends } = this.#steps;
+      return ends === null ? nothing : this.#logs.upTo(positions, ends, true);
     }
     if (trigger.kind === 'availableNow')
       return head.ends === null ? nothing : this.#logs.upTo(positions, head.ends, false);
     const now = this.#parts.clock.mono();
     if (now < this.#planAt) {
-      this.#wakeAt = Math.min(this.#wakeAt, this.#planAt);
+      this.#wake.at(this.#planAt);
       return nothing;
     }
     return this.#logs.readable(positions, (lane) => this.#ownerOf(lane), this.#pace.next);
@@ -797,28 +605,30 @@ export class EpochCoordinator {
   /** Epochs without data run by themselves, but with a manual trigger only within a step. */
   #mayRunEmpty(): boolean {
     if (this.#stopping !== null) return false;
-    return this.#parts.plan.trigger.kind !== 'manual' || (this.#steps[0]?.ends ?? null) !== null;
+    return this.#parts.plan.trigger.kind !== 'manual' || this.#steps.ends !== null;
   }
 
   /** Timers by the clock are looked at by an epoch now and then, and by every step. */
   #timersDue(): boolean {
     const { trigger } = this.#parts.plan;
     if (!this.#byTheClock || !this.#mayRunEmpty() || trigger.kind === 'availableNow') return false;
-    if (trigger.kind === 'manual') return this.#steps[0]?.epochs === 0;
-    const dueAt = this.#plannedAt + (trigger.kind === 'interval' ? trigger.everyMs : TIMERS_INTERVAL_MS);
+    if (trigger.kind === 'manual') return this.#steps.isNew;
+    const dueAt = timersDueAt(trigger, this.#plannedAt);
     if (this.#parts.clock.mono() >= dueAt) return true;
-    this.#wakeAt = Math.min(this.#wakeAt, dueAt);
+    this.#wake.at(dueAt);
     return false;
   }
 
-  #snapshotDue(head: EpochHead, hasData: boolean): 'no' | 'with' | 'now' {
-    if (this.#snapshots.busy || this.#placement.switchReady) return 'no';
-    const behind = head.planned - (head.snapshot?.epoch ?? -1);
-    if (this.#checkpoints.length > 0) return 'now';
-    if (this.#stopping !== null)
-      return this.#stopping.asks < STOP_SNAPSHOTS_MAX && behind > 0 && this.#flights.none ? 'now' : 'no';
-    if (!hasData) return 'no';
-    return this.#parts.clock.mono() >= this.#snapshotAt || behind >= SNAPSHOT_INTERVAL_EPOCHS ? 'with' : 'no';
+  #snapshotNeed(head: EpochHead, hasData: boolean): SnapshotNeed {
+    return snapshotNeed({
+      isHeldUp: this.#snapshots.busy || this.#placement.switchReady,
+      behind: epochsBehind(head),
+      isAskedFor: this.#checkpoints.any,
+      stopAsks: this.#stopping?.asks ?? null,
+      nothingInFlight: this.#flights.none,
+      hasData,
+      isTime: this.#parts.clock.mono() >= this.#snapshotAt,
+    });
   }
 
   #begin({ plan, snapshot, eventTimes }: PlannedEpoch, sentAt: number): void {
@@ -829,17 +639,14 @@ export class EpochCoordinator {
     this.#flights.add(flight);
     this.#plannedAt = now;
     this.#logs.planned(plan, this.#heldHead().positions);
+    this.#answers.planned(plan);
     if (Object.keys(plan.ranges).length > 0 || this.#parts.plan.trigger.kind === 'asap')
       this.#planAt = this.#nextPlanAt(sentAt);
-    const step = this.#steps[0];
-    if (step !== undefined && step.ends !== null) {
-      step.epochs += 1;
-      step.last = plan.epoch;
-    }
+    this.#steps.planned();
     if (snapshot) {
       this.#snapshotAt = now + SNAPSHOT_INTERVAL_MS;
       if (this.#stopping !== null) this.#stopping.asks += 1;
-      for (const request of this.#checkpoints) request.from ??= plan.epoch;
+      this.#checkpoints.planned(plan.epoch);
       this.#snapshots.request(plan.epoch, this.#placement.members());
     }
     // A worker may have been lost meanwhile: then the recovery orders it.
@@ -847,12 +654,9 @@ export class EpochCoordinator {
   }
 
   #nextPlanAt(sentAt: number): number {
-    const { trigger } = this.#parts.plan;
-    if (trigger.kind === 'asap') return sentAt + Math.max(PACE_MS_MIN, 2 * this.#progress.planMsP50);
-    if (trigger.kind !== 'interval') return sentAt;
-    const { clock } = this.#parts;
-    const due = Math.max(this.#planAt, sentAt - trigger.everyMs) + trigger.everyMs;
-    return due > clock.mono() ? due : sentAt + trigger.everyMs;
+    const { clock, plan } = this.#parts;
+    const { planMsP50 } = this.#progress;
+    return nextPlanAt(plan.trigger, { planAt: this.#planAt, sentAt, now: clock.mono(), planMsP50 });
   }
 
   #settleCommit(before: EpochHead, head: EpochHead): void {
@@ -867,36 +671,18 @@ export class EpochCoordinator {
       this.#progress.committed(flight, this.#parts.clock.mono());
     }
     this.#placement.succeeded();
-    this.#waiting = null;
-    this.#settleMove();
-  }
-
-  /** The first commit in the new places. */
-  #settleMove(): void {
-    const move = this.#move;
-    if (move === null || !Number.isFinite(move.switchedAt)) return;
-    this.#move = null;
-    const { clock, job, log } = this.#parts;
-    const ms = (from: number, to: number): number => Math.round(to - from);
-    const times = {
-      warmMs: ms(move.preparedAt, move.readyAt),
-      waitedMs: ms(move.readyAt, move.switchedAt),
-      firstCommitMs: ms(move.switchedAt, clock.mono()),
-    };
-    log.info({ job, workers: this.#placement.members().length, ...times }, 'key groups have moved');
+    this.#waiting.current = null;
+    this.#move.committed(this.#placement.members().length);
   }
 
   #settleSnapshot(before: EpochHead, head: EpochHead): void {
     const manifest = this.#snapshots.named(before);
     const ref = must(head.snapshot, () => 'a snapshot');
     this.#progress.snapshotTaken(this.#parts.clock.mono());
-    for (let index = this.#checkpoints.length - 1; index >= 0; index--) {
-      const request = this.#checkpoints[index];
-      if (request === undefined || request.from === null || request.from > ref.epoch) continue;
-      this.#checkpoints.splice(index, 1);
-      request.resolve({ ref, manifest });
-    }
-    if (!this.#placement.preparing) this.#snapshots.collect(head);
+    this.#checkpoints.settle({ ref, manifest });
+    if (this.#placement.preparing) return;
+    this.#snapshots.collect(head);
+    this.#answers.collect(head);
   }
 
   /** A prepared assignment comes into force between two epochs: nothing new is planned until then. */
@@ -920,19 +706,20 @@ export class EpochCoordinator {
   /** Fixes the ends of a step or of an availableNow execution before anything of it is planned. */
   async #askEnds(): Promise<void> {
     const { trigger } = this.#parts.plan;
-    const step = this.#steps[0];
     const head = this.#heldHead();
-    const wanted = trigger.kind === 'manual' && step !== undefined && step.ends === null;
+    const wanted = trigger.kind === 'manual' && this.#steps.wantsEnds;
     const begins =
       trigger.kind === 'availableNow' && head.ends === null && this.#fixedEnds === null && !this.#finishing;
     if ((!wanted && !begins) || !this.#flights.none || this.#placement.current === null) return;
-    const known = Object.keys({ ...this.#found, ...head.positions }) as LaneId[];
-    await this.#discoverOnce(known);
-    const positions = { ...this.#found, ...head.positions };
-    const ends = await this.#logs.ends(positions);
-    if (this.#lanesFound(head)) this.#wakeAfter(0);
-    if (wanted) step.ends = ends;
-    else this.#fixedEnds = ends;
+    if (begins && this.#feeds.pending) return;
+    await this.#partitions.lookOnce(Object.keys(this.#partitions.known(head)) as LaneId[]);
+    const ends = await this.#logs.ends(this.#partitions.known(head));
+    if (this.#partitions.isNewTo(head)) this.#wake.after(0);
+    if (wanted) this.#steps.begin(ends);
+    else {
+      this.#fixedEnds = this.#feeds.beyond(ends);
+      this.#feeds.settle();
+    }
   }
 
   #endsOf(head: EpochHead): EpochHead['ends'] {
@@ -945,18 +732,12 @@ export class EpochCoordinator {
     if (!this.#flights.none || this.#placement.broken || this.#stopping !== null) return;
     // An epoch that has to wait (for workers on their way, for a snapshot) is still to come.
     if (this.#lanesPending(head) || this.#repeats.pending(head.planned) || this.#work(head) !== null) return;
-    const step = this.#steps[0];
-    if (step !== undefined && step.ends !== null && this.#skew === null) {
-      this.#steps.shift();
-      step.resolve({ epochs: step.epochs });
-      this.#wakeAfter(0);
+    if (this.#clockCheck.skew !== null) return;
+    if (this.#steps.ends !== null) {
+      this.#steps.settle();
+      this.#wake.after(0);
     }
-    if (
-      this.#parts.plan.trigger.kind === 'availableNow' &&
-      head.ends !== null &&
-      !this.#finishing &&
-      this.#skew === null
-    ) {
+    if (this.#parts.plan.trigger.kind === 'availableNow' && head.ends !== null && !this.#finishing) {
       this.#finishing = true;
       void this.stop();
     }
@@ -970,16 +751,12 @@ export class EpochCoordinator {
     ) as Offsets;
   }
 
-  /** Partitions were found that the head does not know yet. */
-  #lanesFound(head: EpochHead): boolean {
-    return Object.keys(this.#found).some((lane) => head.positions[lane as LaneId] === undefined);
-  }
-
   /** Partitions are on their way into the head or to a worker. */
   #lanesPending(head: EpochHead): boolean {
     const partitions = this.#placement.current?.partitions ?? {};
     return (
-      this.#lanesFound(head) || Object.keys(head.positions).some((lane) => partitions[lane as LaneId] === undefined)
+      this.#partitions.isNewTo(head) ||
+      Object.keys(head.positions).some((lane) => partitions[lane as LaneId] === undefined)
     );
   }
 
@@ -989,17 +766,16 @@ export class EpochCoordinator {
     if (stopping === null) return;
     const { clock } = this.#parts;
     const idle = this.#flights.none && !this.#snapshots.busy && !(this.#finishing && this.#head?.ends !== null);
-    const covered =
-      stopping.asks >= STOP_SNAPSHOTS_MAX || (this.#head?.planned ?? -1) <= (this.#head?.snapshot?.epoch ?? -1);
+    const covered = stopping.asks >= STOP_SNAPSHOTS_MAX || this.#head === null || epochsBehind(this.#head) <= 0;
     const helpless = this.#workers.length === 0;
     if (!(idle && covered) && !helpless && clock.mono() < stopping.until) {
-      this.#wakeAt = Math.min(this.#wakeAt, stopping.until);
+      this.#wake.at(stopping.until);
       return;
     }
     const involved = this.#placement.involved();
     for (const worker of involved) this.#send(worker, { stop: { reason: 'the job stops' } });
     this.#goodbyes = { missing: involved, until: clock.mono() + STOPPED_LIMIT_MS };
-    this.#wakeAfter(0);
+    this.#wake.after(0);
   }
 
   #takeLeave(): void {
@@ -1007,7 +783,7 @@ export class EpochCoordinator {
     const alive = new Set(this.#workers.map(({ id }) => id));
     for (const worker of goodbyes.missing) if (!alive.has(worker)) goodbyes.missing.delete(worker);
     if (goodbyes.missing.size > 0 && this.#parts.clock.mono() < goodbyes.until) {
-      this.#wakeAt = Math.min(this.#wakeAt, goodbyes.until);
+      this.#wake.at(goodbyes.until);
       return;
     }
     this.#end(new WeirError('CONFLICT', `job ${this.#parts.job} was stopped`));
@@ -1016,7 +792,7 @@ export class EpochCoordinator {
 
   #fail(error: WeirError): void {
     this.#failure ??= error;
-    this.#wakeUp();
+    this.#wake.call();
   }
 
   #endWith(error: unknown): void {
@@ -1033,10 +809,10 @@ export class EpochCoordinator {
   #end(error: WeirError): void {
     if (this.#ending.signal.aborted) return;
     this.#ending.abort(error);
-    this.#parts.turns.leave(this);
-    for (const step of this.#steps.splice(0)) step.reject(error);
-    for (const request of this.#checkpoints.splice(0)) request.reject(error);
-    this.#wakeUp();
+    this.#move.leave();
+    this.#steps.reject(error);
+    this.#checkpoints.reject(error);
+    this.#wake.call();
   }
 
   // ------------------------------------------------------------------------------------------------------ small things
@@ -1049,76 +825,4 @@ export class EpochCoordinator {
   #heldHead(): EpochHead {
     return must(this.#head, () => `job ${this.#parts.job} has no head yet`);
   }
-
-  #wakeUp(): void {
-    this.#wake.resolve();
-  }
-
-  #wakeAfter(ms: number): void {
-    this.#wakeAt = Math.min(this.#wakeAt, this.#parts.clock.mono() + ms);
-  }
-}
-
-/** Reasons for an epoch. */
-interface EpochWork {
-  readonly ranges: ReadonlyMap<LaneId, OffsetRange>;
-  readonly idle: readonly string[];
-  readonly watermarkUs: number | null;
-  readonly snapshot: 'no' | 'with' | 'now';
-  /** See {@link EpochPlan.repeats}. */
-  readonly repeats?: number;
-}
-
-interface PlannedEpoch {
-  readonly plan: EpochPlan;
-  /** A snapshot is asked for with it. */
-  readonly snapshot: boolean;
-  /** Greatest event times before it. */
-  readonly eventTimes: readonly (number | null)[];
-}
-
-function endsOfRanges(ranges: EpochPlan['ranges']): Offsets {
-  return Object.fromEntries(
-    (Object.entries(ranges) as [LaneId, OffsetRange][]).map(([lane, { to }]) => [lane, offset(to)]),
-  ) as Offsets;
-}
-
-function emptyFacts(plan: EpochsPlan): HeadFacts {
-  return {
-    epochTsUs: 0,
-    positions: {},
-    starts: {},
-    eventTimes: plan.watermarks.map(() => null),
-    watermarkUs: null,
-    evictUs: null,
-    counters: zeroCounters,
-    late: {},
-  };
-}
-
-async function readAssignment(blobs: BlobStore, id: string | null): Promise<EpochAssignment | null> {
-  if (id === null) return null;
-  const bytes = await blobs.get(id).catch(() => undefined);
-  return bytes === undefined ? null : (JSON.parse(new TextDecoder().decode(bytes)) as EpochAssignment);
-}
-
-/** Reads up to ends that the master asks for, not what workers have read ahead. */
-function asksEnds(trigger: EpochsPlan['trigger']): boolean {
-  return trigger.kind === 'manual' || trigger.kind === 'availableNow';
-}
-
-function fencedBy(job: JobName, head: EpochHead | undefined): WeirError {
-  return new WeirError('FENCED', `job ${job} is led by another master (token ${head?.fence ?? 'unknown'})`);
-}
-
-function asWeirError(error: unknown): WeirError {
-  return isWeirError(error) ? error : new WeirError(codeOf(error), messageOf(error), { cause: error });
-}
-
-function asCode(code: string): ErrorCode {
-  return code in errorTable ? (code as ErrorCode) : 'INTERNAL';
-}
-
-function isRetryable(code: string): boolean {
-  return errorTable[asCode(code)].retry === 'backoff';
 }

@@ -8,7 +8,7 @@ import { laneId, offset as offsetOf } from '../core/ids.ts';
 import type { StartWatermark } from '../core/meta.ts';
 import type { Connections } from '../core/ports.ts';
 import type { JobPlan } from '../engine/plan/job-plan.ts';
-import type { ImportedStart } from './coordinator.ts';
+import type { ImportedStart } from './job-definition.ts';
 import type { WantedOffset } from './offset-desk.ts';
 
 export interface ImportRequest {

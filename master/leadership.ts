@@ -8,7 +8,7 @@ import type { Fence, JobName, Revision, WorkerId } from '../core/ids.ts';
 import type { JobRow, MetaStore } from '../core/meta.ts';
 import type { ControlStream } from '../core/ports.ts';
 import type { MasterMessage, WorkerMessage } from '../proto/gen/control.ts';
-import type { RestartPoint } from './coordinator.ts';
+import type { RestartPoint } from './job-definition.ts';
 import type { LeaderLease } from './lease.ts';
 import type { ClusterControl, JobDefinition, StartOptions } from './service.ts';
 import type { JobView, WorkerView } from './views.ts';

@@ -3,7 +3,7 @@ import { WeirError } from '../core/errors.ts';
 import type { LaneId, Offset, Partition } from '../core/ids.ts';
 import { laneId, offset as offsetOf } from '../core/ids.ts';
 import type { Connections } from '../core/ports.ts';
-import type { RestartPoint } from './coordinator.ts';
+import type { RestartPoint } from './job-definition.ts';
 import type { JobService } from './service.ts';
 import type { JobView } from './views.ts';
 

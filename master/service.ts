@@ -27,7 +27,7 @@ import { recordSchemasOf } from './record-schemas.ts';
 import type { LatestSchemas } from './record-schemas.ts';
 import { knownSinkSchemas, registeredSinkSchemas } from './sink-schemas.ts';
 import type { SchemaSubjects } from './sink-schemas.ts';
-import type { ImportedStart, RestartPoint } from './coordinator.ts';
+import type { ImportedStart, RestartPoint } from './job-definition.ts';
 import type { RunsDocument } from './schedules.ts';
 import { runsOf } from './schedules.ts';
 import type { ImportedPartition, ImportRequest } from './import-start.ts';

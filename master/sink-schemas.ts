@@ -2,18 +2,21 @@
 import type { JobProblem } from '../core/job/problem.ts';
 import type { JobPlan } from '../engine/plan/job-plan.ts';
 import { sinkPlansOf } from '../engine/plan/job-plan.ts';
-import type { AvroValue, SinkPlan } from '../engine/plan/stage-plan.ts';
+import type { SchemaValue, SinkPlan } from '../engine/plan/stage-plan.ts';
 
-type Registration = NonNullable<AvroValue['registration']>;
+type Registration = NonNullable<SchemaValue['registration']>;
+
+/** A schema as a registry calls its kinds. */
+export type SchemaKind = 'AVRO' | 'PROTOBUF';
 
 /** All throw: SCHEMA_REGISTRY_UNAVAILABLE, UNAUTHORIZED, CONFIG_INVALID. `registry`: its address, '' = the default one. */
 export interface SchemaSubjects {
   /** The id of a schema under a subject; undefined when the subject does not have it. */
-  find(registry: string, subject: string, schema: string): Promise<number | undefined>;
+  find(registry: string, subject: string, schema: string, kind: SchemaKind): Promise<number | undefined>;
   /** Whether the subject would take the schema beside the latest one it has. */
-  accepts(registry: string, subject: string, schema: string): Promise<boolean>;
+  accepts(registry: string, subject: string, schema: string, kind: SchemaKind): Promise<boolean>;
   /** The id, of the same schema always the same. Throws also: SCHEMA_REFUSED. */
-  register(registry: string, subject: string, schema: string): Promise<number>;
+  register(registry: string, subject: string, schema: string, kind: SchemaKind): Promise<number>;
 }
 
 export interface SinkSchemas {
@@ -25,11 +28,11 @@ export interface SinkSchemas {
 /** Changes nothing: what its subject does not have yet stays without an id, and is a problem if the subject refuses it. */
 export async function knownSinkSchemas(plan: JobPlan, subjects: SchemaSubjects): Promise<SinkSchemas> {
   const problems: JobProblem[] = [];
-  const known = await withIds(plan, async ({ registry, subject }, schema, index) => {
-    const id = await subjects.find(registry, subject, schema);
-    if (id === undefined && !(await subjects.accepts(registry, subject, schema))) {
+  const known = await withIds(plan, async ({ registry, subject }, { schema, kind }, index) => {
+    const id = await subjects.find(registry, subject, schema, kindOf(kind));
+    if (id === undefined && !(await subjects.accepts(registry, subject, schema, kindOf(kind)))) {
       problems.push({
-        path: `sinks[${index}].avro`,
+        path: `sinks[${index}].${kind}`,
         message: `the subject ${subject} does not take the schema of the result: it is not compatible with the one it has`,
         hint: 'keep the columns that readers need, name another subject, or change its compatibility in the registry',
       });
@@ -43,23 +46,28 @@ export async function knownSinkSchemas(plan: JobPlan, subjects: SchemaSubjects):
 export async function registeredSinkSchemas(plan: JobPlan, subjects: SchemaSubjects): Promise<JobPlan> {
   return await withIds(
     plan,
-    async ({ registry, subject, id }, schema) => id ?? (await subjects.register(registry, subject, schema)),
+    async ({ registry, subject, id }, { schema, kind }) =>
+      id ?? (await subjects.register(registry, subject, schema, kindOf(kind))),
   );
 }
 
 async function withIds(
   plan: JobPlan,
-  idOf: (registration: Registration, schema: string, index: number) => Promise<number | null>,
+  idOf: (registration: Registration, value: SchemaValue, index: number) => Promise<number | null>,
 ): Promise<JobPlan> {
   const sinks: SinkPlan[] = [];
   for (const [index, sink] of sinkPlansOf(plan).entries()) {
     if (sink.kind === 'log' && typeof sink.value === 'object' && sink.value.registration !== null) {
-      const { schema, registration } = sink.value;
-      const id = await idOf(registration, schema, index);
+      const { registration } = sink.value;
+      const id = await idOf(registration, sink.value, index);
       sinks.push({ ...sink, value: { ...sink.value, registration: { ...registration, id } } });
     } else sinks.push(sink);
   }
   if (plan.protocol === 'epochs') return { ...plan, sinkPlans: sinks };
   const sources = plan.sources.map((source) => ({ ...source, stage: { ...source.stage, sinks } }));
   return { ...plan, sources };
+}
+
+function kindOf(kind: SchemaValue['kind']): SchemaKind {
+  return kind === 'avro' ? 'AVRO' : 'PROTOBUF';
 }

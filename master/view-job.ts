@@ -70,7 +70,7 @@ function operatorsOf({ plan, epochs }: JobKnowledge, summary: FiguresSummary): O
     ...unknownOperator,
     id: `source${index}`,
     rowsPerSecond: one ? summary.recordsPerSecond : null,
-    blockedRatio: plan.protocol === 'lanes' ? summary.blocked : null,
+    blockedRatio: summary.blocked,
   }));
   const sinks = plan.sinks.map((_, index) => ({
     ...unknownOperator,

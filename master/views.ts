@@ -32,7 +32,7 @@ export interface OperatorView {
    * which rows waited for its acknowledgement.
    */
   readonly busyRatio: number | null;
-  /** Of sources of jobs without state: part of the time in which partitions could not be read on. */
+  /** Of sources: part of the time in which partitions could not be read on, because what was read before is not done with. */
   readonly blockedRatio: number | null;
   readonly stateRows: number | null;
   readonly stateBytes: number | null;

@@ -5,28 +5,18 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openApiDocument } from '../master/http/openapi.ts';
+import { routeGroups } from '../master/http/docs-page.ts';
 import type { RouteSpec } from '../master/http/routes.ts';
 import { routes } from '../master/http/routes.ts';
 
 const root = join(import.meta.dirname, '..');
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { readonly version: string };
 
-const titles: Readonly<Record<RouteSpec['tag'], string>> = {
-  jobs: 'Jobs',
-  actions: 'Actions',
-  state: 'Offsets, savepoints, checkpoints',
-  data: 'Data',
-  cluster: 'The cluster',
-  access: 'Tokens',
-  operations: 'For programs that watch',
-  spark: 'As a Spark master',
-};
-
 function restPage(): string {
   const all = Object.values(routes) as readonly RouteSpec[];
-  const sections = (Object.keys(titles) as RouteSpec['tag'][]).map((tag) => {
+  const sections = (Object.keys(routeGroups) as RouteSpec['tag'][]).map((tag) => {
     const rows = all.filter((route) => route.tag === tag).map(rowOf);
-    return `## ${titles[tag]}\n\n| | | role | answers |\n| --- | --- | --- | --- |\n${rows.join('\n')}\n`;
+    return `## ${routeGroups[tag]}\n\n| | | role | answers |\n| --- | --- | --- | --- |\n${rows.join('\n')}\n`;
   });
   return `<!-- Made by scripts/gen-openapi.ts from master/http/routes.ts. -->
 
@@ -34,7 +24,7 @@ function restPage(): string {
 
 The master answers at \`http://127.0.0.1:7080\` (\`weir master --http-port\`). Any master may be asked: one that does not
 lead hands the request on. [openapi.json](openapi.json) describes every route, its parameters and its answers; a running
-master serves the same document at \`/v1/openapi.json\`.
+master serves the same document at \`/v1/openapi.json\`, and this list as a page at \`/docs\`.
 
 \`\`\`sh
 curl -X PUT --data-binary @jobs/created-users.yaml http://127.0.0.1:7080/v1/jobs/created-users

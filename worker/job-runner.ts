@@ -71,7 +71,7 @@ export function feederOf(
   ports: WorkerPorts,
   job: JobName,
   source: PlannedSource,
-  limits: Pick<FeederParts, 'permit' | 'behind'>,
+  limits: Pick<FeederParts, 'permit' | 'behind' | 'onBlocked'>,
 ): Feeder | null {
   const { connections, clock, rng, log, openFeed, observeFeed } = ports;
   const { feed } = source;
@@ -390,8 +390,9 @@ export class JobRunner {
   async #endOfFeed(held: HeldLane, plan: LanesPlan, source: LaneSource): Promise<Offset | null> {
     if (plan.trigger.kind !== 'availableNow' || source.feed === undefined) return null;
     held.state = 'running';
-    await held.feeder?.run(held.leave.signal, true);
+    const end = await held.feeder?.fetchAll(held.leave.signal);
     held.feeder = null;
+    if (end !== undefined && end !== null) return end;
     const { partition } = parseLaneId(held.id);
     const place = this.#parts.connections.source(source.connector, source.options);
     return (await place.offsets(source.topic, [partition], 'latest')).get(partition) ?? null;

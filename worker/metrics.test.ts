@@ -144,6 +144,17 @@ test('the time of threads goes to stages, and in parts to the master', async () 
   assert.deepEqual(metrics.takeFigures(), []);
 });
 
+test('partitions of a stateful job that are not read on: the sum for Prometheus, the mean for the master', async () => {
+  const metrics = new WorkerMetrics('1.2.3');
+  const observer = metrics.epochObserver(jobName('counts'));
+  observer.blocked(300, 4);
+  observer.blocked(100, 4);
+  const text = await metrics.registry.metrics();
+  assert.ok(text.split('\n').includes('weir_lane_blocked_seconds_total{job_name="counts"} 0.4'));
+  assert.equal(metrics.takeFigures()[0]?.blockedMs, 100);
+  assert.deepEqual(metrics.takeFigures(), []);
+});
+
 test('the master is told how long rows waited for sinks since it was told last, also while nothing is acknowledged', () => {
   const metrics = new WorkerMetrics('1.2.3');
   let waited = [10, 400];

@@ -296,8 +296,8 @@ export class WorkerMetrics {
     const figures = this.#figuresOf(job);
     const labels = { job_name: job };
     const operators = new Set<string>();
-    for (const counter of [this.#counters.lost, this.#counters.exchanged, this.#counters.restoredGroups])
-      counter.inc(labels, 0);
+    const { lost, exchanged, restoredGroups, blocked } = this.#counters;
+    for (const counter of [lost, exchanged, restoredGroups, blocked]) counter.inc(labels, 0);
     this.#counters.snapshotBytes.inc(labels, 0);
     const countDead = ({ deadByReason, deadLetters }: Pick<TaskResult, 'deadByReason' | 'deadLetters'>): void => {
       figures.dead += deadLetters.rowCount;
@@ -305,6 +305,10 @@ export class WorkerMetrics {
     };
     return {
       read: (source, bytes) => this.#counters.bytes.inc({ ...labels, source }, bytes),
+      blocked: (ms, partitions) => {
+        this.#counters.blocked.inc(labels, ms / 1000);
+        figures.blockedMs += ms / Math.max(1, partitions);
+      },
       mapped: (source, result) => {
         const { read, filtered, skipped } = result.counters;
         this.#counters.read.inc({ ...labels, source }, read);

@@ -1,16 +1,21 @@
 /** `weir restart|scale|drain|wait`: what changes how jobs run, and waiting for it. */
 import { WeirError, isWeirError } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/errors.ts';
+import { jobTransitions } from '../../core/states.ts';
 import type { Operation } from '../../master/operations.ts';
 import { MasterClient } from '../client.ts';
 import { exitCodes } from '../exit.ts';
 import { print, tell } from '../output.ts';
+import { ProgressLine } from '../progress-line.ts';
 import { jobPath, timeoutMs } from '../names.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat, target } from '../settings.ts';
+import { waitingText } from './jobs.ts';
 
 /** The master answers a wait after so long at the latest. */
 const WAIT_STEP_S = 20;
+/** Where somebody watches. */
+const SHOWN_STEP_S = 1;
 
 /** `weir restart JOB… [--failed-only]`. Returns the exit code. */
 export async function restart(
@@ -69,6 +74,14 @@ export interface WaitForOptions extends GlobalOptions {
   readonly timeout: string;
 }
 
+/** One state or several with commas, as REST takes them. Throws: USAGE for one that no job can be in. */
+function requireStates(text: string): void {
+  const known = Object.keys(jobTransitions).filter((state) => state !== 'deleted');
+  for (const state of text.split(','))
+    if (!known.includes(state))
+      throw new WeirError('USAGE', `No job is ever ${state}; there are the states ${known.join(', ')}.`);
+}
+
 /** `weir wait JOB… --for state=RUNNING [--for lag=0] [--timeout 60s]`. Throws: TIMED_OUT, USAGE, NOT_FOUND. */
 export async function wait(names: readonly string[], options: WaitForOptions): Promise<void> {
   outputFormat(options, ['table', 'name']);
@@ -77,16 +90,19 @@ export async function wait(names: readonly string[], options: WaitForOptions): P
     const [, key, value] = /^(state|lag)=(.+)$/.exec(condition) ?? [];
     if (key === undefined || value === undefined || (key === 'lag' && !/^\d+$/.test(value)))
       throw new WeirError('USAGE', `--for ${condition} is none; write --for state=running or --for lag=0.`);
+    if (key === 'state') requireStates(value.toLowerCase());
     query.set(key, value.toLowerCase());
   }
   const deadline = performance.now() + timeoutMs(options.timeout);
   const client = new MasterClient(target(options));
   for (const name of names) {
-    // Told apart from a job that has not got there yet.
-    await client.job(name);
+    using line = new ProgressLine();
     for (;;) {
+      // Told apart from a job that has not got there yet.
+      line.show(waitingText(await client.job(name)));
       const leftS = Math.ceil((deadline - performance.now()) / 1000);
-      query.set('timeout', `${Math.max(0, Math.min(WAIT_STEP_S, leftS))}s`);
+      const stepS = line.shows ? SHOWN_STEP_S : WAIT_STEP_S;
+      query.set('timeout', `${Math.max(0, Math.min(stepS, leftS))}s`);
       try {
         await client.request('GET', `${jobPath(name)}/wait?${query.toString()}`);
         break;

@@ -25,6 +25,7 @@ const firstWords = new Map<string, readonly string[]>([
       'tables',
       'revisions',
       'runs',
+      'errors',
     ],
   ],
   ['describe', ['job', 'worker', 'topic']],

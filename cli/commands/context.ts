@@ -4,6 +4,8 @@ import { formatTable, print, printJson, tell } from '../output.ts';
 import type { Context, GlobalOptions } from '../settings.ts';
 import { caOf, normalAddress, outputFormat, readContexts, writeContexts } from '../settings.ts';
 
+const actions: readonly string[] = ['list', 'add', 'use', 'delete'];
+
 /** Throws: USAGE, NOT_FOUND. */
 export function context(action: string, name: string | undefined, options: GlobalOptions): void {
   const format = outputFormat(options, ['table', 'json', 'name']);
@@ -22,6 +24,8 @@ export function context(action: string, name: string | undefined, options: Globa
     const rows = shown.map((one) => [one.current ? '*' : '', one.name, one.address, one.token ? 'yes' : 'no']);
     return print(formatTable(['', 'NAME', 'ADDRESS', 'TOKEN'], rows));
   }
+  if (!actions.includes(action))
+    throw new WeirError('USAGE', `There is no weir context ${action}; there are ${actions.join(', ')}.`);
   if (name === undefined) throw new WeirError('USAGE', `Name the context: weir context ${action} NAME.`);
   if (action === 'add') {
     if (options.address === undefined)
@@ -46,10 +50,7 @@ export function context(action: string, name: string | undefined, options: Globa
     writeContexts({ current: name, contexts: known });
     return tell(`context ${name} is in use`);
   }
-  if (action === 'delete') {
-    known.delete(name);
-    writeContexts({ ...(current === undefined || current === name ? {} : { current }), contexts: known });
-    return tell(`context ${name} deleted`);
-  }
-  throw new WeirError('USAGE', `There is no weir context ${action}; there are list, add, use and delete.`);
+  known.delete(name);
+  writeContexts({ ...(current === undefined || current === name ? {} : { current }), contexts: known });
+  return tell(`context ${name} deleted`);
 }

@@ -2,6 +2,7 @@
 import { isWeirError, messageOf } from '../../core/errors.ts';
 import type { JobView, WorkerView } from '../../master/views.ts';
 import { MasterClient } from '../client.ts';
+import { paintWord } from '../colour.ts';
 import { exitCodes } from '../exit.ts';
 import { formatCount, print, printJson, tell } from '../output.ts';
 import type { GlobalOptions } from '../settings.ts';
@@ -33,7 +34,7 @@ export async function doctor(options: GlobalOptions): Promise<number> {
   if (format === 'json') printJson({ healthy: bad === 0, findings });
   else {
     const marks = { ok: 'ok   ', warn: 'warn ', bad: 'BAD  ' } as const;
-    for (const { level, message } of findings) print(`${marks[level]} ${message}`);
+    for (const { level, message } of findings) print(paintWord(`${marks[level]} ${message}`));
     tell(bad === 0 ? 'nothing is wrong' : `${bad} ${bad === 1 ? 'thing is' : 'things are'} wrong`);
   }
   return bad === 0 ? exitCodes.ok : exitCodes.failed;

@@ -2,7 +2,8 @@
 import { WeirError } from '../../core/errors.ts';
 import { formatJobDocument, parseJobDocument } from '../../core/job/document.ts';
 import { loadJobFile, locateProblems } from '../../core/job/file.ts';
-import { renderProblems } from '../../core/job/render.ts';
+import type { JobProblem } from '../../core/job/problem.ts';
+import { printable, renderProblems } from '../../core/job/render.ts';
 import { planJob } from '../../engine/plan/plan-job.ts';
 import type { SampleRecord, SampleRows } from '../../master/lab.ts';
 import { exitCodes } from '../exit.ts';
@@ -24,18 +25,23 @@ export interface EvalOptions extends GlobalOptions {
 }
 
 const INPUT = 'input';
+const TOO_EARLY = 'the expression ends too early: something is missing behind it';
 /** Records of rows that have no time of their own: reproducible. */
 const RECORD_TIME_MS = Date.UTC(2024, 0, 1);
 
 /** Returns the exit code. Throws: USAGE, NOT_FOUND, what the query cannot be run with. */
 export function evaluate(sql: string | undefined, options: EvalOptions): number {
   const format = outputFormat(options, ['table', 'json']);
-  const { text, inputs } = options.job === undefined ? jobOfQuery(sql, options) : jobOfFile(options.job, options);
+  const {
+    text,
+    inputs,
+    sql: written,
+  } = options.job === undefined ? jobOfQuery(sql, options) : jobOfFile(options.job, options);
   const file = loadJobFile(text);
   const planned = file.spec === null ? null : planJob(file.spec, { tables: null });
   const problems = planned === null ? file.problems : locateProblems(file.positions, planned.problems);
   if (planned?.plan == null || problems.length > 0) {
-    tell(options.job === undefined ? problemsOfQuery(problems) : renderProblems(options.job, text, problems));
+    tell(written === undefined ? renderProblems(options.job ?? '', text, problems) : renderSql(written, problems));
     return exitCodes.invalid;
   }
   const pieces = [...inputs].flatMap(([source, rows]) =>
@@ -48,7 +54,17 @@ export function evaluate(sql: string | undefined, options: EvalOptions): number 
 interface Evaluated {
   readonly text: string;
   readonly inputs: ReadonlyMap<string, readonly SampleRecord[]>;
+  /** What was typed, and where in the query it begins; absent where a file was named. */
+  readonly sql?: TypedSql;
 }
+
+interface TypedSql {
+  readonly text: string;
+  readonly offset: number;
+}
+
+/** Before an expression, to make a query of it. */
+const SELECT = 'SELECT ';
 
 /** An expression is a query over one row without columns. */
 function jobOfQuery(sql: string | undefined, options: EvalOptions): Evaluated {
@@ -70,11 +86,11 @@ function jobOfQuery(sql: string | undefined, options: EvalOptions): Evaluated {
     kind: 'Job',
     name: 'eval',
     sources: { [name]: { connector: 'kafka', topic: name, schema: inferred === '' ? 'nothing STRING' : inferred } },
-    query: isQuery ? sql : `SELECT ${sql} AS value FROM ${name}`,
+    query: isQuery ? sql : `${SELECT}${sql} AS value FROM ${name}`,
     sinks: [{ connector: 'blackhole' }],
     outputMode: options.outputMode as 'append',
   });
-  return { text, inputs: new Map([[name, rows]]) };
+  return { text, inputs: new Map([[name, rows]]), sql: { text: sql, offset: isQuery ? 0 : SELECT.length } };
 }
 
 function jobOfFile(path: string, options: EvalOptions): Evaluated {
@@ -87,8 +103,23 @@ function jobOfFile(path: string, options: EvalOptions): Evaluated {
   };
 }
 
-function problemsOfQuery(problems: readonly { readonly message: string; readonly hint?: string }[]): string {
-  return problems.map(({ message, hint }) => `${message}${hint === undefined ? '' : ` (${hint})`}`).join('\n');
+/** Message, the line it is about with carets below, and the hint: as lint shows a file. */
+function renderSql({ text, offset }: TypedSql, problems: readonly JobProblem[]): string {
+  return problems.map((problem) => renderOne(text, offset, problem)).join('\n');
+}
+
+function renderOne(text: string, offset: number, { message, hint, sqlOffset, sqlLength }: JobProblem): string {
+  const hints = hint === undefined ? [] : [`  hint: ${printable(hint)}`];
+  if (sqlOffset === undefined) return [printable(message), ...hints].join('\n');
+  const at = sqlOffset - offset;
+  // What follows an expression is not what was typed, so it must not be named.
+  if (at >= text.length && offset > 0)
+    return renderOne(text, 0, { path: '', message: TOO_EARLY, sqlOffset: text.length });
+  const begin = text.lastIndexOf('\n', Math.max(0, at - 1)) + 1;
+  const [line = ''] = text.slice(begin).split('\n');
+  const indent = printable(line.slice(0, Math.max(0, at - begin))).replaceAll(/[^\t]/g, ' ');
+  const carets = '^'.repeat(Math.max(1, Math.min(sqlLength ?? 1, line.length - (at - begin))));
+  return [printable(message), `  ${printable(line)}`, `  ${indent}${carets}`, ...hints].join('\n');
 }
 
 function show({ columns, rows, deadLetters, filtered }: SampleRows, asJson: boolean): void {

@@ -1,7 +1,8 @@
-/** `weir get partitions|checkpoints|savepoints|revisions|runs|sources|topics|tables`: lists beside jobs and workers. */
+/** `weir get partitions|checkpoints|savepoints|revisions|runs|errors|sources|topics|tables`: lists beside jobs and workers. */
 import { WeirError } from '../../core/errors.ts';
 import type { TableView, TopicSummary } from '../../master/data-desk.ts';
 import type { SavepointView } from '../../master/http/documents.ts';
+import type { JobError } from '../../master/job-errors.ts';
 import type { RunsDocument } from '../../master/schedules.ts';
 import type { JobView } from '../../master/views.ts';
 import type { CheckpointSeen } from '../../master/watch.ts';
@@ -31,6 +32,7 @@ export const listings = new Map<string, Lister>([
   ['savepoints', listSavepoints],
   ['revisions', listRevisions],
   ['runs', listRuns],
+  ['errors', listErrors],
 ]);
 
 async function jobsOf(client: MasterClient, name: string | undefined): Promise<readonly JobView[]> {
@@ -178,6 +180,33 @@ async function listRuns(client: MasterClient, name: string | undefined): Promise
       run.startedAt === null ? '-' : formatAge(Date.now() - run.startedAt),
       run.startedAt === null || run.endedAt === null ? '-' : formatAge(run.endedAt - run.startedAt),
       run.reason === null ? '' : run.reason.code,
+    ]),
+  };
+}
+
+/** Of one job, or of all: what went wrong since this master leads. */
+async function listErrors(client: MasterClient, name: string | undefined): Promise<Listing> {
+  const names = (await jobsOf(client, name)).map(({ row }) => row.name);
+  const found = await Promise.all(
+    names.map(async (job) => {
+      const { errors } = await client.request<{ errors: readonly JobError[] }>('GET', `${jobPath(job)}/errors`);
+      return errors.map((error) => ({ job, ...error }));
+    }),
+  );
+  const errors = found.flat().toSorted((a, b) => b.lastAt - a.lastAt);
+  return {
+    document: { errors },
+    names: errors.map(({ job, code }) => `${job}/${code ?? '-'}`),
+    heads: ['JOB', 'LEVEL', 'COUNT', 'FIRST', 'LAST', 'NOW', 'CODE', 'MESSAGE'],
+    rows: errors.map((error) => [
+      error.job,
+      error.level,
+      formatCount(error.count),
+      `${formatAge(Date.now() - error.firstAt)} ago`,
+      `${formatAge(Date.now() - error.lastAt)} ago`,
+      error.current ? 'yes' : 'no',
+      error.code ?? '-',
+      error.message,
     ]),
   };
 }

@@ -18,7 +18,7 @@ export interface GetOptions extends GlobalOptions {
 
 const WATCH_INTERVAL_MS = 1000;
 /** What only says that time goes on. */
-const ever = new Set(['AGE', 'STARTED', 'TOOK', 'LOOP DELAY MS', 'HEARD MS AGO']);
+const ever = new Set(['AGE', 'FIRST', 'LAST', 'STARTED', 'TOOK', 'LOOP DELAY MS', 'HEARD MS AGO']);
 
 /**
  * `weir get jobs|workers|… [NAME] [-w]`. Watching goes on until it is told to stop: on a terminal the list is drawn

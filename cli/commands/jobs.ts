@@ -15,8 +15,10 @@ import { readJobFiles, renderJobProblems } from '../job-files.ts';
 import { withSettings } from '../job-settings.ts';
 import { timeoutMs } from '../names.ts';
 import { print, printJson, tell } from '../output.ts';
+import { ProgressLine } from '../progress-line.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat, target } from '../settings.ts';
+import { formatLag } from './job-tables.ts';
 import type { PruneOptions } from './prune.ts';
 import { jobsToPrune } from './prune.ts';
 
@@ -167,6 +169,7 @@ const goals: Record<JobAction, readonly JobState[]> = {
 
 /** `weir stop|pause|cancel|start|resume NAME…`; waits until it is so, unless told not to. */
 export async function act(action: JobAction, names: readonly string[], options: WaitOptions): Promise<void> {
+  outputFormat(options, ['table', 'name']);
   const client = new MasterClient(target(options));
   for (const name of names) await client.act(name, action);
   for (const name of names) {
@@ -179,6 +182,7 @@ export async function act(action: JobAction, names: readonly string[], options: 
 
 /** `weir delete NAME…`: a running job is stopped first. */
 export async function remove(names: readonly string[], options: WaitOptions): Promise<void> {
+  outputFormat(options, ['table', 'name']);
   const client = new MasterClient(target(options));
   for (const name of names) {
     await removeJob(client, name, options.timeout);
@@ -204,9 +208,11 @@ async function waitFor(
   timeout: string,
 ): Promise<JobView> {
   const deadline = performance.now() + timeoutMs(timeout);
+  using line = new ProgressLine();
   for (let pauseMs = 20; ; pauseMs = Math.min(500, pauseMs * 1.5)) {
     const view = await client.job(name);
     if (states.includes(view.row.state)) return view;
+    line.show(waitingText(view));
     if (view.row.state === 'failed') throw jobFailed(view);
     if (performance.now() > deadline) {
       const look = `"weir describe job ${name}" shows its lanes.`;
@@ -218,6 +224,14 @@ async function waitFor(
     }
     await sleep(pauseMs);
   }
+}
+
+/** What a job does that somebody waits for, in one line. */
+export function waitingText(view: JobView): string {
+  const { row, lanes, lag } = view;
+  const running = lanes.filter(({ state }) => state === 'running').length;
+  const parts = lanes.length === 0 ? '' : `, ${running} of ${lanes.length} partitions running`;
+  return `${row.name} is ${row.state}${parts}, lag ${formatLag(lag)}`;
 }
 
 function jobFailed(view: JobView): Error {

@@ -15,6 +15,7 @@ import { withSettings } from '../job-settings.ts';
 import { readJobFile, renderJobProblems } from '../job-files.ts';
 import { timeoutMs, wholeNumber } from '../names.ts';
 import { formatCount, formatTable, formatValue, print, printJson, tell } from '../output.ts';
+import { ProgressLine, progressOf } from '../progress-line.ts';
 import { readInputs } from '../sample-files.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat } from '../settings.ts';
@@ -117,6 +118,7 @@ async function follow(
   name: string,
   { untilEmpty, expected, isDone, stop }: Following,
 ): Promise<JobView> {
+  using line = new ProgressLine();
   let quiet = 0;
   let toldAt = 0;
   for (let read = -1; ;) {
@@ -128,10 +130,14 @@ async function follow(
     read = view.counters.read;
     if (view.row.state === 'failed' || stop.signal.aborted || isDone(view) || (untilEmpty && quiet >= QUIET_LOOKS))
       return view;
-    if (performance.now() - toldAt > TELL_MS) {
+    const { counters, recordsPerSecond, lag } = view;
+    line.show(
+      `${name} ${view.row.state}  ${progressOf(counters.read, untilEmpty ? expected : null)} read  ${formatCount(counters.rowsOut)} rows  ${formatCount(recordsPerSecond)}/s  lag ${formatCount(lag)}`,
+    );
+    if (!line.shows && performance.now() - toldAt > TELL_MS) {
       toldAt = performance.now();
       tell(
-        `${name} ${view.row.state}  ${formatCount(view.counters.read)} read  ${formatCount(view.counters.rowsOut)} rows  ${formatCount(view.recordsPerSecond)}/s  lag ${formatCount(view.lag)}`,
+        `${name} ${view.row.state}  ${formatCount(counters.read)} read  ${formatCount(counters.rowsOut)} rows  ${formatCount(recordsPerSecond)}/s  lag ${formatCount(lag)}`,
       );
     }
     await sleep(POLL_MS, undefined, { signal: stop.signal }).catch(() => undefined);

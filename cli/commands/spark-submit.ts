@@ -13,6 +13,7 @@ import { jobPath } from '../names.ts';
 import { print, tell } from '../output.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { target } from '../settings.ts';
+import { WEIR_VERSION } from '../version.ts';
 
 interface SparkLine {
   /** Flags with a value, the last one of each. */
@@ -66,10 +67,12 @@ const switchFlags = new Map<string, string>([
   ['--supervise', 'jobs are always supervised'],
   ['--verbose', ''],
   ['--version', ''],
+  ['--help', ''],
 ]);
 const shortFlags = new Map([
   ['-c', '--conf'],
   ['-v', '--verbose'],
+  ['-h', '--help'],
 ]);
 
 const POLL_MS = 1000;
@@ -77,6 +80,14 @@ const POLL_MS = 1000;
 /** Returns the exit code. Throws: USAGE, what the master answers. */
 export async function sparkSubmit(args: readonly string[], options: GlobalOptions): Promise<number> {
   const line = parseSparkLine(args);
+  if (line.switches.has('--help')) {
+    print(helpText());
+    return exitCodes.ok;
+  }
+  if (line.switches.has('--version')) {
+    print(`weir ${WEIR_VERSION}, in the place of Spark`);
+    return exitCodes.ok;
+  }
   const client = new MasterClient(target({ ...options, ...addressOf(line, options) }));
   const kill = line.values.get('--kill');
   if (kill !== undefined)
@@ -86,6 +97,34 @@ export async function sparkSubmit(args: readonly string[], options: GlobalOption
     return answer(await client.request('GET', `/v1/submissions/status/${encodeURIComponent(status)}`));
   warnOfUnused(line);
   return await submit(client, line);
+}
+
+/** Flags that do something, then those that are taken and why they do nothing. */
+function helpText(): string {
+  const used: readonly (readonly [string, string])[] = [
+    ['--master URL', 'spark://host:7077 (its REST interface on 7080) or http://host:7080'],
+    ['--deploy-mode MODE', 'client (stays until the job ends) or cluster (prints the submission id)'],
+    ['--name NAME', 'of the job, instead of the one in the file'],
+    ['--conf, -c KEY=VALUE', [...usedProperties].join(', ')],
+    ['--properties-file FILE', 'the same, a line each'],
+    ['--num-executors N', 'how many workers the job may use'],
+    ['--status ID, --kill ID', 'ask for or stop a submission'],
+    ['--version, --help', ''],
+  ];
+  const unused = [...valueFlags, ...switchFlags].filter(([, why]) => why !== '');
+  const list = (pairs: readonly (readonly [string, string])[]): string =>
+    pairs.map(([flag, text]) => `  ${flag.padEnd(26)}${text}`.trimEnd()).join('\n');
+  return [
+    'Usage: weir spark-submit [flags] FILE',
+    '',
+    "takes the flags of Spark's spark-submit; the application is a job file",
+    '',
+    'Used:',
+    list(used),
+    '',
+    'Taken, without effect:',
+    list(unused),
+  ].join('\n');
 }
 
 /** Throws: USAGE for a flag that Spark does not have either. */

@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { WeirError } from '../../core/errors.ts';
 import type { JobTestFile } from '../../core/job/job-test.ts';
 import { loadJobTest } from '../../core/job/job-test.ts';
+import { paintWord } from '../colour.ts';
 import { exitCodes } from '../exit.ts';
 import { print, printJson, tell } from '../output.ts';
 import { readJobFile } from '../job-files.ts';
@@ -39,7 +40,7 @@ export async function testJobs(paths: readonly string[], options: TestOptions): 
     const outcome = await runJobTest(cluster, one.jobText, test, `t${index}`);
     outcomes.push({ file: one.path, ...outcome });
     if (format === 'json') continue;
-    print(`${outcome.difference === null ? 'ok  ' : 'FAIL'} ${one.path}: ${outcome.name}`);
+    print(paintWord(`${outcome.difference === null ? 'ok  ' : 'FAIL'} ${one.path}: ${outcome.name}`));
     if (outcome.difference !== null) print(outcome.difference.replace(/^/gm, '     '));
   }
   const failed = outcomes.filter(({ difference }) => difference !== null).length;

@@ -4,6 +4,7 @@ import { WeirError } from '../../core/errors.ts';
 import type { ClusterEvent } from '../../master/events.ts';
 import type { JobView, WorkerView } from '../../master/views.ts';
 import { MasterClient } from '../client.ts';
+import { paintWord } from '../colour.ts';
 import { jobPath, wholeNumber } from '../names.ts';
 import { formatCount, formatMs, formatTable, formatValue, oneLine, print, printJson, printLine } from '../output.ts';
 import type { GlobalOptions } from '../settings.ts';
@@ -41,7 +42,7 @@ export async function events(options: EventsOptions): Promise<void> {
 }
 
 function lineOf({ at, level, message }: ClusterEvent): string {
-  return `${new Date(at).toISOString()} ${level.padEnd(5)} ${oneLine(message)}`;
+  return `${new Date(at).toISOString()} ${paintWord(level.padEnd(5))} ${oneLine(message)}`;
 }
 
 /** `weir top [--once]`: jobs and workers, again and again on a terminal, once otherwise. */

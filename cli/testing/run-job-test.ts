@@ -4,7 +4,8 @@ import { isWeirError, messageOf } from '../../core/errors.ts';
 import type { JobView } from '../../master/views.ts';
 import type { SteppedCluster } from './stepped-cluster.ts';
 import type { EmittedRow, JsonRow } from './stepped-job.ts';
-import { JobRefused, SteppedJob } from './stepped-job.ts';
+import { JobRefused } from './job-refused.ts';
+import { SteppedJob } from './stepped-job.ts';
 
 export interface JobTestOutcome {
   readonly name: string;
@@ -33,7 +34,7 @@ async function differenceOf(
 ): Promise<string | null> {
   let job: SteppedJob;
   try {
-    job = await SteppedJob.submit(cluster, jobText, tag);
+    job = await SteppedJob.submit(cluster, jobText, tag, test.tables);
   } catch (error) {
     return error instanceof JobRefused ? `the job is refused: ${error.message}` : describe(error);
   }

@@ -9,11 +9,13 @@ import { partition } from '../../core/ids.ts';
 import type { JobDocument } from '../../core/job/document.ts';
 import { asTopic } from '../../core/job/feed-topics.ts';
 import { formatJobDocument, parseJobDocument } from '../../core/job/document.ts';
-import type { JobProblem } from '../../core/job/problem.ts';
 import type { Source } from '../../core/ports.ts';
 import { encodeRecordBatch } from '../../core/record-batch-encoder.ts';
 import type { JobView } from '../../master/views.ts';
+import { JobRefused } from './job-refused.ts';
 import { readLog } from './read-log.ts';
+import type { TableFixtures } from './table-fixtures.ts';
+import { withFixtures } from './table-fixtures.ts';
 import type { SteppedCluster } from './stepped-cluster.ts';
 
 /** A row as JSON carries it, by column; columns that are NULL are absent. */
@@ -42,17 +44,6 @@ export interface DeadLetter {
   readonly place: string;
 }
 
-/** The job file was refused. */
-export class JobRefused extends Error {
-  override readonly name = 'JobRefused';
-  readonly problems: readonly JobProblem[];
-
-  constructor(problems: readonly JobProblem[]) {
-    super(problems.map((problem) => problem.message).join('; '));
-    this.problems = problems;
-  }
-}
-
 const SETTLE_MS = 30_000;
 const POLL_MS = 10;
 /** Record times count up from here, a ms a record: reproducible, and never from the future. */
@@ -70,12 +61,18 @@ export class SteppedJob {
   #appended = 0;
 
   /**
-   * Submits the job file `text` under a name of its own and waits until it runs. `tag` is unique in the cluster.
+   * Submits the job file `text` under a name of its own, with `tables` in the place of those outside, and waits until it
+   * runs. `tag` is unique in the cluster.
    *
    * Throws: JobRefused; what the master answers.
    */
-  static async submit(cluster: SteppedCluster, text: string, tag: string): Promise<SteppedJob> {
-    const document = parseJobDocument(text);
+  static async submit(
+    cluster: SteppedCluster,
+    text: string,
+    tag: string,
+    tables: TableFixtures = {},
+  ): Promise<SteppedJob> {
+    const document = withFixtures(parseJobDocument(text), tables);
     const job = new SteppedJob(cluster, document, tag);
     await job.#submit(document, tag);
     return job;

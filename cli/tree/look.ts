@@ -1,5 +1,6 @@
 /** The command tree: what looks at jobs and what they keep. */
 import type { LetterOptions } from '../commands/dead-letters.ts';
+import type { CompactPlaceOptions } from '../commands/compact.ts';
 import type { ExportOptions } from '../commands/export.ts';
 import type { GetOptions } from '../commands/get.ts';
 import type { LogsOptions } from '../commands/logs.ts';
@@ -13,7 +14,7 @@ export function addLookCommands(add: Add): void {
   const look = async (): Promise<typeof import('../commands/look.ts')> => await import('../commands/look.ts');
   add<GetOptions>(
     'get <what> [name]',
-    'list jobs, workers, partitions, checkpoints, savepoints, revisions, runs, sources, topics or tables',
+    'list jobs, workers, partitions, checkpoints, savepoints, revisions, runs, errors, sources, topics or tables',
     async ([what = '', name], options) => await (await import('../commands/get.ts')).get(what, name, options),
   )
     .option('-l, --selector <labels>', 'jobs with these labels: team=payments,env!=prod')
@@ -38,6 +39,14 @@ export function addLookCommands(add: Add): void {
   )
     .option('--to <place>', 'rows.parquet, rows.csv, rows.ndjson or postgres://user@host/database')
     .option('--table <name>', 'table of PostgreSQL whose rows are replaced; default: the same name');
+  add<CompactPlaceOptions>(
+    'compact <path>',
+    'merge the small files that jobs have written to a directory or to s3://bucket/prefix',
+    async ([path = ''], options) => await (await import('../commands/compact.ts')).compact(path, options),
+  )
+    .option('--below <size>', 'files are merged until they are as large', '16MB')
+    .option('--job <name>', 'only the files of this job')
+    .option('--dry-run', 'say what would be merged');
   add<LogsOptions>(
     'logs [what]',
     'logs of a running "npm start": master, worker, embedded or a job',
@@ -48,7 +57,8 @@ export function addLookCommands(add: Add): void {
     .option('-f, --follow', 'go on as lines are written')
     .option('--tail <lines>', 'only the last lines', '200')
     .option('--since <duration>', 'only what is not older: 5m')
-    .option('--level <level>', 'only this level and graver ones: debug, info, warn or error');
+    .option('--level <level>', 'only this level and graver ones: debug, info, warn or error')
+    .option('--worker <name>', 'only what this worker wrote');
   const watch = async (): Promise<typeof import('../commands/watch.ts')> => await import('../commands/watch.ts');
   add<GlobalOptions & { readonly once?: boolean }>('top', 'jobs and workers by what they do', async (_, options) => {
     await (await watch()).top(options);

@@ -21,6 +21,7 @@ blobStoreContract('directory', async () => {
       // The newest file is the one just written; its name is the store's own affair.
       const bytes = await store.get(id);
       const path = readdirSync(inside)
+        .filter((name) => name.endsWith('.blob'))
         .map((name) => join(inside, name))
         .find((name) => bytes !== undefined && readFileSync(name).subarray(-bytes.byteLength).equals(bytes));
       assert.ok(path !== undefined);

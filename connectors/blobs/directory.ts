@@ -3,7 +3,7 @@
  * is whole (written beside it, flushed, then renamed), unless the disk damages it, which its checksum shows.
  */
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { link, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock, Rng } from '../../core/clock.ts';
 import { backoffMs } from '../../core/clock.ts';
@@ -71,10 +71,59 @@ export class DirectoryBlobStore implements BlobStore {
     return bytes;
   }
 
+  /** A part is a file beside the others; of those who link it, the first one succeeds. */
+  async claim(id: string, part: number, bytes: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        if (signal?.aborted === true) throw this.#givenUp(undefined);
+        return await this.#claim(id, part, bytes);
+      } catch (error) {
+        const failure = isWeirError(error) ? error : this.#failed('written to', error);
+        if (!failure.retryable || signal?.aborted === true) throw failure;
+        await this.#clock.sleep(backoffMs(this.#rng, attempt), signal).catch(() => {
+          throw this.#givenUp(failure);
+        });
+      }
+    }
+  }
+
+  async claimed(id: string, part: number): Promise<Uint8Array | undefined> {
+    try {
+      return new Uint8Array(await readFile(join(this.#partsOf(id), String(part))));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw this.#failed('read from', error);
+    }
+  }
+
+  async #claim(id: string, part: number, bytes: Uint8Array): Promise<Uint8Array> {
+    const directory = this.#partsOf(id);
+    await mkdir(directory, { recursive: true });
+    const temporary = join(directory, `.${randomUUID()}.part`);
+    try {
+      const file = await open(temporary, 'wx');
+      try {
+        await file.writeFile(bytes);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await link(temporary, join(directory, String(part)));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    } finally {
+      await rm(temporary, { force: true }).catch(() => undefined);
+    }
+    await syncDirectory(directory);
+    await syncDirectory(this.#directory);
+    return (await this.claimed(id, part)) ?? bytes;
+  }
+
   async delete(ids: readonly string[]): Promise<void> {
     for (const id of ids) {
       try {
         await rm(this.#pathOf(id), { force: true });
+        await rm(this.#partsOf(id), { force: true, recursive: true });
       } catch (error) {
         throw this.#failed('deleted from', error);
       }
@@ -109,6 +158,11 @@ export class DirectoryBlobStore implements BlobStore {
       throw error;
     }
     await syncDirectory(this.#directory);
+  }
+
+  /** Holds the parts of an id, under their numbers. */
+  #partsOf(id: string): string {
+    return this.#pathOf(id).replace(/blob$/, 'parts');
   }
 
   /** Ids may hold any character; `%` keeps the encoded ones apart from the others. */

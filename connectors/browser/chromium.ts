@@ -97,8 +97,9 @@ export class Chromium implements PageReader {
       const retryAfter = (await response?.headerValue('retry-after')) ?? null;
       if (status >= 400) return { status, url: page.url(), retryAfter, values: [] };
       if (ready !== undefined) await page.waitForSelector(ready, { state: 'attached', timeout: timeoutMs });
-      const values = await page.evaluate(readPage, extracts);
-      return { status, url: page.url(), retryAfter, values };
+      // Scripts of the page may have made what is asked for never end; evaluate() would wait for them without an end.
+      const found = await page.waitForFunction(readPage, extracts, { timeout: timeoutMs, polling: 100 });
+      return { status, url: page.url(), retryAfter, values: await found.jsonValue() };
     } catch (error) {
       await this.#leaveTab();
       if (signal.aborted) throw signal.reason;

@@ -1,5 +1,6 @@
 /**
- * Chunks of blobs in Cassandra: one partition per blob, its header in static columns. Plain writes at QUORUM both ways;
+ * Chunks of blobs in Cassandra: one partition per blob, its header in static columns. Plain writes at QUORUM both ways,
+ * but for chunks that are claimed, by conditional writes;
  * an id that was deleted must not be used again, as the deletion may carry a later timestamp than the new write.
  */
 import cassandra from 'cassandra-driver';
@@ -42,6 +43,13 @@ export class CassandraChunkTable implements ChunkTable {
   async readChunk(id: string, chunk: number): Promise<Uint8Array | undefined> {
     const [row] = await this.#run(`SELECT bytes FROM ${this.#keyspace}.blob WHERE id = ? AND chunk = ?`, [id, chunk]);
     return (row?.['bytes'] as Buffer | null | undefined) ?? undefined;
+  }
+
+  async claimChunk(id: string, chunk: number, bytes: Uint8Array): Promise<Uint8Array> {
+    const own = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const cql = `INSERT INTO ${this.#keyspace}.blob (id, chunk, bytes) VALUES (?, ?, ?) IF NOT EXISTS`;
+    const [row] = await this.#run(cql, [id, chunk, own]);
+    return row?.['[applied]'] === false ? (row['bytes'] as Buffer) : bytes;
   }
 
   async writeHeader(id: string, { formatVersion, length, chunks, crc }: BlobHeader): Promise<void> {

@@ -27,6 +27,11 @@ export class EmbeddedChunkTable implements ChunkTable {
     return found ? bytes : undefined;
   }
 
+  async claimChunk(id: string, chunk: number, bytes: Uint8Array): Promise<Uint8Array> {
+    const held = await this.#connection.call((client) => client.claimBlobChunk, { id, chunk, bytes }, UNAVAILABLE);
+    return held.bytes;
+  }
+
   async writeHeader(id: string, header: BlobHeader): Promise<void> {
     await this.#connection.call((client) => client.putBlobHeader, { id, ...header }, UNAVAILABLE);
   }

@@ -152,6 +152,11 @@ export class EmbeddedServer {
         const bytes = await store.call('getBlobChunk', [id, chunk]);
         return { found: bytes !== undefined, bytes: bytes ?? new Uint8Array() };
       }),
+      ClaimBlobChunk: unary(async (request) => {
+        const bytes = new Uint8Array(request.bytes);
+        const size = { rows: BLOB_CHUNK_ROWS, transfer: [bytes.buffer] };
+        return { found: true, bytes: await store.call('claimBlobChunk', [{ ...request, bytes }], size) };
+      }),
       PutBlobHeader: unary(async (request) => {
         await store.call('putBlobHeader', [request]);
         return {};

@@ -34,6 +34,7 @@ const storeMethods = {
   deleteSavepoint: true,
   putBlobChunk: true,
   getBlobChunk: false,
+  claimBlobChunk: true,
   putBlobHeader: true,
   getBlobHeader: false,
   deleteBlob: true,

@@ -308,6 +308,16 @@ export class EmbeddedStore {
     return row?.['bytes'] as Uint8Array | undefined;
   }
 
+  /** What is there then: of several writers, the first one's. */
+  claimBlobChunk({ id, chunk, bytes }: BlobChunk): Uint8Array {
+    this.#prepared('INSERT INTO weir_blob_chunk (id, chunk, bytes) VALUES (?, ?, ?) ON CONFLICT DO NOTHING').run(
+      id,
+      chunk,
+      bytes,
+    );
+    return must(this.getBlobChunk(id, chunk), () => `chunk ${chunk} of ${id} was written and is not there`);
+  }
+
   putBlobHeader({ id, formatVersion, length, chunks, crc }: BlobHeader): void {
     this.#prepared(
       `INSERT INTO weir_blob (id, format, length, chunks, crc) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE

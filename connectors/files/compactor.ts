@@ -104,6 +104,13 @@ export class Compactor {
     if (place.moves) await this.#finish(entry);
   }
 
+  /** What rounds would merge as things are now, files of different columns counted together. Changes nothing. */
+  async preview(): Promise<{ readonly replaced: number; readonly files: number }> {
+    await this.#log.refresh();
+    const groups = this.#groups();
+    return { replaced: groups.reduce((sum, group) => sum + group.length, 0), files: groups.length };
+  }
+
   async #finishLast(): Promise<void> {
     await this.#log.refresh();
     const last = this.#log.merges.at(-1);

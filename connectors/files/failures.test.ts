@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import type { BatchPart, EpochPlace } from '../../core/row-sink.ts';
-import { isWeirError } from '../../core/errors.ts';
+import { WeirError, isWeirError } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/errors.ts';
 import { systemClock, systemRng } from '../system/clock.ts';
 import { DirectoryPlace } from './directory-place.ts';
@@ -66,24 +66,71 @@ async function writing(sink: FilesSink): Promise<string[]> {
 }
 
 describe('a directory in trouble', () => {
-  /** Its first writes fail as the system says. */
-  function failing(path: string, ...codes: readonly string[]): FilePlace {
-    const disk = new DirectoryPlace(path);
-    const left = [...codes];
-    return new Proxy(disk, {
+  /** A directory whose writes first do something else. */
+  function withWrites(path: string, first: () => Promise<void>): FilePlace {
+    return new Proxy(new DirectoryPlace(path), {
       get: (target, name) => {
         if (name !== 'write') {
           const found: unknown = Reflect.get(target, name, target);
           return typeof found === 'function' ? (found.bind(target) as unknown) : found;
         }
         return async (file: string, bytes: Uint8Array): Promise<void> => {
-          const code = left.shift();
-          if (code !== undefined) throw Object.assign(new Error(`${code}: no`), { code });
+          await first();
           await target.write(file, bytes);
         };
       },
     });
   }
+
+  /** Its first writes fail as the system says. */
+  function failing(path: string, ...codes: readonly string[]): FilePlace {
+    const left = [...codes];
+    return withWrites(path, async () => {
+      const code = left.shift();
+      if (code !== undefined) throw Object.assign(new Error(`${code}: no`), { code });
+      await Promise.resolve();
+    });
+  }
+
+  test('a slow disk holds rows back until they are synced, and nothing counts before', async () => {
+    const path = join(root, 'slow');
+    const disk = Promise.withResolvers<void>();
+    const sink = sinkOn(withWrites(path, () => disk.promise));
+    let isDone = false;
+    const written = sink.write({ place, parts: [part] }, always).then(() => (isDone = true));
+    await systemClock.sleep(50);
+    assert.deepEqual([isDone, sink.stats().inFlight], [false, 1]);
+    assert.deepEqual(await committedFiles(new DirectoryPlace(path), 'orders'), []);
+    disk.resolve();
+    await written;
+    assert.equal((await committedFiles(new DirectoryPlace(path), 'orders'))[0]?.rows, 1);
+    assert.deepEqual([sink.stats().inFlight, sink.stats().retries], [0, 0]);
+  });
+
+  test('who lost the right to write while the disk was slow publishes nothing', async () => {
+    const path = join(root, 'lost');
+    const disk = Promise.withResolvers<void>();
+    let isOwner = true;
+    const permit = {
+      valid: () => isOwner,
+      check: () => {
+        if (!isOwner) throw new WeirError('FENCED', 'another worker has it');
+      },
+    };
+    const zombie = sinkOn(withWrites(path, () => disk.promise));
+    const late = zombie.write({ place, parts: [part] }, permit);
+    await systemClock.sleep(20);
+    isOwner = false;
+    const next = sinkOn(new DirectoryPlace(path));
+    await next.write({ place: { ...place, attempt: 1 }, parts: [part] }, always);
+    disk.resolve();
+    await assert.rejects(late, (error) => isWeirError(error, 'FENCED'));
+    const files = await committedFiles(new DirectoryPlace(path), 'orders');
+    assert.deepEqual(
+      files.map(({ rows }) => rows),
+      [1],
+    );
+  });
 
   test('a full disk delays rows and loses none', async () => {
     const path = join(root, 'full');

@@ -7,6 +7,8 @@ import type { EpochPlace } from '../../core/row-sink.ts';
 import type { FilePlace } from './file-place.ts';
 
 const FORMAT_VERSION = 1;
+/** Folder of all jobs' logs. */
+const LOG = '_weir_log/';
 /** Entries that are read at once. */
 const READS_AT_ONCE = 16;
 
@@ -128,6 +130,14 @@ export class FilesLog {
   }
 }
 
+/** Jobs that have written here, by name. Throws what the place throws. */
+export async function jobsIn(place: FilePlace): Promise<readonly string[]> {
+  const names = (await place.list(LOG)).map(({ name }) => name.slice(LOG.length));
+  return [
+    ...new Set(names.flatMap((name) => (name.includes('/') ? [name.slice(0, name.indexOf('/'))] : []))),
+  ].toSorted();
+}
+
 /** Files of the job that count. Throws what the place throws. */
 export async function committedFiles(place: FilePlace, job: string): Promise<readonly LoggedFile[]> {
   const log = new FilesLog(place, job);
@@ -163,7 +173,7 @@ function isEntry(name: string): boolean {
 }
 
 function logFolder(job: string): string {
-  return `_weir_log/${job}/`;
+  return `${LOG}${job}/`;
 }
 
 function mergeFolder(job: string): string {

@@ -1,4 +1,6 @@
 /** Sinks and feeds of packages as the rest takes them: what they throw is an error with a code that says whose it is. */
+import type { Clock, Rng } from '../../core/clock.ts';
+import { backoffMs } from '../../core/clock.ts';
 import type { ErrorCode } from '../../core/errors.ts';
 import { WeirError, errorTable, isWeirError, messageOf } from '../../core/errors.ts';
 import type { Feed, FeedStep, Json } from '../../core/feed/feed.ts';
@@ -18,29 +20,52 @@ export function connectorError(connector: string, error: unknown, signal?: Abort
   return new WeirError('USER_CODE_FAILED', `The connector ${connector} failed: ${messageOf(error)}`, { cause: error });
 }
 
-export class GuardedSink implements RowSink {
-  readonly #connector: string;
-  readonly #sink: RowSink;
+export interface GuardedSinkParts {
+  /** Name of the connector, for messages. */
+  readonly connector: string;
+  readonly sink: RowSink;
+  readonly clock: Clock;
+  readonly rng: Rng;
+}
 
-  constructor(connector: string, sink: RowSink) {
-    this.#connector = connector;
-    this.#sink = sink;
+/** Gives a batch that the sink could not take for the moment again, with backoff, as the built-in sinks do themselves. */
+export class GuardedSink implements RowSink {
+  readonly #parts: GuardedSinkParts;
+  readonly #closing = new AbortController();
+  #retries = 0;
+  #blockedBy: string | null = null;
+
+  constructor(parts: GuardedSinkParts) {
+    this.#parts = parts;
   }
 
   async write(batch: RowBatch, permit: WritePermit): Promise<void> {
-    try {
-      await this.#sink.write(batch, permit);
-    } catch (error) {
-      throw connectorError(this.#connector, error);
+    const { connector, sink, clock, rng } = this.#parts;
+    for (let attempt = 0; ; attempt++) {
+      permit.check();
+      this.#closing.signal.throwIfAborted();
+      try {
+        await sink.write(batch, permit);
+        this.#blockedBy = null;
+        return;
+      } catch (error) {
+        const failure = connectorError(connector, error);
+        if (!isWeirError(failure) || !failure.retryable) throw failure;
+        this.#retries++;
+        this.#blockedBy = failure.message;
+        await clock.sleep(backoffMs(rng, attempt), this.#closing.signal);
+      }
     }
   }
 
   stats(): SinkStats {
-    return this.#sink.stats();
+    const stats = this.#parts.sink.stats();
+    return { ...stats, retries: stats.retries + this.#retries, blockedBy: stats.blockedBy ?? this.#blockedBy };
   }
 
   async close(): Promise<void> {
-    await this.#sink.close();
+    this.#closing.abort(new WeirError('FENCED', `The sink of the connector ${this.#parts.connector} was closed`));
+    await this.#parts.sink.close();
   }
 }
 

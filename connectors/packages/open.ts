@@ -51,7 +51,8 @@ export class PackageSinks implements RowSinkConnector {
     if (this.#connector.openSink === undefined) throw notOne(this.#name, 'sink');
     try {
       const opened = await this.#connector.openSink({ job, sink, options, format }, contextOf(this.#parts));
-      return new GuardedSink(this.#name, opened);
+      const { clock, rng } = this.#parts;
+      return new GuardedSink({ connector: this.#name, sink: opened, clock, rng });
     } catch (error) {
       throw connectorError(this.#name, error);
     }

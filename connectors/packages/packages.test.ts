@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import type { ErrorCode } from '../../core/errors.ts';
 import { WeirError, isWeirError } from '../../core/errors.ts';
-import { connectorError } from './guarded.ts';
+import type { RowBatch, RowSink } from '../../core/row-sink.ts';
+import { systemClock, systemRng } from '../system/clock.ts';
+import { GuardedSink, connectorError } from './guarded.ts';
 import { allowedConnectors, loadConnector, readManifests } from './packages.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'weir-packages-'));
@@ -87,5 +89,66 @@ describe('packages of connectors', () => {
     assert.ok(refuses('USER_CODE_FAILED', /The connector acme failed: boom/)(foreign));
     const stopped = AbortSignal.abort(new Error('stop'));
     assert.equal(connectorError('acme', stopped.reason, stopped), stopped.reason);
+  });
+
+  describe('a sink of a package', () => {
+    const batch: RowBatch = {
+      place: { kind: 'lane', job: 'j', run: 1, lane: 's/t/0', from: 0, to: 1, continues: false },
+      parts: [],
+    };
+    const always = { valid: () => true, check: () => undefined };
+
+    /** Fails with these, one after the other, and then takes everything. */
+    function guarded(...failures: readonly unknown[]): { readonly sink: GuardedSink; readonly tries: () => number } {
+      const left = [...failures];
+      let tries = 0;
+      const sink: RowSink = {
+        write: () => {
+          tries++;
+          return left.length > 0 ? Promise.reject(left.shift()) : Promise.resolve();
+        },
+        stats: () => ({ inFlight: 0, retries: 0, blockedBy: null }),
+        close: () => Promise.resolve(),
+      };
+      const parts = { connector: 'acme', sink, clock: systemClock, rng: systemRng };
+      return { sink: new GuardedSink(parts), tries: () => tries };
+    }
+
+    test('that is away is given the batch again', async () => {
+      const copied = Object.assign(new Error('away'), { name: 'WeirError', code: 'SINK_UNAVAILABLE' });
+      const { sink, tries } = guarded(new WeirError('SINK_UNAVAILABLE', 'down'), copied);
+      await sink.write(batch, always);
+      assert.equal(tries(), 3);
+      assert.deepEqual(sink.stats(), { inFlight: 0, retries: 2, blockedBy: null });
+    });
+
+    test('says why it waits, and ends when it is closed', async () => {
+      const away = Array.from({ length: 1000 }, () => new WeirError('SINK_UNAVAILABLE', 'away'));
+      const { sink } = guarded(...away);
+      const written = sink.write(batch, always);
+      while (sink.stats().blockedBy === null) await systemClock.sleep(1);
+      assert.equal(sink.stats().blockedBy, 'away');
+      await sink.close();
+      await assert.rejects(written, refuses('FENCED', /acme was closed/));
+    });
+
+    test('is asked no more by who may not write, nor after a refusal', async () => {
+      const away = guarded(new WeirError('SINK_UNAVAILABLE', 'away'));
+      let checks = 0;
+      const check = (): void => {
+        if (++checks > 1) throw new WeirError('FENCED', 'another worker has it');
+      };
+      await assert.rejects(away.sink.write(batch, { valid: () => true, check }), refuses('FENCED', /another/));
+      assert.equal(away.tries(), 1);
+      for (const [error, code] of [
+        [new WeirError('SINK_REFUSED', 'no'), 'SINK_REFUSED'],
+        [new WeirError('UNAUTHORIZED', 'no'), 'UNAUTHORIZED'],
+        [new TypeError('no'), 'USER_CODE_FAILED'],
+      ] as const) {
+        const { sink, tries } = guarded(error);
+        await assert.rejects(sink.write(batch, always), refuses(code, /no/));
+        assert.equal(tries(), 1);
+      }
+    });
   });
 });

@@ -98,7 +98,7 @@ class PostgresLookup implements LookupSource {
     const columns = (keys[0] ?? []).map((_, column) => keys.map((key) => key[column] ?? ''));
     let rows: readonly FoundRow[];
     try {
-      rows = (await this.#pool.query<FoundRow>({ name: nameOf(this.#text), text: this.#text, values: columns })).rows;
+      rows = await this.#found(columns, signal);
     } catch (error) {
       // A text that is no value of the key's type is the key of no row; which one it is, each says for itself.
       if (String((error as { readonly code?: unknown }).code).startsWith('22')) {
@@ -118,6 +118,29 @@ class PostgresLookup implements LookupSource {
           : { kind: 'bad', message: `${this.#doing} has several rows for a key, which names one` };
     }
     return answers;
+  }
+
+  /** A request that nobody waits for any more gives its connection up: a server that stands still would keep them all. */
+  async #found(columns: readonly (readonly string[])[], signal: AbortSignal): Promise<readonly FoundRow[]> {
+    const client = await this.#pool.connect();
+    let isHeld = true;
+    const release = (isLost: boolean): void => {
+      if (!isHeld) return;
+      isHeld = false;
+      if (!isLost) client.off('error', giveUp);
+      client.release(isLost);
+    };
+    const giveUp = (): void => release(true);
+    // The pool listens to idle connections alone. The query fails as well, and says why.
+    client.on('error', giveUp);
+    signal.addEventListener('abort', giveUp, { once: true });
+    try {
+      signal.throwIfAborted();
+      return (await client.query<FoundRow>({ name: nameOf(this.#text), text: this.#text, values: [...columns] })).rows;
+    } finally {
+      signal.removeEventListener('abort', giveUp);
+      release(false);
+    }
   }
 
   /** The pool is the connector's. */

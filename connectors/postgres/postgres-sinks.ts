@@ -132,6 +132,9 @@ async function attempted<T>(doing: string, work: () => Promise<T>): Promise<T> {
 /** IF NOT EXISTS does not keep two who create at once from meeting in the catalog (unique_violation there). */
 async function once(pool: Pool, statement: string): Promise<void> {
   const client = await pool.connect();
+  // The pool listens to idle connections alone. The statement fails as well, and says why.
+  const ignore = (): void => undefined;
+  client.on('error', ignore);
   try {
     await client.query(DURABLE_COMMITS);
     try {
@@ -141,6 +144,7 @@ async function once(pool: Pool, statement: string): Promise<void> {
       await client.query(statement);
     }
   } finally {
+    client.off('error', ignore);
     client.release();
   }
 }

@@ -34,6 +34,8 @@ export async function replaceTable(url: string, table: string, { columns, rows }
   const defined = columns.map(
     ({ name, type }) => `${quoted(name)} ${types.get(type) ?? (/[<(]/.test(type) ? 'jsonb' : 'text')}`,
   );
+  // A connection that breaks fails the statement that is under way, which says why.
+  client.on('error', () => undefined);
   try {
     await client.connect();
     await client.query('BEGIN');

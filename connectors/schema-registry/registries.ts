@@ -1,7 +1,13 @@
 /** All schema registries that a process asks: the default one, and those that jobs name. */
 import { isWeirError } from '../../core/errors.ts';
 import { registryOptionsFromEnv } from './options.ts';
-import type { RegisteredSchema, RegistryParts, SchemaRegistryClient, UnknownSchema } from './registry-client.ts';
+import type {
+  RegisteredSchema,
+  RegistryParts,
+  SchemaKind,
+  SchemaRegistryClient,
+  UnknownSchema,
+} from './registry-client.ts';
 
 export class SchemaRegistries {
   readonly #env: Readonly<Record<string, string | undefined>>;
@@ -34,19 +40,24 @@ export class SchemaRegistries {
     return await (await this.#client(registry)).latest(subject);
   }
 
-  /** The id of an Avro schema under a subject; undefined when the subject does not have it. Throws: as {@link schemas}. */
-  async find(registry: string, subject: string, schema: string): Promise<number | undefined> {
-    return await (await this.#client(registry)).find(subject, schema);
+  /** The id of a sink's schema under a subject; undefined when the subject does not have it. Throws: as {@link schemas}. */
+  async find(
+    registry: string,
+    subject: string,
+    schema: string,
+    kind: SchemaKind = 'AVRO',
+  ): Promise<number | undefined> {
+    return await (await this.#client(registry)).find(subject, schema, kind);
   }
 
-  /** Whether a subject would take an Avro schema. Throws: as {@link schemas}. */
-  async accepts(registry: string, subject: string, schema: string): Promise<boolean> {
-    return await (await this.#client(registry)).accepts(subject, schema);
+  /** Whether a subject would take a sink's schema. Throws: as {@link schemas}. */
+  async accepts(registry: string, subject: string, schema: string, kind: SchemaKind = 'AVRO'): Promise<boolean> {
+    return await (await this.#client(registry)).accepts(subject, schema, kind);
   }
 
-  /** The id of an Avro schema, which is registered when it is new. Throws: as {@link schemas}, and SCHEMA_REFUSED. */
-  async register(registry: string, subject: string, schema: string): Promise<number> {
-    return await (await this.#client(registry)).register(subject, schema);
+  /** The id of a sink's schema, which is registered when it is new. Throws: as {@link schemas}, and SCHEMA_REFUSED. */
+  async register(registry: string, subject: string, schema: string, kind: SchemaKind = 'AVRO'): Promise<number> {
+    return await (await this.#client(registry)).register(subject, schema, kind);
   }
 
   async #client(registry: string): Promise<SchemaRegistryClient> {

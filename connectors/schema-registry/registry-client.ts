@@ -1,6 +1,6 @@
 /**
  * Confluent's Schema Registry API, version 7, of which this uses: schemas by id, and the latest version of a subject, with
- * everything they refer to; finding, judging and registering the Avro schemas of sinks. A schema never changes under its
+ * everything they refer to; finding, judging and registering the schemas of sinks. A schema never changes under its
  * id, so it is asked for once per process.
  */
 import { z } from 'zod';
@@ -11,6 +11,9 @@ import { askOutside } from '../system/outbound.ts';
 import type { RegistryOptions } from './options.ts';
 
 /** A schema with what it refers to, each before those that refer to it. */
+/** What a sink writes with. */
+export type SchemaKind = 'AVRO' | 'PROTOBUF';
+
 export interface RegisteredSchema {
   readonly id: number;
   readonly type: 'AVRO' | 'PROTOBUF' | 'JSON';
@@ -60,6 +63,7 @@ interface Question {
   readonly path: string;
   /** Sent by POST; absent = GET. */
   readonly schema?: string;
+  readonly schemaType?: SchemaKind;
 }
 
 /** One per registry and process. Owns nothing that has to be closed. */
@@ -100,30 +104,30 @@ export class SchemaRegistryClient {
   }
 
   /**
-   * The id of an Avro schema under a subject; undefined when the subject does not have it. Throws:
+   * The id of a schema under a subject; undefined when the subject does not have it. Throws:
    * SCHEMA_REGISTRY_UNAVAILABLE, UNAUTHORIZED.
    */
-  async find(subject: string, schema: string): Promise<number | undefined> {
-    return (await this.#get(idAnswer, { path: subjectPath(subject), schema }))?.id;
+  async find(subject: string, schema: string, schemaType: SchemaKind = 'AVRO'): Promise<number | undefined> {
+    return (await this.#get(idAnswer, { path: subjectPath(subject), schema, schemaType }))?.id;
   }
 
   /**
-   * Whether the subject would take an Avro schema beside its latest one, by the compatibility that it asks for. Throws:
+   * Whether the subject would take a schema beside its latest one, by the compatibility that it asks for. Throws:
    * SCHEMA_REGISTRY_UNAVAILABLE, UNAUTHORIZED.
    */
-  async accepts(subject: string, schema: string): Promise<boolean> {
+  async accepts(subject: string, schema: string, schemaType: SchemaKind = 'AVRO'): Promise<boolean> {
     const path = `/compatibility${subjectPath(subject)}/versions/latest`;
-    const judged = await this.#get(compatibleAnswer, { path, schema });
+    const judged = await this.#get(compatibleAnswer, { path, schema, schemaType });
     // A subject without a version takes any.
     return judged?.is_compatible ?? true;
   }
 
   /**
-   * The id of an Avro schema, which is registered when it is new. Throws: SCHEMA_REGISTRY_UNAVAILABLE, UNAUTHORIZED,
+   * The id of a schema, which is registered when it is new. Throws: SCHEMA_REGISTRY_UNAVAILABLE, UNAUTHORIZED,
    * SCHEMA_REFUSED.
    */
-  async register(subject: string, schema: string): Promise<number> {
-    const registered = await this.#get(idAnswer, { path: `${subjectPath(subject)}/versions`, schema });
+  async register(subject: string, schema: string, schemaType: SchemaKind = 'AVRO'): Promise<number> {
+    const registered = await this.#get(idAnswer, { path: `${subjectPath(subject)}/versions`, schema, schemaType });
     if (registered === undefined)
       throw this.#unavailable('it answers 404 to a new schema, so it probably takes none at this address');
     return registered.id;
@@ -188,7 +192,7 @@ export class SchemaRegistryClient {
     }
   }
 
-  async #ask<T>(shape: z.ZodType<T>, { path, schema }: Question): Promise<T | undefined> {
+  async #ask<T>(shape: z.ZodType<T>, { path, schema, schemaType }: Question): Promise<T | undefined> {
     const { url, authorization, outbound = { kind: 'all' } } = this.#options;
     let status: number;
     let text: string;
@@ -200,7 +204,7 @@ export class SchemaRegistryClient {
           ...(schema === undefined ? {} : { 'content-type': 'application/vnd.schemaregistry.v1+json' }),
           ...(authorization === undefined ? {} : { authorization }),
         },
-        ...(schema === undefined ? {} : { method: 'POST', body: JSON.stringify({ schema, schemaType: 'AVRO' }) }),
+        ...(schema === undefined ? {} : { method: 'POST', body: JSON.stringify({ schema, schemaType }) }),
         signal: AbortSignal.timeout(REQUEST_MS_MAX),
         bytesMax: ANSWER_BYTES_MAX,
       });

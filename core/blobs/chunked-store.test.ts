@@ -38,6 +38,13 @@ class MemoryChunks implements ChunkTable {
     return this.chunks.get(`${id}/${chunk}`);
   }
 
+  async claimChunk(id: string, chunk: number, bytes: Uint8Array): Promise<Uint8Array> {
+    await this.#request();
+    const key = `${id}/${chunk}`;
+    if (!this.chunks.has(key)) this.chunks.set(key, bytes.slice());
+    return this.chunks.get(key) ?? bytes;
+  }
+
   async writeHeader(id: string, header: BlobHeader): Promise<void> {
     await this.#request();
     this.order.push('header');

@@ -30,6 +30,8 @@ export interface ChunkTable {
   readonly chunkBytes: number;
   writeChunk(id: string, chunk: number, bytes: Uint8Array): Promise<void>;
   readChunk(id: string, chunk: number): Promise<Uint8Array | undefined>;
+  /** Writes a chunk that is not there, and gives what is there then: of several writers, the first one's. */
+  claimChunk(id: string, chunk: number, bytes: Uint8Array): Promise<Uint8Array>;
   writeHeader(id: string, header: BlobHeader): Promise<void>;
   readHeader(id: string): Promise<BlobHeader | undefined>;
   delete(id: string): Promise<void>;
@@ -87,12 +89,20 @@ export class ChunkedBlobStore implements BlobStore {
     return bytes;
   }
 
+  async claim(id: string, part: number, bytes: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
+    return await this.#persist(() => this.#table.claimChunk(id, part, bytes), signal);
+  }
+
+  async claimed(id: string, part: number): Promise<Uint8Array | undefined> {
+    return await this.#table.readChunk(id, part);
+  }
+
   async delete(ids: readonly string[]): Promise<void> {
     await inParallel(ids.length, (index) => this.#table.delete(must(ids[index], () => 'an id')));
   }
 
   /** Until it is done, fails for good or `signal` aborts. */
-  async #persist(write: () => Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  async #persist<T>(write: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     for (let attempt = 0; ; attempt++) {
       try {
         if (signal?.aborted === true) throw this.#givenUp(undefined);

@@ -72,5 +72,12 @@ suite('sources that are no logs', () => {
       problemsOf(jobWith('{ connector: generator, fields: {}, format: text }')).join(),
       /at least one field/,
     );
+    for (const [rule, why] of [
+      ['{ integer: { min: 9, max: 1 } }', /sources\.s\.fields\.n: min 9 is above max 1/],
+      ['{ number: { min: 1.5, max: 1 } }', /sources\.s\.fields\.n: min 1\.5 is above max 1/],
+      ['{ oneOf: [] }', /sources\.s\.fields\.n/],
+      ['{ time: { start: yesterday } }', /sources\.s\.fields\.n/],
+    ] as const)
+      assert.match(problemsOf(jobWith(`{ connector: generator, fields: { n: ${rule} } }`)).join(), why);
   });
 });

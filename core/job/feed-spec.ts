@@ -129,7 +129,14 @@ const rule = z
 const generator = {
   fields: z
     .record(z.string().min(1), rule)
-    .refine((fields) => Object.keys(fields).length > 0, 'a generated row has at least one field'),
+    .refine((fields) => Object.keys(fields).length > 0, 'a generated row has at least one field')
+    .superRefine((fields, context) => {
+      for (const [name, each] of Object.entries(fields)) {
+        const range = 'integer' in each ? each.integer : 'number' in each ? each.number : null;
+        if (range !== null && range.min > range.max)
+          context.addIssue({ code: 'custom', path: [name], message: `min ${range.min} is above max ${range.max}` });
+      }
+    }),
   rowsPerSecond: z.number().positive().max(1_000_000).default(1),
   rows: count.optional().describe('Rows in all; default: no end'),
   seed: z.number().int().min(0).max(0xffff_ffff).default(1).describe('The same seed gives the same rows'),

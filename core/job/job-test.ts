@@ -52,6 +52,10 @@ export const jobTestSchema = z.strictObject({
           .array(z.string())
           .optional()
           .describe('Columns to compare; default: all that the expected rows of the test name'),
+        tables: z
+          .record(z.string(), z.array(row))
+          .optional()
+          .describe('Rows of the tables that the job looks up or reads whole, in their place'),
         steps: z.array(step).min(1),
       }),
     )

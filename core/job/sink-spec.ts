@@ -36,6 +36,16 @@ const avroSink = z
   })
   .describe('format: avro; the schema is the one of the columns');
 
+const protobufSink = z
+  .strictObject({
+    registry: avroSink.shape.registry,
+    subject: avroSink.shape.subject,
+    message: avroSink.shape.name.describe(
+      "What the message is called, with a package or without; default: the topic's name",
+    ),
+  })
+  .describe('format: protobuf; the message is the one of the columns, numbered by their places');
+
 const kafkaSink = z.strictObject({
   connector: z.literal('kafka'),
   topic: z.string().min(1).max(249),
@@ -44,8 +54,9 @@ const kafkaSink = z.strictObject({
     .string()
     .optional()
     .describe('Output column whose bytes become the record value; default: all columns, by format'),
-  format: z.enum(['json', 'avro']).default('json').describe('What all columns become as a record value'),
+  format: z.enum(['json', 'avro', 'protobuf']).default('json').describe('What all columns become as a record value'),
   avro: avroSink.optional(),
+  protobuf: protobufSink.optional(),
   compression: z.enum(['none', 'gzip', 'snappy', 'lz4', 'zstd']).default('lz4'),
   guarantee: z
     .enum(['atLeastOnce', 'exactlyOnce'])

@@ -229,7 +229,7 @@ export const metrics = {
     labels: ['job_name'],
     unit: 'seconds',
     from: 'worker',
-    meaning: 'Time in which lanes could not read on because what they had read was not processed or written yet',
+    meaning: 'Time in which partitions could not be read on because what was read was not processed or written yet',
     flink: 'backPressuredTimeMsPerSecond',
     kafka: 'blocked-time-ns-total',
   },
@@ -580,7 +580,7 @@ export const metrics = {
     labels: ['job_name'],
     unit: 'ratio',
     from: 'master',
-    meaning: 'Part of the time in which the lanes of a job could not read on over the last seconds',
+    meaning: 'Part of the time in which the partitions of a job could not be read on over the last seconds',
     flink: 'backPressuredTimeMsPerSecond',
   },
 } as const satisfies Readonly<Record<string, MetricSpec>>;

@@ -18,6 +18,7 @@ import { isNull, JsonWriter } from './json-writer.ts';
 import type { KernelInput } from './kernel-records.ts';
 import { jsonInputOf, KernelRecords, plainInputOf } from './kernel-records.ts';
 import { PartitionBatches } from './partition-batches.ts';
+import { ProtobufWriter, writeFirstMessage } from './protobuf-writer.ts';
 import type { EncodeContext, EncodeTask, SinkEncoder } from './sink-encoder.ts';
 import { appendInteger, appendText } from './text.ts';
 
@@ -32,6 +33,7 @@ export class LogEncoder implements SinkEncoder {
   readonly #logIndex: number;
   readonly #timeZone: TimeZone;
   readonly #json: JsonWriter;
+  readonly #protobuf = new ProtobufWriter();
   /** Where the rows are made, or an arena of its own that is entered for each call. */
   readonly #arena: KernelArena;
   readonly #ownsArena: boolean;
@@ -185,7 +187,11 @@ export class LogEncoder implements SinkEncoder {
           out,
           must(value.registration.id, () => `${value.schema} is not registered`),
         );
-      writeAvroRow(out, this.#schema, rows.columns, row);
+      if (value.kind === 'avro') writeAvroRow(out, this.#schema, rows.columns, row);
+      else {
+        if (value.registration !== null) writeFirstMessage(out);
+        this.#protobuf.write(out, this.#schema, rows.columns, row);
+      }
       return true;
     }
     const column = rows.columns[value];

@@ -7,6 +7,7 @@ import type { RecordTimes } from '../../core/epoch/row-times.ts';
 import type { LaneCounters } from '../../core/lane/position.ts';
 import type { FieldDrift } from '../formats/field-drift.ts';
 import type { WriterSchema } from '../formats/value-format.ts';
+import type { LookedUp } from '../lookups/lookup-rows.ts';
 import type { EpochsPlan } from '../plan/epoch-plan.ts';
 import type { OperatorId } from '../plan/logical-plan.ts';
 import type { SinkOutput, StageTask } from '../stage.ts';
@@ -69,6 +70,8 @@ export interface MapTask {
   readonly rowTimes?: RecordTimes;
   /** As in `StageTask`. */
   readonly schemas?: readonly WriterSchema[];
+  /** Rows of the tables that the stage looks up, one entry per table, for the keys of the task's records. */
+  readonly tables?: readonly LookedUp[];
 }
 
 /** What any task of an epoch gives. */

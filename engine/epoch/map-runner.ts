@@ -7,6 +7,7 @@ import type { Schema } from '../../core/types.ts';
 import type { ColumnBatch, RowFailure } from '../column-batch.ts';
 import { DeadLetterEncoder } from '../dead-letters.ts';
 import { SinkEncoders } from '../encode/sink-encoders.ts';
+import { LookupTables } from '../lookups/lookup-rows.ts';
 import type { StaticRows } from '../operators/operator.ts';
 import type { EpochsPlan, MapStage } from '../plan/epoch-plan.ts';
 import { RecordChunks } from '../record-chunks.ts';
@@ -32,7 +33,9 @@ export class MapRunner {
   readonly #branches: readonly BranchRunner[];
   readonly #sinks: SinkEncoders | null;
   readonly #deadLetters: DeadLetterEncoder;
+  /** Of the host; those of a task with lookups have its rows besides. */
   readonly #statics: ReadonlyMap<string, StaticRows>;
+  readonly #lookups: LookupTables | null;
 
   /** Throws: UNSUPPORTED, SINK_SCHEMA. */
   constructor(
@@ -42,7 +45,7 @@ export class MapRunner {
     timeZone: TimeZone,
     statics: ReadonlyMap<string, StaticRows>,
   ) {
-    const { scan, branches } = stage;
+    const { scan, branches, lookups } = stage;
     if (scan.onNullValue === 'delete')
       throw new WeirError(
         'UNSUPPORTED',
@@ -51,6 +54,7 @@ export class MapRunner {
     this.#plan = plan;
     this.#index = index;
     this.#statics = statics;
+    this.#lookups = lookups === undefined ? null : new LookupTables(lookups.tables, timeZone);
     this.#chunks = new RecordChunks(plan.job, scan.topic);
     this.#fates = new RecordFates(this.#chunks.records, scan);
     this.#scanner = new RecordScanner(scan, timeZone, this.#chunks.arena);
@@ -64,22 +68,31 @@ export class MapRunner {
   run(task: MapTask): MapResult {
     this.#scanner.learn(task.schemas);
     const uncounted = new Map<number, RowFailure>();
+    const statics = this.#staticsOf(task);
     for (;;) {
-      const result = this.#attempt(task, uncounted);
+      const result = this.#attempt(task, statics, uncounted);
       if (result === null) continue;
       const drift = this.#scanner.takeDrift();
       return drift === undefined ? result : { ...result, drift };
     }
   }
 
+  #staticsOf({ tables = [] }: MapTask): ReadonlyMap<string, StaticRows> {
+    return this.#lookups === null ? this.#statics : new Map([...this.#statics, ...this.#lookups.scope(tables).statics]);
+  }
+
   /**
    * One pass over the task. null = a partial aggregate could not take some records: they are among `uncounted` now, by
    * offset, and may not count in any, so that all begin again.
    */
-  #attempt(task: MapTask, uncounted: Map<number, RowFailure>): MapResult | null {
+  #attempt(
+    task: MapTask,
+    statics: ReadonlyMap<string, StaticRows>,
+    uncounted: Map<number, RowFailure>,
+  ): MapResult | null {
     const { env } = task;
     this.#begin(task);
-    const report = new EpochReport(this.#plan, env, this.#statics);
+    const report = new EpochReport(this.#plan, env, statics);
     const frames: Frame[] = [];
     const totals = new Totals();
     const { records } = this.#chunks;

@@ -7,6 +7,7 @@ import { deadLetterReasons } from '../../core/errors.ts';
 import { formatType } from '../../core/types.ts';
 import type { Schema } from '../../core/types.ts';
 import type { RecordIndex } from '../codecs/decode-records.ts';
+import { unreadField, visitUnsettled } from './drift-walk.ts';
 import type { DriftPlan } from './field-drift.ts';
 import { DriftNotes, shortName } from './field-drift.ts';
 import { ALL_KNOWN, ObjectKeys } from './object-keys.ts';
@@ -78,16 +79,9 @@ export class JsonDrift implements RecordDrift {
     if (reason !== WRONG_TYPE && reason !== MISSING) return;
     const kind = reason === MISSING ? 'missing' : 'retyped';
     if (this.notes.full || this.notes.has(kind, place)) return;
-    const before = this.#fields.find(({ name }) => name === place);
     const value = reason === MISSING ? undefined : valueAt(parsed(bytes, records, record), place);
-    this.notes.note({
-      kind,
-      column: place,
-      before: before === undefined ? null : formatType(before.type),
-      after: typeof value === 'object' && value !== null ? 'an object or a list' : typeOfJson(value),
-      partition,
-      offset: records.offset[record]!,
-    });
+    const after = typeof value === 'object' && value !== null ? 'an object or a list' : typeOfJson(value);
+    this.notes.note(unreadField(this.#fields, kind, place, after, partition, records.offset[record]!));
   }
 
   #inspectAll(
@@ -99,14 +93,12 @@ export class JsonDrift implements RecordDrift {
     isSettled: (record: number) => boolean,
     fail: FailRecord,
   ): void {
-    for (let record = from; record < to; record++) {
-      if (isSettled(record)) continue;
-      const start = records.valueStart[record]!;
-      const key = this.#keys.unexpected(bytes, start, start + records.valueLength[record]!);
-      if (key === ALL_KNOWN) continue;
+    visitUnsettled(records, from, to, isSettled, (record, start, end) => {
+      const key = this.#keys.unexpected(bytes, start, end);
+      if (key === ALL_KNOWN) return;
       this.#noteNew(key, parsed(bytes, records, record), partition, records.offset[record]!);
       fail(record, SCHEMA_CHANGED, shortName(key));
-    }
+    });
   }
 
   #inspectOne(bytes: Uint8Array, records: RecordIndex, partition: number, record: number): void {

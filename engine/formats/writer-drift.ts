@@ -3,12 +3,12 @@
  * once, when its text comes from the registry; of the records only the ids are looked at.
  */
 import { deadLetterReasons, isWeirError } from '../../core/errors.ts';
-import { formatType } from '../../core/types.ts';
 import type { Schema } from '../../core/types.ts';
 import type { RecordIndex } from '../codecs/decode-records.ts';
 import { avroColumns, parseAvro } from './avro-schema.ts';
 import type { ColumnChange } from './column-changes.ts';
 import { columnChanges } from './column-changes.ts';
+import { unreadField, visitUnsettled } from './drift-walk.ts';
 import type { DriftPlan, FieldDrift } from './field-drift.ts';
 import { DriftNotes, shortName } from './field-drift.ts';
 import { messageNamed, parseProto, protoColumns } from './proto-schema.ts';
@@ -69,29 +69,19 @@ export class WriterDrift implements RecordDrift {
     fail: FailRecord,
   ): void {
     if (this.#untold.size === 0 && (!this.#isStrict || this.#changed.size === 0)) return;
-    for (let record = from; record < to; record++) {
-      if (isSettled(record)) continue;
-      const start = records.valueStart[record]!;
-      const id = schemaIdAt(bytes, start, start + records.valueLength[record]!);
+    visitUnsettled(records, from, to, isSettled, (record, start, end) => {
+      const id = schemaIdAt(bytes, start, end);
       const differences = this.#changed.get(id);
-      if (differences === undefined) continue;
+      if (differences === undefined) return;
       if (this.#untold.delete(id))
         for (const each of differences) this.notes.note({ ...each, partition, offset: records.offset[record]! });
       if (this.#isStrict) fail(record, SCHEMA_CHANGED, shortName(differences[0]?.column ?? ''));
-    }
+    });
   }
 
   failed(_: Uint8Array, records: RecordIndex, partition: number, record: number, reason: number, place: string): void {
     if (reason !== WRONG_TYPE) return;
-    const before = this.#fields.find(({ name }) => name === place);
-    this.notes.note({
-      kind: 'retyped',
-      column: place,
-      before: before === undefined ? null : formatType(before.type),
-      after: null,
-      partition,
-      offset: records.offset[record]!,
-    });
+    this.notes.note(unreadField(this.#fields, 'retyped', place, null, partition, records.offset[record]!));
   }
 }
 

@@ -12,6 +12,7 @@ import type { DataType, Schema } from '../../core/types.ts';
 import type { Expr } from '../../core/ast.ts';
 import type { PlannedSource, SinkTarget, Trigger } from './job-plan.ts';
 import type { EventTimeColumn, JoinTimeBounds, JoinType, OperatorId, StateVariable } from './logical-plan.ts';
+import type { LookupPlan } from './lookup-plan.ts';
 import type { InputColumn, SinkPlan, StageOperator, StagePlan } from './stage-plan.ts';
 
 /** Fixed slices of the key space of a job: the unit of state placement and movement. */
@@ -106,6 +107,18 @@ export interface MapStage {
   > & { readonly columns: readonly InputColumn[] };
   /** Every record goes through each of them. */
   readonly branches: readonly Branch[];
+  /** Tables that rows are looked up in before a task runs; absent = none. */
+  readonly lookups?: StageLookups;
+}
+
+/** The lookups of a map stage. What they gave is kept with the epoch (core/epoch/answers.ts). */
+export interface StageLookups {
+  /** Stands for what is asked: answers to another definition are of no use. */
+  readonly definition: string;
+  /** In the order of the joins; a later one's keys may be made of what an earlier one gave. */
+  readonly steps: readonly LookupPlan[];
+  /** Each table once, although several branches may join it. */
+  readonly tables: readonly { readonly name: string; readonly schema: Schema }[];
 }
 
 export interface StateStage {

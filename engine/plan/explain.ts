@@ -7,7 +7,16 @@ import { formatKind } from '../formats/value-format.ts';
 import { formatExpr, formatName } from '../sql/format.ts';
 import { describeState } from './describe-state.ts';
 import { tablesOf } from './plan-static-query.ts';
-import type { Branch, EpochSource, EpochsPlan, EpochStage, StatePlan, StaticTable, Target } from './epoch-plan.ts';
+import type {
+  Branch,
+  EpochSource,
+  EpochsPlan,
+  EpochStage,
+  MapStage,
+  StatePlan,
+  StaticTable,
+  Target,
+} from './epoch-plan.ts';
 import type { JobPlan, LanesPlan, LaneSource, PlannedSource } from './job-plan.ts';
 import type { BadRecordPolicy, InputColumn, SinkPlan, StageOperator } from './stage-plan.ts';
 
@@ -126,6 +135,7 @@ function explainStage(stage: EpochStage, index: number, plan: EpochsPlan): strin
       `stage ${index}: map of ${stage.source}, format ${formatKind(scan.format)}, bad records: ${explainBad(scan.onBadRecord)}, null values: ${scan.onNullValue}`,
       `  reads: ${scan.columns.length === 0 ? 'nothing but the records themselves' : scan.columns.map(explainColumn).join(', ')}`,
       ...branches.flatMap(explainBranch),
+      ...explainLookups(stage),
     ];
   }
   const { key, columns, forgets, keepsForEver } = describeState(stage, plan);
@@ -219,6 +229,11 @@ function explainOperator(operator: StageOperator): string[] {
   }
 }
 
+/** A table that several branches join is told of once. */
+function explainLookups({ lookups }: MapStage): string[] {
+  return [...new Set((lookups?.steps ?? []).map((step) => `  ${explainLookup(step)}`))];
+}
+
 function explainLookup({ table, place, limits }: LookupPlan): string {
   const { ttlMs, maxEntries, inFlight, onError } = limits;
   const kept = ttlMs === 0 ? 'nothing kept' : `${maxEntries} keys kept for ${formatDurationUs(ttlMs * 1000)}`;
@@ -249,7 +264,8 @@ function explainSink(sink: SinkPlan, description: string): string {
 function describeValue(value: Extract<SinkPlan, { kind: 'log' }>['value']): string {
   if (typeof value === 'number') return 'one column as value';
   if (value === 'json') return 'rows as JSON';
-  return `rows as Avro${value.registration === null ? '' : `, schema under the subject ${value.registration.subject}`}`;
+  const format = value.kind === 'avro' ? 'Avro' : 'Protobuf';
+  return `rows as ${format}${value.registration === null ? '' : `, schema under the subject ${value.registration.subject}`}`;
 }
 
 function describeDelivery({ transactions }: Extract<SinkPlan, { kind: 'log' }>): string {

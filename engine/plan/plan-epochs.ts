@@ -17,6 +17,7 @@ import {
 import { referTo } from './columns.ts';
 import type { EpochSource, EpochsPlan } from './epoch-plan.ts';
 import { PLAN_FORMAT_VERSION } from './job-plan.ts';
+import { checkEpochLookups, withLookups } from './plan-epoch-lookups.ts';
 import { planSinks } from './plan-sinks.ts';
 import { driftOf, formatOf, inputColumns, plannedSource } from './plan-sources.ts';
 import { planStages } from './plan-stages.ts';
@@ -48,7 +49,7 @@ export function planEpochs(job: AnalyzedJob, protocolReason: string): EpochsPlan
     problems,
   });
   const changed = sinks.output !== root.output;
-  const planned = planStages(root, changed ? sinks.operators : [], {
+  const cut = planStages(root, changed ? sinks.operators : [], {
     outputMode: spec.outputMode,
     timeZone: spec.timeZone,
     columnsOf: (name) =>
@@ -74,21 +75,16 @@ export function planEpochs(job: AnalyzedJob, protocolReason: string): EpochsPlan
       };
     },
     refuse: (node, message, hint) => problems.push(problemAt('query', node.span, message, hint)),
+    ...(job.lookups.size === 0 ? {} : { lookups: job.lookups }),
   });
+  const planned = { ...cut, stages: withLookups(spec.name, cut.stages, job.lookups) };
+  checkEpochLookups(job.lookups.keys(), planned, problems);
   for (const name of job.tables.keys()) {
     if (planned.tables.includes(name)) continue;
     const message = `the query does not join the table ${name}`;
     problems.push({ path: `tables.${name}`, message, hint: 'take it away, or join it in the query' });
   }
   checkTakenBack(job, planned);
-  for (const name of analyzed.sources) {
-    if (source(name).connector === 'kafka' || triggerOf(spec).kind !== 'availableNow') continue;
-    problems.push({
-      path: 'trigger',
-      message: `an execution of what is there now cannot fetch for a job that runs by epochs: ${protocolReason}`,
-      hint: `choose another trigger, or let a job without state fetch ${name} into a topic and read that with connector: kafka`,
-    });
-  }
   const { stateBytes } = spec.limits;
   return {
     formatVersion: PLAN_FORMAT_VERSION,

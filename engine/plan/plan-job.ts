@@ -101,16 +101,6 @@ function planAnalyzed(job: AnalyzedJob): JobPlan | undefined {
   }
   checkOutput(analyzed.root.output, problems);
   const choice = chooseProtocol(spec, analyzed.root, job.lookups);
-  if (choice.protocol === 'epochs' && job.lookups.size > 0) {
-    for (const name of job.lookups.keys()) {
-      problems.push({
-        path: `tables.${name}.lookup`,
-        message: `a table is looked up by jobs whose rows are functions of one record each, and this one runs by epochs: ${choice.reason}`,
-        hint: 'look it up in a job of its own that writes a topic, and read that here; or read the table whole, without lookup',
-      });
-    }
-    return undefined;
-  }
   const planned =
     choice.protocol === 'lanes' ? planLanes(job, choice.chain, choice.reason) : planEpochs(job, choice.reason);
   if (planned === undefined) return undefined;

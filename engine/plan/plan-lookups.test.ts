@@ -106,25 +106,6 @@ suite('tables that are looked up', () => {
     assert.match(text, / {2}lookup: left with table users/);
   });
 
-  test('jobs with state are refused by name', () => {
-    refused(
-      job(
-        'SELECT u.name, count(*) AS n FROM clicks c JOIN users u ON u.id = c.user GROUP BY u.name',
-        { users: http },
-        { outputMode: 'update' },
-      ),
-      /tables\.users\.lookup: .* this one runs by epochs: .*keeps groups/,
-    );
-    refused(
-      job(
-        'SELECT c.page, u.name FROM clicks c JOIN users u ON u.id = c.user',
-        { users: http },
-        { sinks: [{ connector: 'files', path: '/tmp/x' }] },
-      ),
-      /runs by epochs: files become visible by epochs/,
-    );
-  });
-
   test('a join that does not name one row by its key is refused', () => {
     const tables = { users: http };
     refused(

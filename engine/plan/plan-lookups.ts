@@ -18,7 +18,7 @@ import type { PlanFacts } from './analyzed-job.ts';
 import { columnAt, referTo, shifted } from './columns.ts';
 import type { LookupLimits, LookupPlan, PlannedLookup } from './lookup-plan.ts';
 import { holdsPassword } from './plan-row-sinks.ts';
-import { staticTable } from './plan-static-join.ts';
+import { staticTable } from './static-table.ts';
 import { tableSchema } from './plan-sources.ts';
 import { type LaneOperator, pruneColumns } from './prune-columns.ts';
 import type { NodeOf } from './stage-draft.ts';
@@ -233,7 +233,7 @@ function isColumn(expr: Expr, index: number): boolean {
 }
 
 /** What a column of the key is compared with. */
-function keyExpr(equi: Extract<LaneOperator, { kind: 'staticJoin' }>['equi'], index: number): Expr | undefined {
+export function keyExpr(equi: Extract<LaneOperator, { kind: 'staticJoin' }>['equi'], index: number): Expr | undefined {
   return equi.find(({ right, nullSafe }) => !nullSafe && isColumn(right, index))?.left;
 }
 

@@ -5,6 +5,7 @@ import type { RowShape } from '../../core/row-block.ts';
 import { formatCqlType, identifierPattern, type TableColumn, type TableSchema } from '../../core/table/schema.ts';
 import { type DataType, formatType, type Schema } from '../../core/types.ts';
 import { avroNameOf, avroOfColumns } from '../formats/avro-of-columns.ts';
+import { protoOfColumns } from '../formats/proto-of-columns.ts';
 import type { TimeZone } from '../scan/time-zone.ts';
 import type { SourceColumn } from '../sql/analyzer.ts';
 import { functionByName } from '../sql/functions.ts';
@@ -17,7 +18,7 @@ import { type LaneOperator, sourceColumnsOf } from './prune-columns.ts';
 import type { RowKeys } from './row-keys.ts';
 import { planLogTransactions } from './plan-log-transactions.ts';
 import { describeRowSink, planRowSink, rowSinkConnector, type RowSinkSpec } from './plan-row-sinks.ts';
-import type { AvroValue, ProjectedColumn, SinkPlan } from './stage-plan.ts';
+import type { ProjectedColumn, SchemaValue, SinkPlan } from './stage-plan.ts';
 
 type TableSinkSpec = Extract<SinkSpec, { connector: 'cassandra' }>;
 type LogSinkSpec = Extract<SinkSpec, { connector: 'kafka' }>;
@@ -539,21 +540,31 @@ class SinkPlanner {
   }
 
   /** All columns as a value, in the sink's format. */
-  #allColumns(sink: LogSinkSpec, path: string): 'json' | AvroValue | undefined {
-    if (sink.format === 'json') return 'json';
-    const { registry, subject = `${sink.topic}-value`, name = avroNameOf(sink.topic) } = sink.avro ?? {};
-    const { schema, problems } = avroOfColumns(this.output, name);
+  #allColumns(sink: LogSinkSpec, path: string): 'json' | SchemaValue | undefined {
+    const { format, topic } = sink;
+    if (format === 'json') return 'json';
+    const options = format === 'avro' ? sink.avro : sink.protobuf;
+    const name = (format === 'avro' ? sink.avro?.name : sink.protobuf?.message) ?? avroNameOf(topic);
+    const { schema, problems } =
+      format === 'avro' ? avroOfColumns(this.output, name) : protoOfColumns(this.output, name);
+    const called = format === 'avro' ? 'Avro' : 'Protobuf';
     for (const { column, message, hint } of problems)
-      this.#problem('query', `the column ${column} does not fit into Avro, which ${path} writes: ${message}`, hint);
+      this.#problem(
+        'query',
+        `the column ${column} does not fit into ${called}, which ${path} writes: ${message}`,
+        hint,
+      );
     if (schema === null) return undefined;
-    if (registry === undefined) return { kind: 'avro', schema, registration: null };
+    const { registry, subject = `${topic}-value` } = options ?? {};
+    if (registry === undefined) return { kind: format, schema, registration: null };
     const address = registry === true ? '' : registry;
-    return { kind: 'avro', schema, registration: { registry: address, subject, id: null } };
+    return { kind: format, schema, registration: { registry: address, subject, id: null } };
   }
 
   #checkFormat(sink: LogSinkSpec, path: string): void {
-    if (sink.avro !== undefined && sink.format !== 'avro')
-      this.#problem(`${path}.avro`, `the option avro goes with format: avro, not with ${sink.format}`);
+    for (const format of ['avro', 'protobuf'] as const)
+      if (sink[format] !== undefined && sink.format !== format)
+        this.#problem(`${path}.${format}`, `the option ${format} goes with format: ${format}, not with ${sink.format}`);
     if (sink.value !== undefined && sink.format !== 'json') {
       this.#problem(
         `${path}.format`,
@@ -561,8 +572,9 @@ class SinkPlanner {
         'take value away and all columns are written, or take format away',
       );
     }
-    if (sink.avro?.subject !== undefined && sink.avro.registry === undefined)
-      this.#problem(`${path}.avro.subject`, 'a subject is one of a registry', 'registry: true');
+    for (const format of ['avro', 'protobuf'] as const)
+      if (sink[format]?.subject !== undefined && sink[format].registry === undefined)
+        this.#problem(`${path}.${format}.subject`, 'a subject is one of a registry', 'registry: true');
   }
 
   #bytesColumn(name: string, path: string): number | undefined {

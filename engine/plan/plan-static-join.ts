@@ -1,13 +1,14 @@
 /** Joins of a stream with a static table: no state, the table is at hand in every worker. */
 import { type Expr, mapColumns } from '../../core/ast.ts';
-import type { Schema } from '../../core/types.ts';
 import { joinConjuncts } from '../sql/conjuncts.ts';
 import { below, columnAt, moved, pick, placeOf, reading, referTo, shifted, sorted } from './columns.ts';
 import type { OutputMode } from './epoch-plan.ts';
 import { projected, type Rows } from './flows.ts';
-import type { LogicalPlan } from './logical-plan.ts';
+import type { PlannedLookup } from './lookup-plan.ts';
+import { refusedLookup } from './plan-epoch-lookups.ts';
 import { planStaticQuery } from './plan-static-query.ts';
 import type { NodeOf, StageDraft } from './stage-draft.ts';
+import { staticTable } from './static-table.ts';
 import type { ProjectedColumn, StageOperator } from './stage-plan.ts';
 
 export function planStaticJoin(
@@ -26,14 +27,18 @@ export function planStaticJoin(
     );
     return { flows: [], kept: sorted(needed), output: pick(node.output, sorted(needed)), times: [] };
   }
-  if (table.query === undefined) stages.tables.add(table.name);
-  else planStaticQuery(table.name, table.query, table.single, stages);
+  const lookups = stages.context.lookups ?? new Map<string, PlannedLookup>();
+  const isLookup = table.query === undefined && lookups.has(table.name);
+  if (table.query !== undefined) planStaticQuery(table.name, table.query, table.single, stages);
+  else if (!isLookup) stages.tables.add(table.name);
   // Filters of the table become part of the condition; that means the same as long as the stream's rows are kept.
   const right = (expr: Expr): Expr => mapColumns(expr, (column) => columnAt(table.columns, column.index - width).expr);
   const equiLeft = node.equi.map((pair) => pair.left);
   const residualReads = reading(new Set(), node.residual === null ? [] : [node.residual]);
   const wanted = new Set([...below(needed, width), ...below(residualReads, width)]);
   const input = stages.rows(node.input, reading(wanted, equiLeft), mode);
+  const refused = isLookup ? refusedLookup(node, table.name, input.flows, lookups) : null;
+  if (refused !== null) stages.context.refuse(node, refused.message, refused.hint);
   const streamWidth = input.kept.length;
   const both = (expr: Expr): Expr =>
     mapColumns(expr, (column) =>
@@ -60,6 +65,7 @@ export function planStaticJoin(
     equi,
     residual: conditions.length === 0 ? null : joinConjuncts(conditions),
     output: keepsTable ? [...input.output, ...tableOutput] : input.output,
+    ...(isLookup && refused === null ? { lookup: true } : {}),
   };
   const flows = input.flows.map((flow) => ({ ...flow, operators: [...flow.operators, operator] }));
   if (!keepsTable) return { ...input, flows };
@@ -81,34 +87,4 @@ export function planStaticJoin(
     return { name, type: ofType, nullable, expr: type === 'left' ? { ...own, nullable: true } : own };
   });
   return { ...projected(rows, columns), kept, times: input.times };
-}
-
-/** A table below filters and projections: what is read of it, in terms of its own columns; undefined for other queries. */
-export function staticTable(node: LogicalPlan):
-  | {
-      readonly name: string;
-      readonly query: LogicalPlan | undefined;
-      readonly single: boolean;
-      readonly base: Schema;
-      readonly columns: readonly ProjectedColumn[];
-      readonly filters: readonly Expr[];
-    }
-  | undefined {
-  if (node.kind === 'static') {
-    const columns = node.output.map((_, index) => referTo(node.output, index));
-    return {
-      name: node.table,
-      query: node.query,
-      single: node.single === true,
-      base: node.output,
-      columns,
-      filters: [],
-    };
-  }
-  if (node.kind !== 'filter' && node.kind !== 'project') return undefined;
-  const inner = staticTable(node.input);
-  if (inner === undefined) return undefined;
-  const inlined = (expr: Expr): Expr => mapColumns(expr, (column) => columnAt(inner.columns, column.index).expr);
-  if (node.kind === 'filter') return { ...inner, filters: [...inner.filters, inlined(node.predicate)] };
-  return { ...inner, columns: node.columns.map((column) => ({ ...column, expr: inlined(column.expr) })) };
 }

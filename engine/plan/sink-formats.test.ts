@@ -54,7 +54,26 @@ test('JSON, or Avro by the columns, with a registry or without', () => {
   });
 });
 
+test('Protobuf by the columns, with a registry or without', () => {
+  const schema = `syntax = "proto3";
+message out_v1 {
+  string id = 1;
+  map<string, int32> tags = 2;
+}
+`;
+  assert.deepEqual(valueOf('format: protobuf'), { kind: 'protobuf', schema, registration: null });
+  assert.deepEqual(valueOf('format: protobuf, protobuf: { registry: true, message: a.b.Word }'), {
+    kind: 'protobuf',
+    schema: schema.replace('message out_v1', 'package a.b;\nmessage Word'),
+    registration: { registry: '', subject: 'out.v1-value', id: null },
+  });
+});
+
 test('options that do not go together', () => {
+  assert.deepEqual(problemsOf('format: avro, protobuf: { subject: x }'), [
+    'sinks[0].protobuf: the option protobuf goes with format: protobuf, not with avro',
+    'sinks[0].protobuf.subject: a subject is one of a registry',
+  ]);
   assert.deepEqual(problemsOf('avro: { registry: true }'), [
     'sinks[0].avro: the option avro goes with format: avro, not with json',
   ]);
@@ -66,7 +85,10 @@ test('options that do not go together', () => {
   ]);
 });
 
-test('columns that Avro cannot hold, by name', () => {
+test('columns that Avro or Protobuf cannot hold, by name', () => {
+  assert.deepEqual(problemsOf('format: protobuf', 'SELECT id, current_date() AS day FROM s'), [
+    'query: the column day does not fit into Protobuf, which sinks[0] writes: Protobuf has no type for DATE in this place',
+  ]);
   assert.deepEqual(problemsOf('format: avro', 'SELECT id, ids, 1 AS `1` FROM s'), [
     "query: the column ids does not fit into Avro, which sinks[0] writes: keys of Avro's maps are STRING, not INT",
     'query: the column 1 does not fit into Avro, which sinks[0] writes: "1" is no name that Avro takes',

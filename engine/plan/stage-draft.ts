@@ -2,6 +2,7 @@ import { inputsOf } from '../sql/analyze/tree.ts';
 import type { EpochStage, MapStage, OutputMode, StatePlan, StaticTable, WatermarkPlan } from './epoch-plan.ts';
 import type { Rows, StageInput } from './flows.ts';
 import type { LogicalKind, LogicalPlan, OperatorId } from './logical-plan.ts';
+import type { PlannedLookup } from './lookup-plan.ts';
 import type { InputColumn } from './stage-plan.ts';
 
 /** A node of the query of one kind. */
@@ -27,6 +28,8 @@ export interface StageContext {
   readonly columnsOf: (source: string) => readonly InputColumn[];
   /** The scan of a source without its columns. */
   readonly scanOf: (source: string) => Omit<MapStage['scan'], 'columns'>;
+  /** Tables that are looked up; absent = none. */
+  readonly lookups?: ReadonlyMap<string, PlannedLookup>;
   /** The rows of a query over static tables are all there: every group is final. */
   readonly whole?: true;
   /** Says what cannot be run: message and, where there is one, what to write instead. */

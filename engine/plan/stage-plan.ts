@@ -55,10 +55,10 @@ export interface ProjectedColumn {
   readonly expr: Expr;
 }
 
-/** All output columns as Avro, with the schema that `avroOfColumns` gives for them. */
-export interface AvroValue {
-  readonly kind: 'avro';
-  /** Its JSON. */
+/** All output columns as Avro or Protobuf, with the schema that `avroOfColumns` or `protoOfColumns` gives for them. */
+export interface SchemaValue {
+  readonly kind: 'avro' | 'protobuf';
+  /** Its JSON, or the text of a .proto. */
   readonly schema: string;
   /** Where the schema is registered; null = nowhere, and values begin without an id. */
   readonly registration: {
@@ -95,8 +95,8 @@ export type SinkPlan =
       readonly compression: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
       /** Output column of the record key (null keys go to the partition of their source record), or -1. */
       readonly key: number;
-      /** All output columns as a JSON object or as Avro; otherwise one column's bytes. */
-      readonly value: 'json' | AvroValue | number;
+      /** All output columns as a JSON object, as Avro or as Protobuf; otherwise one column's bytes. */
+      readonly value: 'json' | SchemaValue | number;
       readonly headers: boolean;
       /** Absent = at least once. */
       readonly transactions?: LogTransactionSettings;

@@ -9,6 +9,7 @@ import { diffLines } from '../../core/job/text-diff.ts';
 import { explainDot, explainMermaid } from '../../engine/plan/explain-chart.ts';
 import { explainJob } from '../../engine/plan/explain.ts';
 import type { JobState } from '../../core/states.ts';
+import { errorsOf } from '../job-errors.ts';
 import type { OffsetDesk, RestartFrom } from '../offset-desk.ts';
 import type { Operations } from '../operations.ts';
 import type { ApplyOutcome, CodePolicy, JobService, StartOptions } from '../service.ts';
@@ -44,6 +45,7 @@ type JobRoutes =
   | 'getRevisions'
   | 'diffRevisions'
   | 'diffJob'
+  | 'getErrors'
   | 'getProgress'
   | 'removeJob'
   | 'stopJob'
@@ -71,6 +73,8 @@ const WAIT_STEP_MS = 50;
 const RESTART_MS_MAX = 120_000;
 const PROGRESS_DEFAULT = 20;
 const CHECKPOINTS_DEFAULT = 50;
+/** All that are kept. */
+const EVENTS_LOOKED_AT = 2000;
 
 const explainers = { text: explainJob, mermaid: explainMermaid, dot: explainDot } as const;
 
@@ -143,6 +147,10 @@ export function jobHandlers(parts: JobHandlerParts): Handlers<JobRoutes> {
     diffJob: async ({ params, body }) => {
       const current = await service.definition(nameOf(params));
       return ok(diffDocument(current, { revision: current.revision + 1, source: body }));
+    },
+    getErrors: ({ params }) => {
+      const view = service.job(nameOf(params));
+      return ok({ errors: errorsOf(view, watch.lastEvents(EVENTS_LOOKED_AT, view.row.name)) });
     },
     getProgress: ({ params, query }) => {
       const { row } = service.job(nameOf(params));

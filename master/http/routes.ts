@@ -27,7 +27,6 @@ export interface RouteSpec {
 const jobQuery = z.object({
   dryRun: flag.optional().describe('Check only, change nothing'),
   start: startParam.optional(),
-  wait: numberParam.optional().describe('Ignored; use /wait'),
 });
 const action = (path: string, summary: string) =>
   ({
@@ -73,7 +72,7 @@ export const routes = {
     role: 'submitter-declarative',
     tag: 'jobs',
     summary: 'Submit a job by the name in its file; refused when there is another one of that name',
-    query: jobQuery.pick({ dryRun: true, start: true }),
+    query: jobQuery,
     body: 'jobFile',
     answers: { 200: shapes.applyOutcomeSchema, 201: shapes.applyOutcomeSchema },
     problems: [409, 422],
@@ -84,7 +83,7 @@ export const routes = {
     role: 'submitter-declarative',
     tag: 'jobs',
     summary: 'Create a job or change it; the same file twice changes nothing. If-Match: the revision it must be at',
-    query: jobQuery.pick({ dryRun: true, start: true }),
+    query: jobQuery,
     body: 'jobFile',
     answers: { 200: shapes.applyOutcomeSchema, 201: shapes.applyOutcomeSchema },
     problems: [404, 409, 412, 422],
@@ -107,7 +106,7 @@ export const routes = {
     tag: 'jobs',
     summary:
       'Change some keys of the job file by a merge patch (RFC 7396); what is not named stays as written. If-Match as with PUT',
-    query: jobQuery.pick({ dryRun: true, start: true }),
+    query: jobQuery,
     body: shapes.jobPatchSchema,
     answers: { 200: shapes.applyOutcomeSchema },
     problems: [404, 409, 412, 422],
@@ -173,6 +172,11 @@ export const routes = {
     answers: { 200: shapes.diffSchema },
     problems: [404],
   },
+  getErrors: look(
+    '/errors',
+    'What went wrong with a job, by kind, newest first: how often, when, and whether it is so now',
+    shapes.jobErrorsSchema,
+  ),
   getProgress: {
     ...look('/progress', 'The last batches, with the names of Spark’s StreamingQueryProgress', shapes.progressSchema),
     query: z.object({ last: limitParam.optional() }),
@@ -537,6 +541,14 @@ export const routes = {
     tag: 'operations',
     summary: 'JSON Schema of job files, for editors',
     answers: { 200: 'application/schema+json' },
+  },
+  docs: {
+    method: 'GET',
+    path: '/docs',
+    role: 'local',
+    tag: 'operations',
+    summary: 'This list of routes as a page to read',
+    answers: { 200: 'text/html' },
   },
   metrics: {
     method: 'GET',

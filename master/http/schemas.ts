@@ -167,7 +167,7 @@ export const jobViewSchema = z
         blockedRatio: z
           .number()
           .nullable()
-          .describe('Of sources of jobs without state: part of the time that partitions could not be read on'),
+          .describe('Of sources: part of the time that partitions could not be read on'),
         stateRows: z.number().nullable(),
         stateBytes: z.number().nullable(),
       }),
@@ -468,6 +468,20 @@ export const clusterEventSchema = z.object({
   message: z.string(),
 });
 export const eventsSchema = z.object({ events: z.array(clusterEventSchema) });
+
+export const jobErrorsSchema = z.object({
+  errors: z.array(
+    z.object({
+      code: z.string().nullable().describe('Of docs/errors.md'),
+      level: z.enum(['warn', 'error']),
+      message: z.string().describe('The newest of them'),
+      count: z.number().int(),
+      firstAt: time,
+      lastAt: time,
+      current: z.boolean().describe('Whether the job, or a partition of it, is in this trouble now'),
+    }),
+  ),
+});
 
 export const logsSchema = z.object({
   lines: z.array(

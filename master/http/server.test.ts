@@ -4,6 +4,7 @@ import { suite, test } from 'node:test';
 import { Registry } from 'prom-client';
 import { WeirError } from '../../core/errors.ts';
 import type { Standing } from '../leadership.ts';
+import { routes } from './routes.ts';
 import { startHttp } from './server.ts';
 import { host, job, noLog, setUp, yaml } from './test-service.ts';
 
@@ -239,6 +240,17 @@ suite('REST: cluster', () => {
     assert.equal(await get('/v1/jobs'), 200);
     assert.equal(await get('/readyz'), 200);
     assert.equal(await get('/nowhere'), 404);
+  });
+
+  test('the routes as a page: all of them, its style from here, nothing that runs', async () => {
+    const { app } = setUp();
+    const { statusCode, headers, body } = await app.inject({ method: 'GET', url: '/docs', headers: host });
+    assert.equal(statusCode, 200);
+    assert.equal(headers['content-type'], 'text/html; charset=utf-8');
+    assert.match(String(headers['content-security-policy']), /default-src 'none'/);
+    for (const { method, path } of Object.values(routes))
+      assert.ok(body.includes(`<code><b>${method}</b> ${path}</code>`), `${method} ${path}`);
+    assert.doesNotMatch(body, /<script|<style|\son\w+=|style=/);
   });
 
   test('a method that a path does not have, and a name that is too long, are problems too', async () => {

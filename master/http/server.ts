@@ -19,6 +19,7 @@ import { ClusterWatch } from '../watch.ts';
 import type { Answer, Handler, Handlers } from './call.ts';
 import { checkCall, ok } from './call.ts';
 import { dataHandlers } from './data-handlers.ts';
+import { docsPage } from './docs-page.ts';
 import { addAdmission, leads, notReady, send } from './admission.ts';
 import { isLoopback } from '../../core/security/loopback.ts';
 import { formatAddress, listenError, requireTokenOffLoopback } from './listen.ts';
@@ -190,7 +191,7 @@ export function buildHttp(service: JobService, options: HttpOptions): FastifyIns
 }
 
 /** Of every master itself, leading or not. */
-const answeredHere = new Set<string>([routes.whoAmI.path, routes.openapi.path]);
+const answeredHere = new Set<string>([routes.whoAmI.path, routes.openapi.path, routes.docs.path]);
 
 /** One route of the table: checks what comes in, sends what the handler gives. */
 function addRoute(
@@ -252,7 +253,7 @@ function makeHandlers(service: JobService, watch: ClusterWatch, gate: Gate, opti
 function operationHandlers(
   options: HttpOptions,
   version: string,
-): Handlers<'openapi' | 'health' | 'ready' | 'jobSchema' | 'metrics'> {
+): Handlers<'openapi' | 'health' | 'ready' | 'jobSchema' | 'docs' | 'metrics'> {
   let document: unknown;
   return {
     openapi: () => ok((document ??= openApiDocument(version))),
@@ -266,6 +267,7 @@ function operationHandlers(
       return reason === null ? ok({ status: 'ready', role }) : ok({ status: 'not ready', role, reason }, 503);
     },
     jobSchema: () => ({ status: 200, body: jobJsonSchema(), type: 'application/schema+json' }),
+    docs: () => ({ status: 200, body: docsPage(version), type: 'text/html; charset=utf-8' }),
     metrics: async () => ({
       status: 200,
       body: await options.registry.metrics(),

@@ -176,6 +176,7 @@ export interface EpochPrepare {
   definition: string;
   assignment: string;
   head: string;
+  execution: number;
 }
 
 export interface EpochRun {
@@ -201,8 +202,9 @@ export interface EpochReport {
   done?: EpochDone;
   trouble?: EpochTrouble;
   stopped?: EpochStopped;
-  /** Which of 'ready', 'ends', 'mapped', 'done', 'trouble', 'stopped' is there. */
-  body?: 'ready' | 'ends' | 'mapped' | 'done' | 'trouble' | 'stopped';
+  feed?: EpochFeed;
+  /** Which of 'ready', 'ends', 'mapped', 'done', 'trouble', 'stopped', 'feed' is there. */
+  body?: 'ready' | 'ends' | 'mapped' | 'done' | 'trouble' | 'stopped' | 'feed';
 }
 
 export interface EpochReady {
@@ -271,6 +273,14 @@ export interface EpochTrouble {
 }
 
 export type EpochStopped = Record<string, never>;
+
+export interface EpochFeed {
+  source: string;
+  code: string;
+  message: string;
+  fetched: number;
+  end: number;
+}
 
 export type ControlDefinition = {
   readonly Connect: MethodDefinition<WorkerMessage, MasterMessage>;

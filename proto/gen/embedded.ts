@@ -319,6 +319,7 @@ export type EmbeddedDefinition = {
   readonly Now: MethodDefinition<Empty, NowReply>;
   readonly PutBlobChunk: MethodDefinition<BlobChunk, Empty>;
   readonly GetBlobChunk: MethodDefinition<BlobChunkRequest, BlobChunkReply>;
+  readonly ClaimBlobChunk: MethodDefinition<BlobChunk, BlobChunkReply>;
   readonly PutBlobHeader: MethodDefinition<BlobHeader, Empty>;
   readonly GetBlobHeader: MethodDefinition<BlobRequest, BlobHeaderReply>;
   readonly DeleteBlob: MethodDefinition<BlobRequest, Empty>;
@@ -518,6 +519,12 @@ export interface EmbeddedClient extends Client {
     options: Partial<CallOptions>,
     callback: requestCallback<BlobChunkReply>,
   ): ClientUnaryCall;
+  claimBlobChunk(
+    request: BlobChunk,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: requestCallback<BlobChunkReply>,
+  ): ClientUnaryCall;
   putBlobHeader(
     request: BlobHeader,
     metadata: Metadata,
@@ -572,6 +579,7 @@ export interface EmbeddedHandlers extends UntypedServiceImplementation {
   Now: handleUnaryCall<Empty, NowReply>;
   PutBlobChunk: handleUnaryCall<BlobChunk, Empty>;
   GetBlobChunk: handleUnaryCall<BlobChunkRequest, BlobChunkReply>;
+  ClaimBlobChunk: handleUnaryCall<BlobChunk, BlobChunkReply>;
   PutBlobHeader: handleUnaryCall<BlobHeader, Empty>;
   GetBlobHeader: handleUnaryCall<BlobRequest, BlobHeaderReply>;
   DeleteBlob: handleUnaryCall<BlobRequest, Empty>;

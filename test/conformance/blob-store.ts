@@ -101,6 +101,32 @@ export function blobStoreContract(name: string, make: () => Promise<BlobStoreFix
       assert.equal((await store.get(c))?.byteLength, 600_000);
     });
 
+    test('of what several writers claim as one part everybody sees the same, and it stays', async () => {
+      const id = fresh();
+      assert.equal(await store.claimed(id, 0), undefined);
+      const claims = Array.from({ length: 8 }, (_, index) => pattern(100_000 + index, index + 1));
+      const given = await Promise.all(
+        claims.map((bytes, index) => (index % 2 === 0 ? store : second).claim(id, 0, bytes)),
+      );
+      const [first] = given;
+      assert.ok(first !== undefined);
+      assert.ok(claims.some((bytes) => Buffer.compare(bytes, first) === 0));
+      for (const other of given) assert.equal(Buffer.compare(other, first), 0);
+      assert.equal(Buffer.compare(await second.claim(id, 0, pattern(10, 99)), first), 0);
+      assert.equal(Buffer.compare((await second.claimed(id, 0)) ?? pattern(0), first), 0);
+    });
+
+    test('parts of an id are claimed one by one, and are deleted with it', async () => {
+      const [id, other] = [fresh(), fresh()];
+      await Promise.all([store.claim(id, 0, pattern(3)), store.claim(id, 70_000, pattern(0))]);
+      await store.claim(other, 0, pattern(5));
+      assert.equal((await second.claimed(id, 70_000))?.byteLength, 0);
+      assert.equal(await second.claimed(id, 1), undefined);
+      await second.delete([id]);
+      assert.deepEqual([await store.claimed(id, 0), await store.claimed(id, 70_000)], [undefined, undefined]);
+      assert.equal((await store.claimed(other, 0))?.byteLength, 5);
+    });
+
     for (const how of ['flip', 'shorten'] as const) {
       test(`what is damaged never passes for whole or absent (${how})`, async () => {
         for (const length of [10, 5_000_000]) {

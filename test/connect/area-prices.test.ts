@@ -26,7 +26,7 @@ const root = mkdtempSync(join(tmpdir(), 'weir-area-prices-'));
 /** since, area, homes, median, lowest, highest */
 type Row = readonly [string, string, number, number, number, number];
 
-describe('browser-scraped listings to medians per area', { timeout: 900_000 }, () => {
+describe('browser-scraped listings to medians per area', { timeout: 1_800_000 }, () => {
   let site: ListingSite;
   let real: RealCluster;
   before(async () => {

@@ -95,6 +95,28 @@ suite('a site whose pages are drawn by a script', () => {
     );
   });
 
+  test('a page whose script never ends is given up, and the next one is read', async (context) => {
+    let script = 'document.querySelectorAll = () => { for (;;); }';
+    const server = createServer((request, response) => {
+      if (request.url === '/robots.txt') response.writeHead(404).end();
+      else response.writeHead(200, { 'content-type': 'text/html' }).end(`<a href=/1>1</a><script>${script}</script>`);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    context.after(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/list`;
+    const feed = feedOf({ url, items: 'a', next: undefined, listReady: undefined, timeout: '2s' });
+    await assert.rejects(
+      feed.next(null, forever, () => false),
+      (error: unknown) => isWeirError(error, 'SOURCE_UNAVAILABLE'),
+    );
+    script = '';
+    const { cursor } = await feed.next(null, forever, () => false);
+    assert.match(JSON.stringify(cursor), /\/1"/);
+  });
+
   test('a field that a page does not have is null, and the others are there', async () => {
     const fields = { id: { selector: 'article', attribute: 'data-id' }, owner: '.never', title: 'h1' };
     const feed = feedOf({ fields, pagesMax: 1 });

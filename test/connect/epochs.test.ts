@@ -50,7 +50,7 @@ const points = failpointNames.filter((name) =>
   ['epoch.afterFetch', 'epoch.afterMap', 'epoch.midWrite', 'epoch.afterAck', 'epoch.afterDone'].includes(name),
 );
 
-describe('sinks of epochs', { timeout: 900_000 }, () => {
+describe('sinks of epochs', { timeout: 1_800_000 }, () => {
   let server: PostgresServer;
   let bed: Testbed;
   before(async () => {

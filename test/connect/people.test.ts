@@ -18,7 +18,7 @@ import { RealCluster } from './real-cluster.ts';
 
 const fileOf = (job: string): string => readFileSync(new URL(`../../jobs/${job}.yaml`, import.meta.url), 'utf8');
 
-describe('people by a schedule, as Avro, into two databases', { timeout: 900_000 }, () => {
+describe('people by a schedule, as Avro, into two databases', { timeout: 1_800_000 }, () => {
   let api: RandomUserApi;
   let registry: RegistryService;
   let postgres: PostgresServer;

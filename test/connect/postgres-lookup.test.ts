@@ -1,9 +1,12 @@
 /** Lookups in PostgreSQL against a real server: what is found, what is refused, and a server that crashes or stands still. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { PostgresLookups } from '../../connectors/postgres/postgres-lookup.ts';
 import type { ErrorCode } from '../../core/errors.ts';
-import { isWeirError } from '../../core/errors.ts';
+import { WeirError, isWeirError } from '../../core/errors.ts';
 import type { LookupAnswer, LookupSource, LookupTable } from '../../core/lookup.ts';
 import { PostgresServer } from './postgres-server.ts';
 
@@ -122,4 +125,75 @@ describe('lookups in PostgreSQL', { timeout: 120_000 }, () => {
     await server.restart();
     assert.deepEqual(valuesOf(await source.ask([['1']], never)), [['n1']]);
   });
+
+  test('connections that have fallen silent are given up with the requests on them', async (context) => {
+    const path = await SilentPath.open(server.port);
+    context.after(() => path.close());
+    const source = await open('shop.users', ['name'], ['id'], server.url.replace(`:${server.port}`, `:${path.port}`));
+    // As many as the pool has.
+    await Promise.all(Array.from({ length: 8 }, () => source.ask([['1']], never)));
+    path.silence();
+    const late = new AbortController();
+    const asked = Array.from({ length: 8 }, () => source.ask([['1']], late.signal));
+    setTimeout(() => late.abort(new WeirError('LOOKUP_UNAVAILABLE', 'late')), 100);
+    await Promise.all(asked.map((request) => assert.rejects(request)));
+    assert.deepEqual(valuesOf(await source.ask([['1']], never)), [['n1']]);
+
+    // A connection that breaks under a request fails that request, and nothing else.
+    path.silence();
+    const broken = source.ask([['1']], never);
+    setTimeout(() => path.breakOff(), 100);
+    await rejects(broken, 'LOOKUP_UNAVAILABLE', /table shop\.users: PostgreSQL does not answer/);
+    assert.deepEqual(valuesOf(await source.ask([['1']], never)), [['n1']]);
+  });
 });
+
+/** A way to the server on which connections can fall silent, as on a network that loses all they send. */
+class SilentPath {
+  readonly #server: Server;
+  readonly #open = new Set<Socket>();
+  readonly #silent = new Set<Socket>();
+
+  private constructor(target: number) {
+    this.#server = createServer((near) => {
+      const far = connect(target, '127.0.0.1');
+      for (const [one, other] of [
+        [near, far],
+        [far, near],
+      ] as const) {
+        this.#open.add(one);
+        one.on('data', (bytes) => {
+          if (!this.#silent.has(one)) other.write(bytes);
+        });
+        one.on('error', () => undefined);
+        one.on('close', () => other.destroy());
+      }
+    });
+  }
+
+  static async open(target: number): Promise<SilentPath> {
+    const path = new SilentPath(target);
+    await once(path.#server.listen(0, '127.0.0.1'), 'listening');
+    return path;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Nothing comes through on the connections that there are; others may be opened. */
+  silence(): void {
+    for (const socket of this.#open) this.#silent.add(socket);
+  }
+
+  /** The connections that there are end without a word. */
+  breakOff(): void {
+    for (const socket of this.#open) socket.destroy();
+    this.#open.clear();
+  }
+
+  close(): void {
+    this.breakOff();
+    this.#server.close();
+  }
+}

@@ -1,7 +1,7 @@
 /** A PostgreSQL of the system's, started for a test: a fresh cluster in a folder of its own, on loopback. */
 import type { ChildProcess } from 'node:child_process';
 import { execFile, execFileSync, spawn } from 'node:child_process';
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chownSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -107,12 +107,13 @@ export class PostgresServer {
     await this.#end('SIGQUIT');
   }
 
+  /** Nothing answers: neither who listens nor the processes that have the connections. */
   pause(): void {
-    process.kill(this.pid, 'SIGSTOP');
+    this.#signal('SIGSTOP');
   }
 
   resume(): void {
-    process.kill(this.pid, 'SIGCONT');
+    this.#signal('SIGCONT');
   }
 
   async dispose(): Promise<void> {
@@ -126,6 +127,20 @@ export class PostgresServer {
 
   async #reload(): Promise<void> {
     await this.query('SELECT pg_reload_conf()');
+  }
+
+  /** To who listens first: nobody comes to life meanwhile. */
+  #signal(signal: NodeJS.Signals): void {
+    process.kill(this.pid, signal);
+    const children = readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8').trim().split(' ');
+    for (const child of children) {
+      try {
+        process.kill(Number(child), signal);
+      } catch (error) {
+        // Ended meanwhile.
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      }
+    }
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {

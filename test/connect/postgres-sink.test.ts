@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock, systemRng } from '../../connectors/system/clock.ts';
 import { PostgresSinks } from '../../connectors/postgres/postgres-sinks.ts';
 import { replaceTable } from '../../connectors/postgres/replace-table.ts';
+import type { Clock } from '../../core/clock.ts';
 import type { ErrorCode } from '../../core/errors.ts';
 import { isWeirError } from '../../core/errors.ts';
 import type { BatchPart, FormatColumn, LanePlace, RowFormat } from '../../core/row-sink.ts';
@@ -46,10 +47,10 @@ after(async () => {
   await server?.dispose();
 });
 
-function connect(url = server.url): PostgresSinks {
+function connect(url = server.url, clock: Clock = systemClock): PostgresSinks {
   const secret = (text: string): string => text.replace('${env:WEIR_SECRET_PG}', 'weir-test');
   const connector = new PostgresSinks({
-    clock: systemClock,
+    clock,
     rng: systemRng,
     defaultUrl: url,
     secret,
@@ -216,5 +217,28 @@ describe('a PostgreSQL table', { timeout: 120_000 }, () => {
     assert.deepEqual(await server.query('SELECT count(*)::int AS n, max(id) AS last FROM delayed'), [
       { n: 102, last: 101 },
     ]);
+  });
+
+  test('a transaction that the server does not end in time is given up with its connection, and done again', async () => {
+    await server.query('CREATE TABLE hung (id integer)');
+    /** The two minutes of a transaction are over at once. */
+    const hasty: Clock = {
+      ...systemClock,
+      timer: (ms, work) => systemClock.timer(ms === 120_000 ? 300 : ms, work),
+    };
+    const sink = await open('public.hung', appended, connect(server.url, hasty));
+    await sink.write({ place: place(0, 2), parts: [part([0, 1])] }, always);
+    server.pause();
+    const written = sink.write({ place: place(2, 4), parts: [part([2, 3])] }, always);
+    try {
+      while (sink.stats().blockedBy === null) await sleep(10);
+      assert.match(sink.stats().blockedBy ?? '', /table public\.hung: PostgreSQL does not answer .*it is tried again/);
+    } finally {
+      server.resume();
+    }
+    await written;
+    assert.ok(sink.stats().retries > 0);
+    const ids = (await server.query('SELECT id FROM hung ORDER BY id')).map((row) => row['id']);
+    assert.deepEqual(ids, [0, 1, 2, 3]);
   });
 });

@@ -40,7 +40,7 @@ function someOrders(from: number, to: number): Order[] {
   });
 }
 
-describe('PostgreSQL sink', { timeout: 600_000 }, () => {
+describe('PostgreSQL sink', { timeout: 1_800_000 }, () => {
   let server: PostgresServer;
   let bed: Testbed;
 

@@ -2,16 +2,12 @@
 import assert from 'node:assert/strict';
 import { makeConnections } from '../../connectors/connections.ts';
 import { systemClock, systemRng } from '../../connectors/system/clock.ts';
-import { partition } from '../../core/ids.ts';
 import type { LogWriter, Source, TableStore } from '../../core/ports.ts';
-import { encodeRecordBatch } from '../../core/record-batch-encoder.ts';
 import { noLog } from '../conformance/no-log.ts';
 import { freePorts } from '../services/java-server.ts';
 import type { ClusterServices, Process } from '../support/cluster.ts';
 import { Cluster, until } from '../support/cluster.ts';
-
-const permit = { valid: () => true, check: () => undefined };
-const BATCH_RECORDS = 200;
+import { appendJson } from './append-json.ts';
 
 export class Testbed {
   readonly cluster: Cluster;
@@ -56,14 +52,7 @@ export class Testbed {
 
   /** JSON documents, spread over the partitions in turns of a batch. */
   async produce(topic: string, partitions: number, values: readonly unknown[], at = Date.now()): Promise<void> {
-    const encoder = new TextEncoder();
-    for (let from = 0, turn = 0; from < values.length; from += BATCH_RECORDS, turn++) {
-      const records = values
-        .slice(from, from + BATCH_RECORDS)
-        .map((value) => ({ key: null, value: encoder.encode(JSON.stringify(value)), timestampMs: at }));
-      const append = { topic, partition: partition(turn % partitions), batch: encodeRecordBatch(records) };
-      await this.#writer.append([append], permit);
-    }
+    await appendJson(this.#writer, topic, partitions, values, at);
   }
 
   /** Until the job has taken so many records. */

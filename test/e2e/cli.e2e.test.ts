@@ -228,7 +228,10 @@ suite('the command on a real cluster', { timeout: 300_000 }, () => {
     assert.deepEqual(JSON.parse(counted), [{ page: '/a', n: 2 }]);
     assert.match(await good(['eval', '--job', job, '-i', rows]), /2024-05-01T10:00:00\.000Z +\/a +2\n/);
     const wrong = await weir(['eval', 'SELECT pag FROM t', '-i', rows]);
-    assert.deepEqual([wrong.code, wrong.err], [3, 'there is no column pag (did you mean page?)\n']);
+    assert.deepEqual(
+      [wrong.code, wrong.err],
+      [3, 'there is no column pag\n  SELECT pag FROM t\n         ^^^\n  hint: did you mean page?\n'],
+    );
     assert.equal((await weir(['eval', 'SELECT 1 FROM t', '-i', 'none.json'])).code, 4);
     assert.equal((await weir(['eval'])).code, 2);
     assert.match(await good(['schema', job]), /^minute TIMESTAMP NOT NULL,\npage STRING NOT NULL,\nvisits BIGINT/);
@@ -257,6 +260,12 @@ suite('the command on a real cluster', { timeout: 300_000 }, () => {
     assert.equal((await weir(['--context', 'there', 'get', 'jobs'])).code, 7);
     assert.match(await good(['--context', 'here', 'get', 'jobs', '-o', 'name']), /^users$/m);
     assert.match(await good(['__complete', 'jobs']), /^users$/m);
+    assert.deepEqual(
+      JSON.parse(await good(['get', 'errors', 'users', '-o', 'json']))
+        .errors.map((one: { job: string }) => one.job)
+        .filter((job: string) => job !== 'users'),
+      [],
+    );
     assert.match(await good(['completion', 'zsh']), /^#compdef weir\n/);
   });
 });

@@ -1,6 +1,6 @@
 /** Packages of connectors in a cluster: a source and a sink that `weir init connector` wrote, rows from one to the other. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { appendFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +14,7 @@ const root = join(import.meta.dirname, '..', '..');
 describe('connectors of packages', () => {
   const directory = mkdtempSync(join(tmpdir(), 'weir-kit-'));
   const [input, output] = [join(directory, 'in.ndjson'), join(directory, 'out.ndjson')];
+  const slow = join(directory, 'slow');
   let cluster: Cluster;
 
   before(async () => {
@@ -40,11 +41,17 @@ describe('connectors of packages', () => {
         .catch((error: unknown) => ({ code: 1, output: String(error) }));
       assert.equal(code, 0, said);
     }
-    // A master that ran the code of a package would leave a mark.
     const module = join(modules, 'weir-connector-lines-out', 'src', 'index.js');
-    const mark =
-      "import { writeFileSync } from 'node:fs';\nwriteFileSync(`" + directory + '/pid-${process.pid}`, "");\n';
-    writeFileSync(module, mark + readFileSync(module, 'utf8'));
+    // A master that ran the code of a package would leave a mark. While the file "slow" is there, rows are not written.
+    const mark = `import { existsSync, writeFileSync } from 'node:fs';
+writeFileSync(\`${directory}/pid-\${process.pid}\`, '');
+const slowly = async () => {
+  while (existsSync('${slow}')) await new Promise((resolve) => setTimeout(resolve, 20));
+};
+`;
+    const code = readFileSync(module, 'utf8');
+    assert.match(code, /await appendFile\(/);
+    writeFileSync(module, mark + code.replace('await appendFile(', 'await slowly();\n      await appendFile('));
     writeFileSync(input, '');
     cluster.spawn('embedded', ['embedded', '--port', String(port)]);
   });
@@ -53,9 +60,9 @@ describe('connectors of packages', () => {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  const rows = (): string[] => {
+  const rows = (from = output): string[] => {
     try {
-      return readFileSync(output, 'utf8')
+      return readFileSync(from, 'utf8')
         .split('\n')
         .filter((line) => line !== '');
     } catch {
@@ -88,6 +95,41 @@ describe('connectors of packages', () => {
       }
     };
     assert.deepEqual([worker.pid, other.pid, master.pid].map(loadedBy), [true, true, false]);
+  });
+
+  test('a sink that is down or slow: rows wait, the metrics say so, and each comes when it is back', async () => {
+    const [from, to] = [join(directory, 'from.ndjson'), join(directory, 'to.ndjson')];
+    writeFileSync(from, '');
+    // There is a directory where the file should be: SINK_UNAVAILABLE.
+    mkdirSync(to);
+    const file = docJob('shout').replace('name: shout', 'name: waits').replace('/data/in.ndjson', from);
+    await cluster.apply('waits', file.replace('/data/out.ndjson', to));
+    const append = (id: string): Promise<void> => appendFile(from, `${JSON.stringify({ id, name: 'eve' })}\n`);
+    const metric = async (name: string): Promise<number> => {
+      const [worker] = await cluster.workers();
+      const text = await (await fetch(`http://${worker?.httpAddress}/metrics`)).text();
+      return Number(new RegExp(`^${name}\\{job_name="waits"[^}]*\\} (.*)$`, 'm').exec(text)?.[1]);
+    };
+    await append('a');
+    await until('the sink is blocked', 60_000, async () => (await metric('weir_sink_blocked')) === 1);
+    assert.ok((await metric('weir_sink_retries_total')) > 0);
+    await until('the job runs', 30_000, async () => (await cluster.job('waits')).row.state === 'running');
+    rmdirSync(to);
+    await until('the row is out', 60_000, () => Promise.resolve(rows(to).length === 1));
+    await until('nothing waits', 60_000, async () => (await metric('weir_sink_blocked')) === 0);
+
+    writeFileSync(slow, '');
+    await append('b');
+    await until('the row is under way', 60_000, async () => (await metric('weir_sink_in_flight')) === 1);
+    assert.equal((await cluster.job('waits')).counters.read, 1, 'what is not written is not counted');
+    assert.equal(rows(to).length, 1);
+    rmSync(slow);
+    await until('the row is out', 60_000, () => Promise.resolve(rows(to).length === 2));
+    await until('both are counted', 60_000, async () => (await cluster.job('waits')).counters.read === 2);
+    assert.deepEqual(
+      rows(to),
+      ['a', 'b'].map((id) => JSON.stringify({ id, name: 'EVE' })),
+    );
   });
 
   test('a job with a connector that is not allowed is refused', async () => {

@@ -1,4 +1,4 @@
-/** A feed into a topic of real Kafka, by transactions, while workers are killed and Kafka goes away. */
+/** Feeds into topics of real Kafka, by transactions, while workers are killed and Kafka goes away; executions that end. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { makeConnections } from '../../connectors/connections.ts';
@@ -87,5 +87,48 @@ sinks:
     const keys = (await readLog(logs, 'weir.people.people', 0)).map(({ key }) => key);
     const expected = Array.from({ length: 330 }, (_, index) => (person(index)['login'] as { uuid: string }).uuid);
     assert.deepEqual(keys, expected);
+  });
+
+  test('an execution of a job with state ends behind the last transaction of its feed', async () => {
+    const worker = await cluster.startWorker();
+    api.people = 330;
+    await cluster.apply(
+      'countries',
+      `
+apiVersion: weir/v1
+kind: Job
+name: countries
+sources:
+  people:
+    connector: http
+    url: ${api.url}/people
+    records: results
+    paging: { next: info.next }
+    id: login.uuid
+    schema: 'login STRUCT<uuid: STRING>, location STRUCT<country: STRING>'
+query: SELECT location.country AS country, count(*) AS n FROM people GROUP BY location.country
+outputMode: update
+trigger: availableNow
+sinks:
+  - { connector: cassandra, keyspace: feeds, table: countries, primaryKey: [country], create: true }
+`,
+    );
+    const sum = async (): Promise<number> => {
+      const { rows } = await tables.query('SELECT n FROM feeds.countries');
+      return rows.reduce((total, [n]) => total + Number(n), 0);
+    };
+    const finished = (): Promise<boolean> =>
+      until('it is finished', 120_000, async () => (await cluster.job('countries')).row.state === 'finished');
+    await finished();
+    assert.equal(await sum(), 330);
+    // Short executions: what is read last was committed a moment before.
+    for (const people of [331, 332, 340]) {
+      api.people = people;
+      await cluster.request('POST', '/v1/jobs/countries/start');
+      await until('it is started', 30_000, async () => (await cluster.job('countries')).row.state !== 'finished');
+      await finished();
+      assert.equal(await sum(), people);
+    }
+    await worker.stop();
   });
 });

@@ -13,6 +13,7 @@ import { encodeRecordBatch } from '../../core/record-batch-encoder.ts';
 import { freePorts } from '../services/java-server.ts';
 import { startRegistry } from '../services/registry.ts';
 import type { RegistryService } from '../services/registry.ts';
+import { docJob } from '../support/doc-jobs.ts';
 import { Cluster, until } from '../support/cluster.ts';
 
 const user = (...more: readonly unknown[]): string =>
@@ -265,6 +266,45 @@ sinks:
     assert.deepEqual(await versions('visits-avro-value'), [1]);
     await cluster.apply('visits', good.replace('FROM s', ', nullif(page, page) AS site FROM s'));
     assert.deepEqual(await versions('visits-avro-value'), [1, 2]);
+  });
+
+  test('Protobuf into a topic: the example of the page; another job reads it, and the registry guards it', async () => {
+    await writer.createTopic('orders_json', 1);
+    const good = docJob('orders-as-protobuf').replace('key: customer', 'key: customer\n    partitions: 1');
+    await cluster.request('PUT', '/v1/jobs/orders-as-protobuf?dryRun=true', good);
+    assert.deepEqual(await versions('orders_protobuf-value'), [], 'a dry run registers nothing');
+    await cluster.apply('orders-as-protobuf', good);
+    await cluster.apply('orders-as-protobuf', good);
+    assert.deepEqual(await versions('orders_protobuf-value'), [1]);
+    await append('orders_json', [
+      Buffer.from(
+        '{"id":9007199254740993,"customer":"ä","amount":-0.5,"at":"1969-12-31T23:59:59.5Z","tags":["x","y"]}',
+      ),
+      Buffer.from('{"id":-2}'),
+    ]);
+    const source = 'topic: orders_protobuf\nformat: protobuf\nprotobuf: { registry: true }';
+    const columns =
+      "SELECT CAST(id AS STRING) AS id, customer, amount, date_format(at, 'yyyy-MM-dd HH:mm:ss.SSS') AS at, size(tags) AS n FROM s";
+    await cluster.apply('orders-read', job('orders-read', source, columns, 'orders_read', 'id'));
+    await tableHas('SELECT id, customer, amount, at, n FROM formats.orders_read', [
+      ['-2', null, null, null, 0],
+      ['9007199254740993', 'ä', -0.5, '1969-12-31 23:59:59.500', 2],
+    ]);
+
+    await fetch(`${registry.url}/config/orders_protobuf-value`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
+      body: '{"compatibility":"BACKWARD"}',
+    });
+    await assert.rejects(
+      cluster.apply(
+        'orders-as-protobuf',
+        good.replace('SELECT id, customer', 'SELECT CAST(id AS STRING) AS id, customer'),
+      ),
+      /sinks\[0\]\.protobuf.*the subject orders_protobuf-value does not take the schema of the result|the subject orders_protobuf-value does not take/,
+    );
+    await cluster.apply('orders-as-protobuf', good.replace('tags FROM', 'tags, upper(customer) AS name FROM'));
+    assert.deepEqual(await versions('orders_protobuf-value'), [1, 2]);
   });
 
   async function versions(subject: string): Promise<number[]> {

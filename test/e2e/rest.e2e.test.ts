@@ -540,6 +540,8 @@ suite('REST on a real cluster', { timeout: 240_000 }, () => {
     assert.equal((await ask('getCluster')).body.workers.draining, 1);
     assert.equal((await ask('openapi')).body.openapi, '3.1.0');
     assert.equal((await ask('jobSchema')).status, 200);
+    assert.match((await ask('docs')).body, /<code><b>PUT<\/b> \/v1\/jobs\/\{name\}<\/code>/);
+    assert.deepEqual((await ask('getErrors', named('spark'))).body, { errors: [] });
     assert.match((await ask('metrics')).body, /weir_jobs/);
     assert.equal((await ask('removeJob', named('spark'))).status, 409);
     await ask('cancelJob', named('spark'));

@@ -11,6 +11,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Patience } from '../support/patience.ts';
 
 export const LOOPBACK = '127.0.0.1';
 
@@ -154,11 +155,11 @@ export class JavaServer {
 
   async #ready(child: ChildProcess): Promise<void> {
     const { name, port, probe } = this.#parts;
-    const deadline = Date.now() + READY_TIMEOUT_MS;
+    const patience = new Patience(READY_TIMEOUT_MS);
     while (!(await answers(port, probe))) {
       if (this.#child !== child)
         throw new Error(`${name} ended while it started; the end of ${this.logPath}:\n${this.#logTail()}`);
-      if (Date.now() > deadline)
+      if (patience.isOver())
         throw new Error(
           `${name} did not answer within ${READY_TIMEOUT_MS} ms; the end of its log:\n${this.#logTail()}`,
         );

@@ -34,6 +34,7 @@ import { SmallExecutor, delayed } from './sim-executor.ts';
 import { SimLogServer, SimSource } from './sim-log.ts';
 import { SimLogWriter } from './sim-log-writer.ts';
 import { SimMetaServer, SimMetaStore } from './sim-meta-store.ts';
+import type { SimPlace } from './sim-place.ts';
 import { SimTableServer, SimTableStore } from './sim-tables.ts';
 
 export const MASTER = 'master';
@@ -48,6 +49,8 @@ export interface ClusterOptions {
   readonly failpointChance: () => number;
   /** Topics that jobs write to turn every other call away. */
   readonly fullEverySecondCall?: boolean;
+  /** What is behind the feeds of jobs; default: nothing, and nothing is fed. */
+  readonly place?: SimPlace;
   /** Gives the functions of jobs that have some; default: those of their modules. */
   readonly loadModule?: typeof loadModule;
 }
@@ -184,7 +187,9 @@ export class SimCluster {
       this.#options.engine === 'real'
         ? new InlineExecutor({ threadCount: threads, loadModule: this.#options.loadModule ?? loadModule })
         : new SmallExecutor({ threadCount: threads });
+    const { place } = this.#options;
     const worker = new Worker({
+      ...(place === undefined ? {} : { openFeed: () => Promise.resolve(place.open(clock, rng.fork('feed'))) }),
       id: workerId(id),
       control: this.#controlClient(node),
       store: new SimMetaStore(this.#sim, this.network, this.metaServer, node, {

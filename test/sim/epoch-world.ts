@@ -16,7 +16,7 @@ import type { EpochsPlan, StatePlan } from '../../engine/plan/epoch-plan.ts';
 import type { EpochChange, EpochParts, RunBegin } from '../../master/epochs-parts.ts';
 import { EpochCoordinator } from '../../master/epochs.ts';
 import { MoveTurns } from '../../master/move-turns.ts';
-import type { EpochOrder, EpochReport, EpochRun } from '../../proto/gen/control.ts';
+import type { EpochFeed, EpochOrder, EpochReport, EpochRun } from '../../proto/gen/control.ts';
 import { SimBlobServer, SimBlobStore } from './sim-blobs.ts';
 import type { SimNode } from './kernel.ts';
 import { Simulation } from './kernel.ts';
@@ -485,7 +485,12 @@ export class ScriptedWorker {
   restored = 0;
   /** Asks to be let go. */
   leaving = false;
-  readonly prepares: { readonly assignment: EpochAssignment; readonly head: EpochHead; readonly token: number }[] = [];
+  readonly prepares: {
+    readonly assignment: EpochAssignment;
+    readonly head: EpochHead;
+    readonly token: number;
+    readonly execution: number;
+  }[] = [];
   readonly stops: string[] = [];
   #stream: StreamPair<EpochReport, EpochOrder> | null = null;
   #master: Leader | null = null;
@@ -536,6 +541,11 @@ export class ScriptedWorker {
     if (this.#master !== master || this.#closed) this.connect(master);
   }
 
+  /** How a feed does that this worker runs. */
+  tellFeed(feed: Partial<EpochFeed> & Pick<EpochFeed, 'source'>): void {
+    this.#send(this.#token, { feed: { code: '', message: '', fetched: 0, end: 0, ...feed } });
+  }
+
   /** The connection breaks and comes back: what was under way is lost. */
   reconnect(master: Leader): void {
     this.#stream?.client.close();
@@ -563,7 +573,8 @@ export class ScriptedWorker {
     if (order.prepare) {
       const assignment = JSON.parse(order.prepare.assignment) as EpochAssignment;
       const head = JSON.parse(order.prepare.head) as EpochHead;
-      this.prepares.push({ assignment, head, token: order.token });
+      const { execution } = order.prepare;
+      this.prepares.push({ assignment, head, token: order.token, execution });
       this.#assignments.set(assignment.version, assignment);
       this.#newest = assignment;
       this.#head = head;

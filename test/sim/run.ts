@@ -2,7 +2,7 @@
  * One simulated life of a cluster: chaos for some seconds of virtual time, then everything heals and the job must finish
  * its work; then what was late arrives, and the tables are held against the log. The seed decides all of it.
  */
-import type { JobDefinition } from '../../master/coordinator.ts';
+import type { JobDefinition } from '../../master/job-definition.ts';
 import { defaultGenerator } from '../support/generator.ts';
 import { Checker } from './checker.ts';
 import { Chaos } from './chaos.ts';

@@ -11,6 +11,8 @@ const REQUEST_TIMEOUT_MS = 800;
 
 export class SimBlobServer {
   readonly blobs = new Map<string, Uint8Array>();
+  /** What was claimed, by id and part. */
+  readonly parts = new Map<string, Map<number, Uint8Array>>();
   readonly #damaged = new Set<string>();
 
   put(id: string, bytes: Uint8Array): void {
@@ -23,8 +25,18 @@ export class SimBlobServer {
     return this.blobs.get(id)?.slice();
   }
 
+  claim(id: string, part: number, bytes: Uint8Array): Uint8Array {
+    const parts = this.parts.get(id) ?? new Map<number, Uint8Array>();
+    this.parts.set(id, parts);
+    if (!parts.has(part)) parts.set(part, bytes.slice());
+    return parts.get(part)?.slice() ?? bytes;
+  }
+
   delete(ids: readonly string[]): void {
-    for (const id of ids) this.blobs.delete(id);
+    for (const id of ids) {
+      this.blobs.delete(id);
+      this.parts.delete(id);
+    }
   }
 
   /** From now on the blob fails its checksum. */
@@ -73,6 +85,15 @@ export class SimBlobStore implements BlobStore {
     });
     if ('error' in answer) throw answer.error;
     return answer.bytes;
+  }
+
+  async claim(id: string, part: number, bytes: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
+    const copy = bytes.slice();
+    return await this.#retried(true, () => this.#server.claim(id, part, copy), signal);
+  }
+
+  async claimed(id: string, part: number): Promise<Uint8Array | undefined> {
+    return await this.#retried(false, () => this.#server.parts.get(id)?.get(part)?.slice());
   }
 
   async delete(ids: readonly string[]): Promise<void> {

@@ -2,12 +2,14 @@
 import { WeirError, isWeirError } from '../../core/errors.ts';
 import { backoffMs } from '../../core/clock.ts';
 import type { WritePermit } from '../../core/lane/permit.ts';
-import type { LogAppend, LogWriter } from '../../core/ports.ts';
+import type { Partition } from '../../core/ids.ts';
+import { offset } from '../../core/ids.ts';
+import type { ExclusiveWriter, LogAppend, LogWriter } from '../../core/ports.ts';
 import type { SimNode, Simulation } from './kernel.ts';
 import type { SimNetwork } from './network.ts';
 import type { SimRng } from './rng.ts';
 import type { SimLogServer } from './sim-log.ts';
-import { LOG_SERVER } from './sim-log.ts';
+import { LOG_SERVER, attempt, unwrap } from './sim-log.ts';
 
 const REQUEST_TIMEOUT_MS = 1500;
 
@@ -63,6 +65,32 @@ export class SimLogWriter implements LogWriter {
         await clock.sleep(backoffMs(this.#rng, attempt, 20, 300));
       }
     }
+  }
+
+  /** As the embedded log has it: every append names the end it is to stand at. */
+  async openExclusive(topic: string, partition: Partition): Promise<ExclusiveWriter> {
+    const end = await this.#request(false, () => this.#server.lastStableOffset(topic, partition));
+    let next = end;
+    return {
+      end: offset(end),
+      append: async (records) => {
+        const at = next;
+        await this.#request(true, () => this.#server.appendAt(topic, partition, at, records));
+        next += records.length;
+      },
+      close: () => Promise.resolve(),
+    };
+  }
+
+  async #request<T>(write: boolean, apply: () => T): Promise<T> {
+    const options = {
+      client: this.#node,
+      server: LOG_SERVER,
+      timeoutMs: REQUEST_TIMEOUT_MS,
+      write,
+      unavailable: full,
+    };
+    return unwrap(await this.#network.request(options, () => attempt(apply)));
   }
 
   createTopic(topic: string, partitions: number): Promise<void> {

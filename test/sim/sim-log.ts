@@ -81,6 +81,14 @@ export class SimLogServer {
     return base;
   }
 
+  /** As {@link append}, but only where the log ends at `expectedEnd`. Throws: FENCED. */
+  appendAt(name: string, index: number, expectedEnd: number, records: readonly RecordToEncode[]): void {
+    const { end } = this.partition(name, index);
+    if (end !== expectedEnd)
+      throw new WeirError('FENCED', `${name}/${index} ends at ${end}, not ${expectedEnd}: another writer took it`);
+    this.append(name, index, records);
+  }
+
   has(name: string): boolean {
     return this.#topics.has(name);
   }
@@ -198,7 +206,6 @@ export class SimSource implements Source {
     return batch?.baseOffset ?? log.end;
   }
 
-  /** Server errors travel as values: the request itself succeeded. */
   #call<T>(apply: () => T): Promise<Answer<T>> {
     return this.#network.request(this.#options(REQUEST_TIMEOUT_MS), () => attempt(apply));
   }
@@ -325,9 +332,10 @@ function lowerBound(batches: readonly StoredBatch[], offset: number): number {
   return low;
 }
 
-type Answer<T> = { readonly value: T } | { readonly error: unknown };
+/** Errors of a server travel as values: the request itself succeeded. */
+export type Answer<T> = { readonly value: T } | { readonly error: unknown };
 
-function attempt<T>(apply: () => T): Answer<T> {
+export function attempt<T>(apply: () => T): Answer<T> {
   try {
     return { value: apply() };
   } catch (error) {
@@ -335,7 +343,7 @@ function attempt<T>(apply: () => T): Answer<T> {
   }
 }
 
-function unwrap<T>(answer: Answer<T>): T {
+export function unwrap<T>(answer: Answer<T>): T {
   if ('error' in answer) throw answer.error;
   return answer.value;
 }

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { must } from '../../core/assert.ts';
 import type { JobView, WorkerView } from '../../master/views.ts';
 import { freePorts } from '../services/java-server.ts';
+import { Patience } from './patience.ts';
 
 const root = new URL('../../', import.meta.url);
 /** The command as the sources have it, on the Node of the tests. */
@@ -23,11 +24,13 @@ export const fromLauncher: readonly string[] = [fileURLToPath(new URL('weir', ro
 /** Of every cluster of tests. */
 export const TOKEN = 'test-token';
 
-/** Waits until `check` gives something other than undefined or false. Rejects with `what` after `limitMs`. */
+/**
+ * Waits until `check` gives something other than undefined or false. Rejects with `what` after `limitMs` of
+ * {@link Patience}.
+ */
 export async function until<T>(what: string, limitMs: number, check: () => Promise<T | undefined | false>): Promise<T> {
-  const end = performance.now() + limitMs;
   let last: unknown = 'nothing';
-  while (performance.now() < end) {
+  for (const patience = new Patience(limitMs); !patience.isOver();) {
     try {
       const value = await check();
       if (value !== undefined && value !== false) return value;
@@ -252,12 +255,12 @@ export class Cluster {
 
   /** On a machine that has too much to do, a master may lose its lease for a moment: then again. */
   async apply(name: string, yaml: string): Promise<void> {
-    for (const end = performance.now() + 60_000; ;) {
+    for (const patience = new Patience(60_000); ;) {
       try {
         await this.request('PUT', `/v1/jobs/${name}`, yaml);
         return;
       } catch (error) {
-        if (performance.now() > end || !String(error).includes(': 503 ')) throw error;
+        if (patience.isOver() || !String(error).includes(': 503 ')) throw error;
         await sleep(200);
       }
     }

@@ -207,7 +207,7 @@ function Tiles({ view }: { readonly view: JobView }): JSX.Element {
         <Tile
           label="Filtered"
           value={count(counters.filtered)}
-          note={`skipped ${count(counters.skipped)}${share(counters.filtered + counters.skipped)}`}
+          note={`of ${count(counters.read)} records${share(counters.filtered)}${counters.skipped === 0 ? '' : `, ${count(counters.skipped)} skipped`}`}
         />
       ) : (
         <Tile

@@ -2,7 +2,7 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { ask } from '../api.ts';
-import { age, bytes, count, duration, plural, ratio } from '../format.ts';
+import { bytes, count, duration, plural } from '../format.ts';
 import { jobs, workers } from '../live.ts';
 import { Allowed } from '../parts/allowed.tsx';
 import { Empty, Loading, State, attempt, useAsk } from '../parts/basics.tsx';
@@ -19,12 +19,9 @@ interface Share {
   readonly groups: number;
 }
 
-/** What a master may say in addition, and what the views of jobs tell. */
+/** What the views of jobs tell. */
 interface Extras {
   readonly jobs?: readonly Share[];
-  readonly threadsBusy?: number | null;
-  readonly cpuRatio?: number | null;
-  readonly uptimeMs?: number | null;
 }
 
 type Worker = WorkerView & Extras;
@@ -64,18 +61,9 @@ const columns: readonly Column<Worker>[] = [
     numeric: true,
     drop: 2,
     sort: ({ threads }) => threads,
-    cell: ({ threads, threadsBusy }) =>
-      threadsBusy === undefined || threadsBusy === null ? threads : `${threadsBusy.toFixed(1)} of ${threads} busy`,
+    cell: ({ threads }) => threads,
   },
   { key: 'loop', title: 'Event-loop delay p99', numeric: true, sort: (worker) => worker.eventLoopDelayMs, cell: load },
-  {
-    key: 'cpu',
-    title: 'CPU',
-    numeric: true,
-    drop: 1,
-    sort: ({ cpuRatio }) => cpuRatio ?? -1,
-    cell: ({ cpuRatio }) => (cpuRatio === undefined || cpuRatio === null ? '–' : ratio(cpuRatio)),
-  },
   {
     key: 'memory',
     title: 'Memory',
@@ -248,12 +236,6 @@ function WorkerSheet({ worker, onDrain }: { readonly worker: Worker; readonly on
             <dt>last heard</dt>
             <dd>{duration(worker.heartbeatAgeMs)} ago</dd>
           </div>
-          {worker.uptimeMs === undefined || worker.uptimeMs === null ? null : (
-            <div>
-              <dt>runs for</dt>
-              <dd>{age(worker.uptimeMs)}</dd>
-            </div>
-          )}
         </dl>
         {mine.length === 0 ? null : (
           <ul class="chips">

@@ -100,7 +100,13 @@ export function Chart({
                 values: (_, splits) => splits.map(wordAt),
               }
             : { ...common, space: 70, size: 26, values: (_, splits) => splits.map((at) => said.current.format(at)) },
-          { ...common, size: 58, space: 34, values: (_, splits) => splits.map(format) },
+          {
+            ...common,
+            // As wide as what stands there.
+            size: (_, words) => Math.max(30, 14 + 6.6 * Math.max(0, ...(words ?? []).map(({ length }) => length))),
+            space: 34,
+            values: (_, splits) => splits.map(format),
+          },
         ],
         series: [
           {},

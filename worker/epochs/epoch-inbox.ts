@@ -26,6 +26,9 @@ interface Flow {
   ended: boolean;
 }
 
+/** In a message that brings nothing for any stage: its sender has more to come. */
+export const NO_STAGE = -1;
+
 /** Checksum of a flow that brought nothing. */
 export const EMPTY_FLOW_CRC = 0;
 
@@ -49,6 +52,7 @@ export class EpochInbox {
 
   take(message: ExchangeMessage): void {
     this.#messages += 1;
+    if (message.stage === NO_STAGE) return this.changed.open();
     const flow = this.#flow(message.stage, message.fromStage, message.from);
     if (message.end !== null) this.#end(message, flow);
     else if (flow.ended) this.#break(message, 'a frame came after the end');

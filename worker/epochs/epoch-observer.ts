@@ -19,6 +19,8 @@ export interface FinishedEpoch {
 export interface EpochObserver {
   /** Bytes fetched from a source. */
   read(source: string, bytes: number): void;
+  /** One of so many partitions here could not be read on for so long: what was read before was not done with. */
+  blocked(ms: number, partitions: number): void;
   /** A map task of this job's records ended. */
   mapped(source: string, result: MapResult): void;
   /** A state stage of an epoch was folded in one thread. */
@@ -50,6 +52,7 @@ export interface EpochObserver {
 
 export const silentEpochObserver: EpochObserver = {
   read: () => undefined,
+  blocked: () => undefined,
   mapped: () => undefined,
   folded: () => undefined,
   written: () => undefined,

@@ -17,6 +17,7 @@ import { offset, parseLaneId } from '../../core/ids.ts';
 import type { ExchangeLink, ExchangeMessage } from '../../core/ports.ts';
 import type { MapResult } from '../../engine/epoch/contract.ts';
 import { splitFrame } from '../../engine/epoch/frame.ts';
+import type { EpochsPlan } from '../../engine/plan/epoch-plan.ts';
 import type {
   EpochDone,
   EpochMapped,
@@ -25,6 +26,7 @@ import type {
   EpochReport,
   EpochRun,
 } from '../../proto/gen/control.ts';
+import type { FeedingMode } from '../feeds/epoch-feeders.ts';
 import { EpochFeeders } from '../feeds/epoch-feeders.ts';
 import type { EpochRows } from '../epoch-transactions.ts';
 import type { WorkerPorts } from '../job-runner.ts';
@@ -176,6 +178,7 @@ export class EpochRunner {
   /** Tells a master that this worker is connected to again what it may have missed. */
   resend(): void {
     this.#opened?.feeds.tellAll();
+    this.#opened?.feeders.tellAll();
     if (this.#prepared?.ready === true) this.#reportReady(this.#prepared.view, this.#prepared.token);
     for (const attempt of this.#attempts.values()) {
       if (attempt.mapped !== null) this.#report(attempt.key.token, { mapped: attempt.mapped });
@@ -228,7 +231,7 @@ export class EpochRunner {
     const prepared: Preparation = { view, token, ready: false };
     this.#prepared = prepared;
     this.#connect(view);
-    this.#prepare(prepare.definition, view, head)
+    this.#prepare(prepare, view, head)
       .then(() => {
         prepared.ready = true;
         this.#reportReady(view, token);
@@ -244,14 +247,14 @@ export class EpochRunner {
       if (worker !== view.self) this.#parts.link(view.addressOf(worker)).connect();
   }
 
-  async #prepare(definition: string, view: AssignmentView, head: EpochHead): Promise<void> {
-    this.#opening ??= this.#open(definition);
+  async #prepare(prepare: EpochPrepare, view: AssignmentView, head: EpochHead): Promise<void> {
+    this.#opening ??= this.#open(prepare.definition);
     const opened = await this.#opening;
     for (const lane of view.partitions) {
       const from = head.positions[lane] ?? head.starts[lane];
       if (from !== undefined) opened.feeds.follow(lane, from);
     }
-    opened.feeders.keep(view.partitions);
+    opened.feeders.keep(view.partitions, feedingMode(opened.job.plan, prepare.execution));
     if (view.self < 0) return;
     const needed = [view, ...[...this.#attempts.values()].map((attempt) => attempt.view)];
     await opened.cohorts.prepare(view, needed, head.committed);
@@ -284,11 +287,12 @@ export class EpochRunner {
   }
 
   async #open(definition: string): Promise<Opened> {
-    const { store, connections, executor, clock, rng, log, limits, failpoints, observer } = this.#parts;
+    const { store, connections, executor, clock, rng, log, limits, failpoints, observer, observeLookup } = this.#parts;
     const { signal } = this.#stop;
     const { fetchBytes } = limits;
     const base = { job: this.job, run: this.run, store, connections, executor, clock, rng, log, signal, fetchBytes };
-    const job = await OpenJob.open({ ...base, failpoints }, definition);
+    const observed = observeLookup === undefined ? {} : { observeLookup };
+    const job = await OpenJob.open({ ...base, ...observed, failpoints }, definition);
     const feeds = new PartitionFeeds({
       open: job,
       clock,
@@ -296,6 +300,7 @@ export class EpochRunner {
       feedBytesMax: limits.inFlightBytes / 2,
       report: (ends) => this.#report(this.#token, { ends: { ends } }),
       onFetched: (source, bytes) => observer.read(source, bytes),
+      onBlocked: (ms, partitions) => observer.blocked(ms, partitions),
     });
     const blobs = () => connections.blobs();
     const groups = new GroupStore(executor, blobs, failpoints, job.graph.stateStages, signal);
@@ -303,7 +308,13 @@ export class EpochRunner {
     const head = async (): Promise<EpochHead> =>
       (await store.readEpochs(this.job, this.run)) ?? must(this.#head, () => 'nothing was prepared');
     const cohorts = new Cohorts({ ...base, open: job, blobs, failpoints, observer, groups, statics, head });
-    const feeders = new EpochFeeders(this.#parts, this.job, job.plan.sources, (source) => this.#behind(source));
+    const feeders = new EpochFeeders({
+      ports: this.#parts,
+      job: this.job,
+      sources: job.plan.sources,
+      behind: (source) => this.#behind(source),
+      report: (feed) => this.#report(this.#token, { feed }),
+    });
     this.#opened = { job, feeds, feeders, cohorts, groups, statics };
     this.#folding = this.#foldAll(this.#opened);
     return this.#opened;
@@ -391,7 +402,8 @@ export class EpochRunner {
       await statics.use(attempt.plan.statics, [job.hostKey], () => this.#mappedBefore(attempt));
       const write = (of: EpochAttempt, result: MapResult): void => this.#write(of, result, () => undefined);
       const end = (of: EpochAttempt, stage: number, receiver: number): void => this.#endFlow(of, stage, receiver);
-      const base = { open: job, feeds, executor, clock, failpoints, observer, write, end };
+      const waits = (of: EpochAttempt, error: WeirError): void => this.#waits(of, error);
+      const base = { open: job, feeds, executor, clock, failpoints, observer, write, waits, end };
       const parts = memory === undefined ? base : { ...base, memory };
       const mapped = await mapEpoch(parts, attempt);
       observer.phase('map', clock.mono() - attempt.orderedAt, attempt.key.epoch);
@@ -693,6 +705,16 @@ export class EpochRunner {
     });
   }
 
+  /** The attempt goes on when a place outside answers; the master is told what it waits for. */
+  #waits(attempt: EpochAttempt, { code, message }: WeirError): void {
+    if (!attempt.valid()) return;
+    const { epoch, attempt: number, token } = attempt.key;
+    const assignmentVersion = attempt.view.assignment.version;
+    this.#report(token, {
+      trouble: { epoch, attempt: number, assignmentVersion, retry: true, code, message, peer: '' },
+    });
+  }
+
   #refuse(
     order: EpochRun,
     plan: EpochPlan,
@@ -740,6 +762,11 @@ export class EpochRunner {
     this.#dropEarly(({ epoch }) => epoch <= committed);
     this.#opened?.cohorts.forget(committed);
   }
+}
+
+function feedingMode({ trigger }: EpochsPlan, execution: number): FeedingMode {
+  if (trigger.kind !== 'availableNow') return { kind: 'forEver' };
+  return execution === 0 ? { kind: 'none' } : { kind: 'execution', number: execution };
 }
 
 function viewKey(token: number, version: number): string {

@@ -7,7 +7,7 @@ import type { ExchangeLink, ExchangeMessage } from '../../core/ports.ts';
 import type { Frame } from '../../engine/epoch/contract.ts';
 import type { AssignmentView } from './assignment-view.ts';
 import type { EpochInbox } from './epoch-inbox.ts';
-import { EMPTY_FLOW_CRC, addFrameToCrc } from './epoch-inbox.ts';
+import { EMPTY_FLOW_CRC, NO_STAGE, addFrameToCrc } from './epoch-inbox.ts';
 
 /** Names the attempt in every message. */
 export interface AttemptKey {
@@ -93,6 +93,16 @@ export class FrameSender {
       }
     }
     await Promise.all(sent);
+  }
+
+  /** Tells the other workers that rows are still to come. What cannot be told is noticed with the rows. */
+  stillHere(): void {
+    const nothing = { part: 0, port: 0, thread: 0, rowCount: 0, bytes: new Uint8Array(0), end: null };
+    for (let worker = 0; worker < this.#view.workerCount; worker++) {
+      if (worker === this.#view.self) continue;
+      const message = { ...this.#key, from: this.#view.self, fromStage: NO_STAGE, stage: NO_STAGE, ...nothing };
+      this.#post(worker, message).catch(() => undefined);
+    }
   }
 
   #post(worker: number, message: ExchangeMessage): Promise<void> {

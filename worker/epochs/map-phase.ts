@@ -12,8 +12,11 @@ import { offsetsPerPlace, recordTimes } from '../../core/epoch/row-times.ts';
 import type { RecordTimes } from '../../core/epoch/row-times.ts';
 import type { EpochExecutor, MapResult, TaskBytes } from '../../engine/epoch/contract.ts';
 import { encodeGapLetter } from '../../engine/gap-letter.ts';
+import type { LookedUp } from '../../engine/lookups/lookup-rows.ts';
 import type { EpochsPlan } from '../../engine/plan/epoch-plan.ts';
 import { tableStagesOf } from '../../engine/plan/table-stages.ts';
+import type { AskingTask } from '../lookups/epoch-lookups.ts';
+import { stillAtIt } from '../lookups/epoch-lookups.ts';
 import type { EpochAttempt } from './epoch-attempt.ts';
 import type { EpochObserver } from './epoch-observer.ts';
 import { MappedLogRows } from './log-rows.ts';
@@ -32,6 +35,8 @@ export interface MapParts {
   readonly memory?: MemoryPool;
   /** Writes a result to the sinks under the attempt's permit; failures are told elsewhere. */
   readonly write: (attempt: EpochAttempt, result: MapResult) => void;
+  /** Told of every time that a place did not answer which a task needs. */
+  readonly waits: (attempt: EpochAttempt, error: WeirError) => void;
   /** Closes the flow from a stage to another. */
   readonly end: (attempt: EpochAttempt, stage: number, receiver: number) => void;
 }
@@ -46,6 +51,8 @@ export interface Mapped {
 
 /** Tasks of one epoch at once, per thread. */
 const TASKS_PER_THREAD = 2;
+/** While a table is asked, the receivers hear so often that rows are still to come, ms. */
+const STILL_HERE_MS = 10_000;
 
 /**
  * Maps this worker's share of the epoch. When it resolves, all frames are on their way and every flow out of a map stage
@@ -120,7 +127,8 @@ class MapRun implements Mapped {
       while (this.#running.size >= this.#slots) await Promise.race(this.#running);
       this.#attempt.check();
       const isLast = stage === stages.at(-1);
-      const pieces = isLast && memory !== undefined ? taken(own, range.to, memory) : [copied(own, memory)];
+      const isWhole = !isLast || memory === undefined || open.lookups?.has(stage) === true;
+      const pieces = isWhole ? [copied(own, memory)] : taken(own, range.to, memory);
       const run = this.#runTask(lane, index, stage, pieces, range).finally(() => this.#running.delete(run));
       this.#running.add(run);
       run.catch(this.#failure.reject);
@@ -142,6 +150,7 @@ class MapRun implements Mapped {
     const rowTimes = this.#rowTimes?.get(lane);
     const [first, ...more] = pieces;
     const { bytes, batches } = must(first, () => 'a task without bytes');
+    const tables = await this.#tablesOf({ stage, lane, bytes, batches });
     const result = await executor.map(open.hostKey, {
       stage,
       env: attempt.env,
@@ -154,6 +163,7 @@ class MapRun implements Mapped {
       toOffset: to,
       logPartitions: open.sinks.logPartitions,
       ...(rowTimes === undefined ? {} : { rowTimes }),
+      ...(tables === null ? {} : { tables }),
     });
     attempt.check();
     if (result.failure !== null) throw badRecord(open, lane, result.failure);
@@ -167,6 +177,19 @@ class MapRun implements Mapped {
     this.logRows.add(stage, index, batches[2] ?? 0, result.sinks);
     write(attempt, result);
     await attempt.sender.send(stage, index, result.frames);
+  }
+
+  /** Rows for a task of a stage that looks some up; null = it does not. */
+  async #tablesOf(task: Omit<AskingTask, 'plan' | 'run'>): Promise<readonly LookedUp[] | null> {
+    const { lookups } = this.#parts.open;
+    if (lookups?.has(task.stage) !== true) return null;
+    const attempt = this.#attempt;
+    const { plan, key, signal, sender } = attempt;
+    const isFirst = key.attempt === 0 && key.token === plan.token && plan.repeats === undefined;
+    const tables = lookups.tablesOf({ ...task, plan, run: key.run }, isFirst ? 'nothing' : 'perhaps', signal, (error) =>
+      this.#parts.waits(attempt, error),
+    );
+    return await stillAtIt(this.#parts.clock, STILL_HERE_MS, () => sender.stillHere(), attempt.meanwhile(tables));
   }
 
   /** Offsets that are gone become a dead letter of the epoch that was planned over them. */

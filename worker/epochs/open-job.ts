@@ -6,12 +6,15 @@ import { WeirError, isWeirError } from '../../core/errors.ts';
 import type { JobName, LaneId, Run } from '../../core/ids.ts';
 import { parseLaneId } from '../../core/ids.ts';
 import type { MetaStore } from '../../core/meta.ts';
-import type { Connections, Failpoints, Log, SourceReader, TopicDescription } from '../../core/ports.ts';
+import type { BlobStore, Connections, Failpoints, Log, SourceReader, TopicDescription } from '../../core/ports.ts';
 import type { EpochExecutor } from '../../engine/epoch/contract.ts';
 import type { EpochSource, EpochsPlan } from '../../engine/plan/epoch-plan.ts';
 import type { JobPlan } from '../../engine/plan/job-plan.ts';
 import { openEpochSinks } from '../open-sinks.ts';
 import type { SinkSet } from '../sink-set.ts';
+import type { Executor } from '../../engine/stage.ts';
+import { EpochLookups } from '../lookups/epoch-lookups.ts';
+import type { LookupObserver } from '../lookups/lookup-observer.ts';
 import type { ReadParts } from './read-range.ts';
 import { StageGraph } from './stage-graph.ts';
 
@@ -20,7 +23,8 @@ export interface OpenParts {
   readonly run: Run;
   readonly store: MetaStore;
   readonly connections: Connections;
-  readonly executor: EpochExecutor;
+  readonly executor: Executor & EpochExecutor;
+  readonly observeLookup?: (job: string, table: string) => LookupObserver;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Log;
@@ -43,17 +47,25 @@ export class OpenJob {
   readonly plan: EpochsPlan;
   readonly graph: StageGraph;
   readonly sinks: SinkSet;
+  /** null = the job looks nothing up. */
+  readonly lookups: EpochLookups | null;
   /** Host of map tasks, without state. Names of the hosts of key groups begin with it. */
   readonly hostKey: string;
   readonly #parts: OpenParts;
   readonly #sources: ReadonlyMap<string, OpenSource>;
 
-  private constructor(parts: OpenParts, plan: EpochsPlan, sinks: SinkSet, sources: ReadonlyMap<string, OpenSource>) {
+  private constructor(
+    parts: OpenParts,
+    plan: EpochsPlan,
+    { sinks, lookups }: Pick<OpenJob, 'sinks' | 'lookups'>,
+    sources: ReadonlyMap<string, OpenSource>,
+  ) {
     this.#parts = parts;
     this.plan = plan;
     this.graph = new StageGraph(plan);
     this.sinks = sinks;
-    this.hostKey = `${parts.job}/${parts.run}`;
+    this.lookups = lookups;
+    this.hostKey = hostKeyOf(parts);
     this.#sources = sources;
   }
 
@@ -87,13 +99,16 @@ export class OpenJob {
       return row.submittedAt;
     };
     const print = (line: string): void => log.info({ job }, line);
-    const sinks = await openEpochSinks(plan, connections, clock, print, { rng, failpoints, submittedAt });
+    const lookups = await openLookups(parts, plan);
+    const openSinks = openEpochSinks(plan, connections, clock, print, { rng, failpoints, submittedAt });
+    openSinks.catch(() => lookups?.close());
+    const sinks = await openSinks;
     const sources = new Map<string, OpenSource>();
     for (const [source, topic] of described) {
       const place = connections.source(source.connector, source.options);
       sources.set(source.name, { source, topic, ahead: place.open(topic), known: place.open(topic) });
     }
-    const open = new OpenJob(parts, plan, sinks, sources);
+    const open = new OpenJob(parts, plan, { sinks, lookups }, sources);
     await executor.openEpochs(open.hostKey, plan);
     return open;
   }
@@ -141,6 +156,18 @@ export class OpenJob {
     const readers = [...this.#sources.values()].flatMap(({ ahead, known }) => [ahead, known]);
     await Promise.allSettled(readers.map((reader) => reader.close()));
     await this.sinks.close();
+    await this.lookups?.close();
     await this.#parts.executor.closeEpochs(this.hostKey);
   }
+}
+
+function hostKeyOf({ job, run }: OpenParts): string {
+  return `${job}/${run}`;
+}
+
+async function openLookups(parts: OpenParts, plan: EpochsPlan): Promise<EpochLookups | null> {
+  const { connections, observeLookup } = parts;
+  const blobs = (): BlobStore => connections.blobs();
+  const observe = observeLookup === undefined ? {} : { observe: observeLookup };
+  return await EpochLookups.open(plan, hostKeyOf(parts), { ...parts, ...observe, blobs });
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { makeConnections } from '../../connectors/connections.ts';
 import { startEmbedded } from '../../connectors/embedded/main.ts';
 import { systemClock, systemRng } from '../../connectors/system/clock.ts';
@@ -24,6 +25,8 @@ interface World {
   feed(changes?: { bytesMax?: number; onDataLoss?: 'fail' | 'skip'; from?: number }): PartitionFeed;
   reading(onDataLoss?: 'fail' | 'skip'): ReadParts;
   readonly news: () => number;
+  /** Times in which feeds could not read on, ms. */
+  readonly blocked: readonly number[];
   readonly signal: AbortSignal;
 }
 
@@ -53,6 +56,7 @@ async function withLog(body: (world: World) => Promise<void>, low = 0): Promise<
   const end = new AbortController();
   const runs: Promise<void>[] = [];
   let news = 0;
+  const blocked: number[] = [];
   const reading = (onDataLoss: 'fail' | 'skip' = 'fail'): ReadParts => ({
     reader,
     partition: partition(0),
@@ -92,12 +96,16 @@ async function withLog(body: (world: World) => Promise<void>, low = 0): Promise<
             news += 1;
           },
           onFetched: () => undefined,
+          onBlocked: (ms) => {
+            blocked.push(ms);
+          },
         });
         runs.push(feed.run());
         return feed;
       },
       reading,
       news: () => news,
+      blocked,
       signal: end.signal,
     });
   } finally {
@@ -188,15 +196,19 @@ suite('a partition that is read ahead', () => {
     }));
 
   test('reading stops at the bound and goes on with what is released or asked for', () =>
-    withLog(async ({ append, feed, signal }) => {
+    withLog(async ({ append, feed, signal, blocked }) => {
       for (let batch = 0; batch < 8; batch++) await append(1, batch, 600_000);
       const ahead = feed({ bytesMax: 1_000_000 });
       await waitFor('the bound', () => ahead.bytes >= 1_000_000);
       const stoodAt = ahead.readOffset;
       assert.ok(stoodAt < 8, `read to ${stoodAt}`);
+      assert.deepEqual(blocked, []);
+      await sleep(30);
       // What is waited for is read although there is no room: a batch may be larger than the bound.
       const all = await takeAll(ahead, 0, 8, signal);
       assert.equal(all?.batches.length, 8);
+      // Timers may come a millisecond early by the other clock.
+      assert.ok((blocked[0] ?? 0) >= 29, `the time at the bound is told: ${blocked.join(', ')}`);
       ahead.release(offset(8));
       assert.deepEqual([ahead.bytes, ahead.recordBytes], [0, 0]);
     }));

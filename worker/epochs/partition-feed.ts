@@ -27,6 +27,8 @@ export interface FeedParts extends ReadParts {
   /** There is something to report: marks, an end of the log, a wall. */
   readonly onNews: () => void;
   readonly onFetched: (bytes: number) => void;
+  /** Reading went on after so many ms in which what was read before was not released. */
+  readonly onBlocked: (ms: number) => void;
 }
 
 export class PartitionFeed {
@@ -265,8 +267,12 @@ export class PartitionFeed {
   }
 
   async #room(): Promise<void> {
-    const { signal } = this.#parts;
-    while (!this.hasRoom && this.#wanted <= this.#end && !signal.aborted) await this.#changed.wait(signal);
+    const { signal, clock, onBlocked } = this.#parts;
+    const isFull = (): boolean => !this.hasRoom && this.#wanted <= this.#end && !signal.aborted;
+    if (!isFull()) return;
+    const since = clock.mono();
+    while (isFull()) await this.#changed.wait(signal);
+    onBlocked(clock.mono() - since);
   }
 }
 

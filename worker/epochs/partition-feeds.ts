@@ -33,6 +33,8 @@ export interface FeedsParts {
   readonly feedBytesMax: number;
   readonly report: (ends: PartitionEnd[]) => void;
   readonly onFetched: (source: string, bytes: number) => void;
+  /** One of so many partitions could not be read on for so long, ms. */
+  readonly onBlocked: (ms: number, partitions: number) => void;
 }
 
 interface Followed {
@@ -68,7 +70,7 @@ export class PartitionFeeds {
   /** Begins to read ahead of a partition, unless it is read already. */
   follow(lane: LaneId, from: Offset): void {
     if (this.#feeds.has(lane)) return;
-    const { open, signal, onFetched, feedBytesMax } = this.#parts;
+    const { open, signal, onFetched, onBlocked, feedBytesMax } = this.#parts;
     const leave = new AbortController();
     const { source } = parseLaneId(lane);
     try {
@@ -80,6 +82,7 @@ export class PartitionFeeds {
           Math.min(feedBytesMax, Math.max(FEED_BYTES_MIN, Math.floor(AHEAD_BYTES_MAX / this.#feeds.size))),
         onNews: () => this.#tell(lane),
         onFetched: (bytes) => onFetched(source, bytes),
+        onBlocked: (ms) => onBlocked(ms, this.#feeds.size),
       });
       this.#feeds.set(lane, { feed, leave, done: feed.run(), told: -1 });
     } catch (error) {

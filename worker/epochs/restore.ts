@@ -13,7 +13,8 @@ import { epoch as epochOf, offset, parseLaneId } from '../../core/ids.ts';
 import type { JobName, LaneId, Run } from '../../core/ids.ts';
 import type { BlobStore, Failpoints, Log } from '../../core/ports.ts';
 import type { MetaStore } from '../../core/meta.ts';
-import type { EpochExecutor, Frame, GroupState } from '../../engine/epoch/contract.ts';
+import type { EpochExecutor, Frame, GroupState, MapTask } from '../../engine/epoch/contract.ts';
+import type { LookedUp } from '../../engine/lookups/lookup-rows.ts';
 import { KEY_GROUPS } from '../../engine/plan/epoch-plan.ts';
 import { localRouting, threadOf } from './assignment-view.ts';
 import type { Cohort } from './cohort.ts';
@@ -148,7 +149,7 @@ export async function replay(parts: RestoreParts, cohort: Cohort, to: number, in
       if (span === undefined) return [];
       const [first] = span;
       if (first !== undefined) await insist(() => statics.use(first.statics, [cohort.key], () => Promise.resolve()));
-      return await mapAgain(parts, cohort, span, await insist(() => readAll(parts, span)));
+      return await mapAgain(parts, cohort, span, await insist(() => readAll(parts, span)), insist);
     };
     let next = map(spans[0]);
     for (const [index, span] of spans.entries()) {
@@ -205,6 +206,12 @@ async function readAll(parts: RestoreParts, plans: readonly EpochPlan[]): Promis
   return new Map(await Promise.all(entries));
 }
 
+/** One task of an epoch that is mapped again. */
+interface MapPiece {
+  readonly plan: EpochPlan;
+  readonly task: Omit<MapTask, 'stage'>;
+}
+
 /** What the map stages gave in one epoch, by stage. */
 type Mapped = readonly { readonly stage: number; readonly frames: readonly Frame[] }[];
 
@@ -214,6 +221,7 @@ async function mapAgain(
   cohort: Cohort,
   plans: readonly EpochPlan[],
   data: ReadonlyMap<LaneId, RangeData>,
+  insist: Insist,
 ): Promise<readonly Mapped[]> {
   const { open, executor, run } = parts;
   const routing = localRouting(groupsHeld(parts, cohort), executor.threadCount);
@@ -232,11 +240,12 @@ async function mapAgain(
       const own = batches.filter((batch) => batch.nextOffset > from && batch.baseOffset < to);
       const task = { env: envOf(plan, run, plan.epochTsUs), routing, partition, fromOffset: from, toOffset: to };
       const tasks = [...cutIntoTasks(own, { from, step: offsetsPerPlace(plan) })];
-      return tasks.map((bytes) => ({ at, task: { ...task, ...bytes, logPartitions } }));
+      return tasks.map((bytes) => ({ at, plan, task: { ...task, ...bytes, logPartitions } }));
     });
     const stages = open.mapStagesOf(lane);
     for (const stage of stages) {
-      for (const some of inSteps(pieces, ({ task }) => task.bytes.byteLength)) {
+      const whole = open.lookups?.has(stage) === true ? await answered(parts, stage, lane, pieces, insist) : pieces;
+      for (const some of inSteps(whole, ({ task }) => task.bytes.byteLength)) {
         // The executor takes the bytes: another stage that reads the same partition needs its own.
         const own = (bytes: Uint8Array): Uint8Array => (stage === stages.at(-1) ? bytes : bytes.slice());
         const tasks = some.map(({ task }) => ({ ...task, stage, bytes: own(task.bytes) }));
@@ -251,6 +260,32 @@ async function mapAgain(
   }
   await Promise.all(runs);
   return mapped;
+}
+
+/**
+ * The tasks with the rows that were looked up for them when they were mapped first. Throws: STATE_DAMAGED when those of a
+ * committed epoch are gone: newer snapshots cover it.
+ */
+async function answered<T extends MapPiece>(
+  { open, run, store, job, signal }: RestoreParts,
+  stage: number,
+  lane: LaneId,
+  pieces: readonly T[],
+  insist: Insist,
+): Promise<readonly (T & { readonly task: { readonly tables: readonly LookedUp[] } })[]> {
+  const lookups = must(open.lookups, () => 'the job looks nothing up');
+  const given: (T & { readonly task: { readonly tables: readonly LookedUp[] } })[] = [];
+  for (const piece of pieces) {
+    const { plan, task } = piece;
+    const tables = await insist(async () => {
+      const head = await store.readEpochs(job, run);
+      const known = head !== undefined && head.committed >= plan.epoch ? 'everything' : 'perhaps';
+      const asking = { stage, lane, plan, run, bytes: task.bytes, batches: task.batches };
+      return await lookups.tablesOf(asking, known, signal, () => undefined);
+    });
+    given.push({ ...piece, task: { ...task, tables } });
+  }
+  return given;
 }
 
 async function foldAgain(

@@ -6,6 +6,7 @@ import { makeConnections } from '../../connectors/connections.ts';
 import { startEmbedded } from '../../connectors/embedded/main.ts';
 import { systemClock, systemRng } from '../../connectors/system/clock.ts';
 import { must } from '../../core/assert.ts';
+import type { Clock } from '../../core/clock.ts';
 import type { LaneCounters } from '../../core/lane/position.ts';
 import { addCounters, zeroCounters } from '../../core/lane/position.ts';
 import { assignGroups } from '../../core/epoch/assign-groups.ts';
@@ -49,6 +50,9 @@ import { MemoryExchangeNetwork } from './exchange-memory.ts';
 
 export const JOB = jobName('test');
 const DEFINITION = 'definition-of-test';
+const WAIT_MS_MAX = 10_000;
+/** No look takes longer: while it seems to, the process stands still, and all that is waited for with it. */
+const LOOK_MS_MAX = 100;
 
 export interface TestWorker {
   readonly name: string;
@@ -165,7 +169,8 @@ export class TestCluster {
     });
   }
 
-  addWorker(name: string): TestWorker {
+  /** `clock`: of the worker's process. */
+  addWorker(name: string, clock: Clock = systemClock): TestWorker {
     const folded: number[] = [];
     const executor = new TestExecutor({ threadCount: this.#threads }, folded);
     const reports: EpochReport[] = [];
@@ -178,7 +183,7 @@ export class TestCluster {
       store: this.store,
       connections: this.#sinkLog === null ? this.connections : writingTo(this.connections, this.#sinkLog),
       executor,
-      clock: systemClock,
+      clock,
       rng: systemRng,
       log: noLog,
       failpoints: hits,
@@ -228,6 +233,7 @@ export class TestCluster {
           definition: DEFINITION,
           assignment: JSON.stringify(assignment),
           head: JSON.stringify(this.head),
+          execution: 0,
         },
       });
       await waitFor(`${worker.name} to be ready`, () => {
@@ -466,9 +472,11 @@ class TestExecutor extends InlineExecutor {
 
 /** Looks again and again; fails after some seconds, naming what did not come. */
 export async function waitFor(what: string, holds: () => boolean): Promise<void> {
-  const until = performance.now() + 10_000;
+  let waitedMs = 0;
   while (!holds()) {
-    if (performance.now() > until) throw new Error(`waited in vain for ${what}`);
+    if (waitedMs > WAIT_MS_MAX) throw new Error(`waited in vain for ${what}`);
+    const from = performance.now();
     await systemClock.sleep(2);
+    waitedMs += Math.min(LOOK_MS_MAX, performance.now() - from);
   }
 }

@@ -118,12 +118,12 @@ suite('a feeder', () => {
   test('appends each row once, over restarts and over rounds', async () => {
     const feed = new Counting(10);
     const { feeder, topic } = await feederOf(feed);
-    await feeder.run(never, true);
+    await feeder.fetchAll(never);
     assert.deepEqual(await keys(topic), numbers(10));
     const again = new Counting(12);
     const second = await feederOf(again, { topic });
-    await second.feeder.run(never, true);
-    await second.feeder.run(never, true);
+    await second.feeder.fetchAll(never);
+    await second.feeder.fetchAll(never);
     assert.deepEqual(await keys(topic), numbers(12));
     // The first step of the second one went on where the last batch of the first one stood.
     assert.deepEqual(again.cursors[0], 0);
@@ -141,7 +141,7 @@ suite('a feeder', () => {
     const { feeder, topic } = await feederOf(first, { observer });
     await feeder.run(leave.signal);
     const second = new Counting(30);
-    await (await feederOf(second, { topic })).feeder.run(never, true);
+    await (await feederOf(second, { topic })).feeder.fetchAll(never);
     assert.equal(second.cursors[0], 9);
     assert.deepEqual(await keys(topic), numbers(30));
   });
@@ -149,21 +149,21 @@ suite('a feeder', () => {
   test('a row that changed is appended again, and only that', async () => {
     const feed = new Counting(6);
     const { feeder, topic } = await feederOf(feed);
-    await feeder.run(never, true);
+    await feeder.fetchAll(never);
     feed.change = ', dearer';
-    await feeder.run(never, true);
+    await feeder.fetchAll(never);
     feed.change = '';
-    await feeder.run(never, true);
+    await feeder.fetchAll(never);
     assert.deepEqual(await keys(topic), [...numbers(6), '4', '4']);
   });
 
   test('another place begins anew', async () => {
     const { feeder, topic } = await feederOf(new Counting(30));
     const leave = new AbortController();
-    const running = feeder.run(leave.signal, true);
+    const running = feeder.fetchAll(leave.signal);
     await running;
     const other = new Counting(3);
-    await (await feederOf(other, { topic, planned: spec('http://b/') })).feeder.run(never, true);
+    await (await feederOf(other, { topic, planned: spec('http://b/') })).feeder.fetchAll(never);
     assert.equal(other.cursors[0], null);
   });
 
@@ -177,8 +177,17 @@ suite('a feeder', () => {
       },
     }));
     const { feeder, topic } = await feederOf(new Counting(20), { through });
-    await feeder.run(never, true);
+    await feeder.fetchAll(never);
     assert.deepEqual(await keys(topic), numbers(20));
+  });
+
+  test('says where the log ends with all that was there', async () => {
+    const { feeder, topic } = await feederOf(new Counting(7));
+    assert.equal(await feeder.fetchAll(never), 7);
+    // Nothing is new: the end is where it was.
+    assert.equal(await (await feederOf(new Counting(7), { topic })).feeder.fetchAll(never), 7);
+    const left = AbortSignal.abort(new Error('over'));
+    assert.equal(await (await feederOf(new Counting(9), { topic })).feeder.fetchAll(left), null);
   });
 
   test('two at once double nothing and lose nothing', async () => {
@@ -197,7 +206,7 @@ suite('a feeder', () => {
     const feed = new Counting(3);
     let may = false;
     const { feeder, topic } = await feederOf(feed, { mayWrite: () => may });
-    const running = feeder.run(never, true);
+    const running = feeder.fetchAll(never);
     await systemClock.sleep(30);
     assert.deepEqual(feed.cursors, []);
     may = true;
@@ -220,7 +229,7 @@ suite('a feeder', () => {
     let processed = 0;
     const behind = (): number => (appended >= 4 && processed === 0 ? 1000 : 0);
     const { feeder, topic } = await feederOf(big, { behind, observer: { polled: (rows) => (appended += rows) } });
-    const running = feeder.run(never, true);
+    const running = feeder.fetchAll(never);
     while (appended < 4) await systemClock.sleep(1);
     await systemClock.sleep(30);
     assert.equal((await keys(topic)).length, 4);
@@ -247,7 +256,7 @@ suite('a feeder', () => {
         polled: () => seen.push(feeder.blockedBy?.code),
       },
     });
-    await feeder.run(never, true);
+    await feeder.fetchAll(never);
     assert.deepEqual(codes, ['UNAUTHORIZED', 'UNAUTHORIZED']);
     assert.deepEqual(seen, ['UNAUTHORIZED']);
     assert.equal(feeder.blockedBy, null);
@@ -270,7 +279,7 @@ suite('a feeder', () => {
       close: () => Promise.resolve(),
     };
     const { feeder, topic } = await feederOf(huge, { observer: { refused: () => (refused += 1) } });
-    await feeder.run(never, true);
+    await feeder.fetchAll(never);
     assert.deepEqual([await keys(topic), refused], [['small'], 1]);
   });
 });

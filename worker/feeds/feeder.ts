@@ -14,6 +14,7 @@ import type { Feed, FeedStep, Json } from '../../core/feed/feed.ts';
 import { CURSOR_HEADER } from '../../core/feed/feed.ts';
 import { SeenRows } from '../../core/feed/seen.ts';
 import type { PlannedFeed } from '../../core/job/feed-topics.ts';
+import type { Offset } from '../../core/ids.ts';
 import { partition } from '../../core/ids.ts';
 import type { WritePermit } from '../../core/lane/permit.ts';
 import type { Connections, ExclusiveWriter, Log } from '../../core/ports.ts';
@@ -47,6 +48,8 @@ export interface FeederParts {
   readonly permit?: WritePermit;
   /** Records of the topic that the job has not processed yet, as far as it is known. */
   readonly behind?: () => number;
+  /** Called when {@link Feeder.blockedBy} became another reason. */
+  readonly onBlocked?: () => void;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Log;
@@ -58,6 +61,8 @@ interface OpenLog {
   readonly writer: ExclusiveWriter;
   readonly seen: SeenRows;
   cursor: Json;
+  /** Where the log ended when it was opened; null once something was appended. */
+  end: Offset | null;
 }
 
 export class Feeder {
@@ -83,11 +88,20 @@ export class Feeder {
     return this.#blockedBy;
   }
 
+  /** Runs until the signal is aborted. Failures are met with another attempt, for ever. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#run(signal, () => false);
+  }
+
   /**
-   * Runs until the signal is aborted; with `once` until everything that is there has been appended. Failures are met with
-   * another attempt, for ever. Never rejects.
+   * As {@link run}, but only until everything that is there has been appended. Where the partition ends then: all of it
+   * is before that offset, and readers will see it. null when the signal was aborted before.
    */
-  async run(signal: AbortSignal, once = false): Promise<void> {
+  async fetchAll(signal: AbortSignal): Promise<Offset | null> {
+    return await this.#run(signal, ({ caughtUp }) => caughtUp);
+  }
+
+  async #run(signal: AbortSignal, isLast: (step: FeedStep) => boolean): Promise<Offset | null> {
     const { clock, rng, permit } = this.#parts;
     try {
       while (!signal.aborted) {
@@ -97,8 +111,9 @@ export class Feeder {
         }
         try {
           const step = await this.#step(signal);
+          const end = isLast(step) ? await this.#end(signal) : null;
           this.#unblock();
-          if (once && step.caughtUp) return;
+          if (end !== null) return end;
           if (step.waitMs > 0) await clock.sleep(step.waitMs, signal);
         } catch (error) {
           if (signal.aborted) break;
@@ -114,6 +129,7 @@ export class Feeder {
       this.#feed = null;
       this.#parts.observer.left();
     }
+    return null;
   }
 
   async #step(signal: AbortSignal): Promise<FeedStep> {
@@ -130,12 +146,9 @@ export class Feeder {
   }
 
   async #openLog(signal: AbortSignal): Promise<OpenLog> {
-    const { connections, source, feed, job } = this.#parts;
+    const { connections, source, feed } = this.#parts;
     const { connector, options, topic } = source;
-    const logWriter = connections.logWriter(connector, options);
-    if (logWriter.openExclusive === undefined)
-      throw new WeirError('UNSUPPORTED', `job ${job}: the log of source ${source.name} has no writer for feeds`);
-    const writer = await logWriter.openExclusive(topic, PARTITION, `weir.${job}.${source.name}`);
+    const writer = await this.#openWriter();
     try {
       const seen = new SeenRows(feed.remember);
       const place = connections.source(connector, options);
@@ -144,11 +157,35 @@ export class Feeder {
         const print = fingerprint(value);
         seen.add(key ?? print, print);
       }
-      return { writer, seen, cursor: this.#ownCursor(cursor) };
+      return { writer, seen, cursor: this.#ownCursor(cursor), end: writer.end };
     } catch (error) {
       await writer.close();
       throw error;
     }
+  }
+
+  /** Takes the log from whoever wrote to it. */
+  async #openWriter(): Promise<ExclusiveWriter> {
+    const { connections, source, job } = this.#parts;
+    const { connector, options, topic, name } = source;
+    const logWriter = connections.logWriter(connector, options);
+    if (logWriter.openExclusive === undefined)
+      throw new WeirError('UNSUPPORTED', `job ${job}: the log of source ${name} has no writer for feeds`);
+    return await logWriter.openExclusive(topic, PARTITION, `weir.${job}.${name}`);
+  }
+
+  /**
+   * Where the log ends with all that was appended. The end as readers see it may still be before a transaction that was
+   * committed a moment ago; opening the log anew waits for it.
+   */
+  async #end(signal: AbortSignal): Promise<Offset> {
+    const appendedTo = this.#log;
+    if (appendedTo !== null && appendedTo.end !== null) return appendedTo.end;
+    await this.#closeLog();
+    signal.throwIfAborted();
+    const writer = await this.#openWriter();
+    await writer.close();
+    return writer.end;
   }
 
   #ownCursor(kept: Json): Json {
@@ -157,7 +194,8 @@ export class Feeder {
   }
 
   /** Appends what is new of a step, with its cursor; how many rows that was. */
-  async #append({ writer, seen }: OpenLog, { rows, cursor }: FeedStep): Promise<number> {
+  async #append(open: OpenLog, { rows, cursor }: FeedStep): Promise<number> {
+    const { writer, seen } = open;
     const { clock, feed, permit, observer, log } = this.#parts;
     const timestampMs = clock.now();
     const records: RecordToEncode[] = [];
@@ -182,6 +220,7 @@ export class Feeder {
       // Only the last part has the cursor: after a crash between them the first ones are known by their ids.
       for (const part of parts(records)) {
         permit?.check();
+        open.end = null;
         await writer.append(part);
         this.#rows += part.length;
         for (const { value } of part) this.#bytes += (value?.byteLength ?? 0) + ROW_OVERHEAD_BYTES;
@@ -215,12 +254,16 @@ export class Feeder {
       if (isWeirError(error)) log.warn({ source: this.#parts.source.name, code }, `${this.#name()}: ${error.message}`);
       else log.error({ source: this.#parts.source.name, err: error }, `${this.#name()}: ${messageOf(error)}`);
     }
+    const before = this.#blockedBy;
     this.#blockedBy = isWeirError(error) ? error : new WeirError('INTERNAL', messageOf(error), { cause: error });
+    if (before?.message !== this.#blockedBy.message) this.#parts.onBlocked?.();
   }
 
   #unblock(): void {
     this.#failures = 0;
+    if (this.#blockedBy === null) return;
     this.#blockedBy = null;
+    this.#parts.onBlocked?.();
   }
 
   #name(): string {

@@ -34,24 +34,26 @@ interface Step {
 export async function openLookups(
   inner: Executor,
   plans: readonly LookupPlan[],
-  { connections, clock, rng, observe }: LookupPorts,
+  ports: LookupPorts,
 ): Promise<LookupExecutor> {
   const steps: Step[] = [];
   try {
-    for (const plan of plans) {
-      const { job, name, connector } = plan.table;
-      const place = connections.lookups?.(connector);
-      if (place === undefined)
-        throw new WeirError('UNSUPPORTED', `job ${job}: nothing is looked up with ${connector} here`);
-      const source = await place.open(plan.table);
-      const observer = observe?.(job, name) ?? silentLookupObserver;
-      steps.push({ plan, lookup: new Lookup({ plan, source, clock, rng, observer }) });
-    }
+    for (const plan of plans) steps.push({ plan, lookup: await openLookup(plan, ports) });
   } catch (error) {
     await Promise.all(steps.map(({ lookup }) => lookup.close()));
     throw error;
   }
   return new LookupExecutor(inner, steps);
+}
+
+/** Throws: as {@link openLookups}. */
+export async function openLookup(plan: LookupPlan, { connections, clock, rng, observe }: LookupPorts): Promise<Lookup> {
+  const { job, name, connector } = plan.table;
+  const place = connections.lookups?.(connector);
+  if (place === undefined)
+    throw new WeirError('UNSUPPORTED', `job ${job}: nothing is looked up with ${connector} here`);
+  const source = await place.open(plan.table);
+  return new Lookup({ plan, source, clock, rng, observer: observe?.(job, name) ?? silentLookupObserver });
 }
 
 export class LookupExecutor implements Executor {
@@ -95,7 +97,8 @@ function keysId(stageId: string, index: number): string {
   return `${stageId}#${index}`;
 }
 
-function keysIn({ sinks }: StageResult): readonly LookupKey[] {
+/** The keys that a stage of keys gave, each once. */
+export function keysIn({ sinks }: StageResult): readonly LookupKey[] {
   const [output] = sinks;
   const { text } = must(output?.kind === 'keys' ? output : null, () => 'the stage gave no keys');
   return JSON.parse(text) as readonly LookupKey[];

@@ -59,7 +59,7 @@ export class Lookup {
     const now = this.#parts.clock.mono();
     let joined = 0;
     for (const [place, key] of keys.entries()) {
-      const id = idOf(key);
+      const id = keyId(key);
       const asked = this.#asked.get(id);
       const kept = asked === undefined ? this.#cache.get(id, now) : undefined;
       if (asked !== undefined) joined++;
@@ -130,7 +130,7 @@ export class Lookup {
           key,
           must(answers[index], () => `no answer for key ${index}`),
         );
-        if (outcome !== 'failed') this.#cache.set(idOf(key), outcome, now);
+        if (outcome !== 'failed') this.#cache.set(keyId(key), outcome, now);
         return { outcome };
       });
     } catch (error) {
@@ -233,7 +233,7 @@ export class Lookup {
 }
 
 /** Different keys have different texts. */
-function idOf(key: LookupKey): string {
+export function keyId(key: LookupKey): string {
   const [only = ''] = key;
   return key.length === 1 ? only : JSON.stringify(key);
 }

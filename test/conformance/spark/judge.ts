@@ -1,7 +1,8 @@
 /** Runs one conformance case through the public front door and says how it went. */
 import { isWeirError, messageOf } from '../../../core/errors.ts';
 import type { SteppedCluster } from '../../../cli/testing/stepped-cluster.ts';
-import { JobRefused, SteppedJob } from '../../../cli/testing/stepped-job.ts';
+import { JobRefused } from '../../../cli/testing/job-refused.ts';
+import { SteppedJob } from '../../../cli/testing/stepped-job.ts';
 import type { EmittedRow, InputRecord, StepInput } from '../../../cli/testing/stepped-job.ts';
 import { type CaseStep, isLongNumber, type StreamCase } from './cases.ts';
 import { jsonRow, renderCase } from './render.ts';

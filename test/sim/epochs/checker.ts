@@ -10,9 +10,9 @@ import type { SimMetaServer } from '../sim-meta-store.ts';
 import type { RowWrite, SimTableServer, StoredRow } from '../sim-tables.ts';
 import { decodeInteger, isLive, numberOf } from '../sim-tables.ts';
 import type { PlannedEpoch, RunFacts, SimEpochJob } from './jobs.ts';
-import { jobNameOf, NAMES, variantOf } from './jobs.ts';
+import { jobNameOf, NAMES, readBy, variantOf } from './jobs.ts';
 import type { EpochProducer } from './producer.ts';
-import { MARKS } from './producer.ts';
+import { FED } from './producer.ts';
 
 export class EpochChecker {
   commits = 0;
@@ -26,6 +26,10 @@ export class EpochChecker {
   readonly #jobs: readonly SimEpochJob[];
   readonly #lastPlan = new Map<string, EpochPlan>();
   readonly #counts = new Map<string, number>();
+  /** Run and state by job. */
+  readonly #standing = new Map<string, string>();
+  /** Rows behind the feed when the job was last started, by job. */
+  readonly #there = new Map<string, number>();
   readonly #definitions = new Map<string, string>();
   readonly #runs = new Map<string, (RunFacts & { readonly epochs: PlannedEpoch[] })[]>();
   /** Called with the heads of jobs as they become durable. */
@@ -49,6 +53,10 @@ export class EpochChecker {
       jobChanged: (row) => {
         this.#definitions.set(`${row.name}/${row.run}`, row.definition);
         if (row.state === 'failed') sim.fail(`job ${row.name} failed: ${row.reason?.message ?? '?'}`);
+        const before = this.#standing.get(row.name);
+        const standing = `${row.run} ${row.state}`;
+        this.#standing.set(row.name, standing);
+        if (row.state === 'starting' && before !== standing) this.#there.set(row.name, this.#fed());
       },
       laneWritten: () => undefined,
       ownershipRead: () => undefined,
@@ -68,7 +76,20 @@ export class EpochChecker {
     if (head.committed < before.committed) fail(`commit ${before.committed} became ${head.committed}`);
     if (head.planned < before.planned) fail(`plan ${before.planned} became ${head.planned}`);
     if ((head.watermarkUs ?? -Infinity) < (before.watermarkUs ?? -Infinity)) fail('the watermark went back');
+    if (head.ends !== null && before.ends === null) this.#fixed(head, head.ends, fail);
     this.commits += head.committed - before.committed;
+  }
+
+  /** An execution reads all that was behind its feeds when it was started. */
+  #fixed({ job }: EpochHead, ends: NonNullable<EpochHead['ends']>, fail: (what: string) => void): void {
+    for (const [lane, end] of Object.entries(ends)) {
+      const there = this.#there.get(job) ?? 0;
+      if (placeOf(lane) === `${FED}/0` && end < there) fail(`it ends at ${end} of ${there} rows that were there`);
+    }
+  }
+
+  #fed(): number {
+    return this.#producer.records.filter(({ topic }) => topic === FED).length;
   }
 
   /** A run goes on from a snapshot of the one before, and may read again what came after it: rows are written anew. */
@@ -138,7 +159,7 @@ export class EpochChecker {
       if (head.committed < head.planned) return `job ${job.name}: epoch ${head.committed + 1} is not committed`;
       const positions = new Map(Object.entries(head.positions).map(([lane, at]) => [placeOf(lane), at]));
       for (const [place, end] of ends) {
-        if (place.startsWith(MARKS) && job.readsMarks !== true) continue;
+        if (!readBy(job).some((topic) => place.startsWith(`${topic}/`))) continue;
         const position = positions.get(place);
         if (position === undefined || position < end)
           return `job ${job.name}: ${place} stands at ${position} of ${end}`;

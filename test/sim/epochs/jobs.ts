@@ -6,9 +6,9 @@ import { loadJobFile } from '../../../core/job/file.ts';
 import type { UserFunctions, ValueState } from '../../../core/job/user-functions.ts';
 import type { EpochsPlan } from '../../../engine/plan/epoch-plan.ts';
 import { planJob } from '../../../engine/plan/plan-job.ts';
-import type { JobDefinition } from '../../../master/coordinator.ts';
+import type { JobDefinition } from '../../../master/job-definition.ts';
 import type { Produced } from './producer.ts';
-import { EVENTS, MARKS } from './producer.ts';
+import { EVENTS, FED, MARKS } from './producer.ts';
 
 /** A changed job may wait so much longer for late rows, ms. */
 const LONGER_MS = 3000;
@@ -66,7 +66,8 @@ export interface SimEpochJob {
   readonly columns: readonly string[];
   readonly query: string | ((variant: JobVariant) => string);
   readonly outputMode: 'append' | 'update';
-  readonly readsMarks?: true;
+  /** Topics it reads; default: the events. */
+  readonly reads?: readonly string[];
   /** More of the job file. */
   readonly more?: Readonly<Record<string, unknown>>;
   /** Of everything produced, and what is final at `watermarkMs`; `runs` are those that began, in order. */
@@ -76,6 +77,7 @@ export interface SimEpochJob {
 }
 
 const isEvent = ({ topic }: Produced): boolean => topic === EVENTS;
+const isFed = ({ topic }: Produced): boolean => topic === FED;
 
 function grouped<K>(records: readonly Produced[], keyOf: (record: Produced) => K): Map<K, Produced[]> {
   const groups = new Map<K, Produced[]>();
@@ -214,7 +216,7 @@ export const simEpochJobs: readonly SimEpochJob[] = [
   {
     name: 'join',
     table: 'sim.join',
-    readsMarks: true,
+    reads: [EVENTS, MARKS],
     key: ['id', 'mid'],
     columns: ['v', 'mv'],
     query: `SELECT e.id, coalesce(m.id, '') AS mid, e.v, m.v AS mv FROM events e LEFT JOIN marks m
@@ -268,7 +270,7 @@ export const simEpochJobs: readonly SimEpochJob[] = [
     // No state, and one row for many records of both sources: which one stays is a matter of write times alone.
     name: 'last',
     table: 'sim.last',
-    readsMarks: true,
+    reads: [EVENTS, MARKS],
     key: ['k'],
     columns: ['id', 'v'],
     query: 'SELECT k, id, v FROM events UNION ALL SELECT k, id, v FROM marks',
@@ -297,6 +299,22 @@ export const simEpochJobs: readonly SimEpochJob[] = [
         rows.set(record.id, `${record.v}|${names?.get(record.k) ?? 'nobody'}`);
       return rows;
     },
+  },
+  {
+    name: 'fed',
+    table: 'sim.fed',
+    reads: [FED],
+    key: ['k'],
+    columns: ['n', 's'],
+    query: `SELECT k, count(*) AS n, sum(v) AS s FROM ${FED} GROUP BY k`,
+    outputMode: 'update',
+    expected: (records) =>
+      new Map(
+        [...grouped(records.filter(isFed), ({ k }) => k)].map(([k, group]) => [
+          String(k),
+          [group.length, sumOf(group)].join('|'),
+        ]),
+      ),
   },
   {
     name: 'user',
@@ -353,14 +371,14 @@ export const userFunctions: UserFunctions = {
 };
 
 /** Jobs that share the cluster in every life; of the others one at a time, by turns. */
-const IN_EVERY_LIFE: readonly string[] = ['agg', 'win', 'ses', 'join', 'dedup', 'chain'];
+export const inEveryLife: readonly string[] = ['agg', 'win', 'ses', 'join', 'dedup', 'chain'];
 
 /** Now and then all of them share the cluster. */
 export function jobsOfSeed(seed: number): string[] {
   const names = simEpochJobs.map(({ name }) => name);
   if (seed % 20 === 0) return names;
-  const others = names.filter((name) => !IN_EVERY_LIFE.includes(name));
-  return names.filter((name) => IN_EVERY_LIFE.includes(name) || name === others[seed % others.length]);
+  const others = names.filter((name) => !inEveryLife.includes(name));
+  return names.filter((name) => inEveryLife.includes(name) || name === others[seed % others.length]);
 }
 
 const schema = 'id STRING NOT NULL, k INT NOT NULL, v BIGINT NOT NULL, t TIMESTAMP NOT NULL';
@@ -391,7 +409,8 @@ function define(
 ): EpochJobDefinition {
   const query = typeof job.query === 'string' ? job.query : job.query(variant);
   const source = (topic: string): unknown => ({
-    connector: 'kafka',
+    // What is at the address is the simulation's to say.
+    ...(topic === FED ? { connector: 'http', url: 'http://place/' } : { connector: 'kafka' }),
     topic,
     startingOffsets: 'earliest',
     schema,
@@ -402,10 +421,7 @@ function define(
     apiVersion: 'weir/v1',
     kind: 'Job',
     name: `sim-${job.name}`,
-    sources: {
-      events: source(EVENTS),
-      ...(job.readsMarks === true ? { marks: source(MARKS) } : {}),
-    },
+    sources: Object.fromEntries(readBy(job).map((topic) => [topic, source(topic)])),
     query: `${query} -- ${revision}`,
     sinks: [
       {
@@ -442,6 +458,11 @@ function define(
 export function variantOf(hash: string): JobVariant {
   const [, , more, longer, filtered] = hash.split('/');
   return { more: more === 'more', longer: longer === 'longer', filtered: filtered === 'filtered' };
+}
+
+/** The topics that a job reads. */
+export function readBy({ reads = [EVENTS] }: SimEpochJob): readonly string[] {
+  return reads;
 }
 
 export function jobNameOf(job: SimEpochJob): JobName {

@@ -1,9 +1,11 @@
 /** One mechanism of the epochs' protocol taken away each: the checker must notice. */
 import { must } from '../../../core/assert.ts';
 import { InlineExecutor } from '../../../engine/inline-executor.ts';
+import { EpochFeeds } from '../../../master/epochs-feeds.ts';
 import { Cohort } from '../../../worker/epochs/cohort.ts';
 import { EpochInbox } from '../../../worker/epochs/epoch-inbox.ts';
 import type { Mutations } from '../mutations.ts';
+import { SimLogServer } from '../sim-log.ts';
 import { SimMetaServer, SimMetaStore } from '../sim-meta-store.ts';
 
 /** Replaces a method until the returned function is called. `make` gets the method as it was. */
@@ -126,6 +128,26 @@ const byMethod = {
         },
     );
   },
+  /** An execution's end is fixed as soon as its feeds are heard of. */
+  endBeforeFetched: () =>
+    replaced(
+      EpochFeeds.prototype,
+      'take',
+      (original) =>
+        function (this: EpochFeeds, feed) {
+          return original.call(this, feed.fetched > 0 ? feed : { ...feed, fetched: this.execution });
+        },
+    ),
+  /** The log takes what a feed appends wherever it ends. */
+  appendAnywhere: () =>
+    replaced(
+      SimLogServer.prototype,
+      'appendAt',
+      () =>
+        function (this: SimLogServer, name, index, _, records) {
+          this.append(name, index, records);
+        },
+    ),
   /** Commits are not conditional. */
   commitAnyway: () => changeAnyway((planCount) => planCount === 0),
   /** A leader that was replaced goes on planning, and plans something else. */

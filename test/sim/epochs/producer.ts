@@ -3,9 +3,12 @@ import type { Simulation } from '../kernel.ts';
 import { SIM_EPOCH_MS } from '../kernel.ts';
 import type { SimRng } from '../rng.ts';
 import type { SimLogServer } from '../sim-log.ts';
+import type { SimPlace } from '../sim-place.ts';
 
 export const EVENTS = 'events';
 export const MARKS = 'marks';
+/** The topic that a feed fills. */
+export const FED = 'fed';
 
 export interface Produced {
   readonly topic: string;
@@ -29,15 +32,38 @@ export class EpochProducer {
   readonly records: Produced[] = [];
   readonly #sim: Simulation;
   readonly #log: SimLogServer;
+  readonly #place: SimPlace;
   readonly #rng: SimRng;
+  readonly #placeRng: SimRng;
   #made = 0;
 
-  constructor(sim: Simulation, log: SimLogServer, partitions: number) {
+  constructor(sim: Simulation, log: SimLogServer, place: SimPlace, partitions: number) {
     this.#sim = sim;
     this.#log = log;
+    this.#place = place;
     this.#rng = sim.rng.fork('epoch producer');
+    this.#placeRng = sim.rng.fork('epoch place');
     log.createTopic(EVENTS, partitions);
     log.createTopic(MARKS, Math.max(1, partitions - 1));
+    log.createTopic(FED, 1);
+  }
+
+  /** A few rows come to the place behind the feed: the topic that it fills is to have them once, in their order. */
+  come(): void {
+    for (let count = this.#placeRng.int(1, 8); count > 0; count--) {
+      const offset = this.#place.rows.length;
+      const record: Produced = {
+        topic: FED,
+        id: `f${offset}`,
+        k: this.#placeRng.int(0, KEYS),
+        v: this.#placeRng.int(0, VALUES),
+        t: this.#now,
+        place: `${FED}/0`,
+        offset,
+      };
+      this.#place.rows.push({ id: record.id, value: valueOf(record) });
+      this.records.push(record);
+    }
   }
 
   /** Appends a few records to a random partition of a random topic. */
@@ -83,12 +109,14 @@ export class EpochProducer {
       partition,
       records.map((record) => ({
         key: null,
-        value: encoder.encode(
-          JSON.stringify({ id: record.id, k: record.k, v: record.v, t: new Date(record.t).toISOString() }),
-        ),
+        value: valueOf(record),
         timestampMs,
       })),
     );
     this.records.push(...records);
   }
+}
+
+function valueOf({ id, k, v, t }: Produced): Uint8Array {
+  return encoder.encode(JSON.stringify({ id, k, v, t: new Date(t).toISOString() }));
 }

@@ -13,6 +13,7 @@ import { simLog } from '../print-log.ts';
 import { BLOB_SERVER } from '../sim-blobs.ts';
 import { LOG_SERVER } from '../sim-log.ts';
 import { META_SERVER } from '../sim-meta-store.ts';
+import { SimPlace } from '../sim-place.ts';
 import { TABLE_SERVER } from '../sim-tables.ts';
 import { EpochChecker } from './checker.ts';
 import type { EpochFaultKind } from './faults.ts';
@@ -21,7 +22,7 @@ import type { JobSettings, JobVariant, SimEpochJob } from './jobs.ts';
 import { definitionOf, jobNameOf, NAMES, simEpochJobs, userFunctions } from './jobs.ts';
 import type { EpochMutation } from './mutations.ts';
 import { clusterMutations } from './mutations.ts';
-import { EVENTS, EpochProducer, KEYS, MARKS } from './producer.ts';
+import { EVENTS, EpochProducer, FED, KEYS, MARKS } from './producer.ts';
 
 export interface EpochRunOptions {
   /** Names of jobs; default: some, drawn from the seed. */
@@ -58,6 +59,8 @@ const FINAL_MS = 60_000;
 
 /** Rows come out of order by 2 s, and a reader that is cut off is noticed within as much again. */
 const DELAY_MS = 6000;
+/** Chance that the place behind the feed does not answer. */
+const PLACE_FAILING = 0.1;
 /** Partitions are found within seconds once a master looks; a source that nobody reads may seem to be idle for as long. */
 const LONG_DELAY_MS = 25_000;
 const IDLE_MS = 3000;
@@ -73,6 +76,7 @@ class EpochScenario {
   readonly #faults: ReadonlySet<EpochFaultKind>;
   readonly #jobs: readonly SimEpochJob[];
   readonly #cluster: SimCluster;
+  readonly #place = new SimPlace();
   readonly #producer: EpochProducer;
   readonly #checker: EpochChecker;
   readonly #chaosMs: number;
@@ -100,6 +104,7 @@ class EpochScenario {
     this.#jobs = simEpochJobs.filter(({ name }, index) => options.jobs?.includes(name) ?? index === first);
     this.#chaosMs = this.#rng.int(2500, 7500);
     this.#cluster = new SimCluster(this.#sim, {
+      place: this.#place,
       mutations: clusterMutations(options.mutation),
       engine: 'real',
       log: simLog(this.#sim, options.print ?? ((): void => undefined)),
@@ -121,7 +126,8 @@ class EpochScenario {
       jobs: this.#jobs.map(jobNameOf),
     });
     const { logServer, metaServer, tableServer, blobServer } = this.#cluster;
-    this.#producer = new EpochProducer(this.#sim, logServer, this.#rng.int(1, 4));
+    this.#producer = new EpochProducer(this.#sim, logServer, this.#place, this.#rng.int(1, 4));
+    this.#place.failing = () => (this.#chaos.healed ? 0 : PLACE_FAILING);
     this.#checker = new EpochChecker(this.#sim, metaServer, tableServer, blobServer, this.#producer, this.#jobs);
     this.#checker.onHead = (head) => this.#repair(head);
   }
@@ -171,13 +177,12 @@ class EpochScenario {
 
   #ends(): ReadonlyMap<string, number> {
     const { logServer } = this.#cluster;
-    return new Map(
-      [EVENTS, MARKS].flatMap((topic) =>
-        [...logServer.topic(topic).partitions.keys()].map(
-          (index) => [`${topic}/${index}`, logServer.lastStableOffset(topic, index)] as const,
-        ),
+    const logs = [EVENTS, MARKS].flatMap((topic) =>
+      [...logServer.topic(topic).partitions.keys()].map(
+        (index) => [`${topic}/${index}`, logServer.lastStableOffset(topic, index)] as const,
       ),
     );
+    return new Map([...logs, [`${FED}/0`, this.#place.rows.length]]);
   }
 
   // ------------------------------------------------------------------------------------------------- what happens
@@ -203,6 +208,7 @@ class EpochScenario {
     this.#sim.at(this.#rng.unit() * 200, null, () => {
       if (this.#chaos.healed) return;
       this.#producer.produce();
+      this.#producer.come();
       this.#produceAgain();
     });
   }
