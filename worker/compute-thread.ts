@@ -16,6 +16,8 @@ export class ComputeThread {
   readonly #onAnswer: OnAnswer;
   #pool: Piscina<ThreadRequest, ThreadReply> | undefined;
   #waitingBytes = 0;
+  /** Until what was asked last is answered. */
+  #last: Promise<void> = Promise.resolve();
   /** Monotonic ms of its last answer; 0 = it has not answered yet. */
   #freeAt = 0;
 
@@ -43,9 +45,15 @@ export class ComputeThread {
   /** Sends a request; an error in the thread is thrown here with its code. */
   async ask(request: ThreadRequest, transferList: ArrayBuffer[] = []): Promise<ThreadReply> {
     const sentAt = performance.now();
+    // Piscina lets a task overtake one that it had looked at while the thread was busy.
+    const before = this.#last;
+    const answer = Promise.withResolvers<void>();
+    this.#last = answer.promise;
+    await before;
     try {
       return answered(await this.#started().run(request, { transferList }));
     } finally {
+      answer.resolve();
       const now = performance.now();
       this.#onAnswer(request, now - Math.max(sentAt, this.#freeAt));
       this.#freeAt = now;

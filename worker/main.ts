@@ -63,6 +63,9 @@ export async function runWorker(options: WorkerOptions, given: NodeJS.ProcessEnv
   // Fetched bytes go round between threads (core/memory-pool.ts). V8 takes each arrival for growth, and by default starts
   // a full collection for every 64 MB of it, several a second, that find nothing.
   setFlagsFromString('--external-memory-accounted-in-global-limit');
+  // What goes round rises and falls by tens of megabytes; beside a heap of twenty that would still be two collections a
+  // second.
+  setFlagsFromString('--heap-growing-percent=60');
   // Where others can reach it, jobs reach public hosts only, unless somebody says otherwise.
   const env: NodeJS.ProcessEnv = { WEIR_ALLOWED_HOSTS: isLoopback(options.host) ? 'any' : 'public', ...given };
   const log = makeLog('worker');

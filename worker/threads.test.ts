@@ -196,6 +196,48 @@ test('a scratch copy takes over states and does not touch the original', async (
   await assert.rejects(executor.takeChanged('scratch', 1, true), (error: unknown) => isWeirError(error, 'NOT_FOUND'));
 });
 
+test('parts of a range run in one thread and in their order, however many wait', async () => {
+  const inline = new InlineExecutor({ threadCount: 2 });
+  const parts = Array.from({ length: 6 }, (_, index) => ({
+    from: 300 * index,
+    isFirst: index === 0,
+    isLast: index === 5,
+  }));
+  const common = {
+    env: envOf(1),
+    routing: { destinationOf: new Uint8Array(256), destinationCount: 1 },
+    logPartitions: [],
+    stage: 0,
+    fromOffset: 0,
+    toOffset: 1e9,
+  };
+  const rows = (partition: number, from: number, count: number): ReturnType<typeof recordInput> =>
+    recordInput(
+      // The order of these makes a difference to their sum.
+      Array.from({ length: count }, (_, row) => ({ word: 'w1', x: 1e16 / (from + row + partition + 1) })),
+      from,
+    );
+  for (const on of [executor, inline]) await on.openEpochs('parts', epochsPlan);
+  const partitions = Array.from({ length: 12 }, (_, partition) => partition);
+  const given = await Promise.all(
+    partitions.map(async (partition) => {
+      const results = await Promise.all(
+        parts.map(({ from, ...part }) =>
+          executor.map('parts', { ...common, partition, ...rows(partition, from, 300), part: { range: 'r', ...part } }),
+        ),
+      );
+      return results.flatMap(({ frames }) => frames);
+    }),
+  );
+  const expected = await Promise.all(
+    partitions.map(
+      async (partition) => (await inline.map('parts', { ...common, partition, ...rows(partition, 0, 1800) })).frames,
+    ),
+  );
+  assert.deepEqual(given, expected);
+  for (const on of [executor, inline]) await on.closeEpochs('parts');
+});
+
 test('errors of epochs keep their code', async () => {
   await executor.openEpochs('narrow', { ...epochsPlan, stateBytesMax: 1000 });
   await executor.setStatic(

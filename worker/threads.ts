@@ -64,6 +64,8 @@ export class ThreadExecutor implements Executor, EpochExecutor {
   readonly #filename: string;
   /** Of stages that write a log: about how many bytes that takes per task. */
   readonly #outputBytes = new Map<string, number>();
+  /** Where parts of ranges go, by host, stage and partition; none = to the calling thread. */
+  readonly #ranges = new Map<string, ComputeThread>();
   /** Of jobs with code, by job and hash of the code: all of a job's hosts share them. */
   readonly #userThreads = new Map<string, UserThreads>();
   /** By key, for jobs with code. */
@@ -169,6 +171,7 @@ export class ThreadExecutor implements Executor, EpochExecutor {
   }
 
   async closeEpochs(key: string): Promise<void> {
+    for (const range of this.#ranges.keys()) if (range.startsWith(`${key}/`)) this.#ranges.delete(range);
     await this.#inline.closeEpochs(key);
     await this.#askAll({ kind: 'closeEpochs', key });
     await this.#closeUserHost(key);
@@ -212,8 +215,7 @@ export class ThreadExecutor implements Executor, EpochExecutor {
    * Throws: NOT_FOUND when the key is not open, BATCH_CORRUPT.
    */
   async map(key: string, task: MapTask): Promise<MapResult> {
-    const isSmall = task.more === undefined && this.#isSmall(task);
-    const thread = isSmall ? undefined : this.#leastLoaded();
+    const thread = this.#threadOf(key, task);
     if (thread === undefined) {
       const result = await this.#here({ kind: 'map', key, task }, () => this.#inline.map(key, task));
       for (const { bytes } of [task, ...(task.more ?? [])])
@@ -233,6 +235,23 @@ export class ThreadExecutor implements Executor, EpochExecutor {
     const { result, spent } = must(reply.kind === 'mapped' ? reply : null, () => NO_RESULT);
     for (const memory of spent) this.#memory?.give(memory);
     return result;
+  }
+
+  /** undefined = the calling thread. Parts of a range go where the first one went. */
+  #threadOf(key: string, task: MapTask): ComputeThread | undefined {
+    const { part } = task;
+    const range = `${key}/${task.stage}/${task.partition}`;
+    if (part !== undefined && !part.isFirst) {
+      const thread = this.#ranges.get(range);
+      if (part.isLast) this.#ranges.delete(range);
+      return thread;
+    }
+    const thread = task.more === undefined && this.#isSmall(task) ? undefined : this.#leastLoaded();
+    if (part === undefined) return thread;
+    // What an attempt that came to no end left there does not count.
+    if (thread === undefined) this.#ranges.delete(range);
+    else this.#ranges.set(range, thread);
+    return thread;
   }
 
   /**

@@ -56,8 +56,6 @@ export class BranchRunner {
     this.branch = branch;
     this.index = index;
     const { operators, output, target } = branch;
-    const last = operators.at(-1);
-    const partial = last?.kind === 'partialAggregate' ? last : null;
     const columns = input.map(({ name, type }) => ({
       kind: 'field' as const,
       name,
@@ -66,8 +64,8 @@ export class BranchRunner {
       required: false,
     }));
     const plan = { columns, operators, output, timeZone };
-    this.#rows = compileProgram(plan, 0, operators.length - (partial === null ? 0 : 1));
-    this.#partial = partial && new PartialAggregate(partial, output);
+    this.#partial = this.newPartial();
+    this.#rows = compileProgram(plan, 0, operators.length - (this.#partial === null ? 0 : 1));
     this.#keys = target.kind === 'exchange' && target.keys.length > 0 ? new KeyGroups(target.keys, output) : null;
   }
 
@@ -92,22 +90,13 @@ export class BranchRunner {
     return { rows, fromGroups: byRow(groups), changes: changes && byRow(changes) };
   }
 
-  // ---- a partial aggregate behind a source: over all chunks of a task ----------------------------------------------
+  // ---- a partial aggregate behind a source: over all chunks of a task, or of a range -------------------------------
 
-  /** Begins the partial aggregate. */
-  begin(): void {
-    this.#partial?.begin();
-  }
-
-  /** Adds rows to it. After a failure everything has to be added again without the records that failed. */
-  add({ rows }: RecordRows, failures: RowFailure[]): void {
-    must(this.#partial, () => 'the branch adds nothing up').add(rows, new FailureLog(failures));
-  }
-
-  /** What it adds up to; good until the next {@link begin}. */
-  added(): BranchRows {
-    const batch = must(this.#partial, () => 'the branch adds nothing up').finish();
-    return { batch, fromGroups: null, changes: null };
+  /** A partial aggregate of the branch's own kind; null when it has none. */
+  newPartial(): PartialAggregate | null {
+    const { operators, output } = this.branch;
+    const last = operators.at(-1);
+    return last?.kind === 'partialAggregate' ? new PartialAggregate(last, output) : null;
   }
 
   // ---- behind a state operator -------------------------------------------------------------------------------------
@@ -121,12 +110,12 @@ export class BranchRunner {
     const { batch } = given.rows;
     const partial = this.#partial;
     if (partial === null) return { batch, fromGroups, changes };
-    if (fromGroups === null) {
-      this.begin();
-      this.add(given, failures);
-      return this.added();
-    }
     const log = new FailureLog(failures);
+    if (fromGroups === null) {
+      partial.begin();
+      partial.add(given.rows, log);
+      return { batch: partial.finish(), fromGroups: null, changes: null };
+    }
     if (batch.rowCount === 0) {
       // A global aggregate gives a row of nothing; it adds nothing wherever it is folded.
       partial.begin();

@@ -72,6 +72,19 @@ export interface MapTask {
   readonly schemas?: readonly WriterSchema[];
   /** Rows of the tables that the stage looks up, one entry per table, for the keys of the task's records. */
   readonly tables?: readonly LookedUp[];
+  /** Absent = the task is a whole by itself. */
+  readonly part?: RangePart;
+}
+
+/**
+ * A task that goes on where the one before ended: rows are aggregated over all parts, and sent with the last. Only for
+ * stages of `addsUpRanges` (range-parts.ts). Parts of one range run in their order and in one host.
+ */
+export interface RangePart {
+  /** The same for all parts, and for no other range that the stage maps of the partition. */
+  readonly range: string;
+  readonly isFirst: boolean;
+  readonly isLast: boolean;
 }
 
 /** What any task of an epoch gives. */

@@ -2,13 +2,16 @@
  * A map stage: records of one partition in, frames for the state stages behind it (or encoded rows for the sinks) out.
  * Every record goes through all branches and has one fate: what fails in one branch is dead in all of them.
  */
+import { assert } from '../../core/assert.ts';
 import { WeirError } from '../../core/errors.ts';
 import type { Schema } from '../../core/types.ts';
 import type { ColumnBatch, RowFailure } from '../column-batch.ts';
 import { DeadLetterEncoder } from '../dead-letters.ts';
 import { SinkEncoders } from '../encode/sink-encoders.ts';
 import { LookupTables } from '../lookups/lookup-rows.ts';
+import { FailureLog } from '../operators/operator.ts';
 import type { StaticRows } from '../operators/operator.ts';
+import type { PartialAggregate } from '../operators/partial-aggregate.ts';
 import type { EpochsPlan, MapStage } from '../plan/epoch-plan.ts';
 import { RecordChunks } from '../record-chunks.ts';
 import { RecordFates, Totals } from '../record-fates.ts';
@@ -24,6 +27,18 @@ import { EpochReport, lastRows, timesOfEpoch } from './epoch-report.ts';
 /** Rows that a record gives to a branch count from here, so that rows of several branches have ids of their own. */
 const BRANCH_INDEX_STEP = 1 << 24;
 
+/** Partial aggregates by branch; null where a branch has none. */
+type Sums = readonly (PartialAggregate | null)[];
+
+/** What is added up of a task, or of the parts of a range so far. */
+interface AddedUp {
+  /** As in the task's part; empty for a task that is a whole by itself. */
+  readonly range: string;
+  readonly sums: Sums;
+  /** Offset of the first record; -1 = none yet. */
+  firstOffset: number;
+}
+
 export class MapRunner {
   readonly #plan: EpochsPlan;
   readonly #index: number;
@@ -31,6 +46,10 @@ export class MapRunner {
   readonly #fates: RecordFates;
   readonly #scanner: RecordScanner;
   readonly #branches: readonly BranchRunner[];
+  /** Memory for partial aggregates that nothing is added to now. */
+  readonly #spareSums: Sums[] = [];
+  /** By partition, the range of which some parts were mapped and others are to come. */
+  readonly #ranges = new Map<number, AddedUp>();
   readonly #sinks: SinkEncoders | null;
   readonly #deadLetters: DeadLetterEncoder;
   /** Of the host; those of a task with lookups have its rows besides. */
@@ -70,8 +89,16 @@ export class MapRunner {
     const uncounted = new Map<number, RowFailure>();
     const statics = this.#staticsOf(task);
     for (;;) {
-      const result = this.#attempt(task, statics, uncounted);
-      if (result === null) continue;
+      const added = this.#addedUpBefore(task);
+      const result = this.#attempt(task, statics, added, uncounted);
+      if (task.part === undefined || task.part.isLast) this.#spareSums.push(added.sums);
+      if (result === null) {
+        assert(
+          task.part === undefined,
+          () => `a range of stage ${this.#index} was added up in parts and must begin again`,
+        );
+        continue;
+      }
       const drift = this.#scanner.takeDrift();
       return drift === undefined ? result : { ...result, drift };
     }
@@ -81,6 +108,30 @@ export class MapRunner {
     return this.#lookups === null ? this.#statics : new Map([...this.#statics, ...this.#lookups.scope(tables).statics]);
   }
 
+  /** Where the task goes on: at nothing, or behind the parts of its range before it. Throws: FENCED. */
+  #addedUpBefore({ part, partition }: MapTask): AddedUp {
+    if (part === undefined) return this.#nothing('');
+    const open = this.#ranges.get(partition);
+    if (part.isFirst) {
+      // Of an attempt that came to no end.
+      if (open !== undefined) this.#spareSums.push(open.sums);
+      const begun = this.#nothing(part.range);
+      this.#ranges.set(partition, begun);
+      if (part.isLast) this.#ranges.delete(partition);
+      return begun;
+    }
+    if (open?.range !== part.range)
+      throw new WeirError('FENCED', `${part.range} goes on behind a part that was not mapped here`);
+    if (part.isLast) this.#ranges.delete(partition);
+    return open;
+  }
+
+  #nothing(range: string): AddedUp {
+    const sums = this.#spareSums.pop() ?? this.#branches.map((branch) => branch.newPartial());
+    for (const partial of sums) partial?.begin();
+    return { range, sums, firstOffset: -1 };
+  }
+
   /**
    * One pass over the task. null = a partial aggregate could not take some records: they are among `uncounted` now, by
    * offset, and may not count in any, so that all begin again.
@@ -88,6 +139,7 @@ export class MapRunner {
   #attempt(
     task: MapTask,
     statics: ReadonlyMap<string, StaticRows>,
+    added: AddedUp,
     uncounted: Map<number, RowFailure>,
   ): MapResult | null {
     const { env } = task;
@@ -96,18 +148,17 @@ export class MapRunner {
     const frames: Frame[] = [];
     const totals = new Totals();
     const { records } = this.#chunks;
-    let firstOffset = -1;
     let failure: StageFailure | null = null;
     for (const piece of [task, ...(task.more ?? [])]) {
       const chunked = { ...task, bytes: piece.bytes, ...withWriteTimes(task, piece.batches) };
       for (let batch = 0; batch < piece.batches.length && failure === null;) {
         batch = this.#chunks.decode(chunked, batch);
         if (records.count === 0) continue;
-        if (firstOffset < 0) firstOffset = records.offset[0]!;
+        if (added.firstOffset < 0) added.firstOffset = records.offset[0]!;
         this.#fates.begin();
         this.#fates.settleNullValues();
         this.#leaveOut(uncounted);
-        if (!this.#chunk(task, report, frames, totals, uncounted)) {
+        if (!this.#chunk(task, added.sums, report, frames, totals, uncounted)) {
           this.#chunks.release();
           return null;
         }
@@ -116,10 +167,7 @@ export class MapRunner {
     }
     this.#chunks.release();
     if (failure !== null) return this.#failed(task, failure);
-    if (firstOffset >= 0)
-      for (const branch of this.#branches)
-        if (branch.isPartial)
-          frames.push(...branch.frames(branch.added(), this.#from(task, firstOffset), task.routing));
+    if (task.part?.isLast ?? true) frames.push(...this.#framesOf(task, added));
     const { countByReason, ...deadLetters } = this.#deadLetters.finish();
     return {
       ...totals.result(),
@@ -131,6 +179,16 @@ export class MapRunner {
       rowsOut: totals.rowsOut,
       failure: null,
     };
+  }
+
+  /** Rows that were added up; none where there were no records. */
+  #framesOf(task: MapTask, { sums, firstOffset }: AddedUp): Frame[] {
+    if (firstOffset < 0) return [];
+    const from = this.#from(task, firstOffset);
+    return this.#branches.flatMap((branch, index) => {
+      const batch = sums[index]?.finish();
+      return batch === undefined ? [] : branch.frames({ batch, fromGroups: null, changes: null }, from, task.routing);
+    });
   }
 
   /** Under `onBadRecord: fail` nothing of the task may be written. */
@@ -153,7 +211,6 @@ export class MapRunner {
     const idPrefix = `${this.#plan.job}/${env.run}/${env.epoch}/${this.#index}/${partition}/`;
     this.#sinks?.begin({ idPrefix, partition, logPartitions });
     this.#deadLetters.begin(env.run, partition);
-    for (const branch of this.#branches) branch.begin();
   }
 
   #from({ partition }: MapTask, sequence: number): { stage: number; partition: number; sequence: number } {
@@ -173,6 +230,7 @@ export class MapRunner {
   /** False when a partial aggregate could not take some of the records: they are among `uncounted` then. */
   #chunk(
     task: MapTask,
+    sums: Sums,
     report: EpochReport,
     frames: Frame[],
     totals: Totals,
@@ -192,7 +250,8 @@ export class MapRunner {
       rows = this.#branchRows(input, report);
     }
     const failures: RowFailure[] = [];
-    for (const [branch, given] of rows) if (branch.isPartial) branch.add(given, failures);
+    const log = new FailureLog(failures);
+    for (const [branch, given] of rows) sums[branch.index]?.add(given.rows, log);
     for (const failure of failures) uncounted.set(records.offset[failure.record]!, failure);
     if (failures.length > 0) return false;
     for (const { record, reason, place } of report.keep())

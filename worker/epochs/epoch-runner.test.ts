@@ -418,6 +418,56 @@ suite('tables that are read anew', () => {
     }));
 });
 
+suite('ranges of many megabytes', () => {
+  const job = jobText(
+    `SELECT k, sum(v) AS s, count(*) AS n ${FROM} GROUP BY k`,
+    { ev: 'k STRING, ts TIMESTAMP, v DOUBLE' },
+    {
+      outputMode: 'update',
+      sinks: [sinkOf('n', ['k'])],
+    },
+  );
+
+  /** What the table holds after three epochs, the second of which is more than one task of a partition. */
+  const rowsAfter = async (between: (cluster: TestCluster) => Promise<void>): Promise<unknown[][]> => {
+    let rows: unknown[][] = [];
+    await withCluster(job, ['a', 'b'], async (cluster) => {
+      await cluster.append('ev', 0, [{ k: 'k1', v: 1e16 }]);
+      await cluster.step();
+      const filler = 'x'.repeat(3000);
+      for (let batch = 0; batch < 24; batch++) {
+        // Sums of these depend on their order.
+        const some = Array.from({ length: 100 }, (_, row) => ({
+          k: `k${row % 7}`,
+          v: 1e16 / (batch * 100 + row + 1),
+          filler,
+        }));
+        for (const index of [0, 1]) await cluster.append('ev', index, some);
+      }
+      await cluster.step();
+      await between(cluster);
+      // Brings out what is held.
+      const nothing = Array.from({ length: 7 }, (_, key) => ({ k: `k${key}`, v: 0 }));
+      await cluster.append('ev', 1, nothing);
+      await cluster.step();
+      rows = await cluster.rows('SELECT k, s, n FROM app.n');
+      assert.deepEqual(cluster.troubles(), []);
+    });
+    return rows;
+  };
+
+  test('are added up in the same order when they are mapped again', async () => {
+    const expected = await rowsAfter(() => Promise.resolve());
+    assert.equal(expected.length, 7);
+    const restored = await rowsAfter(async (cluster) => {
+      await cluster.kill('b');
+      cluster.addWorker('c');
+      await cluster.use(['c']);
+    });
+    assert.deepEqual(restored, expected);
+  });
+});
+
 suite('runners that cannot go on', () => {
   test('say so with the code and the place', () =>
     withCluster(

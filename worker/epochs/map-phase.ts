@@ -10,7 +10,7 @@ import type { MemoryPool } from '../../core/memory-pool.ts';
 import type { Failpoints } from '../../core/ports.ts';
 import { offsetsPerPlace, recordTimes } from '../../core/epoch/row-times.ts';
 import type { RecordTimes } from '../../core/epoch/row-times.ts';
-import type { EpochExecutor, MapResult, TaskBytes } from '../../engine/epoch/contract.ts';
+import type { EpochExecutor, MapResult, RangePart, TaskBytes } from '../../engine/epoch/contract.ts';
 import { encodeGapLetter } from '../../engine/gap-letter.ts';
 import type { LookedUp } from '../../engine/lookups/lookup-rows.ts';
 import type { EpochsPlan } from '../../engine/plan/epoch-plan.ts';
@@ -109,18 +109,32 @@ class MapRun implements Mapped {
     const range = attempt.plan.ranges[lane];
     if (range === undefined) return;
     const cutter = new TaskCutter({ from: range.from, step: offsetsPerPlace(attempt.plan) });
+    const { job, epoch, attempt: number } = attempt.key;
+    const name = `job ${job}, epoch ${epoch}, attempt ${number}, ${lane}`;
+    let isFirst = true;
+    const begin = async (own: readonly HeldBatch[], isLast: boolean): Promise<void> => {
+      await this.#begin(lane, index, own, range, { range: name, isFirst, isLast });
+      isFirst = false;
+    };
     for await (const { batches, gaps } of feeds.read(lane, range.from, range.to, attempt.signal)) {
       this.#recordGaps(lane, gaps);
-      for (const own of cutter.add(batches)) await this.#begin(lane, index, own, range);
+      for (const own of cutter.add(batches)) await begin(own, false);
     }
     await failpoints.hit('epoch.afterFetch');
+    // Whatever was cut before left at least a batch behind.
     const rest = cutter.rest();
-    if (rest.length > 0) await this.#begin(lane, index, rest, range);
+    if (rest.length > 0) await begin(rest, true);
     await Promise.all(this.#running);
   }
 
   /** Begins the tasks of all stages over these batches, as soon as there is a place for each. */
-  async #begin(lane: LaneId, index: number, own: readonly HeldBatch[], range: OffsetRange): Promise<void> {
+  async #begin(
+    lane: LaneId,
+    index: number,
+    own: readonly HeldBatch[],
+    range: OffsetRange,
+    part: RangePart,
+  ): Promise<void> {
     const { open, memory } = this.#parts;
     const stages = open.mapStagesOf(lane);
     for (const stage of stages) {
@@ -129,9 +143,11 @@ class MapRun implements Mapped {
       const isLast = stage === stages.at(-1);
       const isWhole = !isLast || memory === undefined || open.lookups?.has(stage) === true;
       const pieces = isWhole ? [copied(own, memory)] : taken(own, range.to, memory);
-      const run = this.#runTask(lane, index, stage, pieces, range).finally(() => this.#running.delete(run));
+      const run = this.#runTask(lane, index, stage, pieces, range, part)
+        // Before it is missing from those that run: a lane that waits for these alone must not end well.
+        .catch((error: unknown) => this.#failure.reject(error))
+        .finally(() => this.#running.delete(run));
       this.#running.add(run);
-      run.catch(this.#failure.reject);
     }
     // Of an attempt that goes wrong the bytes are left to the garbage collector.
     if (memory !== undefined) giveBack(own, range.to, memory);
@@ -143,6 +159,7 @@ class MapRun implements Mapped {
     stage: number,
     pieces: readonly TaskBytes[],
     { from, to }: OffsetRange,
+    part: RangePart,
   ): Promise<void> {
     const { open, executor, observer, write } = this.#parts;
     const attempt = this.#attempt;
@@ -164,6 +181,7 @@ class MapRun implements Mapped {
       logPartitions: open.sinks.logPartitions,
       ...(rowTimes === undefined ? {} : { rowTimes }),
       ...(tables === null ? {} : { tables }),
+      ...((part.isFirst && part.isLast) || !open.graph.partedStages.has(stage) ? {} : { part }),
     });
     attempt.check();
     if (result.failure !== null) throw badRecord(open, lane, result.failure);

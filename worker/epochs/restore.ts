@@ -14,7 +14,6 @@ import type { JobName, LaneId, Run } from '../../core/ids.ts';
 import type { BlobStore, Failpoints, Log } from '../../core/ports.ts';
 import type { MetaStore } from '../../core/meta.ts';
 import type { EpochExecutor, Frame, GroupState, MapTask } from '../../engine/epoch/contract.ts';
-import type { LookedUp } from '../../engine/lookups/lookup-rows.ts';
 import { KEY_GROUPS } from '../../engine/plan/epoch-plan.ts';
 import { localRouting, threadOf } from './assignment-view.ts';
 import type { Cohort } from './cohort.ts';
@@ -23,7 +22,7 @@ import { envOf } from './epoch-env.ts';
 import type { InputFrame } from './epoch-inbox.ts';
 import type { OpenJob } from './open-job.ts';
 import type { RangeData } from './read-range.ts';
-import { cutIntoTasks, readRange } from './read-range.ts';
+import { copied, cutIntoTasks, readRange } from './read-range.ts';
 import { inSteps } from './replay-steps.ts';
 import type { StaticTables } from './static-tables.ts';
 
@@ -208,6 +207,8 @@ async function readAll(parts: RestoreParts, plans: readonly EpochPlan[]): Promis
 
 /** One task of an epoch that is mapped again. */
 interface MapPiece {
+  /** Which of the plans. */
+  readonly at: number;
   readonly plan: EpochPlan;
   readonly task: Omit<MapTask, 'stage'>;
 }
@@ -233,22 +234,23 @@ async function mapAgain(
   for (const lane of lanes) {
     const { batches } = must(data.get(lane), () => `nothing was read of ${lane}`);
     const { partition } = parseLaneId(lane);
-    const pieces = plans.flatMap((plan, at) => {
-      const range = plan.ranges[lane];
-      if (range === undefined) return [];
-      const { from, to } = range;
-      const own = batches.filter((batch) => batch.nextOffset > from && batch.baseOffset < to);
-      const task = { env: envOf(plan, run, plan.epochTsUs), routing, partition, fromOffset: from, toOffset: to };
-      const tasks = [...cutIntoTasks(own, { from, step: offsetsPerPlace(plan) })];
-      return tasks.map((bytes) => ({ at, plan, task: { ...task, ...bytes, logPartitions } }));
-    });
-    const stages = open.mapStagesOf(lane);
-    for (const stage of stages) {
+    // The executor takes the bytes: another stage that reads the same partition needs its own.
+    const piecesOf = (inParts: boolean): MapPiece[] =>
+      plans.flatMap((plan, at) => {
+        const range = plan.ranges[lane];
+        if (range === undefined) return [];
+        const { from, to } = range;
+        const own = batches.filter((batch) => batch.nextOffset > from && batch.baseOffset < to);
+        const task = { env: envOf(plan, run, plan.epochTsUs), routing, partition, fromOffset: from, toOffset: to };
+        const isWhole = inParts && own.length > 0;
+        const tasks = isWhole ? [copied(own)] : [...cutIntoTasks(own, { from, step: offsetsPerPlace(plan) })];
+        return tasks.map((bytes) => ({ at, plan, task: { ...task, ...bytes, logPartitions } }));
+      });
+    for (const stage of open.mapStagesOf(lane)) {
+      const pieces = piecesOf(open.graph.partedStages.has(stage));
       const whole = open.lookups?.has(stage) === true ? await answered(parts, stage, lane, pieces, insist) : pieces;
       for (const some of inSteps(whole, ({ task }) => task.bytes.byteLength)) {
-        // The executor takes the bytes: another stage that reads the same partition needs its own.
-        const own = (bytes: Uint8Array): Uint8Array => (stage === stages.at(-1) ? bytes : bytes.slice());
-        const tasks = some.map(({ task }) => ({ ...task, stage, bytes: own(task.bytes) }));
+        const tasks = some.map(({ task }) => ({ ...task, stage }));
         const step = executor.mapAgain(cohort.key, tasks).then((results) => {
           for (const [index, frames] of results.entries())
             mapped[must(some[index], () => 'a result without a task').at]?.push({ stage, frames });
@@ -266,15 +268,15 @@ async function mapAgain(
  * The tasks with the rows that were looked up for them when they were mapped first. Throws: STATE_DAMAGED when those of a
  * committed epoch are gone: newer snapshots cover it.
  */
-async function answered<T extends MapPiece>(
+async function answered(
   { open, run, store, job, signal }: RestoreParts,
   stage: number,
   lane: LaneId,
-  pieces: readonly T[],
+  pieces: readonly MapPiece[],
   insist: Insist,
-): Promise<readonly (T & { readonly task: { readonly tables: readonly LookedUp[] } })[]> {
+): Promise<readonly MapPiece[]> {
   const lookups = must(open.lookups, () => 'the job looks nothing up');
-  const given: (T & { readonly task: { readonly tables: readonly LookedUp[] } })[] = [];
+  const given: MapPiece[] = [];
   for (const piece of pieces) {
     const { plan, task } = piece;
     const tables = await insist(async () => {

@@ -3,6 +3,7 @@
  * plan: its rows go to the one worker that writes them.
  */
 import { must } from '../../core/assert.ts';
+import { addsUpRanges } from '../../engine/epoch/range-parts.ts';
 import type { Branch, EpochsPlan, EpochStage } from '../../engine/plan/epoch-plan.ts';
 
 /** All rows that one stage sends another, over any port. */
@@ -15,6 +16,8 @@ export class StageGraph {
   /** Indexes of the stages by kind, in the plan's (topological) order. */
   readonly mapStages: readonly number[];
   readonly stateStages: readonly number[];
+  /** Map stages that are given the ranges of an epoch in parts. */
+  readonly partedStages: ReadonlySet<number>;
   /** True when some state stage reads another: its groups cannot be replayed on their own. */
   readonly deep: boolean;
   /** Stages that stand for sinks, with the index of the sink. */
@@ -26,6 +29,9 @@ export class StageGraph {
       plan.stages.flatMap((stage, index) => (stage.kind === kind ? [index] : []));
     this.mapStages = indexesOf('map');
     this.stateStages = indexesOf('state');
+    this.partedStages = new Set(
+      plan.stages.flatMap((stage, index) => (stage.kind === 'map' && addsUpRanges(stage) ? [index] : [])),
+    );
     const exchanges = plan.stages.flatMap((stage, from) => targetsOf(stage).map((to) => ({ from, to })));
     this.deep = exchanges.some(({ from }) => must(plan.stages[from], () => `no stage ${from}`).kind === 'state');
     this.sinkStages = plan.sinkPlans.flatMap((sink, index) =>
