@@ -62,7 +62,13 @@ function encode({ schema, rows, plan, task, context = everyRow, timeZone = utc }
 /** The same records, and where no row was too much for the kernel the same batches. */
 function assertSame(output: LogOutput, twin: LogOutput): void {
   assert.deepEqual(sorted(readAll(output)), sorted(readAll(twin)));
-  if (output.appends.length === twin.appends.length) assert.deepEqual(output, twin);
+  if (output.appends.length !== twin.appends.length) return;
+  // Which partition comes first is nobody's business: a row that the kernel leaves to the twin may begin its own later.
+  const ordered = ({ appends, ...rest }: LogOutput): unknown => ({
+    ...rest,
+    appends: appends.toSorted((one, other) => one.partition - other.partition),
+  });
+  assert.deepEqual(ordered(output), ordered(twin));
 }
 
 /** By partition, the order within one kept. */
