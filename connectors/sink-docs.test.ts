@@ -27,10 +27,12 @@ test('the parts of jobs on the page of formats are valid', () => {
   const text = readFileSync(new URL('../docs/formats.md', import.meta.url), 'utf8');
   const all = [...text.matchAll(/```yaml\n(.*?)```/gs)].map(([, part = '']) => part);
   const parts = all.filter((part) => !part.includes('kind: Job'));
-  assert.deepEqual([parts.length, all.length], [5, 6]);
-  const whole = loadJobFile(all.find((part) => part.includes('kind: Job')) ?? '');
-  assert.ok(whole.spec !== null, JSON.stringify(whole.problems));
-  assert.deepEqual(planJob(whole.spec, { tables: null }).problems, []);
+  assert.deepEqual([parts.length, all.length], [5, 7]);
+  for (const job of all.filter((part) => part.includes('kind: Job'))) {
+    const whole = loadJobFile(job);
+    assert.ok(whole.spec !== null, JSON.stringify(whole.problems));
+    assert.deepEqual(planJob(whole.spec, { tables: null }).problems, []);
+  }
   const head = 'apiVersion: weir/v1\nkind: Job\nname: example\n';
   for (const part of parts) {
     const source = 'sources:\n  users:\n    connector: kafka\n    topic: users\n';
@@ -46,17 +48,16 @@ test('the parts of jobs on the page of formats are valid', () => {
   }
 });
 
-test('a sink that would write Protobuf is refused by name, as the page of formats says', () => {
+test('what Protobuf has no type for is refused by its column, as the page of formats says', () => {
   const { spec, problems } = loadJobFile(`apiVersion: weir/v1
 kind: Job
 name: example
-sources: { s: { connector: kafka, topic: t, schema: 'id STRING' } }
-query: SELECT id FROM s
-sinks: [{ connector: kafka, topic: o, format: protobuf }]
+sources: { s: { connector: kafka, topic: t, schema: 'id STRING, price DECIMAL(10, 2)' } }
+query: SELECT id, price FROM s
+sinks: [{ connector: kafka, topic: o, format: protobuf, protobuf: { registry: true, message: shop.Order } }]
 `);
-  assert.equal(spec, null);
-  assert.deepEqual(
-    problems.map(({ message }) => message),
-    ['sinks.0.format is "protobuf"; it takes one of json, avro'],
-  );
+  assert.ok(spec !== null, JSON.stringify(problems));
+  const refused = planJob(spec, { tables: null }).problems.map(({ message }) => message);
+  assert.equal(refused.length, 1);
+  assert.match(refused[0] ?? '', /price.*DECIMAL/);
 });
