@@ -17,6 +17,7 @@ import type {
   ReduceTask,
 } from '../engine/epoch/contract.ts';
 import { hostOptionsOf } from '../engine/epoch/host.ts';
+import { OpenRanges } from '../engine/epoch/range-parts.ts';
 import { InlineExecutor } from '../engine/inline-executor.ts';
 import type { EpochsPlan } from '../engine/plan/epoch-plan.ts';
 import type { StagePlan } from '../engine/plan/stage-plan.ts';
@@ -65,7 +66,7 @@ export class ThreadExecutor implements Executor, EpochExecutor {
   /** Of stages that write a log: about how many bytes that takes per task. */
   readonly #outputBytes = new Map<string, number>();
   /** Where parts of ranges go, by host, stage and partition; none = to the calling thread. */
-  readonly #ranges = new Map<string, ComputeThread>();
+  readonly #ranges = new OpenRanges<ComputeThread>();
   /** Of jobs with code, by job and hash of the code: all of a job's hosts share them. */
   readonly #userThreads = new Map<string, UserThreads>();
   /** By key, for jobs with code. */
@@ -171,7 +172,7 @@ export class ThreadExecutor implements Executor, EpochExecutor {
   }
 
   async closeEpochs(key: string): Promise<void> {
-    for (const range of this.#ranges.keys()) if (range.startsWith(`${key}/`)) this.#ranges.delete(range);
+    this.#ranges.drop(`${key}/`);
     await this.#inline.closeEpochs(key);
     await this.#askAll({ kind: 'closeEpochs', key });
     await this.#closeUserHost(key);
@@ -239,18 +240,15 @@ export class ThreadExecutor implements Executor, EpochExecutor {
 
   /** undefined = the calling thread. Parts of a range go where the first one went. */
   #threadOf(key: string, task: MapTask): ComputeThread | undefined {
-    const { part } = task;
-    const range = `${key}/${task.stage}/${task.partition}`;
-    if (part !== undefined && !part.isFirst) {
-      const thread = this.#ranges.get(range);
-      if (part.isLast) this.#ranges.delete(range);
+    const { part, stage, partition } = task;
+    const place = `${key}/${stage}/${partition}`;
+    if (part === undefined || part.isFirst) {
+      const thread = task.more === undefined && this.#isSmall(task) ? undefined : this.#leastLoaded();
+      if (part !== undefined && thread !== undefined) this.#ranges.begin(place, part.range, thread);
       return thread;
     }
-    const thread = task.more === undefined && this.#isSmall(task) ? undefined : this.#leastLoaded();
-    if (part === undefined) return thread;
-    // What an attempt that came to no end left there does not count.
-    if (thread === undefined) this.#ranges.delete(range);
-    else this.#ranges.set(range, thread);
+    const thread = this.#ranges.get(place, part.range);
+    if (part.isLast) this.#ranges.end(place, part.range);
     return thread;
   }
 

@@ -2,7 +2,7 @@
  * A map stage: records of one partition in, frames for the state stages behind it (or encoded rows for the sinks) out.
  * Every record goes through all branches and has one fate: what fails in one branch is dead in all of them.
  */
-import { assert } from '../../core/assert.ts';
+import { assert, must } from '../../core/assert.ts';
 import { WeirError } from '../../core/errors.ts';
 import type { Schema } from '../../core/types.ts';
 import type { ColumnBatch, RowFailure } from '../column-batch.ts';
@@ -23,6 +23,7 @@ import { BranchRunner, rowsAt } from './branch-runner.ts';
 import type { RecordRows } from './branch-runner.ts';
 import type { Frame, MapResult, MapTask } from './contract.ts';
 import { EpochReport, lastRows, timesOfEpoch } from './epoch-report.ts';
+import { OpenRanges } from './range-parts.ts';
 
 /** Rows that a record gives to a branch count from here, so that rows of several branches have ids of their own. */
 const BRANCH_INDEX_STEP = 1 << 24;
@@ -32,8 +33,6 @@ type Sums = readonly (PartialAggregate | null)[];
 
 /** What is added up of a task, or of the parts of a range so far. */
 interface AddedUp {
-  /** As in the task's part; empty for a task that is a whole by itself. */
-  readonly range: string;
   readonly sums: Sums;
   /** Offset of the first record; -1 = none yet. */
   firstOffset: number;
@@ -48,8 +47,8 @@ export class MapRunner {
   readonly #branches: readonly BranchRunner[];
   /** Memory for partial aggregates that nothing is added to now. */
   readonly #spareSums: Sums[] = [];
-  /** By partition, the range of which some parts were mapped and others are to come. */
-  readonly #ranges = new Map<number, AddedUp>();
+  /** By partition, ranges of which some parts were mapped and others are to come. */
+  readonly #ranges = new OpenRanges<AddedUp>();
   readonly #sinks: SinkEncoders | null;
   readonly #deadLetters: DeadLetterEncoder;
   /** Of the host; those of a task with lookups have its rows besides. */
@@ -108,28 +107,24 @@ export class MapRunner {
     return this.#lookups === null ? this.#statics : new Map([...this.#statics, ...this.#lookups.scope(tables).statics]);
   }
 
-  /** Where the task goes on: at nothing, or behind the parts of its range before it. Throws: FENCED. */
+  /** Where the task goes on: at nothing, or behind the parts of its range before it. */
   #addedUpBefore({ part, partition }: MapTask): AddedUp {
-    if (part === undefined) return this.#nothing('');
-    const open = this.#ranges.get(partition);
-    if (part.isFirst) {
-      // Of an attempt that came to no end.
-      if (open !== undefined) this.#spareSums.push(open.sums);
-      const begun = this.#nothing(part.range);
-      this.#ranges.set(partition, begun);
-      if (part.isLast) this.#ranges.delete(partition);
-      return begun;
+    if (part === undefined) return this.#nothing();
+    const { range, isFirst, isLast } = part;
+    const place = String(partition);
+    if (isFirst) {
+      const given = this.#ranges.begin(place, range, this.#nothing());
+      if (given !== undefined) this.#spareSums.push(given.sums);
     }
-    if (open?.range !== part.range)
-      throw new WeirError('FENCED', `${part.range} goes on behind a part that was not mapped here`);
-    if (part.isLast) this.#ranges.delete(partition);
-    return open;
+    const added = must(this.#ranges.get(place, range), () => `${range} goes on behind a part that was not mapped here`);
+    if (isLast) this.#ranges.end(place, range);
+    return added;
   }
 
-  #nothing(range: string): AddedUp {
+  #nothing(): AddedUp {
     const sums = this.#spareSums.pop() ?? this.#branches.map((branch) => branch.newPartial());
     for (const partial of sums) partial?.begin();
-    return { range, sums, firstOffset: -1 };
+    return { sums, firstOffset: -1 };
   }
 
   /**

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { must } from '../../core/assert.ts';
-import { isWeirError } from '../../core/errors.ts';
 import { addCounters } from '../../core/lane/position.ts';
 import type { EpochHost, MapTask } from './contract.ts';
 import { compileHost } from './host.ts';
-import { addsUpRanges } from './range-parts.ts';
+import { OpenRanges, addsUpRanges } from './range-parts.ts';
 import { jobText, planOf, recordInput, runSql } from './test-run.ts';
 
 const EVENTS = 'word STRING, x DOUBLE, n BIGINT';
@@ -81,24 +80,40 @@ test('parts give the frames of the whole, with the last of them, and what else t
   assert.deepEqual(sums, whole.counters);
 });
 
-test('the rows of an attempt that came to no end count in no other', () => {
+test('the rows of an attempt that came to no end count in no other, whenever its parts come', () => {
   const host = newHost();
   const whole = newHost().map(records(2, 0, 100));
-  host.map({ ...records(2, 0, 60), part: { range: 'attempt 0', isFirst: true, isLast: false } });
-  const first = host.map({ ...records(2, 0, 40), part: { range: 'attempt 1', isFirst: true, isLast: false } });
-  assert.equal(first.frames.length, 0);
-  const late = { ...records(2, 60, 100), part: { range: 'attempt 0', isFirst: false, isLast: true } };
-  assert.throws(
-    () => host.map(late),
-    (error: unknown) => isWeirError(error, 'FENCED') && /attempt 0/.test(error.message),
+  const some = (attempt: number, from: number, to: number, isFirst: boolean, isLast: boolean): MapTask => ({
+    ...records(2, from, to),
+    part: { range: `attempt ${attempt}`, isFirst, isLast },
+  });
+  host.map(some(0, 0, 60, true, false));
+  assert.deepEqual(host.map(some(1, 0, 40, true, false)).frames, []);
+  // What was under way when its attempt was given up.
+  host.map(some(0, 60, 80, false, false));
+  host.map(some(2, 0, 40, true, false));
+  assert.deepEqual(host.map(some(1, 40, 100, false, true)).frames, whole.frames);
+});
+
+test('a part goes nowhere where the parts before it were not mapped', () => {
+  const host = newHost();
+  const part = { range: 'attempt 1', isFirst: false, isLast: true };
+  assert.throws(() => host.map({ ...records(2, 40, 100), part }), /attempt 1 goes on behind a part/);
+});
+
+test('what attempts left that came to no end is forgotten when some others have begun', () => {
+  const open = new OpenRanges<number>();
+  const given = Array.from({ length: 7 }, (_, attempt) => open.begin('3', `attempt ${attempt}`, attempt));
+  assert.deepEqual(given, [undefined, undefined, undefined, undefined, 0, 1, 2]);
+  assert.equal(open.begin('4', 'attempt 0', 9), undefined);
+  assert.deepEqual(
+    [open.get('3', 'attempt 2'), open.get('3', 'attempt 6'), open.get('4', 'attempt 0')],
+    [undefined, 6, 9],
   );
-  const last = host.map({ ...records(2, 40, 100), part: { range: 'attempt 1', isFirst: false, isLast: true } });
-  assert.deepEqual(last.frames, whole.frames);
-  const again = { ...records(2, 40, 100), part: { range: 'attempt 1', isFirst: false, isLast: true } };
-  assert.throws(
-    () => host.map(again),
-    (error: unknown) => isWeirError(error, 'FENCED'),
-  );
+  assert.equal(open.begin('3', 'attempt 5', 8), 5);
+  open.end('3', 'attempt 5');
+  open.drop('4');
+  assert.deepEqual([open.get('3', 'attempt 5'), open.get('4', 'attempt 0')], [undefined, undefined]);
 });
 
 test('a range of which no part has records sends nothing', () => {

@@ -1,4 +1,4 @@
-/** Which map stages add up a whole range before they send anything, however many tasks read it. */
+/** Ranges that are added up whole before anything is sent, however many tasks read them. */
 import { registryOf } from '../formats/value-format.ts';
 import type { AggregatePlan, MapStage } from '../plan/epoch-plan.ts';
 import type { AggregateFamily } from '../sql/aggregate-buffers.ts';
@@ -34,4 +34,42 @@ function takesEveryRow(plan: AggregatePlan): boolean {
   const { family, bufferSchema } = aggregateOf(plan);
   if (family === 'sum' || family === 'avg') return bufferSchema(plan)[0]?.type.kind === 'double';
   return !plan.distinct && !growing.has(family);
+}
+
+/** Ranges of one place that are open at once: the one that is mapped, and those of attempts that came to no end. */
+const OPEN_MAX = 4;
+
+/**
+ * What goes on from part to part of ranges, by place (where parts may follow each other: a partition, and what maps it) and
+ * range. Nobody says when an attempt was given up: what it left is forgotten when some others have begun after it.
+ */
+export class OpenRanges<T> {
+  readonly #places = new Map<string, Map<string, T>>();
+
+  /** Gives what is forgotten for it. */
+  begin(place: string, range: string, value: T): T | undefined {
+    const open = this.#places.get(place) ?? new Map<string, T>();
+    this.#places.set(place, open);
+    const before = open.get(range);
+    open.delete(range);
+    open.set(range, value);
+    if (before !== undefined || open.size <= OPEN_MAX) return before;
+    const [oldest] = open;
+    if (oldest === undefined) return undefined;
+    open.delete(oldest[0]);
+    return oldest[1];
+  }
+
+  get(place: string, range: string): T | undefined {
+    return this.#places.get(place)?.get(range);
+  }
+
+  end(place: string, range: string): void {
+    this.#places.get(place)?.delete(range);
+  }
+
+  /** Forgets all places that begin so. */
+  drop(prefix: string): void {
+    for (const place of this.#places.keys()) if (place.startsWith(prefix)) this.#places.delete(place);
+  }
 }

@@ -109,8 +109,9 @@ class MapRun implements Mapped {
     const range = attempt.plan.ranges[lane];
     if (range === undefined) return;
     const cutter = new TaskCutter({ from: range.from, step: offsetsPerPlace(attempt.plan) });
-    const { job, epoch, attempt: number } = attempt.key;
-    const name = `job ${job}, epoch ${epoch}, attempt ${number}, ${lane}`;
+    const { job, run, epoch, attempt: number, token } = attempt.key;
+    // Another master counts attempts from the beginning.
+    const name = `job ${job}, run ${run}, epoch ${epoch}, attempt ${number} by token ${token}, ${lane}`;
     let isFirst = true;
     const begin = async (own: readonly HeldBatch[], isLast: boolean): Promise<void> => {
       await this.#begin(lane, index, own, range, { range: name, isFirst, isLast });
