@@ -24,3 +24,20 @@ export function backoffMs(rng: Rng, attempt: number, baseMs = 50, capMs = 2000):
   const ceiling = Math.min(capMs, baseMs * 2 ** Math.min(attempt, 20));
   return (rng.u32() / 2 ** 32) * ceiling;
 }
+
+/** Work that others wait for: tells them from time to time that it is still under way. */
+export async function stillAtIt<T>(clock: Clock, everyMs: number, tell: () => void, work: Promise<T>): Promise<T> {
+  let cancel: () => void = () => undefined;
+  const again = (): void => {
+    cancel = clock.timer(everyMs, () => {
+      tell();
+      again();
+    });
+  };
+  again();
+  try {
+    return await work;
+  } finally {
+    cancel();
+  }
+}

@@ -13,7 +13,7 @@ import type { JobPlan } from '../../engine/plan/job-plan.ts';
 import { openEpochSinks } from '../open-sinks.ts';
 import type { SinkSet } from '../sink-set.ts';
 import type { Executor } from '../../engine/stage.ts';
-import { EpochLookups } from '../lookups/epoch-lookups.ts';
+import type { EpochLookups } from '../lookups/epoch-lookups.ts';
 import type { LookupObserver } from '../lookups/lookup-observer.ts';
 import type { ReadParts } from './read-range.ts';
 import { StageGraph } from './stage-graph.ts';
@@ -166,8 +166,11 @@ function hostKeyOf({ job, run }: OpenParts): string {
 }
 
 async function openLookups(parts: OpenParts, plan: EpochsPlan): Promise<EpochLookups | null> {
+  if (plan.stages.every((stage) => stage.kind !== 'map' || stage.lookups === undefined)) return null;
+  // Few jobs look anything up.
+  const { EpochLookups: Lookups } = await import('../lookups/epoch-lookups.ts');
   const { connections, observeLookup } = parts;
   const blobs = (): BlobStore => connections.blobs();
   const observe = observeLookup === undefined ? {} : { observe: observeLookup };
-  return await EpochLookups.open(plan, hostKeyOf(parts), { ...parts, ...observe, blobs });
+  return await Lookups.open(plan, hostKeyOf(parts), { ...parts, ...observe, blobs });
 }

@@ -8,7 +8,6 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import { must } from '../../core/assert.ts';
-import type { Clock } from '../../core/clock.ts';
 import { backoffMs } from '../../core/clock.ts';
 import { answersId } from '../../core/epoch/answers.ts';
 import type { EpochPlan } from '../../core/epoch/types.ts';
@@ -294,21 +293,4 @@ async function inOrder<T, R>(
   };
   await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, lane));
   return results;
-}
-
-/** Work that others wait for: tells them from time to time that it is still under way. */
-export async function stillAtIt<T>(clock: Clock, everyMs: number, tell: () => void, work: Promise<T>): Promise<T> {
-  let cancel: () => void = () => undefined;
-  const again = (): void => {
-    cancel = clock.timer(everyMs, () => {
-      tell();
-      again();
-    });
-  };
-  again();
-  try {
-    return await work;
-  } finally {
-    cancel();
-  }
 }
