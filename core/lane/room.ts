@@ -15,6 +15,11 @@ export interface LaneLimits {
    */
   readonly smallChunks: number;
   readonly smallChunkBytes: number;
+  /**
+   * Bytes of a partition's batches that are one task of a job with state; default: 4 MB. What is added up within a task is
+   * sent as one row, so that every worker of a cluster must have the same.
+   */
+  readonly taskBytes?: number;
 }
 
 /** Of one lane. */

@@ -51,6 +51,8 @@ export interface ClusterOptions {
   readonly fullEverySecondCall?: boolean;
   /** What is behind the feeds of jobs; default: nothing, and nothing is fed. */
   readonly place?: SimPlace;
+  /** Of the workers; default: theirs. */
+  readonly taskBytes?: number;
   /** Gives the functions of jobs that have some; default: those of their modules. */
   readonly loadModule?: typeof loadModule;
 }
@@ -208,6 +210,7 @@ export class SimCluster {
         unprocessedChunks: 2,
         smallChunks: rng.int(1, 4),
         smallChunkBytes: rng.pick([0, 500, 1 << 16]),
+        ...(this.#options.taskBytes === undefined ? {} : { taskBytes: this.#options.taskBytes }),
       },
       budget: new ByteBudget(rng.pick([2000, 1 << 20])),
       observe: () => silentObserver,

@@ -289,8 +289,9 @@ export class EpochRunner {
   async #open(definition: string): Promise<Opened> {
     const { store, connections, executor, clock, rng, log, limits, failpoints, observer, observeLookup } = this.#parts;
     const { signal } = this.#stop;
-    const { fetchBytes } = limits;
-    const base = { job: this.job, run: this.run, store, connections, executor, clock, rng, log, signal, fetchBytes };
+    const { fetchBytes, taskBytes } = limits;
+    const sizes = taskBytes === undefined ? { fetchBytes } : { fetchBytes, taskBytes };
+    const base = { job: this.job, run: this.run, store, connections, executor, clock, rng, log, signal, ...sizes };
     const observed = observeLookup === undefined ? {} : { observeLookup };
     const job = await OpenJob.open({ ...base, ...observed, failpoints }, definition);
     const feeds = new PartitionFeeds({

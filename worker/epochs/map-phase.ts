@@ -9,7 +9,7 @@ import type { Clock } from '../../core/clock.ts';
 import { stillAtIt } from '../../core/clock.ts';
 import type { MemoryPool } from '../../core/memory-pool.ts';
 import type { Failpoints } from '../../core/ports.ts';
-import { offsetsPerPlace, recordTimes } from '../../core/epoch/row-times.ts';
+import { recordTimes } from '../../core/epoch/row-times.ts';
 import type { RecordTimes } from '../../core/epoch/row-times.ts';
 import type { EpochExecutor, MapResult, RangePart, TaskBytes } from '../../engine/epoch/contract.ts';
 import { encodeGapLetter } from '../../engine/gap-letter.ts';
@@ -108,7 +108,7 @@ class MapRun implements Mapped {
     const attempt = this.#attempt;
     const range = attempt.plan.ranges[lane];
     if (range === undefined) return;
-    const cutter = new TaskCutter({ from: range.from, step: offsetsPerPlace(attempt.plan) });
+    const cutter = new TaskCutter(this.#parts.open.placesOf(attempt.plan, range.from));
     const { job, run, epoch, attempt: number, token } = attempt.key;
     // Another master counts attempts from the beginning.
     const name = `job ${job}, run ${run}, epoch ${epoch}, attempt ${number} by token ${token}, ${lane}`;

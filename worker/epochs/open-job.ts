@@ -2,8 +2,10 @@
 import { assert, must } from '../../core/assert.ts';
 import type { Clock, Rng } from '../../core/clock.ts';
 import { backoffMs } from '../../core/clock.ts';
+import { offsetsPerPlace } from '../../core/epoch/row-times.ts';
+import type { EpochPlan } from '../../core/epoch/types.ts';
 import { WeirError, isWeirError } from '../../core/errors.ts';
-import type { JobName, LaneId, Run } from '../../core/ids.ts';
+import type { JobName, LaneId, Offset, Run } from '../../core/ids.ts';
 import { parseLaneId } from '../../core/ids.ts';
 import type { MetaStore } from '../../core/meta.ts';
 import type { BlobStore, Connections, Failpoints, Log, SourceReader, TopicDescription } from '../../core/ports.ts';
@@ -15,7 +17,7 @@ import type { SinkSet } from '../sink-set.ts';
 import type { Executor } from '../../engine/stage.ts';
 import type { EpochLookups } from '../lookups/epoch-lookups.ts';
 import type { LookupObserver } from '../lookups/lookup-observer.ts';
-import type { ReadParts } from './read-range.ts';
+import type { Places, ReadParts } from './read-range.ts';
 import { StageGraph } from './stage-graph.ts';
 
 export interface OpenParts {
@@ -32,6 +34,8 @@ export interface OpenParts {
   readonly signal: AbortSignal;
   /** Bytes asked of one fetch. */
   readonly fetchBytes: number;
+  /** As in `LaneLimits`. */
+  readonly taskBytes?: number;
 }
 
 interface OpenSource {
@@ -137,6 +141,13 @@ export class OpenJob {
       signal,
       fetchBytes,
     };
+  }
+
+  /** Where a range that begins there is cut into tasks. */
+  placesOf(plan: EpochPlan, from: Offset): Places {
+    const { taskBytes } = this.#parts;
+    const places = { from, step: offsetsPerPlace(plan) };
+    return taskBytes === undefined ? places : { ...places, taskBytes };
   }
 
   topicOf(lane: LaneId): string {

@@ -93,11 +93,13 @@ const TAKEN_BYTES_MIN = 256 * 1024;
  */
 export class TaskCutter {
   readonly #places: Places;
+  readonly #bytesMax: number;
   #own: HeldBatch[] = [];
   #size = 0;
 
   constructor(places: Places) {
     this.#places = places;
+    this.#bytesMax = places.taskBytes ?? TASK_BYTES_MAX;
   }
 
   /** The tasks that the range's next batches complete. */
@@ -105,7 +107,7 @@ export class TaskCutter {
     for (const batch of batches) {
       const before = this.#own.at(-1);
       const size = batch.end - batch.start;
-      if (before !== undefined && this.#size + size > TASK_BYTES_MAX && !inOnePlace(before, batch, this.#places))
+      if (before !== undefined && this.#size + size > this.#bytesMax && !inOnePlace(before, batch, this.#places))
         yield this.rest();
       this.#own.push(batch);
       this.#size += size;
@@ -166,6 +168,8 @@ function inPieces(batches: readonly HeldBatch[], to: Offset, pool: MemoryPool): 
 export interface Places {
   readonly from: number;
   readonly step: number;
+  /** Bytes of one task, but for batches that share a place. Default 4 MB. */
+  readonly taskBytes?: number;
 }
 
 function inOnePlace(before: HeldBatch, batch: HeldBatch, { from, step }: Places): boolean {

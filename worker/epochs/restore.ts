@@ -6,7 +6,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { WeirError, isWeirError, messageOf } from '../../core/errors.ts';
 import { decodeManifest, parsePlace } from '../../core/epoch/manifest.ts';
-import { offsetsPerPlace } from '../../core/epoch/row-times.ts';
 import type { EpochHead, EpochPlan, OffsetRange, SnapshotRef } from '../../core/epoch/types.ts';
 import { must } from '../../core/assert.ts';
 import { epoch as epochOf, offset, parseLaneId } from '../../core/ids.ts';
@@ -243,7 +242,7 @@ async function mapAgain(
         const own = batches.filter((batch) => batch.nextOffset > from && batch.baseOffset < to);
         const task = { env: envOf(plan, run, plan.epochTsUs), routing, partition, fromOffset: from, toOffset: to };
         const isWhole = inParts && own.length > 0;
-        const tasks = isWhole ? [copied(own)] : [...cutIntoTasks(own, { from, step: offsetsPerPlace(plan) })];
+        const tasks = isWhole ? [copied(own)] : [...cutIntoTasks(own, open.placesOf(plan, from))];
         return tasks.map((bytes) => ({ at, plan, task: { ...task, ...bytes, logPartitions } }));
       });
     for (const stage of open.mapStagesOf(lane)) {

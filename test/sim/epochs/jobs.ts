@@ -174,6 +174,22 @@ export const simEpochJobs: readonly SimEpochJob[] = [
     unsure: shownBefore,
   },
   {
+    // Adds up whole ranges, part by part.
+    name: 'tally',
+    table: 'sim.tally',
+    key: ['k'],
+    columns: ['n', 's'],
+    query: 'SELECT k, count(*) AS n, CAST(sum(CAST(v AS DOUBLE)) AS BIGINT) AS s FROM events GROUP BY k',
+    outputMode: 'update',
+    expected: (records) =>
+      new Map(
+        [...grouped(records.filter(isEvent), ({ k }) => k)].map(([k, group]) => [
+          String(k),
+          [group.length, sumOf(group)].join('|'),
+        ]),
+      ),
+  },
+  {
     name: 'win',
     table: 'sim.win',
     key: ['k', 'w'],

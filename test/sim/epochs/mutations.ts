@@ -1,5 +1,6 @@
 /** One mechanism of the epochs' protocol taken away each: the checker must notice. */
 import { must } from '../../../core/assert.ts';
+import { OpenRanges } from '../../../engine/epoch/range-parts.ts';
 import { InlineExecutor } from '../../../engine/inline-executor.ts';
 import { EpochFeeds } from '../../../master/epochs-feeds.ts';
 import { Cohort } from '../../../worker/epochs/cohort.ts';
@@ -44,6 +45,19 @@ const byCluster = {
 } as const satisfies Record<string, Mutations>;
 
 const byMethod = {
+  /** What the parts of a range before the last one added up is forgotten. */
+  addLastPart: () =>
+    replaced(
+      OpenRanges.prototype,
+      'get',
+      (original) =>
+        function (this: OpenRanges<unknown>, place, range) {
+          const open = original.call(this, place, range);
+          const { sums = [] } = (open ?? {}) as { readonly sums?: readonly ({ begin(): void } | null)[] };
+          for (const partial of sums) partial?.begin();
+          return open;
+        },
+    ),
   /** The order of an epoch is sent while its plan is on its way. */
   orderBeforePlan: () =>
     replaced(

@@ -64,6 +64,8 @@ const PLACE_FAILING = 0.1;
 /** Partitions are found within seconds once a master looks; a source that nobody reads may seem to be idle for as long. */
 const LONG_DELAY_MS = 25_000;
 const IDLE_MS = 3000;
+/** Less than most batches have. */
+const PART_BYTES = 200;
 
 export async function simulateEpochs(seed: number, options: EpochRunOptions = {}): Promise<EpochRunResult> {
   return await new EpochScenario(seed, options).run();
@@ -110,6 +112,8 @@ class EpochScenario {
       log: simLog(this.#sim, options.print ?? ((): void => undefined)),
       failpointChance: () => (this.#faults.has('failpoint') && !this.#chaos.healed ? 0.01 : 0),
       loadModule: () => Promise.resolve(userFunctions),
+      // Nearly every batch is a part of its range.
+      ...(this.#jobs.some(({ name }) => name === 'tally') ? { taskBytes: PART_BYTES } : {}),
     });
     this.#chaos = new Chaos({
       sim: this.#sim,
