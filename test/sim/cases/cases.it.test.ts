@@ -75,7 +75,7 @@ async function runJobTest(
   workers: number,
   disturbance: Disturbance,
 ): Promise<void> {
-  const job = await SteppedSim.submit(jobText, seed, { workers });
+  const job = await SteppedSim.submit(jobText, seed, { workers, tables: one.tables ?? {} });
   for (const [turn, step] of one.steps.entries()) {
     const rows = await job.step(new Map(Object.entries(step.input ?? {})));
     if (step.expect !== undefined)

@@ -3,6 +3,8 @@
  * its sink a topic that is read back, its trigger manual. Between the steps whatever is asked for happens to the
  * cluster; what comes out must not show it.
  */
+import type { TableFixtures } from '../../../cli/testing/table-fixtures.ts';
+import { withFixtures } from '../../../cli/testing/table-fixtures.ts';
 import { asTopic } from '../../../core/job/feed-topics.ts';
 import { jobName } from '../../../core/ids.ts';
 import type { JobName } from '../../../core/ids.ts';
@@ -23,6 +25,8 @@ import { simLog } from '../print-log.ts';
 export type Disturbance = 'none' | 'restartJob' | 'killWorker' | 'killMaster' | 'rescale';
 
 export interface SteppedSimOptions {
+  /** Rows in the place of the job's tables, as a test gives them. */
+  readonly tables?: TableFixtures;
   readonly workers: number;
   readonly print?: (line: string) => void;
 }
@@ -52,8 +56,8 @@ export class SteppedSim {
     return stepped;
   }
 
-  private constructor(jobText: string, seed: number, { workers, print }: SteppedSimOptions) {
-    const document = parseJobDocument(jobText);
+  private constructor(jobText: string, seed: number, { workers, print, tables = {} }: SteppedSimOptions) {
+    const document = withFixtures(parseJobDocument(jobText), tables);
     this.outputMode = document.outputMode ?? 'append';
     this.#sim = new Simulation(seed);
     this.#name = jobName(document.name);
