@@ -16,19 +16,27 @@ import type { JobView, WorkerView } from '../../master/views.ts';
 import { freePorts } from '../services/java-server.ts';
 import { beside } from './beside.ts';
 import { ComposeProject, command, missingImages, requireDocker } from './docker.ts';
+import {
+  CASSANDRA_IMAGE,
+  KAFKA_IMAGE,
+  NODE_TAGS,
+  askAs,
+  assertConfined,
+  assertHealthy,
+  commandsOf,
+  eventually as eventuallyIn,
+  firstTag,
+  requireImages,
+} from './testbed.ts';
 import type { TopicPlace } from './topics.ts';
 import { endOffsets, readKeys } from './topics.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const PROJECT = 'weir-compose-test';
-const KAFKA_IMAGE = 'apache/kafka:4.1.1';
 const topics: TopicPlace = { network: `${PROJECT}_default`, image: KAFKA_IMAGE };
 const USERS_SEED = 20_240;
 const USERS_RATE = 2000;
-/** For a machine that is busy with other things too; nothing is measured by it. */
-const PATIENCE_MS = 240_000;
 /** As pinned, and what may stand in for it. */
-const NODE_TAGS = ['24.21.0-bookworm-slim', '24-bookworm-slim'];
 const PROMETHEUS_TAGS = ['v3.5.0', 'latest'];
 /** What an image of ours may add to Node's, bytes. */
 const IMAGE_BYTES_MAX = 60_000_000;
@@ -77,10 +85,10 @@ before(async () => {
   );
   besidePorts = new Map(beside.map(({ port }, index) => [port, others[index] ?? 0]));
   ports = { kafka, cassandra: cassandraPort, http, http2, prometheus };
-  const missing = await missingImages([KAFKA_IMAGE, 'cassandra:5.0.6']);
-  nodeTag = (await firstImage('node', NODE_TAGS)) ?? '';
+  const missing = await missingImages([KAFKA_IMAGE, CASSANDRA_IMAGE]);
+  nodeTag = await firstTag('node', NODE_TAGS);
   if (nodeTag === '') missing.push(`node:${NODE_TAGS[0]}`);
-  const prometheusTag = (await firstImage('prom/prometheus', PROMETHEUS_TAGS)) ?? '';
+  const prometheusTag = await firstTag('prom/prometheus', PROMETHEUS_TAGS);
   if (prometheusTag === '') missing.push(`prom/prometheus:${PROMETHEUS_TAGS[0]}`);
   project = new ComposeProject(PROJECT, {
     KAFKA_PORT: String(kafka),
@@ -97,11 +105,7 @@ before(async () => {
     USERS_SEED: String(USERS_SEED),
     USERS_COUNT: '',
   });
-  assert.deepEqual(
-    missing,
-    [],
-    `images that are neither on this machine nor in a registry it reaches: ${missing.join(', ')}`,
-  );
+  requireImages(missing);
   await project.run('down', '--volumes', '--remove-orphans');
   await project.run('build', 'master', 'worker');
 });
@@ -111,27 +115,9 @@ after(async () => {
     await project?.try('down', '--volumes', '--remove-orphans', '--timeout', '5');
 });
 
-/** The first tag of an image that is here or to be had. */
-async function firstImage(name: string, tags: readonly string[]): Promise<string | undefined> {
-  for (const tag of tags) if ((await missingImages([`${name}:${tag}`])).length === 0) return tag;
-  return undefined;
-}
-
-/** Tries until `check` passes; then its value. What it last threw is the failure, with the end of the logs. */
-async function eventually<T>(what: string, check: () => Promise<T>, patienceMs = PATIENCE_MS): Promise<T> {
-  const deadline = performance.now() + patienceMs;
-  for (;;) {
-    try {
-      return await check();
-    } catch (error) {
-      if (performance.now() > deadline) {
-        const logs = await project.logs('master', 'master-2', 'worker', 'jobs', 'users');
-        throw new Error(`${what}: not after ${patienceMs / 1000} s: ${String(error)}\n${logs}`, { cause: error });
-      }
-      await sleep(500);
-    }
-  }
-}
+const services = ['master', 'master-2', 'worker', 'jobs', 'users'];
+const eventually = <T>(what: string, check: () => Promise<T>): Promise<T> =>
+  eventuallyIn({ project, services }, what, check);
 
 async function ask<T>(method: string, path: string, body?: string): Promise<T> {
   const response = await fetch(`http://127.0.0.1:${masterPort}${path}`, {
@@ -142,23 +128,6 @@ async function ask<T>(method: string, path: string, body?: string): Promise<T> {
   const text = await response.text();
   assert.ok(response.ok, `${method} ${path}: ${response.status} ${text}`);
   return JSON.parse(text) as T;
-}
-
-/** The answer of the master at `port` to whoever has `bearer`. */
-async function askAs(
-  bearer: string,
-  port: number,
-  method: string,
-  path: string,
-  text?: string,
-): Promise<{ readonly status: number; readonly body: unknown }> {
-  const headers = { authorization: `Bearer ${bearer}`, 'content-type': 'application/yaml' };
-  const response = await fetch(`http://127.0.0.1:${port}${path}`, {
-    method,
-    headers,
-    ...(text === undefined ? {} : { body: text }),
-  });
-  return { status: response.status, body: await response.json() };
 }
 
 const jobOf = (name: string): Promise<JobView> => ask<JobView>('GET', `/v1/jobs/${name}`);
@@ -220,9 +189,8 @@ test('the cluster comes up with three workers and both pipelines run', async () 
 
 test('what docs/compose.md says to ask is answered', async () => {
   const page = readFileSync(join(root, 'docs/compose.md'), 'utf8');
-  const [, block = ''] = /^## Ask it$[^]*?^```sh\n([^]*?)^```$/m.exec(page) ?? [];
-  const lines = block.trim().split('\n');
-  assert.ok(lines.length >= 5, block);
+  const lines = commandsOf(page, 'Ask it');
+  assert.ok(lines.length >= 5, lines.join('\n'));
   const answers = new Map<string, string>();
   for (const line of lines) answers.set(line, await project.line(line));
   const text = [...answers.values()].join('\n');
@@ -282,14 +250,7 @@ test('Prometheus has a token that shows figures, and no other', async () => {
 });
 
 test('containers are confined', async () => {
-  for (const service of ['master', 'master-2', 'worker', 'users']) {
-    const container = (await project.containers()).find((candidate) => candidate.Service === service);
-    assert.ok(container);
-    const script =
-      'id -u; (touch /app/x 2>/dev/null && echo written) || echo read-only; grep -E "CapEff|NoNewPrivs" /proc/self/status';
-    const output = await project.run('exec', '-T', service, 'sh', '-c', script);
-    assert.match(output, /^1000\nread-only\nCapEff:\s+0+\nNoNewPrivs:\s+1\n$/, service);
-  }
+  for (const service of ['master', 'master-2', 'worker', 'users']) await assertConfined(project, service);
 });
 
 test('images are small', async (t) => {
@@ -368,10 +329,7 @@ for (const { service, image, port, check } of beside) {
     await project.run('up', '--detach', '--no-build', '--no-recreate', '--no-deps', service);
     const address = `http://127.0.0.1:${besidePorts.get(port)}`;
     await eventually(`${service} works`, () => check(address));
-    await eventually(`${service} is healthy`, async () => {
-      const container = (await project.containers()).find((candidate) => candidate.Service === service);
-      assert.equal(container?.Health, 'healthy');
-    });
+    await eventually(`${service} is healthy`, () => assertHealthy(project, service));
     await project.run('stop', service);
   });
 }

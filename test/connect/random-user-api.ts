@@ -54,8 +54,11 @@ export function expectedPerson(number: number): ExpectedPerson {
   };
 }
 
-/** Serves `/api/`. */
-export async function startRandomUserApi(count: number): Promise<RandomUserApi> {
+/** Serves `/api/`; on loopback and a port of the system's choice, unless `listen` says otherwise. */
+export async function startRandomUserApi(
+  count: number,
+  listen: { readonly host: string; readonly port: number } = { host: '127.0.0.1', port: 0 },
+): Promise<RandomUserApi> {
   const state = { count };
   const faults: number[] = [];
   const server = createServer((request, response) => {
@@ -69,7 +72,7 @@ export async function startRandomUserApi(count: number): Promise<RandomUserApi> 
     const info = { seed: searchParams.get('seed'), results: results.length, page: 1, version: '1.4' };
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ results, info }));
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(listen);
   await once(server, 'listening');
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

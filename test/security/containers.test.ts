@@ -17,7 +17,11 @@ interface Healthcheck {
 
 interface Service {
   readonly image: string;
-  readonly build?: { readonly context: string; readonly dockerfile: string };
+  readonly build?: {
+    readonly context: string;
+    readonly dockerfile: string;
+    readonly args?: Readonly<Record<string, string>>;
+  };
   readonly profiles?: readonly string[];
   readonly read_only?: boolean;
   readonly tmpfs?: readonly string[];
@@ -29,6 +33,7 @@ interface Service {
   readonly security_opt?: readonly string[];
   readonly mem_limit?: string;
   readonly ports?: readonly string[];
+  readonly entrypoint?: readonly string[];
   readonly volumes?: readonly string[];
   readonly environment?: Readonly<Record<string, string | number>>;
   readonly healthcheck?: Healthcheck;
@@ -54,13 +59,18 @@ const startsAsRoot = new Set(['cassandra']);
 /** Their images write their configuration into folders of their own at each start. */
 const writesItsRoot = new Set(['kafka', 'cassandra']);
 /** Run once, or listen nowhere: the state of the container says all there is. */
-const withoutDoor = new Set(['token', 'jobs', 'users', 'properties']);
+const withoutDoor = new Set(['token', 'airflow-token', 'notebook-token', 'jobs', 'users', 'properties']);
 /** Of which containers may add capabilities, and why they need them is said above. */
 const capabilities = new Map([['cassandra', ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'SETGID', 'SETUID']]]);
 
-/** `name:tag` with what ${NAME:-default} says filled in. */
+/** With what ${NAME:-default} says. */
+function withDefaults(text: string): string {
+  return text.replaceAll(/\$\{\w+:-([^}]*)\}/g, '$1');
+}
+
+/** `name:tag` of its image. */
 function imageOf({ image }: Service): { readonly name: string; readonly tag: string } {
-  const filled = image.replaceAll(/\$\{\w+:-([^}]*)\}/g, '$1');
+  const filled = withDefaults(image);
   const at = filled.lastIndexOf(':');
   return at < 0 ? { name: filled, tag: '' } : { name: filled.slice(0, at), tag: filled.slice(at + 1) };
 }
@@ -81,8 +91,14 @@ for (const [name, service] of services) {
     test('runs a version that is named', () => {
       const { name: image, tag } = imageOf(service);
       if (build !== undefined) {
-        const arg = /^ARG NODE_TAG=(.*)$/m.exec(read(join(build.context, build.dockerfile)))?.[1] ?? '';
-        assert.match(arg, /^\d+\.\d+(\.\d+)?-[a-z-]+$/, build.dockerfile);
+        const text = read(join(build.context, build.dockerfile));
+        const bases = [...text.matchAll(/^FROM \w+:\$\{(\w+)\}/gm)].map(([, arg = '']) => arg);
+        assert.equal(bases.length, 2, build.dockerfile);
+        for (const base of bases) {
+          const [, pinned = ''] = new RegExp(`^ARG ${base}=(.*)$`, 'm').exec(text) ?? [];
+          assert.match(pinned, /^\d+\.\d+\.\d+-[a-z-]+$/, `${base} in ${build.dockerfile}`);
+          assert.equal(withDefaults(build.args?.[base] ?? ''), pinned, `${base} of ${name}`);
+        }
       } else {
         assert.match(tag, /^v?\d+\.\d+\.\d+$/, image);
       }
@@ -94,7 +110,7 @@ for (const [name, service] of services) {
       if (service.user !== undefined) return assert.match(service.user, /^[1-9]\d*(:\d+)?$/);
       if (build === undefined) return assert.ok(foreignUsers.has(imageOf(service).name), service.image);
       const user = lastStage(join(build.context, build.dockerfile)).findLast((line) => line.startsWith('USER '));
-      assert.match(user ?? '', /^USER node$/);
+      assert.match(user ?? '', /^USER (node|weir)$/);
     });
 
     test('has no capabilities, and cannot get any', () => {
@@ -133,7 +149,7 @@ for (const [name, service] of services) {
 
     test('has settings that are read, and volumes that are declared', () => {
       for (const volume of service.volumes ?? []) {
-        const [from = '', to = ''] = volume.split(':');
+        const [from = '', to = ''] = withDefaults(volume).split(':');
         assert.ok(to.startsWith('/'), volume);
         if (!from.startsWith('.')) assert.ok(from in file.volumes, `the volume ${from}`);
       }
@@ -183,6 +199,23 @@ test('Prometheus has the token that shows figures, and not the cluster’s own',
     );
 });
 
+for (const [name, role] of [
+  ['airflow', 'submitter-declarative'],
+  ['notebook', 'operator'],
+]) {
+  test(`${name} has a token of its own, of the role ${role}`, () => {
+    const folders = (service: string): readonly string[] =>
+      (file.services[service]?.volumes ?? []).filter((volume) => volume.includes(':/var/lib/weir/'));
+    assert.deepEqual(folders(`${name}`), [`${name}-token:/var/lib/weir/named-token:ro`]);
+    const maker = file.services[`${name}-token`];
+    assert.deepEqual(maker?.entrypoint?.slice(1), [name, role, '/var/lib/weir/named-token']);
+    assert.deepEqual(folders(`${name}-token`), [
+      'token:/var/lib/weir/token:ro',
+      `${name}-token:/var/lib/weir/named-token`,
+    ]);
+  });
+}
+
 test('masters share the folder of tokens, and nobody else has it', () => {
   const holders = services
     .filter(([, { volumes = [] }]) => volumes.some((volume) => volume.startsWith('security:')))
@@ -193,9 +226,22 @@ test('masters share the folder of tokens, and nobody else has it', () => {
 });
 
 test('the code is built by the same stage everywhere, so that it is built once', () => {
-  const [first, ...others] = ['master', 'worker'].map((name) => {
+  const [first, ...others] = ['master', 'worker', 'airflow', 'notebook'].map((name) => {
     const text = read(`Dockerfile.${name}`);
     return text.slice(text.indexOf('FROM node:'), text.lastIndexOf('\nFROM '));
   });
   for (const other of others) assert.equal(other, first);
+});
+
+test('packages for Python are named with their versions, all of them', () => {
+  for (const name of ['airflow', 'notebook']) {
+    const lines = (list: string): readonly string[] =>
+      read(`ops/${name}/${list}.txt`)
+        .split('\n')
+        .filter((line) => line !== '' && !line.startsWith('#'));
+    const constraints = new Set(lines('constraints'));
+    for (const line of constraints) assert.match(line, /^[a-z0-9-]+==[0-9][\w.!+]*$/);
+    for (const line of lines('requirements')) assert.ok(constraints.has(line), `${line} of ops/${name}`);
+    assert.match(read(`Dockerfile.${name}`), new RegExp(`-c /tmp/${name}/constraints.txt`));
+  }
 });
