@@ -36,6 +36,8 @@ const requests = new Set(
 const PROBLEM_REF = { $ref: '#/components/responses/Problem' };
 /** What every route that asks for a token may answer. */
 const COMMON_PROBLEMS = [400, 401, 403, 503];
+/** Of what is sent with a request. */
+const TOO_LARGE = 413;
 
 /** `version`: of Weir. The same document for the same version. */
 export function openApiDocument(version: string): Json {
@@ -75,7 +77,8 @@ export function openApiDocument(version: string): Json {
 }
 
 function operation(id: string, spec: RouteSpec): Json {
-  const problems = [...(spec.role === 'open' ? [400, 403] : COMMON_PROBLEMS), ...(spec.problems ?? [])];
+  const common = spec.role === 'open' ? [400, 403] : COMMON_PROBLEMS;
+  const problems = [...common, ...(spec.body === undefined ? [] : [TOO_LARGE]), ...(spec.problems ?? [])];
   const answered = Object.entries(spec.answers).map(([status, answer]) => [status, answerOf(spec, answer)]);
   const others = problems.filter((status) => !(status in spec.answers)).map((status) => [String(status), PROBLEM_REF]);
   return {

@@ -264,12 +264,11 @@ export const setOffsetsSchema = z.strictObject({
   offsets: z.array(wantedOffset).min(1).describe('Partitions that are not named stay where they are'),
 });
 
+/** Of a job file within a document, characters: what is sent may have 1 MiB in all. */
+const FILE_LENGTH_MAX = 1_000_000;
 const watermarkMs = z.number().int().nonnegative().max(8.64e15).describe('ms since 1970');
 export const importSchema = z.strictObject({
-  file: z
-    .string()
-    .max(1024 * 1024)
-    .describe('The job file, YAML or JSON'),
+  file: z.string().max(FILE_LENGTH_MAX).describe('The job file, YAML or JSON'),
   offsets: z
     .array(wantedOffset)
     .min(1)
@@ -607,10 +606,7 @@ export const submissionSchema = z
 export const submissionRequestSchema = z
   .looseObject({
     action: z.string().optional(),
-    appResource: z
-      .string()
-      .max(1024 * 1024)
-      .optional(),
+    appResource: z.string().max(FILE_LENGTH_MAX).optional(),
     mainClass: z.string().optional(),
     appArgs: z.array(z.string()).optional(),
     sparkProperties: z.record(z.string(), z.string()).optional(),

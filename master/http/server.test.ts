@@ -166,6 +166,15 @@ suite('REST: jobs', () => {
     );
   });
 
+  test('more than a request may send is refused as a document, with its own status', async () => {
+    const { app } = setUp();
+    const payload = job('users').padEnd(1024 * 1024 + 1, ' ');
+    const answer = await app.inject({ method: 'POST', url: '/v1/validate', headers: yaml, payload });
+    assert.equal(answer.statusCode, 413);
+    assert.match(String(answer.headers['content-type']), /^application\/problem\+json/);
+    assert.match(answer.json<{ detail: string }>().detail, /too large/);
+  });
+
   test('JSON is taken too, and the name must be the same', async () => {
     const { app } = setUp();
     const { loadJobFile } = await import('../../core/job/file.ts');
