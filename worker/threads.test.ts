@@ -238,6 +238,28 @@ test('parts of a range run in one thread and in their order, however many wait',
   for (const on of [executor, inline]) await on.closeEpochs('parts');
 });
 
+test('a range whose first part is small goes to a thread all the same', async () => {
+  const threads: (number | null)[] = [];
+  const watched = new ThreadExecutor({ threadCount: 1, onWork: ({ thread }) => threads.push(thread) });
+  await watched.openEpochs('parts', epochsPlan);
+  threads.length = 0;
+  const common = { env: envOf(1), routing: { destinationOf: new Uint8Array(256), destinationCount: 1 }, stage: 0 };
+  for (const [from, count, isLast] of [
+    [0, 5, false],
+    [5, 400, true],
+  ] as const) {
+    const input = recordInput(
+      Array.from({ length: count }, () => ({ word: 'w1', x: 1 })),
+      from,
+    );
+    const part = { range: 'r', isFirst: from === 0, isLast };
+    const task = { ...common, ...input, partition: 0, logPartitions: [], fromOffset: 0, toOffset: 1e9, part };
+    assert.equal((await watched.map('parts', task)).counters.read, count);
+  }
+  assert.deepEqual(threads, [0, 0]);
+  await watched.close();
+});
+
 test('errors of epochs keep their code', async () => {
   await executor.openEpochs('narrow', { ...epochsPlan, stateBytesMax: 1000 });
   await executor.setStatic(

@@ -243,7 +243,9 @@ export class ThreadExecutor implements Executor, EpochExecutor {
     const { part, stage, partition } = task;
     const place = `${key}/${stage}/${partition}`;
     if (part === undefined || part.isFirst) {
-      const thread = task.more === undefined && this.#isSmall(task) ? undefined : this.#leastLoaded();
+      // What comes behind a small part may be large, and goes the same way.
+      const isSmall = part === undefined && task.more === undefined && this.#isSmall(task);
+      const thread = isSmall ? undefined : this.#leastLoaded();
       if (part !== undefined && thread !== undefined) this.#ranges.begin(place, part.range, thread);
       return thread;
     }
