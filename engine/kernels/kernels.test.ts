@@ -18,7 +18,7 @@ test('checksums of any bytes, at any address, in pieces', () => {
   fc.assert(
     fc.property(
       fc.uint8Array({ minLength: 1, maxLength: 100 }),
-      fc.integer({ min: 0, max: 20_000 }),
+      fc.integer({ min: 0, max: 60_000 }),
       fc.integer({ min: 0, max: 70 }),
       fc.nat({ max: 0xffffffff }),
       (pattern, length, shift, seed) => {
@@ -37,12 +37,17 @@ test('checksums of any bytes, at any address, in pieces', () => {
   );
 });
 
-test('every length around the one where folding begins', () => {
-  for (let index = 0; index < 20_000; index++) memory[areaStart + index] = (index * 7919) >>> 5;
-  for (let length = 900; length < 1300; length++)
-    assert.equal(run.crc32c(areaStart, length, 0) >>> 0, crc32c(memory, areaStart, areaStart + length));
-  for (let length = 8192; length < 8192 + 700; length += 7)
-    assert.equal(run.crc32c(areaStart, length, 0) >>> 0, crc32c(memory, areaStart, areaStart + length));
+test('checksums of every length around those where near and far folding begin, and where a tile ends', () => {
+  for (let index = 0; index < 60_000; index++) memory[areaStart + index] = Math.imul(index, 7919) >>> 5;
+  const ranges = [
+    [900, 1300, 1],
+    [12_200, 12_500, 1],
+    [16_384 + 5_280 - 70, 16_384 + 5_280 + 140, 1],
+    [2 * 16_384 + 5_280 - 70, 2 * 16_384 + 5_280 + 140, 3],
+  ] as const;
+  for (const [from, to, step] of ranges)
+    for (let length = from; length < to; length += step)
+      assert.equal(run.crc32c(areaStart, length, 0) >>> 0, crc32c(memory, areaStart, areaStart + length), `${length}`);
 });
 
 test('LZ4 frames are those of the twin, and within their bound', () => {
