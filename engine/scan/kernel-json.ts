@@ -90,6 +90,7 @@ export class KernelJson {
         fields + index * FIELD_BYTES,
         0,
         this.#view.getUint32(bucket, true),
+        (1 << Math.min(pattern.byteLength, 16)) - 1,
       ]);
       // A first guess: the order of the schema.
       this.#view.setUint32(entry - KEY_BYTES + 12, entry, true);

@@ -100,7 +100,8 @@ class Key {
   successor: usize;
   /** The next key of the same bucket, relative to the image; 0 = none. */
   next: usize;
-  unused0: u32;
+  /** A bit for each of the first 16 bytes of the pattern. */
+  firstMask: u32;
   unused1: u32;
   unused2: u32;
 }
@@ -203,17 +204,13 @@ function scanObject(shapeAt: usize, row: usize, at: usize, end: usize, depth: u3
   if (<u32>load<u8>(at) == CLOSE_BRACE) return endOfObject(shape, row, at + 1);
   for (;;) {
     if (at >= end) return 0;
+    // A branch, not a choice of values: the processor goes on with the value before the key is compared.
     const guess = key.successor;
-    let behind: usize = 0;
-    if (guess != 0) {
-      const next = changetype<Key>(tables + guess);
-      behind = expectedKey(next, tables, at);
-      if (behind != 0) {
-        key = next;
-        at = behind;
-      }
-    }
-    if (behind == 0) {
+    const next = changetype<Key>(tables + guess);
+    if (guess != 0 && startsAs(next, tables, at) && (next.patternBytes <= 16 || endsAs(next, tables, at))) {
+      key = next;
+      at += next.patternBytes;
+    } else {
       at = readKey(shape, key, at);
       if (at == 0) return 0;
       key = foundKey == 0 ? unknown : changetype<Key>(tables + foundKey);
@@ -268,16 +265,15 @@ function scanObject(shapeAt: usize, row: usize, at: usize, end: usize, depth: u3
   return 0;
 }
 
-/** The position behind `"key":` at `at` when that is the key; else 0. */
-function expectedKey(key: Key, tables: usize, at: usize): usize {
-  const bytes = key.patternBytes;
-  const pattern = tables + key.pattern;
-  const same = i8x16.bitmask(i8x16.eq(v128.load(at), v128.load(pattern)));
-  if (bytes <= 16) {
-    const mask = (1 << (<i32>bytes)) - 1;
-    return (same & mask) == mask ? at + bytes : 0;
-  }
-  return same == 0xffff && isSame(at + 16, pattern + 16, bytes - 16) ? at + bytes : 0;
+/** Whether the first 16 bytes of the key, with its colon, stand at `at`. */
+function startsAs(key: Key, tables: usize, at: usize): bool {
+  const mask = <i32>key.firstMask;
+  return (i8x16.bitmask(i8x16.eq(v128.load(at), v128.load(tables + key.pattern))) & mask) == mask;
+}
+
+/** Whether those behind them do. */
+function endsAs(key: Key, tables: usize, at: usize): bool {
+  return isSame(at + 16, tables + key.pattern + 16, key.patternBytes - 16);
 }
 
 function isSame(at: usize, pattern: usize, bytes: usize): bool {
@@ -331,6 +327,7 @@ function findKey(shape: Shape, at: usize, close: usize): usize {
   shape.keyCount++;
   key.pattern = shape.patterns + shape.patternBytes;
   key.patternBytes = bytes + 1;
+  key.firstMask = bytes >= 15 ? 0xffff : (1 << ((<u32>bytes) + 1)) - 1;
   shape.patternBytes += patternBytes;
   memory.copy(image + key.pattern, at, bytes);
   store<u8>(image + key.pattern + bytes, <u8>COLON);
