@@ -327,7 +327,7 @@ function findKey(shape: Shape, at: usize, close: usize): usize {
   shape.keyCount++;
   key.pattern = shape.patterns + shape.patternBytes;
   key.patternBytes = bytes + 1;
-  key.firstMask = bytes >= 15 ? 0xffff : (1 << ((<u32>bytes) + 1)) - 1;
+  key.firstMask = bytes >= 15 ? 0xffff : (1 << (<u32>bytes + 1)) - 1;
   shape.patternBytes += patternBytes;
   memory.copy(image + key.pattern, at, bytes);
   store<u8>(image + key.pattern + bytes, <u8>COLON);
@@ -430,7 +430,9 @@ function fromString(field: Field, row: usize, start: usize, end: usize, flags: u
       return 1;
     }
     case TIMESTAMP: {
-      const us = escaped ? NO_VALUE : readTimestamp(start, end, scan.sessionFixed != 0, scan.sessionOffsetUs);
+      const us = escaped
+        ? NO_VALUE
+        : readTimestamp(start, end, field.ordinal, scan.sessionFixed != 0, scan.sessionOffsetUs);
       return us == NO_VALUE ? defer(field, row, start - 1, end + 1) : setDouble(field, row, <f64>us);
     }
     case DATE: {
