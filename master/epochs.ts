@@ -59,7 +59,7 @@ const SNAPSHOT_INTERVAL_MS = 5000;
 /** A leader gives the workers of its predecessor so long to find it. */
 const SETTLE_MS = 1500;
 /** A commit with other epochs under way waits so long for a plan to travel with. */
-const COMMIT_DELAY_MS = 25;
+const COMMIT_DELAY_MS = 100;
 const STOP_LIMIT_MS = 10_000;
 const STOPPED_LIMIT_MS = 3000;
 

@@ -78,16 +78,24 @@ function framed(given: Given): Buffer {
   return Buffer.concat([new WireWriter().i32(bytes.byteLength).finish(), bytes]);
 }
 
-/** What comes of the bytes in pieces of these lengths, the last one again and again; each piece is overwritten. */
-function receive(bytes: Uint8Array, lengths: readonly number[]): ReceivedAnswer[] {
+/**
+ * What comes of the bytes in pieces of these lengths, the last one again and again; each piece is overwritten.
+ * `inPlace`: what has a place of its own is put there.
+ */
+function receive(bytes: Uint8Array, lengths: readonly number[], inPlace = false): ReceivedAnswer[] {
   const received: ReceivedAnswer[] = [];
   const answers = new FetchAnswers(new MemoryPool(), (answer) => received.push(answer));
   for (let at = 0, piece = 0; at < bytes.byteLength; piece++) {
     const length = lengths[Math.min(piece, lengths.length - 1)] ?? 1;
-    const part = bytes.slice(at, at + length);
-    answers.push(part);
+    const room = inPlace ? answers.room : null;
+    const part = bytes.slice(at, at + (room === null ? length : Math.min(length, room.byteLength)));
+    if (room === null) answers.push(part);
+    else {
+      room.set(part);
+      answers.put(part.byteLength);
+    }
     part.fill(0xee);
-    at += length;
+    at += part.byteLength;
   }
   return received;
 }
@@ -95,8 +103,8 @@ function receive(bytes: Uint8Array, lengths: readonly number[]): ReceivedAnswer[
 test('answers come out as they were sent, in whatever pieces they arrive', () => {
   const pieces = fc.array(fc.integer({ min: 1, max: 5000 }), { minLength: 1 });
   fc.assert(
-    fc.property(fc.array(givens, { maxLength: 3 }), pieces, (all, lengths) => {
-      const received = receive(Buffer.concat(all.map(framed)), lengths);
+    fc.property(fc.array(givens, { maxLength: 3 }), pieces, fc.boolean(), (all, lengths, inPlace) => {
+      const received = receive(Buffer.concat(all.map(framed)), lengths, inPlace);
       assert.deepEqual(
         received.map(({ correlationId, answer }, index) => ({ correlationId, ...answer, tag: all[index]?.tag })),
         all,

@@ -36,6 +36,8 @@ export interface ReceivedAnswer {
 type Reading<T> = Generator<Uint8Array, T, undefined>;
 
 const UUID_BYTES = 16;
+/** Fewer are copied sooner than the system is asked for them alone. */
+const ROOM_BYTES_MIN = 4096;
 
 /** Puts the answers of one connection together from whatever pieces they come in. */
 export class FetchAnswers {
@@ -64,6 +66,17 @@ export class FetchAnswers {
       this.#filled += length;
       this.#advance();
     }
+  }
+
+  /** Where the next bytes may be put instead of being pushed; null where there are few, whoever brings them. */
+  get room(): Uint8Array | null {
+    return this.#target.byteLength - this.#filled < ROOM_BYTES_MIN ? null : this.#target.subarray(this.#filled);
+  }
+
+  /** The next `length` bytes stand at the start of {@link room}. Throws: as {@link push}. */
+  put(length: number): void {
+    this.#filled += length;
+    this.#advance();
   }
 
   /** Goes on until bytes are missing. */

@@ -191,14 +191,23 @@ export class KafkaTransport {
     const answers = new FetchAnswers(memory, ({ size, correlationId, answer }) =>
       connection.requestQueue.fulfillRequest({ size, correlationId, payload: answer }),
     );
-    this.#sockets.take(socket, (bytes) => {
-      // Between two answers a session that runs out is renewed, by kafkajs, which keeps what it is given.
-      if (connection.authHandlers !== null) return connection.processData(Buffer.from(bytes));
+    const guarded = (read: () => void): void => {
       try {
-        answers.push(bytes);
+        read();
       } catch (error) {
         link.close(error as Error);
       }
+    };
+    this.#sockets.take(socket, {
+      get room() {
+        return answers.room;
+      },
+      filled: (length) => guarded(() => answers.put(length)),
+      push: (bytes) => {
+        // Between two answers a session that runs out is renewed, by kafkajs, which keeps what it is given.
+        if (connection.authHandlers !== null) connection.processData(Buffer.from(bytes));
+        else guarded(() => answers.push(bytes));
+      },
     });
     return link;
   }
