@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { RequestListener, Server } from 'node:http';
 import https from 'node:https';
-import { availableParallelism, hostname } from 'node:os';
+import { hostname } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { WeirError, messageOf } from '../core/errors.ts';
 import { workerId } from '../core/ids.ts';
@@ -29,7 +29,7 @@ import { defaultLaneLimits } from './lane.ts';
 import { WorkerMetrics } from './metrics.ts';
 import { SchemaExecutor } from './schema-executor.ts';
 import { SchemaWatch } from './schema-watch.ts';
-import { ThreadExecutor } from './threads.ts';
+import { ThreadExecutor, defaultThreadCount } from './threads.ts';
 import type { WorkerTracing } from './tracing/worker-tracing.ts';
 import { Worker } from './worker.ts';
 
@@ -46,7 +46,7 @@ export interface WorkerOptions {
   readonly exchangePort?: number;
   /** Under which Prometheus and other workers reach this one; default `host`, or the machine's name for a wildcard. */
   readonly advertisedHost?: string;
-  /** Threads; default one per core. */
+  /** Compute threads; default one per core but one. */
   readonly threads?: number;
   readonly name?: string;
   /** The cluster's. */
@@ -80,7 +80,7 @@ export async function runWorker(options: WorkerOptions, given: NodeJS.ProcessEnv
   const memory = new MemoryPool();
   const connections = makeConnections(env, { clock: systemClock, rng, log, memory });
   await connections.ready();
-  const threads = options.threads ?? availableParallelism();
+  const threads = options.threads ?? defaultThreadCount();
   const advertisedHost = options.advertisedHost ?? advertised(options.host);
   const exchange = await makeExchange({
     host: options.host,

@@ -1,6 +1,6 @@
 /**
- * Compute threads: one Piscina instance of exactly one thread per core, so that state can be addressed to the thread
- * that holds it. Tasks without state go to the thread with the fewest bytes waiting. Small ones run on the calling
+ * Compute threads: one Piscina instance of exactly one thread each, so that state can be addressed to the thread that
+ * holds it. Tasks without state go to the thread with the fewest bytes waiting. Small ones run on the calling
  * thread: below about 200 records the way to a thread and back costs more than the work.
  */
 import { availableParallelism } from 'node:os';
@@ -29,7 +29,7 @@ import type { ThreadReply, ThreadRequest } from './thread.ts';
 import { deadlineOf, UserThreads } from './user-threads.ts';
 
 export interface ThreadExecutorOptions {
-  /** Default: one per core. 0 runs everything inline, as one thread. */
+  /** Default: {@link defaultThreadCount}. 0 runs everything inline, as one thread. */
   readonly threadCount?: number;
   /** Tasks with fewer records run on the calling thread. Default 200. */
   readonly inlineRecordsMax?: number;
@@ -55,6 +55,14 @@ const INLINE_RECORDS_MAX = 200;
 /** Few records may still be many bytes. */
 const INLINE_BYTES_MAX = 128 * 1024;
 
+/**
+ * One per core but one, which is the event loop's: it reads from sockets, sends to sinks and hands tasks out, and threads
+ * that take its core make it and themselves slower (docs/decisions/0010-a-core-for-the-event-loop.md). At least one.
+ */
+export function defaultThreadCount(): number {
+  return Math.max(1, availableParallelism() - 1);
+}
+
 export class ThreadExecutor implements Executor, EpochExecutor {
   readonly #threads: readonly ComputeThread[];
   /** Runs small tasks; without threads it also holds the state. */
@@ -74,7 +82,7 @@ export class ThreadExecutor implements Executor, EpochExecutor {
 
   /** The threads start with what is first asked of them, or with {@link start}. */
   constructor(options: ThreadExecutorOptions = {}) {
-    const count = options.threadCount ?? availableParallelism();
+    const count = options.threadCount ?? defaultThreadCount();
     this.#inlineRecordsMax = options.inlineRecordsMax ?? INLINE_RECORDS_MAX;
     this.#memory = options.memory ?? null;
     this.#onWork = options.onWork ?? null;

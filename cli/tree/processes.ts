@@ -22,7 +22,10 @@ export function addProcessCommands(add: Add): void {
       '--exchange-port <port>',
       'port for rows from other workers (env WEIR_EXCHANGE_PORT, default: any free one)',
     )
-    .option('--threads <count>', 'threads for stage code (env WEIR_THREADS, default: one per core)')
+    .option(
+      '--threads <count>',
+      'threads for stage code (env WEIR_THREADS, default: one per core but one, at least one)',
+    )
     .option('--name <name>', 'name in lists and logs (env WEIR_WORKER_NAME)')
     .option('--join <token>', 'a token of "weir token create NAME --role worker" (env WEIR_JOIN_TOKEN)')
     .option('--insecure', 'no TLS off loopback, where the network is trusted (env WEIR_INSECURE)');

@@ -12,12 +12,8 @@ async function connected(sockets: ReadingSockets): Promise<AsyncDisposable & { c
   const listener = createServer().listen(0, '127.0.0.1');
   await once(listener, 'listening');
   const { port } = listener.address() as AddressInfo;
-  const client = sockets.connect({
-    host: '127.0.0.1',
-    port,
-    ssl: null as never,
-    onConnect: () => undefined,
-  }) as Socket;
+  const options = { host: '127.0.0.1', port, ssl: null as never, onConnect: () => undefined };
+  const client: Socket = sockets.connect(options);
   const [server] = (await once(listener, 'connection')) as [Socket];
   return {
     client,
