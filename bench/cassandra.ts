@@ -21,6 +21,8 @@ export const defaults: SuiteDefaults = { records: 1_000_000, rounds: 3, peers: [
 const KEYSPACE = 'weir_bench';
 const FETCH_ROWS = 5000;
 const READ_TIMEOUT_MS = 60_000;
+/** The bare writer tells of its progress 20 times a second, and Cassandra does not notice. */
+const POLL_MS = 100;
 
 /** False when a result was wrong. */
 export async function bench(options: SuiteOptions): Promise<boolean> {
@@ -83,6 +85,7 @@ async function compareWriters(
           }),
         records,
         threads,
+        pollMs: POLL_MS,
         prepare: async (name) => await create(tableOf('weir', roundOf(name))),
         check: async (name, counters) => [
           ...differences({ ...counters }, { read: records, passed: expected.passed, dead: 0 }),

@@ -6,7 +6,7 @@ import { isWeirError, WeirError } from '../../core/errors.ts';
 import { parseCqlType } from '../../core/table/cql-type.ts';
 import type { TableSchema } from '../../core/table/schema.ts';
 import { buildRows, shapeOf } from '../../test/conformance/rows.ts';
-import { BatchRequest, BindTypesChanged, loadDriverInternals } from './batch-frame.ts';
+import { BatchRequest, BindTypesChanged, boundStatement, loadDriverInternals } from './batch-frame.ts';
 import { readRows } from './row-groups.ts';
 
 const schema: TableSchema = {
@@ -35,8 +35,7 @@ const request = (granted = permit) =>
   new BatchRequest(
     table,
     { rows: [0, 1, 2], bytes: 0, onePartition: false },
-    { upsert, delete: remove },
-    { upsert: 5, delete: 3 },
+    { upsert: boundStatement(upsert, 5), delete: boundStatement(remove, 3) },
     cassandra.types.consistencies.localQuorum,
     granted,
   );

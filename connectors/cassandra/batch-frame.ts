@@ -10,6 +10,7 @@ import type { Client, QueryOptions } from 'cassandra-driver';
 import cassandra from 'cassandra-driver';
 import type { WritePermit } from '../../core/lane/permit.ts';
 import { VALUE_NULL, VALUE_UNSET } from '../../core/row-block.ts';
+import { FrameRing } from './frame-ring.ts';
 import type { RowBatch, RowTable } from './row-groups.ts';
 
 const FRAME_HEADER_BYTES = 9;
@@ -36,6 +37,31 @@ export interface Prepared {
   readonly signature: string;
 }
 
+/** A prepared statement with what stands before each row that is bound to it. */
+export interface BoundStatement extends Prepared {
+  /** Kind, query id and count of values, as a BATCH has them. */
+  readonly head: Uint8Array;
+}
+
+export function boundStatement(prepared: Prepared, valueCount: number): BoundStatement {
+  const { queryId } = prepared;
+  const head = Buffer.alloc(1 + 2 + queryId.byteLength + 2);
+  head.writeUInt8(KIND_PREPARED, 0);
+  head.writeUInt16BE(queryId.byteLength, 1);
+  queryId.copy(head, 3);
+  head.writeUInt16BE(valueCount, 3 + queryId.byteLength);
+  return { ...prepared, head };
+}
+
+/** Of a table: bind values in the order of a RowBlock's body, but for the DELETE's timestamp, which comes first. */
+export interface BoundStatements {
+  readonly upsert: BoundStatement;
+  readonly delete: BoundStatement;
+}
+
+/** Of all writers: what is alive at a time is what one turn of one connection's queue writes. */
+const ring = new FrameRing();
+
 export interface DriverInternals {
   prepare(client: Client, cql: string): Promise<Prepared>;
   send(client: Client, request: BatchRequest, options: QueryOptions): Promise<void>;
@@ -57,25 +83,14 @@ export class BatchRequest {
   length = 0;
   readonly #table: RowTable;
   readonly #batch: RowBatch;
-  readonly #upsert: Prepared;
-  readonly #delete: Prepared;
-  readonly #valueCounts: { readonly upsert: number; readonly delete: number };
+  readonly #statements: BoundStatements;
   readonly #permit: WritePermit;
   #changed = false;
 
-  constructor(
-    table: RowTable,
-    batch: RowBatch,
-    statements: { readonly upsert: Prepared; readonly delete: Prepared },
-    valueCounts: { readonly upsert: number; readonly delete: number },
-    consistency: number,
-    permit: WritePermit,
-  ) {
+  constructor(table: RowTable, batch: RowBatch, statements: BoundStatements, consistency: number, permit: WritePermit) {
     this.#table = table;
     this.#batch = batch;
-    this.#upsert = statements.upsert;
-    this.#delete = statements.delete;
-    this.#valueCounts = valueCounts;
+    this.#statements = statements;
     this.consistency = consistency;
     this.#permit = permit;
   }
@@ -83,25 +98,21 @@ export class BatchRequest {
   /** Set by the driver when it prepared a statement again and before it sends once more. */
   set meta(meta: PreparedMeta) {
     const signature = signatureOf(meta);
-    this.#changed = signature !== this.#upsert.signature && signature !== this.#delete.signature;
+    this.#changed = signature !== this.#statements.upsert.signature && signature !== this.#statements.delete.signature;
   }
 
   clone(): BatchRequest {
     return this;
   }
 
-  /** Called right before the bytes go to the socket, also for every retry. Throws: FENCED, BindTypesChanged. */
+  /**
+   * Called right before the bytes go to the socket, also for every retry. They stay as they are until the driver's queue
+   * has copied them, in the same turn. Throws: FENCED, BindTypesChanged.
+   */
   write(encoder: Encoder, streamId: number): Buffer {
     if (this.#changed) throw new BindTypesChanged();
     this.#permit.check();
-    const frame = encodeBatch(
-      this.#table,
-      this.#batch.rows,
-      this.#upsert,
-      this.#delete,
-      this.#valueCounts,
-      this.consistency,
-    );
+    const frame = encodeBatch(this.#table, this.#batch.rows, this.#statements, this.consistency);
     frame.writeUInt8(encoder.protocolVersion, 0);
     frame.writeInt16BE(streamId, 2);
     this.length = frame.byteLength - FRAME_HEADER_BYTES;
@@ -113,19 +124,15 @@ export class BatchRequest {
 function encodeBatch(
   table: RowTable,
   rows: readonly number[],
-  upsert: Pick<Prepared, 'queryId'>,
-  remove: Pick<Prepared, 'queryId'>,
-  valueCounts: { readonly upsert: number; readonly delete: number },
+  statements: BoundStatements,
   consistency: number,
 ): Buffer {
-  const heads = [
-    statementHead(upsert.queryId, valueCounts.upsert),
-    statementHead(remove.queryId, valueCounts.delete),
-  ] as const;
+  const upsert = statements.upsert.head;
+  const remove = statements.delete.head;
   let size = FRAME_HEADER_BYTES + 3 + 3;
   for (const row of rows)
-    size += (table.deletes[row] === 1 ? heads[1] : heads[0]).byteLength + table.bodyEnd[row]! - table.bodyStart[row]!;
-  const frame = Buffer.allocUnsafe(size);
+    size += (table.deletes[row] === 1 ? remove : upsert).byteLength + table.bodyEnd[row]! - table.bodyStart[row]!;
+  const frame = ring.take(size);
   frame.writeUInt32BE(0, 0);
   frame.writeUInt8(OPCODE_BATCH, 4);
   frame.writeInt32BE(size - FRAME_HEADER_BYTES, 5);
@@ -138,11 +145,13 @@ function encodeBatch(
     const end = table.bodyEnd[row]!;
     if (table.deletes[row] === 1) {
       // DELETE … USING TIMESTAMP ? WHERE …: the timestamp is bound first and stands last in the row.
-      at += heads[1].copy(frame, at);
+      frame.set(remove, at);
+      at += remove.byteLength;
       at += source.copy(frame, at, end - TIMESTAMP_VALUE_BYTES, end);
       at += source.copy(frame, at, start, end - TIMESTAMP_VALUE_BYTES);
     } else {
-      at += heads[0].copy(frame, at);
+      frame.set(upsert, at);
+      at += upsert.byteLength;
       at += source.copy(frame, at, start, end);
     }
   }
@@ -150,15 +159,6 @@ function encodeBatch(
   // No flags: neither a serial consistency nor a default timestamp, as every statement brings its own.
   frame.writeUInt8(0, at + 2);
   return frame;
-}
-
-function statementHead(queryId: Buffer, valueCount: number): Buffer {
-  const head = Buffer.alloc(1 + 2 + queryId.byteLength + 2);
-  head.writeUInt8(KIND_PREPARED, 0);
-  head.writeUInt16BE(queryId.byteLength, 1);
-  queryId.copy(head, 3);
-  head.writeUInt16BE(valueCount, 3 + queryId.byteLength);
-  return head;
 }
 
 function signatureOf(meta: PreparedMeta): string {

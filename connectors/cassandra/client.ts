@@ -13,6 +13,7 @@ import type {
 import { must } from '../../core/assert.ts';
 import { WeirError, messageOf, type ErrorCode } from '../../core/errors.ts';
 import { connectFailure } from './failures.ts';
+import { COALESCED_BYTES } from './frame-ring.ts';
 
 const { policies, types } = cassandra;
 
@@ -222,6 +223,7 @@ async function connect(options: CassandraOptions): Promise<Connected> {
       readTimeout: REQUEST_TIMEOUT_MS,
       tcpNoDelay: true,
       keepAlive: true,
+      coalescingThreshold: COALESCED_BYTES,
     },
     policies: {
       loadBalancing,

@@ -152,7 +152,13 @@ export class CassandraMetaStore implements MetaStore {
   async readLane(key: LaneKey): Promise<LaneRow | undefined> {
     const cql = `SELECT * FROM ${this.#keyspace}.lane WHERE job = ? AND run = ? AND source = ? AND topic_id = ? AND partition = ?`;
     const [row] = await this.#rows(cql, [key.job, key.run, key.source, key.topicId, key.partition], quorum);
-    return row === undefined ? undefined : laneRow(key.job, key.run, row);
+    if (row === undefined) return undefined;
+    const lane = laneRow(key.job, key.run, row);
+    checkAnswer(
+      lane.source === key.source && lane.topicId === key.topicId && lane.partition === key.partition,
+      `partition ${key.partition} of job ${key.job}`,
+    );
+    return lane;
   }
 
   async readLanes(job: JobName, run: Run): Promise<LaneRow[]> {
@@ -275,7 +281,9 @@ export class CassandraMetaStore implements MetaStore {
     const [row] = await this.#rows(`SELECT format, body FROM ${this.#keyspace}.job WHERE name = ?`, [name], options);
     if (row === undefined) return undefined;
     checkFormat(row, `job ${name}`);
-    return JSON.parse(String(row['body'])) as JobRow;
+    const job = JSON.parse(String(row['body'])) as JobRow;
+    checkAnswer(job.name === name, `job ${name}`);
+    return job;
   }
 
   /**
@@ -358,7 +366,17 @@ function savepointOf(row: driverTypes.Row): SavepointRow | undefined {
   return parseRow<SavepointRow>(String(row['body']), 'row of a savepoint', EPOCH_FORMAT_VERSION);
 }
 
+/**
+ * What was asked for is part of every answer. One that belongs to another question is asked for again: while nodes hung, a
+ * read has been seen to get columns that it did not name.
+ */
+function checkAnswer(isAnswer: boolean, what: string): void {
+  if (!isAnswer)
+    throw new WeirError('STORE_UNAVAILABLE', `Cassandra was asked for ${what} and gave the answer to something else.`);
+}
+
 function checkFormat(row: driverTypes.Row, what: string): void {
+  checkAnswer(row['format'] !== undefined, what);
   const format = Number(row['format']);
   if (format === META_FORMAT_VERSION) return;
   throw new WeirError(
@@ -369,6 +387,7 @@ function checkFormat(row: driverTypes.Row, what: string): void {
 
 function laneRow(job: JobName, run: Run, row: driverTypes.Row): LaneRow {
   checkFormat(row, `a lane of job ${job}`);
+  checkAnswer(row['job'] === job && Number(String(row['run'])) === run, `a lane of run ${run} of job ${job}`);
   const integer = (name: string): number => {
     const value = Number(String(row[name]));
     assert(Number.isSafeInteger(value), () => `${name} of a lane of job ${job} is ${String(row[name])}`);

@@ -11,7 +11,14 @@ import type { WritePermit } from '../../core/lane/permit.ts';
 import type { SinkStats, TableWriter } from '../../core/ports.ts';
 import type { RowBlock, RowShape } from '../../core/row-block.ts';
 import { quoteIdentifier } from '../../core/table/schema.ts';
-import { BatchRequest, BindTypesChanged, sendPlainBatch, type DriverInternals, type Prepared } from './batch-frame.ts';
+import {
+  BatchRequest,
+  BindTypesChanged,
+  boundStatement,
+  sendPlainBatch,
+  type BoundStatements,
+  type DriverInternals,
+} from './batch-frame.ts';
 import type { CassandraClient } from './client.ts';
 import { classify, type Failure } from './failures.ts';
 import { groupRows, readRows, routingKey, type BatchLimits, type RowBatch, type RowTable } from './row-groups.ts';
@@ -38,11 +45,6 @@ export interface WriterParts {
   readonly verify: () => Promise<void>;
 }
 
-interface Statements {
-  readonly upsert: Prepared;
-  readonly delete: Prepared;
-}
-
 /** Statements of a shape; bind values are in the order of a RowBlock's body, but for the DELETE's timestamp. */
 function statementsFor(shape: RowShape): { readonly upsert: string; readonly delete: string } {
   const table = `${quoteIdentifier(shape.keyspace)}.${quoteIdentifier(shape.table)}`;
@@ -59,7 +61,7 @@ export class CassandraTableWriter implements TableWriter {
   readonly #parts: WriterParts;
   readonly #cql: { readonly upsert: string; readonly delete: string };
   readonly #closing = new AbortController();
-  #prepared: Promise<Statements> | undefined;
+  #prepared: Promise<BoundStatements> | undefined;
   #batchBytesMax: number;
   #inFlight = 0;
   #retries = 0;
@@ -77,8 +79,9 @@ export class CassandraTableWriter implements TableWriter {
     const table = readRows(block);
     permit.check();
     const driver = await this.#parts.client.driver('SINK_UNAVAILABLE');
-    const batches = groupRows(table, this.#shape, this.#limits(), this.#nodesOf(driver, table));
-    const attempt = new WriteAttempt(table, permit);
+    const nodesOf = this.#nodesOf(driver, table);
+    const batches = groupRows(table, this.#shape, this.#limits(), nodesOf);
+    const attempt = new WriteAttempt(table, permit, nodesOf !== null);
     for (const batch of batches) {
       if (attempt.failed) break;
       // A slot is waited for here and not in the batch, so that batches of a large block do not all queue up.
@@ -166,35 +169,40 @@ export class CassandraTableWriter implements TableWriter {
       consistency: cassandra.types.consistencies.localQuorum,
       isIdempotent: true,
       keyspace: this.#shape.keyspace,
-      routingKey: routingKey(attempt.table, batch.rows[0]!, this.#shape.partitionKeyCount),
+      ...(attempt.isRouted
+        ? { routingKey: routingKey(attempt.table, batch.rows[0]!, this.#shape.partitionKeyCount) }
+        : {}),
     };
     if (internals === undefined) return sendPlainBatch(driver, attempt.table, batch, this.#cql, options);
     this.#prepared ??= this.#prepare(driver, internals);
-    let statements: Statements;
+    let statements: BoundStatements;
     try {
       statements = await this.#prepared;
     } catch (error) {
       this.#prepared = undefined;
       throw error;
     }
-    const valueCounts = { upsert: this.#shape.columns.length + 1, delete: this.#shape.primaryKeyCount + 1 };
     const request = new BatchRequest(
       attempt.table,
       batch,
       statements,
-      valueCounts,
       cassandra.types.consistencies.localQuorum,
       attempt.permit,
     );
     await internals.send(driver, request, options);
   }
 
-  async #prepare(driver: Client, internals: DriverInternals): Promise<Statements> {
+  async #prepare(driver: Client, internals: DriverInternals): Promise<BoundStatements> {
     const [upsert, remove] = await Promise.all([
       internals.prepare(driver, this.#cql.upsert),
       internals.prepare(driver, this.#cql.delete),
     ]);
-    return { upsert, delete: remove };
+    const { columns, primaryKeyCount } = this.#shape;
+    // A value more than columns: the timestamp.
+    return {
+      upsert: boundStatement(upsert, columns.length + 1),
+      delete: boundStatement(remove, primaryKeyCount + 1),
+    };
   }
 
   /** The server takes less than its settings say: both halves again, and smaller batches from now on. */
@@ -256,13 +264,16 @@ export class CassandraTableWriter implements TableWriter {
 class WriteAttempt {
   readonly table: RowTable;
   readonly permit: WritePermit;
+  /** Whether it matters to which node a batch goes. */
+  readonly isRouted: boolean;
   readonly #pending: Promise<void>[] = [];
   #error: unknown;
   failed = false;
 
-  constructor(table: RowTable, permit: WritePermit) {
+  constructor(table: RowTable, permit: WritePermit, isRouted: boolean) {
     this.table = table;
     this.permit = permit;
+    this.isRouted = isRouted;
   }
 
   track(sending: Promise<void>): void {

@@ -1,0 +1,71 @@
+/** Answers that belong to another question: none is taken for what was asked, and all may be asked for again. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isWeirError } from '../../core/errors.ts';
+import { META_FORMAT_VERSION } from '../../core/meta.ts';
+import { partition, run, topicId } from '../../core/ids.ts';
+import { sampleJob } from '../../test/conformance/meta-store.ts';
+import { CassandraClient } from './client.ts';
+import { CassandraMetaStore } from './meta-store.ts';
+
+const job = sampleJob('asked', 1);
+const other = sampleJob('other', 1);
+const key = { job: job.name, run: run(1), source: 'users', topicId: topicId('t'), partition: partition(0) };
+
+/** A store whose node answers every read with this row. */
+function storeAnswering(row: Readonly<Record<string, unknown>> | undefined): CassandraMetaStore {
+  const client = new CassandraClient({ contactPoints: ['127.0.0.1'], replicationFactor: 1 });
+  const result = { rows: row === undefined ? undefined : [row], pageState: null };
+  return new CassandraMetaStore(Object.assign(client, { driver: async () => ({ execute: async () => result }) }));
+}
+
+const lane = (at: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => ({
+  job: job.name,
+  run: 1,
+  source: 'users',
+  topic_id: 't',
+  partition: 0,
+  format: META_FORMAT_VERSION,
+  next_offset: 5,
+  bound: 7,
+  counters: '{}',
+  ...at,
+});
+const jobRow = (body: unknown): Readonly<Record<string, unknown>> => ({
+  format: META_FORMAT_VERSION,
+  body: JSON.stringify(body),
+});
+
+test('what was asked for is taken', async () => {
+  assert.equal((await storeAnswering(jobRow(job)).readOwnership(job.name))?.name, job.name);
+  assert.equal((await storeAnswering(lane({})).readLane(key))?.position.nextOffset, 5);
+  assert.equal((await storeAnswering(lane({})).readLanes(job.name, run(1))).length, 1);
+});
+
+for (const [what, row] of Object.entries({
+  'nothing at all': undefined,
+  'a list of names': { name: 'asked' },
+  'the answer to a lightweight transaction': { '[applied]': true },
+  'the clock': { now: new Date() },
+  'another job': jobRow(other),
+})) {
+  test(`${what} instead of a job`, async () => {
+    const store = storeAnswering(row);
+    const isRefused = (error: unknown): boolean => isWeirError(error, 'STORE_UNAVAILABLE') && error.retryable;
+    await assert.rejects(store.readOwnership(job.name), isRefused);
+    await assert.rejects(store.readJob(job.name), isRefused);
+  });
+}
+
+for (const [what, row] of Object.entries({
+  'another job': lane({ job: 'other' }),
+  'another run': lane({ run: 2 }),
+  'another source': lane({ source: 'orders' }),
+  'another topic': lane({ topic_id: 'u' }),
+  'another partition': lane({ partition: 1 }),
+  'a job': jobRow(job),
+})) {
+  test(`the position of ${what} instead of that of a lane`, async () => {
+    await assert.rejects(storeAnswering(row).readLane(key), (error) => isWeirError(error, 'STORE_UNAVAILABLE'));
+  });
+}
