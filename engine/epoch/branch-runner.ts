@@ -10,9 +10,11 @@ import { GIVEN, isPast, WITHDRAWN } from '../operators/changes.ts';
 import { gather, gatherOrigins } from '../operators/gather.ts';
 import { FailureLog } from '../operators/operator.ts';
 import type { EpochScope, Rows } from '../operators/operator.ts';
-import { PartialAggregate } from '../operators/partial-aggregate.ts';
+import { PaneAggregate } from '../operators/pane-aggregate.ts';
+import { PartialAggregate, type RowsAddedUp } from '../operators/partial-aggregate.ts';
 import { compileProgram } from '../operators/program.ts';
 import type { Program } from '../operators/program.ts';
+import { TopRows } from '../operators/top-rows.ts';
 import { KEY_GROUPS } from '../plan/epoch-plan.ts';
 import type { Branch } from '../plan/epoch-plan.ts';
 import { keyGroupOfHash } from '../state/key-encoder.ts';
@@ -48,8 +50,9 @@ export class BranchRunner {
   readonly branch: Branch;
   readonly index: number;
   readonly #rows: Program;
-  readonly #partial: PartialAggregate | null;
+  readonly #partial: RowsAddedUp | null;
   readonly #keys: KeyGroups | null;
+  readonly #top: TopRows | null;
 
   /** `input`: what the operators start from. Throws: UNSUPPORTED. */
   constructor(branch: Branch, index: number, input: Schema, timeZone: string) {
@@ -67,6 +70,8 @@ export class BranchRunner {
     this.#partial = this.newPartial();
     this.#rows = compileProgram(plan, 0, operators.length - (this.#partial === null ? 0 : 1));
     this.#keys = target.kind === 'exchange' && target.keys.length > 0 ? new KeyGroups(target.keys, output) : null;
+    this.#top =
+      target.kind === 'exchange' && target.top !== undefined ? new TopRows(target.keys, target.top, output) : null;
   }
 
   /** Rows are added up before they go on: see {@link add}. */
@@ -93,10 +98,11 @@ export class BranchRunner {
   // ---- a partial aggregate behind a source: over all chunks of a task, or of a range -------------------------------
 
   /** A partial aggregate of the branch's own kind; null when it has none. */
-  newPartial(): PartialAggregate | null {
+  newPartial(): RowsAddedUp | null {
     const { operators, output } = this.branch;
     const last = operators.at(-1);
-    return last?.kind === 'partialAggregate' ? new PartialAggregate(last, output) : null;
+    if (last?.kind !== 'partialAggregate') return null;
+    return last.panes === undefined ? new PartialAggregate(last, output) : new PaneAggregate(last, output);
   }
 
   // ---- behind a state operator -------------------------------------------------------------------------------------
@@ -114,12 +120,12 @@ export class BranchRunner {
     if (fromGroups === null) {
       partial.begin();
       partial.add(given.rows, log);
-      return { batch: partial.finish(), fromGroups: null, changes: null };
+      return { batch: partial.finish(-Infinity), fromGroups: null, changes: null };
     }
     if (batch.rowCount === 0) {
       // A global aggregate gives a row of nothing; it adds nothing wherever it is folded.
       partial.begin();
-      const nothing = partial.finish();
+      const nothing = partial.finish(-Infinity);
       return { batch: nothing, fromGroups: new Uint8Array(nothing.rowCount), changes: null };
     }
     const parts: ColumnBatch[] = [];
@@ -130,7 +136,7 @@ export class BranchRunner {
       partial.begin();
       partial.add({ batch, selection: index, count: index.length }, log);
       // Its memory is used again by the next one.
-      const part = copyOf(partial.finish());
+      const part = copyOf(partial.finish(-Infinity));
       parts.push(part);
       for (let row = 0; row < part.rowCount; row++) {
         groups.push(group);
@@ -153,14 +159,15 @@ export class BranchRunner {
     };
   }
 
-  /** The rows as frames, for a branch that ends in an exchange. */
+  /** The rows as frames, for a branch that ends in an exchange: those of them that matter there. */
   frames(
-    rows: BranchRows,
+    given: BranchRows,
     from: { readonly stage: number; readonly partition: number; readonly sequence: number },
     routing: Routing,
   ): Frame[] {
     const { target } = this.branch;
     assert(target.kind === 'exchange', () => 'frames of a branch that ends in the sinks');
+    const rows = this.#top === null ? given : topOf(given, this.#top);
     const groups = this.#keys?.of(rows.batch) ?? new Uint8Array(rows.batch.rowCount);
     return framesOf(
       {
@@ -175,6 +182,23 @@ export class BranchRunner {
       routing,
     );
   }
+}
+
+/** Behind a state operator of each of its key groups on its own: which of them live together may not matter. */
+function topOf(rows: BranchRows, top: TopRows): BranchRows {
+  const { batch, fromGroups, changes } = rows;
+  if (changes !== null || batch.rowCount === 0) return rows;
+  const all = identity(batch.rowCount).subarray(0, batch.rowCount);
+  if (fromGroups === null) {
+    const index = top.select(batch, all);
+    return index.length === batch.rowCount ? rows : { batch: rowsAt(batch, index), fromGroups: null, changes: null };
+  }
+  const index = Int32Array.from([...rowsByGroup(fromGroups)].flatMap(([, own]) => [...top.select(batch, own)]));
+  return {
+    batch: rowsAt(batch, index),
+    fromGroups: Uint8Array.from(index, (row) => fromGroups[row]!),
+    changes: null,
+  };
 }
 
 /** With a column for what became of each row. */

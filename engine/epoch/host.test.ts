@@ -75,6 +75,15 @@ const jobs: readonly TestJob[] = [
       'SELECT word, id, r FROM (SELECT word, id, row_number() OVER (PARTITION BY word ORDER BY x DESC) AS r FROM events) WHERE r <= 2',
     outputMode: 'update',
   },
+  {
+    query: `SELECT s, word, n, r FROM (SELECT w.start AS s, word, n, rank() OVER (PARTITION BY w ORDER BY n DESC) AS r FROM
+      (SELECT window(ts, '10 seconds') AS w, word, count(*) AS n FROM ${EVENTS} GROUP BY window(ts, '10 seconds'), word)) WHERE r = 1`,
+    outputMode: 'append',
+  },
+  {
+    query: `SELECT window.end, word, count(*) AS n, max(id) AS m, avg(x) AS a FROM ${EVENTS} GROUP BY window(ts, '10 seconds', '2 seconds'), word`,
+    outputMode: 'append',
+  },
 ];
 
 const row = fc.record({

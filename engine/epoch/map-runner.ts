@@ -11,7 +11,7 @@ import { SinkEncoders } from '../encode/sink-encoders.ts';
 import { LookupTables } from '../lookups/lookup-rows.ts';
 import { FailureLog } from '../operators/operator.ts';
 import type { StaticRows } from '../operators/operator.ts';
-import type { PartialAggregate } from '../operators/partial-aggregate.ts';
+import type { RowsAddedUp } from '../operators/partial-aggregate.ts';
 import type { EpochsPlan, MapStage } from '../plan/epoch-plan.ts';
 import { RecordChunks } from '../record-chunks.ts';
 import { RecordFates, Totals } from '../record-fates.ts';
@@ -29,7 +29,7 @@ import { OpenRanges } from './range-parts.ts';
 const BRANCH_INDEX_STEP = 1 << 24;
 
 /** Partial aggregates by branch; null where a branch has none. */
-type Sums = readonly (PartialAggregate | null)[];
+type Sums = readonly (RowsAddedUp | null)[];
 
 /** What is added up of a task, or of the parts of a range so far. */
 interface AddedUp {
@@ -181,7 +181,7 @@ export class MapRunner {
     if (firstOffset < 0) return [];
     const from = this.#from(task, firstOffset);
     return this.#branches.flatMap((branch, index) => {
-      const batch = sums[index]?.finish();
+      const batch = sums[index]?.finish(task.env.lateUs);
       return batch === undefined ? [] : branch.frames({ batch, fromGroups: null, changes: null }, from, task.routing);
     });
   }

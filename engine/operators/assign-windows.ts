@@ -16,14 +16,16 @@ const WINDOW_TIME_BEFORE_END_US = 1;
  * Appends the windows that a row's time lies in, `start <= time < end`, the latest first: windows start at
  * `startUs + n × slideUs` for every whole n, negative ones too, and are `sizeUs` long. Rows without a time have no
  * window. Where `on` is a window itself, its time is its last microsecond. Keeps nothing between batches. (Spark:
- * TimeWindowing and window_time.)
+ * TimeWindowing and window_time.) With `panes` a row gets one pane of them instead.
  */
 export class AssignWindows implements Operator {
   readonly #plan: AssignWindowPlan;
+  readonly #sizeUs: number;
   readonly #on: Project;
 
   constructor(plan: AssignWindowPlan, runtime: Runtime) {
     this.#plan = plan;
+    this.#sizeUs = plan.panes === true ? plan.slideUs : plan.sizeUs;
     const { type, nullable } = plan.on;
     this.#on = new Project([{ name: 'window', type, nullable, expr: plan.on }], runtime);
   }
@@ -33,7 +35,7 @@ export class AssignWindows implements Operator {
     const on = this.#on.apply(rows, context);
     let times = timesOf(on);
     if (context.failures.size > failed) times = withoutFailed(times, rows, context.failures);
-    return this.#plan.sizeUs <= this.#plan.slideUs ? this.#atMostOne(rows, times) : this.#several(rows, times);
+    return this.#sizeUs <= this.#plan.slideUs ? this.#atMostOne(rows, times) : this.#several(rows, times);
   }
 
   /** Start of the last window that starts at or before the time. */
@@ -56,7 +58,7 @@ export class AssignWindows implements Operator {
       if (valid[at] === 0) continue;
       const time = values[at]! - offset;
       const start = this.#lastStart(time);
-      if (time >= start + this.#plan.sizeUs) continue;
+      if (time >= start + this.#sizeUs) continue;
       const row = rows.selection === null ? index : (rows.selection[index] as number);
       starts[row] = start;
       present[row] = 1;
@@ -95,7 +97,7 @@ export class AssignWindows implements Operator {
 
   #windows(starts: Float64Array, valid: Uint8Array): StructColumn {
     const ends = new Float64Array(starts.length);
-    for (let row = 0; row < starts.length; row++) ends[row] = (starts[row] as number) + this.#plan.sizeUs;
+    for (let row = 0; row < starts.length; row++) ends[row] = (starts[row] as number) + this.#sizeUs;
     const fields: Column[] = [starts, ends].map((values) => ({ kind: 'f64', values, valid }));
     return { kind: 'struct', valid, fields };
   }

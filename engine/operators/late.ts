@@ -5,6 +5,7 @@ import type { Runtime } from '../sql/runtime/runtime.ts';
 import type { EpochScope, Operator, Rows, RunContext } from './operator.ts';
 
 type LatePlan = Extract<EpochOperator, { kind: 'late' }>;
+type Panes = NonNullable<LatePlan['panes']>;
 
 /**
  * Drops the rows that come too late for the operator named, against the watermark of the epoch before, and counts them:
@@ -26,6 +27,7 @@ export class Late implements Operator {
     const watermark = epoch.lateUs - plan.watermarkLagUs;
     if (watermark === -Infinity && plan.rule !== 'session') return rows;
     const { values, valid } = timesOf(rows.batch.columns[plan.column], plan.rule);
+    if (plan.panes !== undefined) return this.#latePanes(rows, values, watermark, plan.panes, epoch);
     const gaps = plan.rule === 'session' ? gapsOf(rows.batch.columns[plan.gap]) : null;
     const selection = new Int32Array(rows.count);
     let kept = 0;
@@ -48,6 +50,26 @@ export class Late implements Operator {
         note(epoch.lateRecords, rows.batch.origins.record[row] as number, plan.operatorId);
     }
     if (late > 0) count(epoch, plan.operatorId, late);
+    return kept === rows.count ? rows : { batch: rows.batch, selection, count: kept };
+  }
+
+  /** A row stands for the windows of its pane, which end with it, a slide later, and so on. */
+  #latePanes(rows: Rows, ends: Float64Array, watermark: number, panes: Panes, epoch: EpochScope): Rows {
+    const { sizeUs, slideUs } = panes;
+    const selection = new Int32Array(rows.count);
+    let kept = 0;
+    let late = 0;
+    for (let index = 0; index < rows.count; index++) {
+      const row = rows.selection === null ? index : (rows.selection[index] as number);
+      const since = watermark - (ends[row] as number);
+      const own = since < 0 ? 0 : Math.min(sizeUs / slideUs, Math.floor(since / slideUs) + 1);
+      if (own * slideUs < sizeUs) selection[kept++] = row;
+      if (own === 0) continue;
+      late += own;
+      if (epoch.lateRecords !== null)
+        note(epoch.lateRecords, rows.batch.origins.record[row] as number, this.#plan.operatorId);
+    }
+    if (late > 0) count(epoch, this.#plan.operatorId, late);
     return kept === rows.count ? rows : { batch: rows.batch, selection, count: kept };
   }
 }

@@ -10,13 +10,29 @@ import type { FailureLog, Rows } from './operator.ts';
 
 type PartialAggregatePlan = Extract<EpochOperator, { kind: 'partialAggregate' }>;
 
+/** Rows that are added up by key, from `begin` to `finish`. */
+export interface RowsAddedUp {
+  /** Forgets everything. */
+  begin(): void;
+  /**
+   * Adds rows. Records with rows that an aggregate cannot take are added to `failures`; they may not count anywhere, so
+   * that everything has to be added again without them, from `begin` on.
+   */
+  add(rows: Rows, failures: FailureLog): void;
+  /**
+   * The keys, then the buffers, of what was added: good until the next `begin`. Its rows come from no single record.
+   * `lateUs`: the watermark of the epoch before, µs.
+   */
+  finish(lateUs: number): ColumnBatch;
+}
+
 /**
  * One row per key of everything added between `begin` and `finish`: the keys, then the buffers of all aggregates, so
  * that an exchange carries a row per key instead of one per record.
  * Without keys there is one row, of an empty group where no row came: a global aggregate has a result from the first
  * epoch on. Keeps nothing between but memory, and no memory of what was added.
  */
-export class PartialAggregate {
+export class PartialAggregate implements RowsAddedUp {
   readonly #set: AggregateSet;
   /** null without keys. */
   readonly #keys: KeyTable | null;
@@ -30,17 +46,12 @@ export class PartialAggregate {
     this.#keys = keyCount === 0 ? null : keyTableOf(output.slice(0, keyCount).map(({ type }) => type));
   }
 
-  /** Forgets everything. */
   begin(): void {
     this.#keys?.reset();
     this.#groups = 0;
     if (this.#keys === null) this.#open(1);
   }
 
-  /**
-   * Adds rows. Records with rows that an aggregate cannot take are added to `failures`; they may not count anywhere, so
-   * that everything has to be added again without them, from `begin` on.
-   */
   add({ batch, selection, count }: Rows, failures: FailureLog): void {
     const rows = selection ?? identity(count);
     if (count > this.#slots.length) this.#slots = new Int32Array(Math.max(count, 2 * this.#slots.length));
@@ -55,7 +66,6 @@ export class PartialAggregate {
     );
   }
 
-  /** The keys, then the buffers, of what was added: good until the next `begin`. Its rows come from no single record. */
   finish(): ColumnBatch {
     const rowCount = this.#groups;
     const buffers = this.#set.buffers(identity(rowCount), rowCount);

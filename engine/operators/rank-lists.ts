@@ -122,6 +122,19 @@ export class RankLists {
     this.#count[key] = rows.length;
   }
 
+  /** Whether a row has this sort key. */
+  isEqual(row: number, sortKey: ByteBuffer): boolean {
+    return this.#compareTo(row, sortKey) === 0;
+  }
+
+  /** How many rows at the end of a key's list are equal, the last one among them. */
+  countEqualToLast(key: number): number {
+    const last = this.lastOf(key);
+    let count = 0;
+    for (let row = last; row >= 0 && this.#compare(row, last) === 0; row = this.#previous[row] as number) count++;
+    return count;
+  }
+
   /** Whether a row comes before another one of its key, by sort key alone. */
   isBefore(row: number, other: number): boolean {
     return this.#compare(row, other) < 0;

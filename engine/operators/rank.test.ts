@@ -91,6 +91,34 @@ test('rank, dense_rank, and equal rows in the order of arrival', () => {
   ]);
 });
 
+test('a limit of ranks: rows that are equal to the last one within it stay, and leave together', () => {
+  for (const mode of ['update', 'append'] as const) {
+    const change = mode === 'append' ? { eventTime: { column: 1, kind: 'timestamp' } as const } : {};
+    const epochs = rank({ limit: 2, ties: true, mode, calls: [call('rank')], ...change });
+    epochs.run([[row(1, 5), row(2, 5), row(3, 4), row(4, 5)]], {});
+    assert.equal(epochs.operator.figures().rows, 3);
+    epochs.restart();
+    assert.equal(epochs.run([[row(5, 9)]], {}).rows.length, mode === 'update' ? 4 : 0);
+    assert.equal(epochs.operator.figures().rows, 4);
+    const last = epochs.run([[row(6, 8), row(7, 8)]], {});
+    assert.equal(epochs.operator.figures().rows, 3);
+    if (mode === 'update')
+      assert.deepEqual(shown(last), [
+        [4, 2, true],
+        [2, 2, true],
+        [1, 2, true],
+        [6, 2, false],
+        [7, 2, false],
+      ]);
+    else
+      assert.deepEqual(shown(epochs.run([], { evictUs: 1 })), [
+        [5, 1, false],
+        [6, 2, false],
+        [7, 2, false],
+      ]);
+  }
+});
+
 test('lag and lead give another row’s value, or the default of the row itself', () => {
   const epochs = rank({ calls: [call('lag', 4, 1), call('lead', 2, 2, 3)] });
   assert.deepEqual(shown(epochs.run([[row(1, 30), row(2, 20), row(3, 10)]], {})), [
@@ -125,7 +153,7 @@ test('property: append without a limit brings out all rows of a key once, in ord
   const calls = [call('row_number'), call('rank'), call('dense_rank'), call('lag', 4, 1), call('lead', 2, 1)];
   fc.assert(
     fc.property(fc.array(fc.array(arrival, { maxLength: 6 }), { maxLength: 6 }), fc.boolean(), (steps, restarts) => {
-      const shape = { limit: null, calls, descending: true };
+      const shape = { limit: null, ties: false, calls, descending: true };
       const epochs = rank({ mode: 'append', calls, eventTime: { column: 1, kind: 'timestamp' } });
       let u = 100;
       const all: BoxedValue[][] = [];
@@ -192,12 +220,16 @@ test('where former values are wanted, a row that is given anew stands behind wha
 
 interface Shape {
   readonly limit: number | null;
+  readonly ties: boolean;
   readonly calls: readonly Call[];
   readonly descending: boolean;
 }
 
 /** The values of all rows of one key, by definition: u → [values]. */
-function valuesOf(rows: readonly BoxedValue[][], { limit, calls, descending }: Shape): Map<BoxedValue, BoxedValue[]> {
+function valuesOf(
+  rows: readonly BoxedValue[][],
+  { limit, ties, calls, descending }: Shape,
+): Map<BoxedValue, BoxedValue[]> {
   const score = (row: readonly BoxedValue[]) => (row[3] === null ? -Infinity : (row[3] as number));
   const ordered = rows.toSorted((a, b) => {
     const difference = score(a) === score(b) ? 0 : score(a) < score(b) ? -1 : 1;
@@ -205,7 +237,9 @@ function valuesOf(rows: readonly BoxedValue[][], { limit, calls, descending }: S
   });
   const values = new Map<BoxedValue, BoxedValue[]>();
   ordered.forEach((row, index) => {
-    if (limit !== null && index >= limit) return;
+    const isBefore = (other: readonly BoxedValue[]) => score(other) > score(row) === descending;
+    const better = ordered.filter((other) => score(other) !== score(row) && isBefore(other)).length;
+    if (limit !== null && (ties ? better : index) >= limit) return;
     const other = ({ offset, column, default: fallback }: Call, step: number): BoxedValue => {
       const found = ordered[index + step * offset];
       return found === undefined ? (fallback < 0 ? null : row[fallback]!) : found[column]!;
@@ -250,12 +284,18 @@ test('property: what changed comes out, and only that, over restarts', () => {
   );
   const arrival = fc.tuple(fc.constantFrom('a', 'b'), fc.option(fc.integer({ min: 0, max: 5 }), { freq: 8 }));
   const epoch = fc.record({ rows: fc.array(arrival, { maxLength: 6 }), restart: fc.boolean() });
-  const shape = fc.record({ limit: fc.option(fc.integer({ min: 1, max: 4 })), calls, descending: fc.boolean() });
+  const numbers = fc.constantFrom([call('rank')], [call('rank'), call('row_number')]);
+  const limit = fc.option(fc.integer({ min: 1, max: 4 }));
+  const shape = fc.oneof(
+    fc.record({ limit, ties: fc.constant(false), calls, descending: fc.boolean() }),
+    fc.record({ limit, ties: fc.constant(true), calls: numbers, descending: fc.boolean() }),
+  );
   fc.assert(
     fc.property(shape, fc.array(epoch, { maxLength: 8 }), (shape, steps) => {
       const by = [{ column: 3, descending: shape.descending, nullsFirst: !shape.descending }];
-      const steady = rank({ limit: shape.limit, calls: shape.calls, by });
-      const restarted = rank({ limit: shape.limit, calls: shape.calls, by });
+      const plan = { limit: shape.limit, calls: shape.calls, by, ...(shape.ties ? ({ ties: true } as const) : {}) };
+      const steady = rank(plan);
+      const restarted = rank(plan);
       const all = new Map<string, BoxedValue[][]>();
       let u = 100;
       for (const { rows, restart } of steps) {

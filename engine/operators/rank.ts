@@ -11,8 +11,9 @@ import { ByteReader } from '../state/byte-reader.ts';
 import { putByte, putVarint } from '../state/bytes-out.ts';
 import { GroupLists } from '../state/group-lists.ts';
 import { KeyDictionary } from '../state/key-dictionary.ts';
-import { KeyEncoder } from '../state/key-encoder.ts';
+import { KeyRows } from '../state/key-rows.ts';
 import { RowStore } from '../state/row-store.ts';
+import { identity } from './aggregate-accumulator.ts';
 import { ChangedGroups } from './changed-groups.ts';
 import { FORMER, GIVEN, presentRows, type Wanted, WITHDRAWN } from './changes.ts';
 import { ExpiryQueue } from './expiry-queue.ts';
@@ -31,7 +32,8 @@ const FORMAT = 1;
 /**
  * Rows numbered per key: row_number, rank, dense_rank, lag and lead over the rows of a key in order; rows that are equal
  * in it stand as they came. State: the rows of each key, or with a limit the first ones alone (and those behind them
- * that lead reaches), for a row that was pushed out never comes back.
+ * that lead reaches, or with `ties` those that are equal to the last of them), for a row that was pushed out never comes
+ * back.
  *
  * - update: rows whose values are new come out, where it is wanted behind their former values. Those that a better one
  *   pushed beyond the limit are withdrawn, before the rest.
@@ -42,7 +44,7 @@ export class Rank implements StateOperator {
   readonly output: Schema;
   readonly #plan: RankPlan;
   readonly #input: Schema;
-  readonly #encoder: KeyEncoder;
+  readonly #rowKeys: KeyRows;
   readonly #sortKeys: SortKeys;
   readonly #keys = new KeyDictionary();
   readonly #byGroup = new GroupLists();
@@ -56,7 +58,6 @@ export class Rank implements StateOperator {
   /** How far behind a row its values look. */
   readonly #reach: number;
   readonly #changed = new ChangedGroups();
-  readonly #key = new ByteBuffer();
   readonly #sortKey = new ByteBuffer();
   readonly #runtime = new Runtime(utc);
   readonly #givesFormer: boolean;
@@ -74,7 +75,7 @@ export class Rank implements StateOperator {
     this.#input = must(inputs[0], () => 'a rank has no input');
     const calls = plan.calls.map(({ name, type }) => ({ name, type, nullable: true }));
     this.output = [...this.#input.slice(plan.keyCount), ...calls];
-    this.#encoder = new KeyEncoder(this.#input.slice(0, plan.keyCount).map(({ type }) => type));
+    this.#rowKeys = new KeyRows(this.#input.slice(0, plan.keyCount).map(({ type }) => type));
     this.#sortKeys = new SortKeys(this.#input, plan.by);
     this.#expiry = plan.eventTime === null ? null : new ExpiryQueue();
     this.#rows = new RowStore(this.#input);
@@ -98,29 +99,41 @@ export class Rank implements StateOperator {
 
   #add(input: StateInput, out: Output): void {
     const { batch, groups } = input;
-    this.#encoder.bind(batch.columns);
+    const keys = this.#rowKeys;
+    keys.encode(batch.columns, identity(batch.rowCount), batch.rowCount);
     this.#sortKeys.bind(batch.columns);
     this.#rows.bind(batch.columns);
     const timeOf = this.#timeOf(batch.columns);
     for (let row = 0; row < batch.rowCount; row++) {
-      this.#key.clear();
-      this.#encoder.encode(row, this.#key);
       const known = this.#keys.size;
-      const key = this.#keys.add(this.#key.bytes, 0, this.#key.length);
+      const key = this.#keys.addKey(keys, row);
       const group = groups[row] as number;
       if (this.#keys.size > known) this.#begin(key, group, timeOf(row));
       this.#sortKey.clear();
       this.#sortKeys.encode(row, this.#sortKey);
       const behind = this.#sortsLate ? this.#lists.lastOf(key) : this.#lists.findPlace(key, this.#sortKey);
       const isFull = this.#lists.countOf(key) >= this.#keptMax;
-      if (isFull && behind === this.#lists.lastOf(key)) continue;
+      if (isFull && behind === this.#lists.lastOf(key) && !this.#isTied(behind)) continue;
       const id = this.#rows.add(row);
       this.#insert(key, id, behind);
       const earliest = out.touched.get(key);
       if (earliest === undefined || this.#lists.isBefore(id, earliest)) out.touched.set(key, id);
-      if (isFull) this.#dropLast(key, group, out);
+      if (isFull) this.#dropBeyond(key, group, out);
       this.#changed.add(group);
     }
+  }
+
+  /** Does the row at hand stay with the last one within the limit, which it is equal to? */
+  #isTied(last: number): boolean {
+    return last >= 0 && this.#plan.ties === true && this.#lists.isEqual(last, this.#sortKey);
+  }
+
+  /** After a row came to a full key: those that are not within its limit any more make room. */
+  #dropBeyond(key: number, group: number, out: Output): void {
+    if (this.#plan.ties !== true) return this.#dropLast(key, group, out);
+    const equal = this.#lists.countEqualToLast(key);
+    if (this.#lists.countOf(key) - equal < this.#keptMax) return;
+    for (let left = equal; left > 0; left--) this.#dropLast(key, group, out);
   }
 
   #begin(key: number, group: number, time: number): void {
@@ -143,12 +156,14 @@ export class Rank implements StateOperator {
   #dropLast(key: number, group: number, out: Output): void {
     const row = this.#lists.dropLast(key);
     const place = this.#lists.placeOf(row);
-    if (this.#plan.mode === 'update' && place > 0 && this.#isShown(place)) this.#emit(row, group, true, out);
+    if (this.#plan.mode === 'update' && place > 0 && this.#isShown(row)) this.#emit(row, group, true, out);
     out.dropped.push(row);
   }
 
-  #isShown(place: number): boolean {
-    return this.#plan.limit === null || place <= this.#plan.limit;
+  /** By the row's numbers as last counted. */
+  #isShown(row: number): boolean {
+    const { limit, ties } = this.#plan;
+    return limit === null || (ties === true ? this.#lists.rankOf(row) : this.#lists.placeOf(row)) <= limit;
   }
 
   /** Counts a key's rows from the first new one on, and gives out those with new values. */
@@ -161,10 +176,9 @@ export class Rank implements StateOperator {
       from = before;
     }
     for (let row = from; row >= 0; row = this.#lists.at(row, 1)) {
-      const place = this.#lists.placeOf(row);
-      const wasShown = place > 0 && this.#isShown(place);
+      const wasShown = this.#lists.placeOf(row) > 0 && this.#isShown(row);
       this.#lists.number(row);
-      if (this.#isShown(this.#lists.placeOf(row))) {
+      if (this.#isShown(row)) {
         const former = wasShown && this.#givesFormer ? this.#givenTo(row) : null;
         if (this.#give(row) || !wasShown) this.#emit(row, group, false, out, former);
       } else if (wasShown) {
@@ -177,7 +191,7 @@ export class Rank implements StateOperator {
     const group = this.#byGroup.groupOf(key);
     for (let row = this.#lists.firstOf(key); row >= 0; row = this.#lists.at(row, 1)) {
       this.#lists.number(row);
-      if (!this.#isShown(this.#lists.placeOf(row))) return;
+      if (!this.#isShown(row)) return;
       this.#give(row);
       this.#emit(row, group, false, out);
     }

@@ -6,6 +6,7 @@ import type { DataType, Schema } from '../../core/types.ts';
 import { ByteBuffer } from '../byte-buffer.ts';
 import type { BoxedValue } from '../sql/runtime/boxed.ts';
 import { compareBoxed } from '../sql/runtime/compare.ts';
+import { RowOrder } from './row-order.ts';
 import { compareBytes, type SortColumn, SortKeys } from './sort-keys.ts';
 import { Sort } from './sort.ts';
 import { batchOf } from './test-batch.ts';
@@ -103,7 +104,7 @@ const types: readonly (readonly [DataType, fc.Arbitrary<BoxedValue>])[] = [
   ],
 ];
 
-test('property: the bytes of sort keys compare as the values do', () => {
+test('property: the bytes of sort keys, and rows in their place, compare as the values do', () => {
   const sample = fc
     .constantFrom(...types)
     .chain(([type, value]) =>
@@ -126,7 +127,22 @@ test('property: the bytes of sort keys compare as the values do', () => {
               : 1
           : compareBoxed(a, b, type) * (descending ? -1 : 1);
       assert.equal(Math.sign(actual) + 0, Math.sign(expected) + 0);
+      if (type.kind === 'array' || type.kind === 'struct') return;
+      const order = new RowOrder(one, [{ column: 0, descending, nullsFirst }]).bind(batch.columns);
+      assert.equal(Math.sign(order.compare(0, 1)) + 0, Math.sign(expected) + 0);
     }),
     { numRuns: 2000 },
+  );
+});
+
+test('rows are compared by one column after the other', () => {
+  const batch = batchOf(schema, rows);
+  const order = new RowOrder(schema, [
+    { column: 0, descending: false, nullsFirst: true },
+    { column: 1, descending: true, nullsFirst: false },
+  ]).bind(batch.columns);
+  assert.deepEqual(
+    [0, 1, 2, 3, 4].toSorted((a, b) => order.compare(a, b)),
+    [2, 1, 4, 0, 3],
   );
 });

@@ -88,7 +88,8 @@ export function describeState(stage: StateStage, plan: Pick<EpochsPlan, 'waterma
       const time = state.eventTime && `the rows of a key when ${passed(key, state.eventTime, state.watermarkLagUs)}`;
       const top = state.limit === null ? null : `a row when ${state.limit} of its key stand before it`;
       const forgets = [time, top].filter((rule) => rule !== null).join('; ');
-      const stays = state.limit === null ? 'every row' : `${state.limit} rows of every key (${list(key)})`;
+      const equals = state.ties === true ? ' and their equals' : '';
+      const stays = state.limit === null ? 'every row' : `${state.limit} rows${equals} of every key (${list(key)})`;
       return { key, columns, forgets: forgets === '' ? null : forgets, keepsForEver: time === null ? stays : null };
     }
   }

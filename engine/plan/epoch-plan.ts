@@ -87,8 +87,19 @@ export type Target =
       readonly keys: readonly number[];
       /** Behind the branch's columns goes one that says what became of each row (engine/operators/changes.ts). */
       readonly changes?: true;
+      /** Rows that are not among the first of their key need not be sent; absent = all are. */
+      readonly top?: TopPlan;
     }
   | { readonly kind: 'sink' };
+
+/** The first rows of a key, by columns of the branch's output. */
+export interface TopPlan {
+  readonly by: readonly { readonly column: number; readonly descending: boolean; readonly nullsFirst: boolean }[];
+  /** So many, 1 at least. */
+  readonly most: number;
+  /** And those that are equal to the last of them. */
+  readonly ties?: true;
+}
 
 /** Operators and then a target. */
 export interface Branch {
@@ -233,6 +244,8 @@ export type StatePlan =
         readonly type: DataType;
       }[];
       readonly limit: number | null;
+      /** The limit is one of rank(): rows equal to the last one within it stay too. */
+      readonly ties?: true;
       readonly eventTime: EventTimeColumn | null;
       readonly mode: OutputMode;
       readonly watermarkLagUs: number;
@@ -298,6 +311,8 @@ export type EpochOperator =
       readonly sizeUs: number;
       readonly slideUs: number;
       readonly startUs: number;
+      /** Rows get the pane that their time lies in instead of its windows: as long as the slide, from the last window's start. */
+      readonly panes?: true;
     }
   /**
    * Drops rows that are late for the operator named, counting them: window: `end <= late`, timestamp:
@@ -311,9 +326,17 @@ export type EpochOperator =
       /** session: column of the gap in µs; else -1. */
       readonly gap: number;
       readonly watermarkLagUs: number;
+      /** window: the column has panes. A row counts for each of its windows that is late, and is dropped when all are. */
+      readonly panes?: Pick<PaneWindows, 'sizeUs' | 'slideUs'>;
     }
   /** Groups the rows of the batch by the first `keyCount` columns. Output: keys, then the buffers of all aggregates. */
-  | { readonly kind: 'partialAggregate'; readonly keyCount: number; readonly aggregates: readonly AggregatePlan[] }
+  | {
+      readonly kind: 'partialAggregate';
+      readonly keyCount: number;
+      readonly aggregates: readonly AggregatePlan[];
+      /** A key has panes, and comes out with windows. */
+      readonly panes?: PaneWindows;
+    }
   /** Output: the rows' columns and then the table's (semi and anti: the rows' alone). */
   | {
       readonly kind: 'staticJoin';
@@ -325,3 +348,13 @@ export type EpochOperator =
       /** The table's rows come with each task, as they were looked up; records of keys that failed are dead letters. */
       readonly lookup?: true;
     };
+
+/** Windows that are made of panes: `sizeUs` is several times `slideUs`. */
+export interface PaneWindows {
+  /** The key that has them. */
+  readonly column: number;
+  readonly sizeUs: number;
+  readonly slideUs: number;
+  /** Windows are late by the watermark less this. */
+  readonly watermarkLagUs: number;
+}

@@ -1,6 +1,7 @@
 /** Flows: the rows of a query's node as chains of operators that begin at sources and behind state stages. */
 import type { Schema } from '../../core/types.ts';
 import { pick, placeOf, range, referTo } from './columns.ts';
+import type { TopPlan } from './epoch-plan.ts';
 import type { EventTimeColumn, OperatorId } from './logical-plan.ts';
 import type { ProjectedColumn, StageOperator } from './stage-plan.ts';
 
@@ -29,6 +30,8 @@ export interface StageInput extends Rows {
   readonly keys?: readonly number[];
   /** What became of each row comes with it. */
   readonly changes?: boolean;
+  /** The first rows of each key are enough. */
+  readonly top?: TopPlan;
 }
 
 /** With an operator behind every flow; its columns are for the caller to say. */

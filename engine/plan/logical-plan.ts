@@ -187,7 +187,7 @@ export type LogicalPlan =
       readonly by: readonly SortKey[];
       readonly limit: number | null;
     })
-  /** Functions OVER per key. Output: input columns, then the calls. `limit`: only rows with row_number up to it matter (top-N). */
+  /** Functions OVER per key. Output: input columns, then the calls. `limit`: only rows with row_number up to it matter (top-N); with `ties`, with rank up to it. */
   | (StatefulNode & {
       readonly kind: 'rank';
       readonly input: LogicalPlan;
@@ -195,6 +195,7 @@ export type LogicalPlan =
       readonly by: readonly SortKey[];
       readonly calls: readonly RankCall[];
       readonly limit: number | null;
+      readonly ties?: true;
       /** A key that is a column of the input and event time; null = rows are never final. */
       readonly eventTime: EventTimeColumn | null;
     })

@@ -8,6 +8,7 @@ import { columnAt, exprsOf, pick, range, reading } from './columns.ts';
 import type { AggregatePlan, OutputMode, StatePlan } from './epoch-plan.ts';
 import { late, projected, type Rows, withOperator } from './flows.ts';
 import type { AggregateCall, LogicalPlan } from './logical-plan.ts';
+import { withPanes } from './panes.ts';
 import { SentColumns } from './sent-columns.ts';
 import type { NodeOf, StageDraft } from './stage-draft.ts';
 import type { StageOperator } from './stage-plan.ts';
@@ -34,6 +35,7 @@ export function planAggregate(
   if (evicts) rows = late(rows, node.id, eventTime, node.watermarkLagUs);
   const partial = [...pick(rows.output, range(keyCount)), ...bufferSchemaOf(aggregates)];
   rows = { ...withOperator(rows, { kind: 'partialAggregate', keyCount, aggregates }), output: partial };
+  if (evicts) rows = withPanes(rows);
   stages.evicts ||= evicts;
   const { watermarkLagUs } = node;
   const signed = isSigned ? ({ signed: true } as const) : {};

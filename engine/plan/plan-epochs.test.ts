@@ -431,6 +431,48 @@ suite('queries of several operators', () => {
       ['n'],
     );
     assert.deepEqual(rank.branch.operators.map(({ kind }) => kind).at(-1), 'project');
+    const [map] = job.stages;
+    assert.ok(map?.kind === 'map');
+    const [target] = map.branches.map((branch) => branch.target);
+    assert.ok(target?.kind === 'exchange');
+    assert.deepEqual(target.top, { by: rank.state.by, most: 3 });
+  });
+
+  test('windows that overlap are made of panes where any order of rows gives the same', () => {
+    const isPaned = (aggregate: string, spec = `'10 seconds', '2 seconds'`, from = 'clicks') =>
+      planned({
+        query: `SELECT window.start AS s, word, ${aggregate} AS a FROM ${from} GROUP BY window(ts, ${spec}), word`,
+      }).stages.some(
+        (stage) =>
+          stage.kind === 'map' &&
+          stage.branches.some(({ operators }) => {
+            const given = operators.filter((operator) => 'panes' in operator).map(({ kind }) => kind);
+            assert.ok(given.length === 0 || given.join() === 'assignWindow,late,partialAggregate');
+            return given.length > 0;
+          }),
+      );
+    for (const aggregate of ['count(*)', 'max(n)', 'avg(n)', 'count_if(n > 1)', 'count(*) FILTER (WHERE n > 1)'])
+      assert.equal(isPaned(aggregate), true, aggregate);
+    for (const aggregate of ['first(n)', 'collect_list(n)', 'sum(n)', 'count(DISTINCT n)', 'max(window.start)'])
+      assert.equal(isPaned(aggregate), false, aggregate);
+    assert.equal(isPaned('count(*)', `'10 seconds', '3 seconds'`), false);
+    assert.equal(isPaned('count(*)', `'10 seconds'`), false);
+  });
+
+  test('all rows of a key are sent where its rank keeps all, or looks at others than the first', () => {
+    const targets = (calls: string, where: string) =>
+      planned({
+        query: `SELECT word, id, n FROM (SELECT *, ${calls} FROM clicks) WHERE ${where}`,
+        outputMode: 'update',
+      }).stages.flatMap((stage) => (stage.kind === 'map' ? stage.branches.map(({ target }) => target) : []));
+    const over = 'OVER (PARTITION BY word ORDER BY n DESC)';
+    for (const [calls, where] of [
+      [`row_number() ${over} AS rn`, 'rn > 3'],
+      [`row_number() ${over} AS rn`, 'rn <= 1000'],
+      [`row_number() ${over} AS rn, lag(n) ${over} AS l`, 'rn <= 3'],
+      [`dense_rank() ${over} AS rn`, 'rn <= 3'],
+    ] as const)
+      for (const target of targets(calls, where)) assert.ok(target.kind === 'exchange' && target.top === undefined);
   });
 
   test('sessions', () => {

@@ -29,6 +29,7 @@ import { planStaticJoin } from './plan-static-join.ts';
 import { SentColumns } from './sent-columns.ts';
 import { type NodeOf, sourcesOf, type PlannedStages, type StageContext, type StageDraft } from './stage-draft.ts';
 import type { StageOperator } from './stage-plan.ts';
+import { topOf } from './top-plan.ts';
 
 /**
  * The stages of a query whose root's rows go through `last` to the sinks. Where something is refused, the stages are not
@@ -126,6 +127,7 @@ class StagePlanner implements StageDraft {
           port,
           keys,
           ...(input.changes === true ? { changes: true } : {}),
+          ...(input.top === undefined ? {} : { top: input.top }),
         });
     }
     return { ...output, flows: [{ origin: { kind: 'state', stage }, operators: [] }] };
@@ -317,17 +319,18 @@ class StagePlanner implements StageDraft {
       type: call.type,
     }));
     const { limit, watermarkLagUs } = node;
+    const ties = node.ties === true ? ({ ties: true } as const) : {};
     const timeKey = node.keys.findIndex((key) => key.kind === 'column' && key.index === node.eventTime?.column);
     const eventTime = node.eventTime && { ...node.eventTime, column: timeKey };
     let rows: Rows = { ...projected(input, sent.columns), times: [] };
     if (eventTime !== null) rows = late(rows, node.id, eventTime, watermarkLagUs);
     if (eventTime !== null) this.evicts = true;
-    const state: StatePlan = { kind: 'rank', keyCount, by, calls, limit, eventTime, mode, watermarkLagUs };
+    const state: StatePlan = { kind: 'rank', keyCount, by, calls, limit, ...ties, eventTime, mode, watermarkLagUs };
     const helpers = rows.output.length - keyCount - own.length;
     const results = node.output.slice(width);
     const output = [...rows.output.slice(keyCount), ...results];
     const ranked = this.state(node.id, state, { kept: range(output.length), output, times: [] }, [
-      { ...rows, keyCount },
+      { ...rows, keyCount, ...topOf(state, rows.output) },
     ]);
     const shown = [...range(own.length), ...results.map((_, index) => own.length + helpers + index)];
     return { ...narrowed(ranked, shown), kept: [...own, ...results.map((_, index) => width + index)] };

@@ -67,7 +67,8 @@ function describe(plan: LogicalPlan): string {
       return `sort by ${plan.by.map(sortKey).join(', ')}${plan.limit === null ? '' : ` limit ${plan.limit}`}`;
     case 'rank': {
       const by = plan.keys.length === 0 ? 'all rows' : `by ${plan.keys.map((expr) => formatExpr(expr)).join(', ')}`;
-      const most = plan.limit === null ? '' : `, ${plan.limit} rows each`;
+      const equals = plan.ties === true ? ' and their equals' : '';
+      const most = plan.limit === null ? '' : `, ${plan.limit} rows each${equals}`;
       return `${plan.calls.map(rankCall).join(', ')} ${by} ordered by ${plan.by.map(sortKey).join(', ')}${most}`;
     }
     case 'user':

@@ -324,22 +324,41 @@ project (\`lag(v, 2, 0) OVER (PARTITION BY k ORDER BY ts)\` - v) AS d
     ],
   ]);
 
-  test('only a bound from above on row_number() keeps few rows', () => {
-    const limit = (call: string, where: string): number | null =>
+  test('only a bound from above on row_number() or rank() keeps few rows', () => {
+    const node = (call: string, where: string) =>
       nodeOf(
         planOf(
           `SELECT k FROM (SELECT k, ${call} OVER (PARTITION BY k ORDER BY ts) AS x FROM a) WHERE ${where}`,
           'update',
         ),
         'rank',
-      ).limit;
+      );
+    const limit = (call: string, where: string): number | null => node(call, where).limit;
     assert.equal(limit('row_number()', 'x <= 5'), 5);
     assert.equal(limit('row_number()', 'x < 5 AND x < 9'), 4);
     assert.equal(limit('row_number()', 'x = 1'), 1);
     assert.equal(limit('row_number()', '2L > x'), 1);
     assert.equal(limit('row_number()', 'x >= 5'), null);
     assert.equal(limit('row_number()', 'x <= 5 OR k IS NULL'), null);
-    assert.equal(limit('rank()', 'x <= 5'), null);
+    assert.equal(limit('dense_rank()', 'x <= 5'), null);
+    assert.deepEqual([node('rank()', 'x <= 5').limit, node('rank()', 'x <= 5').ties], [5, true]);
+    assert.equal(node('row_number()', 'x <= 5').ties, undefined);
+  });
+
+  test('of bounds on both the one on row numbers holds, whichever comes first', () => {
+    const both = (where: string) =>
+      nodeOf(
+        planOf(
+          `SELECT k FROM (SELECT k, row_number() OVER (PARTITION BY k ORDER BY ts) AS x,
+             rank() OVER (PARTITION BY k ORDER BY ts) AS y FROM a) WHERE ${where}`,
+          'update',
+        ),
+        'rank',
+      );
+    for (const where of ['x <= 5 AND y <= 2', 'y <= 2 AND x <= 5']) {
+      const { limit, ties } = both(where);
+      assert.deepEqual([limit, ties], [5, undefined]);
+    }
   });
 });
 

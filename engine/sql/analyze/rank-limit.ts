@@ -1,8 +1,10 @@
-/** Top-N: a condition `rn <= N` on a row_number() lets its operator keep N rows for each key. */
+/** Top-N: a condition `rn <= N` on a row_number() or rank() lets its operator keep the first rows of each key alone. */
 import type { Expr } from '../../../core/ast.ts';
-import type { LogicalPlan } from '../../plan/logical-plan.ts';
+import type { LogicalPlan, RankCall } from '../../plan/logical-plan.ts';
 
-/** The plan with the bounds that conditions over its output set on row numbers. */
+type RankNode = Extract<LogicalPlan, { kind: 'rank' }>;
+
+/** The plan with the bounds that conditions over its output set on row numbers and ranks. */
 export function limitRanks(plan: LogicalPlan, conditions: readonly Expr[]): LogicalPlan {
   let limited = plan;
   for (const condition of conditions) {
@@ -50,10 +52,20 @@ function limitColumn(plan: LogicalPlan, column: number, most: number): LogicalPl
     case 'rank': {
       const call = plan.calls[column - plan.input.output.length];
       // A row's rank, and what it lags behind, come from rows before it; what leads it comes after it.
-      if (call?.function !== 'row_number' || plan.calls.some((other) => other.function === 'lead')) return plan;
-      return { ...plan, limit: Math.max(0, Math.min(plan.limit ?? Infinity, most)) };
+      if (plan.calls.some((other) => other.function === 'lead')) return plan;
+      return withLimit(plan, call?.function, Math.max(0, most));
     }
     default:
       return plan;
   }
+}
+
+/** A limit on row numbers holds whatever one on ranks says: no more rows have such a number than have such a rank. */
+function withLimit(plan: RankNode, name: RankCall['function'] | undefined, most: number): RankNode {
+  const { ties, ...rest } = plan;
+  const limit = Math.min(plan.limit ?? Infinity, most);
+  if (name === 'row_number') return { ...rest, limit: ties === true ? most : limit };
+  const isOfRanks = plan.limit === null || ties === true;
+  if (name !== 'rank' || !isOfRanks || plan.calls.some(({ function: other }) => other === 'lag')) return plan;
+  return { ...plan, limit, ties: true };
 }
