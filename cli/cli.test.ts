@@ -313,6 +313,40 @@ suite('what cannot be taken back', { concurrency: 2 }, () => {
     assert.equal((await weir(['apply', path, path, '--name', 'other', '--address', address])).code, 2);
   });
 
+  test('apply --conf knows names of Spark and places of the file; --paused goes along, and not with --wait', async () => {
+    const { address, asked } = await master();
+    const conf = ['--conf', 'spark.app.name=Page Views', 'trigger=5s', 'spark.executor.instances=2', 'spark.ui.port=1'];
+    const done = await weir(['submit', path, ...conf, '--paused', '--address', address]);
+    assert.equal(done.code, 0, done.stderr);
+    assert.deepEqual(asked, ['PUT /v1/jobs/page-views?paused=true', 'POST /v1/jobs/page-views/scale']);
+    assert.match(done.stderr, /--conf spark\.ui\.port is not used/);
+    for (const wrong of [
+      ['--paused', '--wait'],
+      ['--conf', 'trigger'],
+      ['--conf', 'spark.executor.instances=some'],
+    ])
+      assert.equal((await weir(['submit', path, ...wrong, '--address', address])).code, 2, wrong.join(' '));
+    assert.equal(asked.length, 2);
+  });
+
+  test('rollback says which revision the job is at, and what that is', async () => {
+    const at = (revision: number, former: readonly number[]): object => ({
+      row: { ...row('users', 'running'), revision, former: former.map((one) => ({ revision: one, definition: '' })) },
+      lanes: [],
+    });
+    const rollback = async (after: number, ...args: readonly string[]): Promise<string> => {
+      let revision = 4;
+      const address = await answering((request, response) => {
+        if (request.method === 'POST') revision = after;
+        response.end(JSON.stringify(request.method === 'POST' ? {} : at(revision, [3, 1])));
+      });
+      return (await weir(['rollback', 'users', ...args, '--address', address])).stderr;
+    };
+    assert.equal(await rollback(5), 'users is at revision 5, which says what revision 3 said; it was at 4\n');
+    assert.match(await rollback(5, '--to', '1'), /revision 5, which says what revision 1 said/);
+    assert.equal(await rollback(4, '--to', '3'), 'users is as revision 3 says; nothing changed\n');
+  });
+
   test('offsets of a stateful job are not moved before somebody says that its state may go', async () => {
     for (const action of [
       ['reset', 'sums'],
@@ -454,7 +488,54 @@ suite('output', () => {
     const unknown = await weir(['logs', 'nobody', '--address', await answeringProblem(404, 'NOT_FOUND')]);
     assert.equal(unknown.code, 4, 'another address has no logs');
     assert.equal((await weir(['logs', '--level', 'loud', '--address', address])).code, 2);
-    assert.equal((await weir(['logs', '--address', 'http://127.0.0.1:3'])).code, 4);
+    assert.equal((await weir(['logs', '--address', 'http://127.0.0.1:3'])).code, 7);
+  });
+
+  test('logs of another cluster: what its master has, by job, worker, level and time', async () => {
+    const line = (message: string, more: object = {}): object => ({
+      at: Date.UTC(2020, 0, 1, 0, 0, 1),
+      level: 'info',
+      process: 'master',
+      job: null,
+      message,
+      fields: {},
+      ...more,
+    });
+    const asked: string[] = [];
+    const address = await answering((request, response) => {
+      asked.push(request.url ?? '');
+      if (request.url?.startsWith('/v1/events') === true)
+        response
+          .writeHead(200, { 'content-type': 'text/event-stream' })
+          .end(
+            ['users', 'others'].map((job) => `event: log\ndata: ${JSON.stringify(line(job, { job }))}\n\n`).join(''),
+          );
+      else if (request.url?.includes('job=nobody') === true) response.end(JSON.stringify({ lines: [] }));
+      else if (request.url === '/v1/jobs/nobody')
+        response.writeHead(404).end(JSON.stringify({ code: 'NOT_FOUND', detail: 'There is no job nobody.' }));
+      else
+        response.end(
+          JSON.stringify({
+            lines: [line('one'), line('two', { fields: { worker: 'w1-3f' } }), line('three', { at: Date.now() })],
+          }),
+        );
+    });
+    const logs = async (...args: readonly string[]): Promise<Done> =>
+      await weir(['logs', ...args, '--address', address]);
+    const all = await logs();
+    assert.match(all.stdout, /^00:00:01\.000 master     info  one\n.*two worker=w1-3f\n.*three\n$/);
+    assert.match(all.stderr, /workers write their logs to stdout/);
+    assert.match((await logs('master', '--worker', 'w1')).stdout, /^.*two.*\n$/);
+    assert.match((await logs('--since', '5m')).stdout, /^.*three\n$/);
+    assert.match((await logs('--tail', '1')).stdout, /^.*three\n$/);
+    assert.equal((await logs('worker-1')).code, 2);
+    assert.equal((await logs('nobody')).code, 4);
+    assert.equal((await logs('--tail', 'some')).code, 2);
+    asked.length = 0;
+    const followed = await logs('users', '-f', '--level', 'info', '-o', 'json');
+    assert.deepEqual(asked, ['/v1/logs?last=1000&job=users&level=info', '/v1/events?topics=logs']);
+    assert.deepEqual(JSON.parse(followed.stdout.trim().split('\n').at(-1) ?? '').message, 'users');
+    assert.doesNotMatch(followed.stdout, /others/);
   });
 
   test('explain draws charts, asked for by --format or -o', async () => {

@@ -121,11 +121,12 @@ export class MasterClient {
   async apply(
     name: string,
     text: string,
-    options: { readonly dryRun: boolean; readonly start?: string },
+    options: { readonly dryRun: boolean; readonly start?: string; readonly paused?: boolean },
   ): Promise<ApplyOutcome> {
     const query = new URLSearchParams();
     if (options.dryRun) query.set('dryRun', 'true');
     if (options.start !== undefined) query.set('start', options.start);
+    if (options.paused === true) query.set('paused', 'true');
     const answer = await this.#send(
       'PUT',
       `/v1/jobs/${encodeURIComponent(name)}?${query.toString()}`,

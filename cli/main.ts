@@ -4,10 +4,10 @@
  */
 import { enableCompileCache } from 'node:module';
 import { Command, CommanderError } from 'commander';
-import { exitCodeOf, exitCodes } from './exit.ts';
+import { compileCacheFolder } from './compile-cache.ts';
+import { exitCodes } from './exit.ts';
 import type { TokenOptions } from './commands/token.ts';
 import type { GlobalOptions } from './settings.ts';
-import { compileCacheFolder } from './settings.ts';
 import type { Action, Add } from './tree/add.ts';
 import { addJobCommands } from './tree/jobs.ts';
 import { addLookCommands, addStateCommands } from './tree/look.ts';
@@ -92,6 +92,7 @@ async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
     const { messageOf } = await import('../core/errors.ts');
+    const { exitCodeOf } = await import('./exit-of-error.ts');
     process.stderr.write(`weir: ${messageOf(error)}\n`);
     if (process.env['WEIR_DEBUG'] !== undefined && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     return exitCodeOf(error);

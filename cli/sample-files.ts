@@ -3,11 +3,27 @@ import { readFileSync } from 'node:fs';
 import { WeirError } from '../core/errors.ts';
 import type { SampleRecord } from '../master/lab.ts';
 
+interface InputFile {
+  /** Of a source; absent where none is named. */
+  readonly name?: string;
+  readonly path: string;
+}
+
+function inputFile(input: string): InputFile {
+  const [, name, path = input] = /^([A-Za-z_]\w*)=(.+)$/.exec(input) ?? [];
+  return { ...(name === undefined ? {} : { name }), path };
+}
+
+/** `FILE` or `SOURCE=FILE` each: the files alone. */
+export function pathsOfInputs(inputs: readonly string[]): string[] {
+  return inputs.map((input) => inputFile(input).path);
+}
+
 /** `FILE` or `SOURCE=FILE` each; `otherwise` = the source where none is named. Throws: NOT_FOUND. */
 export function readInputs(inputs: readonly string[], otherwise: string): Map<string, SampleRecord[]> {
   return new Map(
     inputs.map((input) => {
-      const [, name = otherwise, path = input] = /^([A-Za-z_]\w*)=(.+)$/.exec(input) ?? [];
+      const { name = otherwise, path } = inputFile(input);
       return [name, readRows(path)];
     }),
   );

@@ -174,14 +174,6 @@ function readText(path: string): string | undefined {
   }
 }
 
-/** Where Node keeps compiled code between starts; the launcher uses the same. */
-export function compileCacheFolder(): string {
-  return (
-    process.env['NODE_COMPILE_CACHE'] ??
-    join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'weir', 'compile')
-  );
-}
-
 const PATH_FORMAT = 'jsonpath=';
 
 export type OutputFormat = 'table' | 'wide' | 'json' | 'name';

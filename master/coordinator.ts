@@ -27,7 +27,15 @@ import { EpochJob, requireCompatible } from './epoch-job.ts';
 import type { EpochWorker } from './epochs-placement.ts';
 import { JobFiguresWindow } from './figures.ts';
 import type { ApplyOptions, Begin, JobDefinition, RestartPoint } from './job-definition.ts';
-import { beginOf, continued, isSavepoint, notesOfSinks, requireRevision, startPoint } from './job-definition.ts';
+import {
+  beginOf,
+  continued,
+  isSavepoint,
+  notesOfSinks,
+  requireRevision,
+  restingIf,
+  startPoint,
+} from './job-definition.ts';
 import { JobShapes } from './job-shapes.ts';
 import {
   acknowledged,
@@ -165,10 +173,9 @@ export class Coordinator {
     let known = this.#jobs.get(definition.name);
     if (known === undefined) {
       if (isSavepoint(options.start)) await this.#fitsSavepoint(definition, options.start.savepoint);
-      const row = this.#firstRow(
-        definition,
-        options.start,
-        await partitionCount(this.#parts.connections, definition.plan),
+      const row = restingIf(
+        options.paused,
+        this.#firstRow(definition, options.start, await partitionCount(this.#parts.connections, definition.plan)),
       );
       const outcome = await changeJob(store, this.#parts.clock, this.#parts.rng, 0, row, this.#stopping.signal);
       if (outcome.kind === 'applied') {
@@ -185,15 +192,20 @@ export class Coordinator {
       requireRevision(definition.name, row, options);
       const active = row.state === 'starting' || row.state === 'running';
       if (row.definition === definition.hash && options.start === undefined && row.state !== 'deleted') {
-        if (active) return row;
+        if (active || options.paused === true) return row;
         return this.#replace(job, await this.#restarted(job));
       }
+      if (options.paused === true && row.state !== 'deleted' && !atRest.includes(row.state))
+        throw new WeirError(
+          'CONFLICT',
+          `job ${row.name} is ${row.state}; stop it before it is changed to stay at rest`,
+        );
       const begin = beginOf(row, options);
       await this.#notesOf(job, definition, begin);
       // One that goes on is brought to a boundary: epochs under way come through and a snapshot is taken.
       if (begin === 'continue' && definition.plan.protocol === 'epochs') await job.epochs.stop();
       const next = await this.#newRun(job, definition, begin);
-      return this.#replace(job, next, definition.plan);
+      return this.#replace(job, restingIf(options.paused, next), definition.plan);
     });
   }
 

@@ -17,6 +17,11 @@ export interface ApplyOptions {
   readonly start?: 'earliest' | 'latest' | 'continue' | { readonly savepoint: string } | ImportedStart;
   /** Refused with CONFLICT when the job is at another revision; 0 = there must be none. */
   readonly expectedRevision?: number;
+  /**
+   * A job that this makes, changes or finds at rest is at rest afterwards; `start` begins it. One that runs is not changed
+   * so: CONFLICT.
+   */
+  readonly paused?: boolean;
 }
 
 /** Where another system stood. */
@@ -50,6 +55,11 @@ export function continued(row: JobRow): StartPoint {
     return { ...start, kind: 'continue', run: row.run, since: row.run, otherwise: 'initial' };
   const otherwise = start.kind === 'savepoint' ? 'initial' : start.kind;
   return { kind: 'continue', run: row.run, since: row.run, otherwise };
+}
+
+/** The row as it is stored: with `paused` it waits for somebody who starts it. */
+export function restingIf(paused: boolean | undefined, row: JobRow): JobRow {
+  return paused === true ? { ...row, state: 'stopped' } : row;
 }
 
 /** Throws: CONFLICT when the job is not at the revision that the caller has seen. */

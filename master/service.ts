@@ -56,6 +56,11 @@ export interface StartOptions {
   readonly start?: 'earliest' | 'latest' | 'continue' | { readonly savepoint: string } | ImportedStart;
   /** Refused with CONFLICT when the job is at another revision; 0 = there must be none. */
   readonly expectedRevision?: number;
+  /**
+   * A job that this makes, changes or finds at rest is at rest afterwards; `start` begins it. One that runs is not changed
+   * so: CONFLICT.
+   */
+  readonly paused?: boolean;
 }
 
 /** The coordinator as the outside uses it. All throw CONFLICT in a wrong state and STORE_UNAVAILABLE. */
@@ -221,6 +226,7 @@ export class JobService {
     const start = {
       ...(options.start === undefined ? {} : { start: options.start }),
       ...(options.expectedRevision === undefined ? {} : { expectedRevision: options.expectedRevision }),
+      ...(options.paused === undefined ? {} : { paused: options.paused }),
     };
     requireRevision(definition.name, current?.row.revision ?? 0, options.expectedRevision);
     // Before tables are touched: what is refused leaves nothing behind.
@@ -228,7 +234,7 @@ export class JobService {
     const drift = same || current === undefined ? [] : await this.#schemaNotes(spec.name, plan);
     const warnings = [...plan.warnings, ...notes, ...drift, ...(await this.#columnsToAdd(plan))];
     if (options.dryRun === true) return { kind: 'valid', name: spec.name, changed: !same, warnings };
-    if (current !== undefined && same) return await this.#keep(current.row, warnings, plan);
+    if (current !== undefined && same) return await this.#keep(current.row, warnings, plan, options.paused === true);
     for (const table of [...plan.tables, deadLetterTable]) await this.#tables.create(table, { addColumns: true });
     await this.#createTopics(plan);
     for (const sink of sinkPlansOf(plan))
@@ -289,11 +295,11 @@ export class JobService {
     }
   }
 
-  async #keep(row: JobRow, warnings: readonly string[], plan: JobPlan): Promise<ApplyOutcome> {
+  async #keep(row: JobRow, warnings: readonly string[], plan: JobPlan, paused: boolean): Promise<ApplyOutcome> {
     const waits = plan.schedule !== undefined && row.state !== 'stopped';
-    const atRest = !waits && (row.state === 'stopped' || row.state === 'finished' || row.state === 'failed');
-    if (atRest) await this.#control.start(row.name);
-    const change = atRest ? 'started' : 'unchanged';
+    const starts = !waits && !paused && (row.state === 'stopped' || row.state === 'finished' || row.state === 'failed');
+    if (starts) await this.#control.start(row.name);
+    const change = starts ? 'started' : 'unchanged';
     return { kind: 'applied', name: row.name, change, revision: row.revision, run: row.run, warnings };
   }
 

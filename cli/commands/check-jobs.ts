@@ -1,4 +1,5 @@
 /** `weir lint` and `weir explain`: what can be said of a job file without a cluster. */
+import { writeFileSync } from 'node:fs';
 import { readManifests } from '../../connectors/packages/packages.ts';
 import { WeirError } from '../../core/errors.ts';
 import { loadJobFile, locateProblems } from '../../core/job/file.ts';
@@ -12,7 +13,9 @@ import { planJob } from '../../engine/plan/plan-job.ts';
 import type { Schema } from '../../core/types.ts';
 import { formatType } from '../../core/types.ts';
 import { exitCodes } from '../exit.ts';
+import type { JobFileText } from '../job-files.ts';
 import { readJobFile, readJobFiles, renderJobProblems } from '../job-files.ts';
+import { fixText } from '../lint-fix.ts';
 import { githubLines, sarifLog } from '../lint-formats.ts';
 import { print, printJson, tell } from '../output.ts';
 import type { GlobalOptions } from '../settings.ts';
@@ -46,6 +49,8 @@ function plan(text: string): Planned {
 
 export interface LintOptions extends GlobalOptions {
   readonly format?: string;
+  /** Words that are nearly right are made right, in the files. */
+  readonly fix?: boolean;
 }
 
 function lintFormat(options: LintOptions): 'text' | 'json' | 'github' | 'sarif' {
@@ -59,7 +64,8 @@ function lintFormat(options: LintOptions): 'text' | 'json' | 'github' | 'sarif' 
 /** Returns the exit code. */
 export function lint(paths: readonly string[], options: LintOptions): number {
   const format = lintFormat(options);
-  const results = readJobFiles(paths).map((file) => ({ ...file, ...check(file.text) }));
+  const files = readJobFiles(paths);
+  const results = (options.fix === true ? files.map(fixFile) : files).map((file) => ({ ...file, ...check(file.text) }));
   if (format === 'json') {
     printJson(
       results.map((result) => ({
@@ -90,6 +96,16 @@ export function lint(paths: readonly string[], options: LintOptions): number {
       : `${count(bad, 'job file')} of ${results.length} with mistakes`,
   );
   return bad === 0 ? exitCodes.ok : exitCodes.invalid;
+}
+
+/** The file after what could be mended in it was. */
+function fixFile(file: JobFileText): JobFileText {
+  // What TypeScript computes has no one place to mend, and stdin none to write to.
+  if (file.source !== null || file.path === '-') return file;
+  const { text, fixes } = fixText(file.text, (now) => check(now).problems);
+  if (fixes.length > 0) writeFileSync(file.path, text);
+  for (const { line, column, before, after } of fixes) tell(`${file.path}:${line}:${column} ${before} is ${after} now`);
+  return { ...file, text };
 }
 
 function count(number: number, what: string): string {

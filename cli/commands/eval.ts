@@ -2,8 +2,7 @@
 import { WeirError } from '../../core/errors.ts';
 import { formatJobDocument, parseJobDocument } from '../../core/job/document.ts';
 import { loadJobFile, locateProblems } from '../../core/job/file.ts';
-import type { JobProblem } from '../../core/job/problem.ts';
-import { printable, renderProblems } from '../../core/job/render.ts';
+import { renderProblems } from '../../core/job/render.ts';
 import { planJob } from '../../engine/plan/plan-job.ts';
 import type { SampleRecord, SampleRows } from '../../master/lab.ts';
 import { exitCodes } from '../exit.ts';
@@ -12,6 +11,8 @@ import { readJobFile } from '../job-files.ts';
 import { pieceOf, sampleRun } from '../lab/sample-run.ts';
 import { readInputs } from '../sample-files.ts';
 import { formatTable, formatValue, print, printJson, tell } from '../output.ts';
+import type { TypedSql } from '../render-sql.ts';
+import { renderSql } from '../render-sql.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat } from '../settings.ts';
 
@@ -25,7 +26,6 @@ export interface EvalOptions extends GlobalOptions {
 }
 
 const INPUT = 'input';
-const TOO_EARLY = 'the expression ends too early: something is missing behind it';
 /** Records of rows that have no time of their own: reproducible. */
 const RECORD_TIME_MS = Date.UTC(2024, 0, 1);
 
@@ -56,11 +56,6 @@ interface Evaluated {
   readonly inputs: ReadonlyMap<string, readonly SampleRecord[]>;
   /** What was typed, and where in the query it begins; absent where a file was named. */
   readonly sql?: TypedSql;
-}
-
-interface TypedSql {
-  readonly text: string;
-  readonly offset: number;
 }
 
 /** Before an expression, to make a query of it. */
@@ -101,25 +96,6 @@ function jobOfFile(path: string, options: EvalOptions): Evaluated {
     text: formatJobDocument({ ...document, sinks: [{ connector: 'blackhole' }] }),
     inputs: readInputs(options.input ?? [], only),
   };
-}
-
-/** Message, the line it is about with carets below, and the hint: as lint shows a file. */
-function renderSql({ text, offset }: TypedSql, problems: readonly JobProblem[]): string {
-  return problems.map((problem) => renderOne(text, offset, problem)).join('\n');
-}
-
-function renderOne(text: string, offset: number, { message, hint, sqlOffset, sqlLength }: JobProblem): string {
-  const hints = hint === undefined ? [] : [`  hint: ${printable(hint)}`];
-  if (sqlOffset === undefined) return [printable(message), ...hints].join('\n');
-  const at = sqlOffset - offset;
-  // What follows an expression is not what was typed, so it must not be named.
-  if (at >= text.length && offset > 0)
-    return renderOne(text, 0, { path: '', message: TOO_EARLY, sqlOffset: text.length });
-  const begin = text.lastIndexOf('\n', Math.max(0, at - 1)) + 1;
-  const [line = ''] = text.slice(begin).split('\n');
-  const indent = printable(line.slice(0, Math.max(0, at - begin))).replaceAll(/[^\t]/g, ' ');
-  const carets = '^'.repeat(Math.max(1, Math.min(sqlLength ?? 1, line.length - (at - begin))));
-  return [printable(message), `  ${printable(line)}`, `  ${indent}${carets}`, ...hints].join('\n');
 }
 
 function show({ columns, rows, deadLetters, filtered }: SampleRows, asJson: boolean): void {

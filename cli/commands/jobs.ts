@@ -13,11 +13,13 @@ import { exitCodes } from '../exit.ts';
 import type { JobFileText } from '../job-files.ts';
 import { readJobFiles, renderJobProblems } from '../job-files.ts';
 import { withSettings } from '../job-settings.ts';
-import { timeoutMs } from '../names.ts';
+import { jobPath, timeoutMs } from '../names.ts';
 import { print, printJson, tell } from '../output.ts';
 import { ProgressLine } from '../progress-line.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat, target } from '../settings.ts';
+import type { SparkSettings } from '../spark/properties.ts';
+import { settingsOf } from '../spark/properties.ts';
 import { formatLag } from './job-tables.ts';
 import type { PruneOptions } from './prune.ts';
 import { jobsToPrune } from './prune.ts';
@@ -35,6 +37,9 @@ export interface ApplyOptions extends WaitOptions, PruneOptions {
   readonly from?: string;
   readonly name?: string;
   readonly set?: readonly string[];
+  /** As Spark has it: `KEY=VALUE`. */
+  readonly conf?: readonly string[];
+  readonly paused?: boolean;
 }
 
 interface Checked extends JobFileText {
@@ -48,10 +53,17 @@ interface Checked extends JobFileText {
 export async function apply(paths: readonly string[], options: ApplyOptions): Promise<number> {
   const format = outputFormat(options, ['table', 'name', 'json']);
   if (paths.length === 0) throw new WeirError('USAGE', 'Name job files, or folders with job files in them.');
-  const files = check(asAsked(readJobFiles(paths), options));
+  const conf = settingsOf(options.conf ?? []);
+  const paused = options.paused === true;
+  if (paused && options.wait === true)
+    throw new WeirError(
+      'USAGE',
+      'With --paused no job begins to run, so --wait would wait for nothing; name one of them.',
+    );
+  const files = check(asAsked(readJobFiles(paths), options, conf));
   if (files === null) return exitCodes.invalid;
   const client = new MasterClient(target(options));
-  const start = options.from === undefined ? {} : { start: options.from };
+  const start = { ...(options.from === undefined ? {} : { start: options.from }), paused };
   const dryRun = options.dryRun === true;
   // Of several files none is applied before all are known to be good.
   if (files.length > 1 && !dryRun && (await applyAll(client, files, { dryRun: true, ...start })) === null)
@@ -66,6 +78,9 @@ export async function apply(paths: readonly string[], options: ApplyOptions): Pr
     return exitCodes.ok;
   }
   for (const name of gone) await removeJob(client, name, options.timeout);
+  const { workers } = conf;
+  if (workers !== undefined)
+    for (const { name } of files) await client.request('POST', `${jobPath(name)}/scale`, { workers });
   if (options.wait !== true) {
     await Promise.all(files.map(async (file) => await warnOfReason(client, file.name)));
     return exitCodes.ok;
@@ -78,10 +93,15 @@ export async function apply(paths: readonly string[], options: ApplyOptions): Pr
 }
 
 /** The files with what the command line says instead. Throws: USAGE. */
-function asAsked(files: readonly JobFileText[], { name, set = [] }: ApplyOptions): readonly JobFileText[] {
+function asAsked(files: readonly JobFileText[], options: ApplyOptions, conf: SparkSettings): readonly JobFileText[] {
+  const name = options.name ?? conf.name;
   if (name !== undefined && files.length > 1)
     throw new WeirError('USAGE', `--name ${name} is the name of one job; there are ${files.length} files.`);
-  const settings = [...(name === undefined ? [] : [`name=${JSON.stringify(name)}`]), ...set];
+  const settings = [
+    ...(name === undefined ? [] : [`name=${JSON.stringify(name)}`]),
+    ...conf.settings,
+    ...(options.set ?? []),
+  ];
   if (settings.length === 0) return files;
   return files.map((file) => ({ ...file, text: withSettings(file.text, settings) }));
 }
@@ -108,7 +128,7 @@ function showProblems(file: JobFileText, problems: readonly JobProblem[]): false
 async function applyAll(
   client: MasterClient,
   files: readonly Checked[],
-  options: { dryRun: boolean; start?: string },
+  options: { readonly dryRun: boolean; readonly start?: string; readonly paused?: boolean },
 ): Promise<ApplyOutcome[] | null> {
   const outcomes: ApplyOutcome[] = [];
   let good = true;

@@ -16,9 +16,11 @@ import { readJobFile, renderJobProblems } from '../job-files.ts';
 import { timeoutMs, wholeNumber } from '../names.ts';
 import { formatCount, formatTable, formatValue, print, printJson, tell } from '../output.ts';
 import { ProgressLine, progressOf } from '../progress-line.ts';
-import { readInputs } from '../sample-files.ts';
+import { runOnChange } from '../run-on-change.ts';
+import { pathsOfInputs, readInputs } from '../sample-files.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat } from '../settings.ts';
+import { stopSignal } from '../stop-signal.ts';
 import { SteppedCluster } from '../testing/stepped-cluster.ts';
 
 export interface RunOptions extends GlobalOptions {
@@ -27,6 +29,8 @@ export interface RunOptions extends GlobalOptions {
   readonly rows?: string;
   readonly for?: string;
   readonly set?: readonly string[];
+  /** Again whenever the job file or the rows change. */
+  readonly watch?: boolean;
   readonly workers: string;
 }
 
@@ -39,6 +43,22 @@ const APPEND_RECORDS = 1000;
 
 /** Returns the exit code. Throws: USAGE, NOT_FOUND, TIMED_OUT, what the job fails with. */
 export async function run(path: string, options: RunOptions): Promise<number> {
+  const stop = stopSignal();
+  if (options.watch !== true) return await runOnce(path, options, { stop, again: null });
+  const files = [path, ...pathsOfInputs(options.input ?? [])];
+  if (files.includes('-'))
+    throw new WeirError('USAGE', 'With --watch the job and its rows come from files, not from -.');
+  return await runOnChange(files, stop, async (again) => await runOnce(path, options, { stop, again }));
+}
+
+interface Ends {
+  /** Somebody wants the command to end. */
+  readonly stop: AbortSignal;
+  /** What runs is out of date: its end is of no interest. */
+  readonly again: AbortSignal | null;
+}
+
+async function runOnce(path: string, options: RunOptions, { stop, again }: Ends): Promise<number> {
   const format = outputFormat(options, ['table', 'json']);
   const file = readJobFile(path);
   const document = parseJobDocument(withSettings(file.text, options.set ?? []));
@@ -46,8 +66,7 @@ export async function run(path: string, options: RunOptions): Promise<number> {
   const inputs = readInputs(options.input ?? [], only);
   const rowsMax = options.rows === undefined ? Number.POSITIVE_INFINITY : wholeNumber(options.rows, '--rows', 1);
   const limitMs = options.for === undefined ? Number.POSITIVE_INFINITY : timeoutMs(options.for);
-  const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  const end = again === null ? stop : AbortSignal.any([stop, again]);
   await using cluster = await SteppedCluster.start({ workers: wholeNumber(options.workers, '--workers', 1, 64) });
   const topics = new Map(
     Object.entries(document.sources ?? {}).map(([name, source]) => [
@@ -70,8 +89,9 @@ export async function run(path: string, options: RunOptions): Promise<number> {
     untilEmpty: options.untilEmpty === true,
     expected,
     isDone,
-    stop,
+    end,
   });
+  if (again?.aborted === true) return exitCodes.ok;
   if (view.row.state === 'failed') {
     tell(`${view.row.name} failed: ${view.row.reason?.message ?? ''}`);
     return exitCodes.failed;
@@ -79,7 +99,7 @@ export async function run(path: string, options: RunOptions): Promise<number> {
   await finish(cluster, view);
   const last = await cluster.client.job(document.name);
   await show(cluster, last, format === 'json');
-  return stop.signal.aborted ? exitCodes.interrupted : exitCodes.ok;
+  return stop.aborted ? exitCodes.interrupted : exitCodes.ok;
 }
 
 async function fill(
@@ -110,13 +130,13 @@ interface Following {
   /** Records that were put in. */
   readonly expected: number;
   readonly isDone: (view: JobView) => boolean;
-  readonly stop: AbortController;
+  readonly end: AbortSignal;
 }
 
 async function follow(
   cluster: SteppedCluster,
   name: string,
-  { untilEmpty, expected, isDone, stop }: Following,
+  { untilEmpty, expected, isDone, end }: Following,
 ): Promise<JobView> {
   using line = new ProgressLine();
   let quiet = 0;
@@ -128,8 +148,7 @@ async function follow(
       view.row.state === 'running' && view.counters.read >= expected && view.counters.read === read && view.lag === 0;
     quiet = isQuiet ? quiet + 1 : 0;
     read = view.counters.read;
-    if (view.row.state === 'failed' || stop.signal.aborted || isDone(view) || (untilEmpty && quiet >= QUIET_LOOKS))
-      return view;
+    if (view.row.state === 'failed' || end.aborted || isDone(view) || (untilEmpty && quiet >= QUIET_LOOKS)) return view;
     const { counters, recordsPerSecond, lag } = view;
     line.show(
       `${name} ${view.row.state}  ${progressOf(counters.read, untilEmpty ? expected : null)} read  ${formatCount(counters.rowsOut)} rows  ${formatCount(recordsPerSecond)}/s  lag ${formatCount(lag)}`,
@@ -140,7 +159,7 @@ async function follow(
         `${name} ${view.row.state}  ${formatCount(counters.read)} read  ${formatCount(counters.rowsOut)} rows  ${formatCount(recordsPerSecond)}/s  lag ${formatCount(lag)}`,
       );
     }
-    await sleep(POLL_MS, undefined, { signal: stop.signal }).catch(() => undefined);
+    await sleep(POLL_MS, undefined, { signal: end }).catch(() => undefined);
   }
 }
 

@@ -13,6 +13,7 @@ import { jobPath } from '../names.ts';
 import { print, tell } from '../output.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { target } from '../settings.ts';
+import { jobNameOf, property, usedProperties } from '../spark/properties.ts';
 import { WEIR_VERSION } from '../version.ts';
 
 interface SparkLine {
@@ -156,11 +157,6 @@ function cutAt(text: string, mark: string): [string, string] {
   return [text.slice(0, at), text.slice(at + 1)];
 }
 
-function property(text: string): [string, string] {
-  if (!text.includes('=')) throw new WeirError('USAGE', `--conf takes KEY=VALUE, not ${text}.`);
-  return cutAt(text, '=');
-}
-
 /** Java's properties as Spark's files use them: `key value`, `key=value`, `#` before comments. */
 function readProperties(path: string): [string, string][] {
   let text: string;
@@ -205,8 +201,6 @@ function warnOfUnused({ values, switches, properties }: SparkLine): void {
   for (const key of properties.keys()) if (!usedProperties.has(key)) tell(`warning: --conf ${key} is not used`);
 }
 
-const usedProperties = new Set(['spark.app.name', 'spark.sql.session.timeZone', 'spark.executor.instances']);
-
 async function submit(client: MasterClient, { values, properties, rest }: SparkLine): Promise<number> {
   const [path, ...args] = rest;
   if (path === undefined) throw new WeirError('USAGE', 'Name the job file: weir spark-submit [flags] FILE.');
@@ -243,18 +237,6 @@ async function submit(client: MasterClient, { values, properties, rest }: SparkL
   print(submitted.submissionId ?? outcome.name);
   if (values.get('--deploy-mode') === 'cluster') return exitCodes.ok;
   return await follow(client, outcome.name);
-}
-
-/** A name for people as the name of a job. */
-function jobNameOf(text: string): string {
-  const name = text
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9]+/g, '-')
-    .replace(/^[^a-z]+|-+$/g, '')
-    .slice(0, 63);
-  if (name === '') throw new WeirError('USAGE', `"${text}" has no letter that the name of a job could be made of.`);
-  if (name !== text) tell(`warning: the job is called ${name}`);
-  return name;
 }
 
 /** Client mode, Spark's default: until the job ends, or Ctrl-C leaves it to itself. */

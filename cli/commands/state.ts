@@ -60,11 +60,15 @@ export async function rollback(job: string, options: GlobalOptions & { readonly 
   if (to !== undefined && !(Number.isSafeInteger(to) && to >= 1))
     throw new WeirError('USAGE', `--to is ${options.to}; it takes the number of a revision.`);
   const client = new MasterClient(target(options));
+  const { row: before } = await client.job(job);
   const warnings = await client.rollback(job, to);
   const { row } = await client.job(job);
   print(job);
   for (const warning of warnings) tell(`warning: ${job}: ${warning}`);
-  tell(`${job} is at revision ${row.revision}, made of ${to === undefined ? 'the one before' : `revision ${to}`}`);
+  if (row.revision === before.revision)
+    return tell(`${job} is as revision ${to ?? row.revision} says; nothing changed`);
+  const source = to ?? before.former?.[0]?.revision ?? row.revision;
+  tell(`${job} is at revision ${row.revision}, which says what revision ${source} said; it was at ${before.revision}`);
 }
 
 function showList(savepoints: readonly SavepointView[], options: GlobalOptions): void {

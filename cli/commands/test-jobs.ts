@@ -1,8 +1,8 @@
 /** `weir test`: runs the tests that lie beside job files, on a cluster of their own. */
-import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, globSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { WeirError } from '../../core/errors.ts';
-import type { JobTestFile } from '../../core/job/job-test.ts';
+import type { JobTestFile, JobTestStep } from '../../core/job/job-test.ts';
 import { loadJobTest } from '../../core/job/job-test.ts';
 import { paintWord } from '../colour.ts';
 import { exitCodes } from '../exit.ts';
@@ -11,16 +11,20 @@ import { readJobFile } from '../job-files.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat } from '../settings.ts';
 import { runJobTest } from '../testing/run-job-test.ts';
+import { withExpectations } from '../testing/update-job-test.ts';
 import { SteppedCluster } from '../testing/stepped-cluster.ts';
 
 export interface TestOptions extends GlobalOptions {
   /** Only tests whose name contains it. */
   readonly testNamePattern?: string;
+  /** What differs is written into the files as what is expected. */
+  readonly update?: boolean;
   readonly workers: string;
 }
 
 interface LoadedTest {
   readonly path: string;
+  readonly text: string;
   readonly file: JobTestFile;
   readonly jobText: string;
 }
@@ -35,17 +39,26 @@ export async function testJobs(paths: readonly string[], options: TestOptions): 
   );
   if (chosen.length === 0) throw new WeirError('NOT_FOUND', 'no test of these files has such a name');
   await using cluster = await SteppedCluster.start({ workers: Number(options.workers) });
+  const update = options.update === true;
   const outcomes = [];
+  const changes = new Map<LoadedTest, Map<number, readonly JobTestStep[]>>();
   for (const [index, { one, test }] of chosen.entries()) {
-    const outcome = await runJobTest(cluster, one.jobText, test, `t${index}`);
-    outcomes.push({ file: one.path, ...outcome });
+    const { observed, ...outcome } = await runJobTest(cluster, one.jobText, test, `t${index}`, { toTheEnd: update });
+    const updated = update && outcome.difference !== null && observed !== null;
+    if (updated) changes.set(one, (changes.get(one) ?? new Map()).set(one.file.tests.indexOf(test), observed));
+    outcomes.push({ file: one.path, ...outcome, ...(update ? { updated } : {}) });
     if (format === 'json') continue;
-    print(paintWord(`${outcome.difference === null ? 'ok  ' : 'FAIL'} ${one.path}: ${outcome.name}`));
+    const result = outcome.difference === null ? 'ok  ' : updated ? 'new ' : 'FAIL';
+    print(paintWord(`${result} ${one.path}: ${outcome.name}`));
     if (outcome.difference !== null) print(outcome.difference.replace(/^/gm, '     '));
   }
-  const failed = outcomes.filter(({ difference }) => difference !== null).length;
+  for (const [{ path, text }, steps] of changes) writeFileSync(path, withExpectations(text, steps));
+  const different = outcomes.filter(({ difference }) => difference !== null).length;
+  const rewritten = [...changes.values()].reduce((sum, { size }) => sum + size, 0);
+  const failed = different - rewritten;
   if (format === 'json') printJson(outcomes);
-  tell(`${outcomes.length - failed} passed, ${failed} failed`);
+  const now = rewritten === 0 ? '' : `, ${rewritten} expect now what came: look at the difference before you keep it`;
+  tell(`${outcomes.length - different} passed, ${failed} failed${now}`);
   return failed === 0 ? exitCodes.ok : exitCodes.failed;
 }
 
@@ -67,12 +80,13 @@ function testFiles(paths: readonly string[]): string[] {
 }
 
 function load(path: string): LoadedTest {
-  const { file, problem } = loadJobTest(readFileSync(path, 'utf8'));
+  const text = readFileSync(path, 'utf8');
+  const { file, problem } = loadJobTest(text);
   if (file === null) throw new WeirError('JOB_INVALID', `${path}:${problem}`);
   const beside = join(dirname(path), basename(path).replace(/\.test\.ya?ml$/, ''));
   const named = file.job === undefined ? [`${beside}.yaml`, `${beside}.ts`] : [join(dirname(path), file.job)];
   const job = named.find((name) => existsSync(name)) ?? named[0] ?? beside;
   if (!existsSync(job))
     throw new WeirError('NOT_FOUND', `${path} tests ${job}, which is not there; name it with "job:"`);
-  return { path, file, jobText: readJobFile(job).text };
+  return { path, text, file, jobText: readJobFile(job).text };
 }

@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { compileCacheFolder } from '../settings.ts';
+import { compileCacheFolder } from '../compile-cache.ts';
 
 export interface ChildOptions {
   /** For people and for the name of its log file. */

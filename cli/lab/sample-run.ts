@@ -9,6 +9,7 @@ import type { LocalInput, LocalResult } from '../../engine/epoch/local-run.ts';
 import { LocalRun } from '../../engine/epoch/local-run.ts';
 import type { Branch, EpochsPlan, EpochStage } from '../../engine/plan/epoch-plan.ts';
 import type { JobPlan, LanesPlan } from '../../engine/plan/job-plan.ts';
+import { withoutPanes } from '../../engine/plan/panes.ts';
 import type { StageOperator, StagePlan } from '../../engine/plan/stage-plan.ts';
 import { compileStage } from '../../engine/run-stage.ts';
 import type { SinkOutput } from '../../engine/stage.ts';
@@ -101,7 +102,7 @@ function startSchema(columns: StagePlan['columns']): Schema {
 /** What a partial aggregate sends on are its buffers: the rows that go into it are shown instead. */
 function cutOperators(operators: readonly StageOperator[], last: number | null): readonly StageOperator[] {
   const cut = last === null ? operators : operators.slice(0, last + 1);
-  return cut.at(-1)?.kind === 'partialAggregate' ? cut.slice(0, -1) : cut;
+  return cut.at(-1)?.kind === 'partialAggregate' ? withoutPanes(cut.slice(0, -1)) : withoutPanes(cut);
 }
 
 const windowColumn: Schema[number] = {

@@ -11,42 +11,54 @@ export interface JobTestOutcome {
   readonly name: string;
   /** null = passed; else what differs, for people. */
   readonly difference: string | null;
+  /** Every step as it was: what the test could expect. null where the job did not get through all of them. */
+  readonly observed: readonly JobTestStep[] | null;
   readonly durationMs: number;
 }
 
-/** Runs one test; `tag` is unique within the cluster. Never throws for what the job or the test does. */
+/**
+ * Runs one test; `tag` is unique within the cluster. With `toTheEnd` the steps after one that differs run too, so that
+ * all are observed. Never throws for what the job or the test does.
+ */
 export async function runJobTest(
   cluster: SteppedCluster,
   jobText: string,
   test: JobTest,
   tag: string,
+  { toTheEnd }: { readonly toTheEnd: boolean } = { toTheEnd: false },
 ): Promise<JobTestOutcome> {
   const startedAt = performance.now();
-  const difference = await differenceOf(cluster, jobText, test, tag);
-  return { name: test.name, difference, durationMs: performance.now() - startedAt };
+  const outcome = await outcomeOf(cluster, jobText, test, tag, toTheEnd);
+  return { name: test.name, ...outcome, durationMs: performance.now() - startedAt };
 }
 
-async function differenceOf(
+async function outcomeOf(
   cluster: SteppedCluster,
   jobText: string,
   test: JobTest,
   tag: string,
-): Promise<string | null> {
+  toTheEnd: boolean,
+): Promise<Pick<JobTestOutcome, 'difference' | 'observed'>> {
+  const failed = (difference: string) => ({ difference, observed: null });
   let job: SteppedJob;
   try {
     job = await SteppedJob.submit(cluster, jobText, tag, test.tables);
   } catch (error) {
-    return error instanceof JobRefused ? `the job is refused: ${error.message}` : describe(error);
+    return failed(error instanceof JobRefused ? `the job is refused: ${error.message}` : describe(error));
   }
   try {
     const run = new TestRun(job, test);
+    const observed: JobTestStep[] = [];
+    let first: string | null = null;
     for (const [index, step] of test.steps.entries()) {
-      const difference = await run.step(step);
-      if (difference !== null) return `step ${index + 1}: ${difference}`;
+      const { difference, seen } = await run.step(step);
+      observed.push(seen);
+      if (difference !== null) first ??= `step ${index + 1}: ${difference}`;
+      if (first !== null && !toTheEnd) return failed(first);
     }
-    return null;
+    return { difference: first, observed };
   } catch (error) {
-    return describe(error);
+    return failed(describe(error));
   } finally {
     await job.remove();
   }
@@ -54,6 +66,14 @@ async function differenceOf(
 
 function describe(error: unknown): string {
   return isWeirError(error) ? `${error.code}: ${error.message}` : messageOf(error);
+}
+
+/** A step that was run. */
+interface StepRun {
+  /** null when everything is as the step says. */
+  readonly difference: string | null;
+  /** The step with what came out where it says what should. */
+  readonly seen: JobTestStep;
 }
 
 class TestRun {
@@ -67,20 +87,37 @@ class TestRun {
     this.#test = test;
   }
 
-  /** null when everything is as the step says. */
-  async step(step: JobTestStep): Promise<string | null> {
+  async step(step: JobTestStep): Promise<StepRun> {
     if (step.restart === true) await this.#job.restart();
     const { rows } = await this.#job.step(new Map(Object.entries(step.input ?? {})));
     const view = await this.#job.view();
-    return (
-      (step.expect === undefined ? null : differenceOfRows(this.#test, step.expect, rows, this.#job.outputMode)) ??
-      (step.deadLetters === undefined ? null : await this.#compareDeadLetters(step.deadLetters)) ??
-      (step.watermark === undefined ? null : compareWatermark(step.watermark, view)) ??
-      (step.late === undefined ? null : this.#compareLate(step.late, view))
-    );
+    const { expect, watermark, late } = step;
+    const mode = this.#job.outputMode;
+    const dead = step.deadLetters === undefined ? null : await this.#newDeadLetters();
+    const watermarkMs = view.epochs?.watermarkMs ?? null;
+    const lateRows = this.#newLateRows(view);
+    // A step that says nothing of what comes out could say which rows.
+    const saysNothing = [expect, dead ?? undefined, watermark, late].every((said) => said === undefined);
+    return {
+      difference:
+        (expect === undefined ? null : differenceOfRows(this.#test, expect, rows, mode)) ??
+        (dead === null ? null : differenceOfLetters(step.deadLetters ?? [], dead)) ??
+        (watermark === undefined ? null : compareWatermark(watermark, watermarkMs)) ??
+        (late === undefined || late === lateRows ? null : `${late} late rows expected, ${lateRows} came`),
+      seen: {
+        ...step,
+        ...(expect === undefined && !saysNothing ? {} : { expect: observedRows(this.#test, rows, mode) }),
+        ...(dead === null ? {} : { deadLetters: dead }),
+        ...(watermark === undefined
+          ? {}
+          : { watermark: watermarkMs === null ? null : new Date(watermarkMs).toISOString() }),
+        ...(late === undefined ? {} : { late: lateRows }),
+      },
+    };
   }
 
-  async #compareDeadLetters(expected: NonNullable<JobTestStep['deadLetters']>): Promise<string | null> {
+  /** By reason, those since the last call. */
+  async #newDeadLetters(): Promise<Letters> {
     const all = new Map<string, number>();
     for (const { reason } of await this.#job.deadLetters()) all.set(reason, (all.get(reason) ?? 0) + 1);
     const fresh = [...all].map(([reason, count]): [string, number] => [
@@ -88,22 +125,27 @@ class TestRun {
       count - (this.#deadLetters.get(reason) ?? 0),
     ]);
     this.#deadLetters = all;
-    const print = (entries: readonly (readonly [string, number])[]): string =>
-      entries
-        .filter(([, count]) => count > 0)
-        .map(([reason, count]) => `${count} × ${reason}`)
-        .toSorted()
-        .join(', ') || 'none';
-    const [wanted, got] = [print(expected.map(({ reason, count }) => [reason, count])), print(fresh)];
-    return wanted === got ? null : `dead letters: expected ${wanted}; came ${got}`;
+    return fresh.filter(([, count]) => count > 0).map(([reason, count]) => ({ reason, count }));
   }
 
-  #compareLate(expected: number, view: JobView): string | null {
+  #newLateRows(view: JobView): number {
     const total = Object.values(view.epochs?.late ?? {}).reduce((sum, rows) => sum + rows, 0);
     const late = total - this.#late;
     this.#late = total;
-    return late === expected ? null : `${expected} late rows expected, ${late} came`;
+    return late;
   }
+}
+
+type Letters = NonNullable<JobTestStep['deadLetters']>;
+
+function differenceOfLetters(expected: Letters, came: Letters): string | null {
+  const print = (letters: Letters): string =>
+    letters
+      .map(({ reason, count }) => `${count} × ${reason}`)
+      .toSorted()
+      .join(', ') || 'none';
+  const [wanted, got] = [print(expected), print(came)];
+  return wanted === got ? null : `dead letters: expected ${wanted}; came ${got}`;
 }
 
 /** What differs between the rows a step should emit and those that came, for people; null = nothing. */
@@ -113,11 +155,8 @@ export function differenceOfRows(
   emitted: readonly EmittedRow[],
   outputMode: string,
 ): string | null {
-  const named = test.steps.flatMap((step) => (step.expect ?? []).flatMap((row) => Object.keys(row)));
-  const columns = test.columns ?? [...new Set(named)];
-  // In complete mode every epoch gives the whole result: the newest counts.
-  const newest = emitted.reduce((last, { epoch }) => Math.max(last, epoch), -1);
-  const actual = outputMode === 'complete' ? emitted.filter(({ epoch }) => epoch === newest) : emitted;
+  const columns = comparedColumns(test);
+  const actual = counted(emitted, outputMode);
   const text = (row: JsonRow): string =>
     JSON.stringify(Object.fromEntries(columns.map((column) => [column, canonical(row[column])])));
   const missing = expected.map(text);
@@ -135,9 +174,29 @@ export function differenceOfRows(
   ].join('\n');
 }
 
-function compareWatermark(expected: string | null, view: JobView): string | null {
+/** The rows that a step could expect: the columns that its test compares, or all of them where it names none. */
+export function observedRows(test: JobTest, emitted: readonly EmittedRow[], outputMode: string): JsonRow[] {
+  const columns = comparedColumns(test);
+  return counted(emitted, outputMode).map(({ row }) =>
+    Object.fromEntries(
+      (columns.length === 0 ? Object.keys(row) : columns).map((column) => [column, canonical(row[column])]),
+    ),
+  );
+}
+
+function comparedColumns(test: JobTest): readonly string[] {
+  const named = test.steps.flatMap((step) => (step.expect ?? []).flatMap((row) => Object.keys(row)));
+  return test.columns ?? [...new Set(named)];
+}
+
+/** In complete mode every epoch gives the whole result: the newest counts. */
+function counted(emitted: readonly EmittedRow[], outputMode: string): readonly EmittedRow[] {
+  const newest = emitted.reduce((last, { epoch }) => Math.max(last, epoch), -1);
+  return outputMode === 'complete' ? emitted.filter(({ epoch }) => epoch === newest) : emitted;
+}
+
+function compareWatermark(expected: string | null, actual: number | null): string | null {
   const wanted = expected === null ? null : Date.parse(expected);
-  const actual = view.epochs?.watermarkMs ?? null;
   const print = (ms: number | null): string => (ms === null ? 'none' : new Date(ms).toISOString());
   return wanted === actual ? null : `the watermark is ${print(actual)}, expected ${print(wanted)}`;
 }

@@ -24,6 +24,8 @@ export function addJobCommands(add: Add): void {
     .option('--from <point>', 'begin a new run there: earliest, latest, continue or savepoint:NAME')
     .option('--name <name>', 'of the job, instead of the one in the file')
     .option('--set <path=value...>', 'change the job file on its way: trigger=5s')
+    .option('--conf <key=value...>', 'the same; of the names of Spark those that "weir spark-submit" uses')
+    .option('--paused', 'what is new or at rest stays at rest until "weir start"')
     .option('--prune', 'delete the jobs of the selection that no file has; shown first with --dry-run')
     .option('-l, --selector <labels>', 'with --prune: jobs with these labels, team=payments,env!=prod')
     .option('-y, --yes', 'do not ask');

@@ -40,16 +40,16 @@ export function addLookCommands(add: Add): void {
     .option('--to <place>', 'rows.parquet, rows.csv, rows.ndjson or postgres://user@host/database')
     .option('--table <name>', 'table of PostgreSQL whose rows are replaced; default: the same name');
   add<CompactPlaceOptions>(
-    'compact <path>',
-    'merge the small files that jobs have written to a directory or to s3://bucket/prefix',
-    async ([path = ''], options) => await (await import('../commands/compact.ts')).compact(path, options),
+    'compact <where>',
+    'merge the small files that jobs have written: to a directory, to s3://bucket/prefix, or those of a job',
+    async ([where = ''], options) => await (await import('../commands/compact.ts')).compact(where, options),
   )
     .option('--below <size>', 'files are merged until they are as large', '16MB')
     .option('--job <name>', 'only the files of this job')
     .option('--dry-run', 'say what would be merged');
   add<LogsOptions>(
     'logs [what]',
-    'logs of a running "npm start": master, worker, embedded or a job',
+    'logs of a running "npm start": master, worker, embedded or a job; elsewhere what the master wrote last',
     async ([what], options) => {
       await (await import('../commands/logs.ts')).logs(what, options);
     },
@@ -69,6 +69,7 @@ export function addLookCommands(add: Add): void {
     .option('--stage <n>', 'as they leave this stage (weir explain counts them)')
     .option('--operator <n>', 'within the stage: as they leave this operator')
     .option('--sink <n>', 'as they stand in the table of this sink')
+    .option('--where <sql>', 'only rows that this is true for, of the newest 1000: "age > 30"')
     .option('--limit <n>', 'so many', '20');
   add<EventsOptions>('events', 'what happened in the cluster', async (_, options) => {
     await (await watch()).events(options);

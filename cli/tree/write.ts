@@ -1,4 +1,5 @@
 /** The command tree: what helps to write jobs, without a cluster. */
+import type { LintOptions } from '../commands/check-jobs.ts';
 import type { EvalOptions } from '../commands/eval.ts';
 import type { InitOptions } from '../commands/init.ts';
 import type { RunOptions } from '../commands/run.ts';
@@ -26,17 +27,18 @@ export function addWritingCommands(add: Add): void {
     .option('--schema <columns>', "columns as SQL writes them: 'id INT, name STRING'; default: as the rows have them")
     .option('--job <file>', 'run the query of this job file')
     .option('--output-mode <mode>', 'append, update or complete', 'append');
-  add<GlobalOptions & { readonly format?: string }>(
-    'lint <file...>',
-    'check job files without a cluster',
-    async (files, options) => (await import('../commands/check-jobs.ts')).lint(files, options),
-  ).option('--format <format>', 'text, json, github (workflow commands) or sarif');
+  add<LintOptions>('lint <file...>', 'check job files without a cluster', async (files, options) =>
+    (await import('../commands/check-jobs.ts')).lint(files, options),
+  )
+    .option('--format <format>', 'text, json, github (workflow commands) or sarif')
+    .option('--fix', 'make words right, in the files, that are nearly right');
   add<TestOptions>(
     'test [path...]',
     'run the tests beside job files (*.test.yaml) on a cluster of their own',
     async (paths, options) => await (await import('../commands/test-jobs.ts')).testJobs(paths, options),
   )
     .option('-t, --test-name-pattern <text>', 'only tests whose name contains it')
+    .option('-u, --update', 'write what came into the files, as what is expected from now on')
     .option('--workers <count>', 'workers of the cluster', '1');
   add('functions [name]', 'list the functions of SQL, or show one with its examples', async ([name], options) =>
     (await import('../commands/functions.ts')).functions(name, options),
@@ -61,5 +63,6 @@ export function addWritingCommands(add: Add): void {
     .option('--rows <n>', 'end after so many rows')
     .option('--for <duration>', 'end after so long')
     .option('--set <path=value...>', 'change the job file: trigger=availableNow')
+    .option('-w, --watch', 'again whenever the job file or a file of --input changes')
     .option('--workers <n>', 'worker processes', '1');
 }

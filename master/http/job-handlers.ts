@@ -274,10 +274,11 @@ function diffDocument(from: FileOfRevision, to: FileOfRevision): unknown {
 interface ApplyQuery {
   readonly dryRun?: 'true' | 'false' | '1' | '0' | '' | undefined;
   readonly start?: string | undefined;
+  readonly paused?: 'true' | 'false' | '1' | '0' | '' | undefined;
 }
 
-function applyOptions({ dryRun, start }: ApplyQuery): StartOptions & { readonly dryRun: boolean } {
-  return { ...startOption(start), dryRun: isSet(dryRun) };
+function applyOptions({ dryRun, start, paused }: ApplyQuery): StartOptions & { readonly dryRun: boolean } {
+  return { ...startOption(start), dryRun: isSet(dryRun), ...(isSet(paused) ? { paused: true } : {}) };
 }
 
 /** A job of that name with another definition is left alone; with the same one it is as if submitted now. */

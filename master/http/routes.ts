@@ -27,6 +27,7 @@ export interface RouteSpec {
 const jobQuery = z.object({
   dryRun: flag.optional().describe('Check only, change nothing'),
   start: startParam.optional(),
+  paused: flag.optional().describe('What is new or at rest stays at rest; 409 for a change of a job that runs'),
 });
 const action = (path: string, summary: string) =>
   ({

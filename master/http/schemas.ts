@@ -264,11 +264,9 @@ export const setOffsetsSchema = z.strictObject({
   offsets: z.array(wantedOffset).min(1).describe('Partitions that are not named stay where they are'),
 });
 
-/** Of a job file within a document, characters: what is sent may have 1 MiB in all. */
-const FILE_LENGTH_MAX = 1_000_000;
 const watermarkMs = z.number().int().nonnegative().max(8.64e15).describe('ms since 1970');
 export const importSchema = z.strictObject({
-  file: z.string().max(FILE_LENGTH_MAX).describe('The job file, YAML or JSON'),
+  file: z.string().describe('The job file, YAML or JSON'),
   offsets: z
     .array(wantedOffset)
     .min(1)
@@ -347,7 +345,15 @@ export const functionsSchema = z.object({
   ),
 });
 
-export const querySchema = z.strictObject({ cql: z.string().min(1).max(100_000) });
+/** Said in words: a schema with a length as great makes testers send as much. What is sent may have 1 MiB in all. */
+const CQL_LENGTH_MAX = 100_000;
+export const querySchema = z.strictObject({
+  cql: z
+    .string()
+    .min(1)
+    .refine((cql) => cql.length <= CQL_LENGTH_MAX, `a query has at most ${CQL_LENGTH_MAX} characters`)
+    .describe(`SELECT or DESCRIBE; at most ${CQL_LENGTH_MAX} characters`),
+});
 
 const inputRecord = z.union([z.record(z.string(), z.unknown()), z.string(), z.null()]);
 export const trySchema = z.strictObject({
@@ -606,7 +612,7 @@ export const submissionSchema = z
 export const submissionRequestSchema = z
   .looseObject({
     action: z.string().optional(),
-    appResource: z.string().max(FILE_LENGTH_MAX).optional(),
+    appResource: z.string().optional(),
     mainClass: z.string().optional(),
     appArgs: z.array(z.string()).optional(),
     sparkProperties: z.record(z.string(), z.string()).optional(),

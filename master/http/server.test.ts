@@ -97,6 +97,26 @@ suite('REST: jobs', () => {
     assert.deepEqual(starts, [{ start: { savepoint: 'v1' } }]);
   });
 
+  test('paused: nothing that is at rest is started, and only what is yes is passed on', async () => {
+    const { app, control } = setUp();
+    const asked: unknown[] = [];
+    const inner = control.apply.bind(control);
+    control.apply = (definition, options?: { readonly paused?: boolean }) => {
+      asked.push(options?.paused);
+      return inner(definition);
+    };
+    const put = async (query: string, users = job('users')): Promise<string> =>
+      (await app.inject({ method: 'PUT', url: `/v1/jobs/users?${query}`, headers: yaml, payload: users })).json<{
+        change: string;
+      }>().change;
+    assert.equal(await put('paused=true'), 'created');
+    assert.equal(await put('paused=false', job('users', 'SELECT id FROM users')), 'updated');
+    assert.deepEqual(asked, [true, undefined]);
+    await app.inject({ method: 'POST', url: '/v1/jobs/users/stop', headers: host });
+    assert.equal(await put('paused', job('users', 'SELECT id FROM users')), 'unchanged');
+    assert.equal(await put('', job('users', 'SELECT id FROM users')), 'started');
+  });
+
   test('a dry run changes nothing', async () => {
     const { app, control, tables } = setUp();
     const answer = await app.inject({

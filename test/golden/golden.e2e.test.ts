@@ -1,7 +1,9 @@
 /** The tests that lie beside the example and golden jobs, by the command that people run them with. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { globSync } from 'node:fs';
+import { cpSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -43,4 +45,18 @@ test('a test that does not hold says which row is missing and which came instead
   assert.match(output, /- missing {5}\{"account":1,"balance":11\}/);
   assert.match(output, /\+ unexpected {2}\{"account":1,"balance":10\}/);
   assert.match(output, /0 passed, 1 failed/);
+});
+
+test('--update writes what came into the file, whose other lines stay', { timeout: 120_000 }, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'weir-update-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  for (const name of ['account-balances.yaml', 'failing'])
+    cpSync(join(root, 'test/golden', name), join(folder, name), { recursive: true });
+  const file = join(folder, 'failing', 'wrong.test.yaml');
+  const before = readFileSync(file, 'utf8');
+  const updated = await weirTest([file, '--update']);
+  assert.equal(updated.code, 0, updated.output);
+  assert.match(updated.output, /new {2}.*the total is wrong on purpose[^]*1 expect now what came/);
+  assert.equal(readFileSync(file, 'utf8'), before.replace('balance: 11', 'balance: 10'));
+  assert.equal((await weirTest([file])).code, 0);
 });

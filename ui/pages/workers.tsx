@@ -165,7 +165,7 @@ export function WorkersPage(): JSX.Element {
         <Confirm
           title={`Drain ${draining.id}?`}
           action="Drain the worker"
-          command={`weir drain ${draining.id}`}
+          command={`weir drain worker ${draining.id}`}
           onClose={() => setDraining(null)}
           onConfirm={() =>
             attempt(async () => {
