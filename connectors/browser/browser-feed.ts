@@ -12,7 +12,8 @@ import type { Feed, FeedRow, FeedStep, Json } from '../../core/feed/feed.ts';
 import type { RobotRules } from '../../core/feed/robots.ts';
 import { robotRules } from '../../core/feed/robots.ts';
 import type { BrowserSpec } from '../../core/job/feed-spec.ts';
-import type { Extract, PageContent, PageReader } from './chromium.ts';
+import { extractorScript } from '../../core/job/page-extractor.ts';
+import type { Extract, PageContent, PageQuery, PageReader } from './chromium.ts';
 
 /** How long a robots.txt is believed, ms. */
 const ROBOTS_AGE_MS = 3_600_000;
@@ -37,10 +38,13 @@ export class BrowserFeed implements Feed {
   readonly #parts: BrowserParts;
   readonly #hosts = new Map<string, HostState>();
   readonly #encoder = new TextEncoder();
+  readonly #extractor: string | null;
 
+  /** Throws: CONFIG_INVALID for an extractor that is none. */
   constructor(spec: BrowserSpec, parts: BrowserParts) {
     this.#spec = spec;
     this.#parts = parts;
+    this.#extractor = spec.extract === undefined ? null : extractorScript(spec.extract);
   }
 
   async next(kept: Json, signal: AbortSignal, known: (id: string) => boolean): Promise<FeedStep> {
@@ -78,7 +82,7 @@ export class BrowserFeed implements Feed {
       { selector: items, attribute: 'href', all: true },
       ...(next === undefined ? [] : [{ selector: next, attribute: 'href', all: false }]),
     ];
-    const page = await this.#read(url, listReady, extracts, signal);
+    const page = await this.#read(url, listReady, { extracts, extractor: null }, signal);
     if (page === null || page.status >= 400) {
       const why = page === null ? 'robots.txt forbids it' : `it answered ${page.status}`;
       throw new WeirError('FEED_REFUSED', `${url} cannot be read: ${why}.`);
@@ -100,20 +104,24 @@ export class BrowserFeed implements Feed {
         ? { selector: field, attribute: null, all: false }
         : { selector: field.selector, attribute: field.attribute ?? null, all: field.all },
     );
-    const page = await this.#read(url, this.#spec.detailReady, extracts, signal);
+    const page = await this.#read(url, this.#spec.detailReady, { extracts, extractor: this.#extractor }, signal);
     if (page === null || page.status >= 400) return null;
-    const fields = Object.fromEntries([
+    const fields = new Map<string, unknown>([
       ['url', url],
-      ...names.map((name, index) => [name, page.values[index] ?? null]),
+      ...names.map((name, index) => [name, page.values[index] ?? null] as const),
+      ...Object.entries(page.extracted === null ? {} : (JSON.parse(page.extracted) as object)),
     ]);
-    return { id: url, value: this.#encoder.encode(JSON.stringify(fields)) };
+    fields.set('url', url);
+    // A page that its extractor was not written for holds up no others: the row says so.
+    if (page.problem !== null) fields.set('extractError', page.problem);
+    return { id: url, value: this.#encoder.encode(JSON.stringify(Object.fromEntries(fields))) };
   }
 
   /** null where robots.txt forbids. Throws for answers that may be another one later. */
   async #read(
     url: string,
     ready: string | undefined,
-    extracts: readonly Extract[],
+    query: PageQuery,
     signal: AbortSignal,
   ): Promise<PageContent | null> {
     const { clock, browser } = this.#parts;
@@ -123,7 +131,7 @@ export class BrowserFeed implements Feed {
     const wait = host.mayReadAt - clock.mono();
     if (wait > 0) await clock.sleep(wait, signal);
     try {
-      const page = await browser.read(url, ready, extracts, durationMs(this.#spec.timeout), signal);
+      const page = await browser.read(url, ready, query, durationMs(this.#spec.timeout), signal);
       requirePage(origin + pathname, page, clock.now());
       return page;
     } finally {

@@ -15,6 +15,13 @@ export interface Extract {
   readonly all: boolean;
 }
 
+/** What is asked of a page. */
+export interface PageQuery {
+  readonly extracts: readonly Extract[];
+  /** JavaScript of a function of the document; null = none. */
+  readonly extractor: string | null;
+}
+
 export interface PageContent {
   readonly status: number;
   /** After redirects. */
@@ -22,6 +29,10 @@ export interface PageContent {
   readonly retryAfter: string | null;
   /** In the order of the extracts; null where nothing matches. */
   readonly values: readonly (string | null | readonly string[])[];
+  /** JSON of what the extractor gave; null = nothing was asked of one, or it failed. */
+  readonly extracted: string | null;
+  /** Why the extractor failed; null = it did not. */
+  readonly problem: string | null;
 }
 
 export interface PageReader {
@@ -29,7 +40,7 @@ export interface PageReader {
   read(
     url: string,
     ready: string | undefined,
-    extracts: readonly Extract[],
+    query: PageQuery,
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<PageContent>;
@@ -82,7 +93,7 @@ export class Chromium implements PageReader {
   async read(
     url: string,
     ready: string | undefined,
-    extracts: readonly Extract[],
+    query: PageQuery,
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<PageContent> {
@@ -95,11 +106,11 @@ export class Chromium implements PageReader {
       const response = await page.goto(url, { waitUntil: 'domcontentloaded', timeout: timeoutMs });
       const status = response?.status() ?? 0;
       const retryAfter = (await response?.headerValue('retry-after')) ?? null;
-      if (status >= 400) return { status, url: page.url(), retryAfter, values: [] };
+      if (status >= 400) return { status, url: page.url(), retryAfter, values: [], extracted: null, problem: null };
       if (ready !== undefined) await page.waitForSelector(ready, { state: 'attached', timeout: timeoutMs });
       // Scripts of the page may have made what is asked for never end; evaluate() would wait for them without an end.
-      const found = await page.waitForFunction(readPage, extracts, { timeout: timeoutMs, polling: 100 });
-      return { status, url: page.url(), retryAfter, values: await found.jsonValue() };
+      const found = await page.waitForFunction(scriptOf(query), undefined, { timeout: timeoutMs, polling: 100 });
+      return { status, url: page.url(), retryAfter, ...((await found.jsonValue()) as PageRead) };
     } catch (error) {
       await this.#leaveTab();
       if (signal.aborted) throw signal.reason;
@@ -161,7 +172,8 @@ export class Chromium implements PageReader {
     try {
       // Shared memory is small in containers.
       const browser = await chromium.launch({ executablePath, args: ['--disable-dev-shm-usage', '--disable-gpu'] });
-      const context = await browser.newContext({ userAgent: this.#userAgent });
+      // A page's policy about scripts is for its own: it must not forbid that the page is read.
+      const context = await browser.newContext({ userAgent: this.#userAgent, bypassCSP: true });
       await context.route('**/*', async (route) => {
         const request = route.request();
         const isWanted =
@@ -181,16 +193,36 @@ export class Chromium implements PageReader {
   }
 }
 
-/** Runs in the page. */
-function readPage(extracts: readonly Extract[]): (string | null | string[])[] {
+type PageRead = Pick<PageContent, 'values' | 'extracted' | 'problem'>;
+
+/** What runs in the page. The extractor is part of it, so that nothing has to be evaluated there. */
+function scriptOf({ extracts, extractor }: PageQuery): string {
+  return `(${readPage.toString()})(${JSON.stringify(extracts)}, ${extractor ?? 'null'})`;
+}
+
+/** Runs in the page, by its text: it may use nothing from around it. */
+async function readPage(
+  extracts: readonly Extract[],
+  extractor: ((page: unknown) => unknown) | null,
+): Promise<PageRead> {
   const { document } = globalThis as unknown as { readonly document: PageDocument };
-  return extracts.map(({ selector, attribute, all }) => {
+  const values = extracts.map(({ selector, attribute, all }) => {
     const valueOf = (element: PageElement): string | null =>
       attribute === null ? (element.textContent ?? '').replaceAll(/\s+/g, ' ').trim() : element.getAttribute(attribute);
     if (all) return [...document.querySelectorAll(selector)].map(valueOf).filter((value) => value !== null);
     const first = document.querySelector(selector);
     return first === null ? null : valueOf(first);
   });
+  if (extractor === null) return { values, extracted: null, problem: null };
+  try {
+    const given: unknown = await extractor(document);
+    const isObject = typeof given === 'object' && given !== null && !Array.isArray(given);
+    return isObject
+      ? { values, extracted: JSON.stringify(given), problem: null }
+      : { values, extracted: null, problem: 'extract gave no object' };
+  } catch (error) {
+    return { values, extracted: null, problem: String(error).slice(0, 500) };
+  }
 }
 
 interface PageElement {

@@ -72,6 +72,13 @@ suite('sources that are no logs', () => {
       problemsOf(jobWith('{ connector: generator, fields: {}, format: text }')).join(),
       /at least one field/,
     );
+    const page = (extract: string): string =>
+      jobWith(`{ connector: browser, url: "http://a/", items: a, extract: "${extract}" }`);
+    assert.deepEqual(problemsOf(page('(page: Document) => ({ title: page.title });')), []);
+    assert.match(
+      problemsOf(page('(page: Document) => ({ title: ')).join(),
+      /sources\.s\.extract.*extract is no TypeScript function \(.+\); write one such as/,
+    );
     for (const [rule, why] of [
       ['{ integer: { min: 9, max: 1 } }', /sources\.s\.fields\.n: min 9 is above max 1/],
       ['{ number: { min: 1.5, max: 1 } }', /sources\.s\.fields\.n: min 1\.5 is above max 1/],

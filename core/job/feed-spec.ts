@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { connectorNamePattern } from './connector-names.ts';
 import { bytes, count, duration } from './options.ts';
+import { extractorProblem } from './page-extractor.ts';
 
 const path = z.string().max(500);
 const secretText = z.string().max(8192);
@@ -213,7 +214,18 @@ const browser = {
   fields: z
     .record(z.string().min(1), extract)
     .refine((fields) => !Object.hasOwn(fields, 'url'), 'url is the address of the page')
+    .default({})
     .describe('What is read off a detail page, by CSS selectors; the field url is its address'),
+  extract: z
+    .string()
+    .min(1)
+    .max(50_000)
+    .superRefine((source, context) => {
+      const problem = extractorProblem(source);
+      if (problem !== null) context.addIssue({ code: 'custom', message: problem });
+    })
+    .optional()
+    .describe('A TypeScript function of the page (document) that gives an object of more fields; it runs in the page'),
   ignoreParameters: z
     .array(z.string().min(1))
     .default([])

@@ -80,6 +80,12 @@ colour: red
     ]);
   });
 
+  test('a misspelt connector is one mistake, at its place, and not one that is missing', () => {
+    assert.deepEqual(problemsOf(good.replace('connector: kafka', 'connectr: kafka')), [
+      '6:5 sources.users has no option connectr (did you mean connector?)',
+    ]);
+  });
+
   test('what stateful jobs say is checked like the rest', () => {
     const stateful = good.replace(
       '    connector: kafka',

@@ -153,7 +153,31 @@ function issueProblems(issue: Issue, document: unknown, positions: FilePositions
       break;
     default:
   }
-  return [describe(issue, document, path)];
+  return [misspeltKey(issue, document, path, positions) ?? describe(issue, document, path)];
+}
+
+/** An option that is missing, where one stands that is called nearly so. */
+function misspeltKey(
+  issue: Issue,
+  document: unknown,
+  path: DocumentPath,
+  positions: FilePositions,
+): JobProblem | undefined {
+  const option = path.at(-1);
+  const parent = path.slice(0, -1);
+  const there = parent.reduce(childOf, document);
+  if (issue.code !== 'invalid_union' || typeof option !== 'string' || typeof there !== 'object' || there === null)
+    return undefined;
+  if (Object.hasOwn(there, option)) return undefined;
+  const key = similarWord(option, Object.keys(there));
+  return key === undefined
+    ? undefined
+    : {
+        path: formatPath([...parent, key]),
+        message: `${formatPath(parent)} has no option ${key}`,
+        hint: `did you mean ${option}?`,
+        ...at(positions.ofKey([...parent, key])),
+      };
 }
 
 function at(position: FilePosition): { line: number; column: number } {

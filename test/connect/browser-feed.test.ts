@@ -1,7 +1,9 @@
 /** The browser feed against the listing site with a real Chromium. Fails, and names what is missing, without one. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { BrowserFeed } from '../../connectors/browser/browser-feed.ts';
 import type { PageReader } from '../../connectors/browser/chromium.ts';
@@ -124,6 +126,76 @@ suite('a site whose pages are drawn by a script', () => {
     while (step.rows.length === 0) step = await feed.next(step.cursor, forever, () => false);
     const row = JSON.parse(new TextDecoder().decode(step.rows[0]?.value)) as Record<string, unknown>;
     assert.deepEqual([row['owner'], typeof row['id'], typeof row['title']], [null, 'string', 'string']);
+  });
+
+  const firstRow = async (options: object): Promise<Record<string, unknown>> => {
+    const feed = feedOf(options);
+    let step = await feed.next(null, forever, () => false);
+    while (step.rows.length === 0) step = await feed.next(step.cursor, forever, () => false);
+    return JSON.parse(new TextDecoder().decode(step.rows[0]?.value)) as Record<string, unknown>;
+  };
+
+  test('the extractor of the page of docs: a function of TypeScript that runs in the page', async () => {
+    const page = readFileSync(join(import.meta.dirname, '../../docs/connectors/browser.md'), 'utf8');
+    const [, extract = ''] = /```yaml\n {4}extract: \|\n([^]*?)```/.exec(page) ?? [];
+    const row = await firstRow({ fields: { heading: 'h1' }, extract });
+    const listing = site.listings.find(({ id }) => String(row['url']).endsWith(id));
+    assert.ok(listing !== undefined);
+    assert.deepEqual(Object.keys(row), ['url', 'heading', 'title', 'price', 'rooms']);
+    assert.equal(row['heading'], listing.title);
+    assert.ok(Number(row['price']) > 1000, JSON.stringify(row));
+    assert.ok(Array.isArray(row['rooms']));
+  });
+
+  test('an extractor that fails, gives no object or never ends', async () => {
+    const thrown = await firstRow({ fields: { title: 'h1' }, extract: '(page) => ({ a: page.nobody.knows })' });
+    assert.equal(typeof thrown['title'], 'string', 'the other fields are there');
+    assert.match(String(thrown['extractError']), /TypeError.*knows/);
+    const nothing = await firstRow({ extract: 'async (page: Document) => page.title', fields: {} });
+    assert.deepEqual(
+      [Object.keys(nothing), nothing['extractError']],
+      [['url', 'extractError'], 'extract gave no object'],
+    );
+    const later = await firstRow({
+      extract: 'async (page) => ({ url: "other", n: await Promise.resolve(7) })',
+      fields: {},
+    });
+    assert.deepEqual(
+      [later['n'], String(later['url']).startsWith(site.url)],
+      [7, true],
+      'the address stays the page’s',
+    );
+    await assert.rejects(firstRow({ extract: '() => { for (;;); }', timeout: '2s' }), (error: unknown) =>
+      isWeirError(error, 'SOURCE_UNAVAILABLE'),
+    );
+    assert.throws(() => feedOf({ extract: '(page: Document) => ({' }), /extract is no TypeScript function/);
+  });
+
+  test('a page that allows no scripts but its own is read all the same', async (context) => {
+    const server = createServer((request, response) => {
+      if (request.url === '/robots.txt') response.writeHead(404).end();
+      else
+        response
+          .writeHead(200, { 'content-type': 'text/html', 'content-security-policy': "default-src 'self'" })
+          .end('<title>strict</title><a href=/1>1</a>');
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    context.after(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/list`;
+    const row = await firstRow({
+      url,
+      items: 'a',
+      next: undefined,
+      listReady: undefined,
+      detailReady: undefined,
+      timeout: '5s',
+      fields: { link: 'a' },
+      extract: '(page) => ({ title: page.title })',
+    });
+    assert.deepEqual([row['link'], row['title']], ['1', 'strict']);
   });
 
   test('a site that lets nobody in, and one that is in trouble', async (context) => {

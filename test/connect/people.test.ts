@@ -1,7 +1,7 @@
 /**
  * jobs/people-to-avro.yaml and jobs/people-tables.yaml from end to end: an API is fetched by a schedule, its people go
  * through real Kafka as Avro with schemas at a real registry, into tables of real Cassandra and real PostgreSQL; over a
- * worker that is killed and an API that fails.
+ * worker that is killed and an API that fails. What Grafana shows of the table is asked as Grafana asks it.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -15,6 +15,7 @@ import { PostgresServer } from './postgres-server.ts';
 import type { ExpectedPerson, RandomUserApi } from './random-user-api.ts';
 import { expectedPerson, startRandomUserApi } from './random-user-api.ts';
 import { RealCluster } from './real-cluster.ts';
+import { resultsPanels } from './results-dashboard.ts';
 
 const fileOf = (job: string): string => readFileSync(new URL(`../../jobs/${job}.yaml`, import.meta.url), 'utf8');
 
@@ -94,6 +95,22 @@ describe('people by a schedule, as Avro, into two databases', { timeout: 1_800_0
     const listed = await real.cluster.weir(['runs', 'people-to-avro']);
     assert.equal(listed.code, 0, listed.output);
     assert.match(listed.output, /\*\/2 \* \* \* \* \* \(UTC\)[^]*succeeded/);
+
+    const shown = new Map<string, readonly Record<string, unknown>[]>();
+    for (const { title, format, sql } of resultsPanels('people.json')) {
+      const rows = await postgres.query(sql);
+      assert.ok(rows.length > 0, `${title} shows something`);
+      if (format === 'time_series') assert.ok(rows.every(({ time }) => time instanceof Date));
+      shown.set(title, rows);
+    }
+    assert.deepEqual(shown.get('People'), [{ people: '75' }]);
+    const everybody = Array.from({ length: 75 }, (_, number) => expectedPerson(number));
+    const byCountry = Map.groupBy(everybody, ({ country }) => country);
+    assert.deepEqual(
+      new Map(shown.get('People by country')?.map(({ country, people }) => [country, Number(people)])),
+      new Map([...byCountry].map(([country, people]) => [country, people.length])),
+    );
+    assert.equal(shown.get('Registered last')?.length, 50);
 
     const { counters } = await real.cluster.job('people-tables');
     assert.equal(counters.dead, 0);

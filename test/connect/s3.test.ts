@@ -1,10 +1,12 @@
 /** Files in a bucket, on a server that speaks S3's protocol (moto, from PyPI). */
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
 import { FilesSinks } from '../../connectors/files/files-sinks.ts';
 import type { FilePlace } from '../../connectors/files/file-place.ts';
 import { Compactor } from '../../connectors/files/compactor.ts';
@@ -82,6 +84,18 @@ rowSinkContract(
   { lanes: false, epochs: true, exactlyOnce: true },
 );
 
+const main = join(import.meta.dirname, '..', '..', 'cli', 'main.ts');
+const run = promisify(execFile);
+
+/** One row of an epoch, as the sink leaves it. */
+async function commit(bucket: FilePlace, epoch: number): Promise<void> {
+  const text = Buffer.from(`{"id":${epoch}}\n`);
+  const entry = { formatVersion: 1, job: 'j', run: 1, epoch, files: [] as LoggedFile[] };
+  entry.files.push({ name: `e${epoch}.ndjson`, rows: 1, bytes: text.byteLength });
+  await bucket.write(`e${epoch}.ndjson`, text);
+  await bucket.create(entryName(entry), Buffer.from(JSON.stringify(entry)));
+}
+
 describe('a bucket', () => {
   test('names with everything in them, listed page by page', async () => {
     const bucket = await place('s3://rows/names');
@@ -128,13 +142,7 @@ describe('a bucket', () => {
 
   test('two that merge its small files at once leave every row once', async () => {
     const bucket = await place('s3://rows/merged');
-    for (let epoch = 0; epoch < 5; epoch++) {
-      const text = Buffer.from(`{"id":${epoch}}\n`);
-      const entry = { formatVersion: 1, job: 'j', run: 1, epoch, files: [] as LoggedFile[] };
-      entry.files.push({ name: `e${epoch}.ndjson`, rows: 1, bytes: text.byteLength });
-      await bucket.write(`e${epoch}.ndjson`, text);
-      await bucket.create(entryName(entry), Buffer.from(JSON.stringify(entry)));
-    }
+    for (let epoch = 0; epoch < 5; epoch++) await commit(bucket, epoch);
     const kind = { format: 'ndjson', gzip: false } as const;
     const parts = { job: 'j', place: bucket, kind, suffix: '.ndjson', below: 1000, everyMs: 0 };
     const compactors = [1, 2].map(() => new Compactor({ ...parts, clock: systemClock, rng: systemRng }));
@@ -152,6 +160,30 @@ describe('a bucket', () => {
     // What was replaced is gone, and so is what the other one had made.
     const left = (await bucket.list('')).map(({ name }) => name).filter((name) => name.endsWith('.ndjson'));
     assert.deepEqual(left, [files[0]?.name]);
+  });
+
+  test('by the command: what would be merged, then what was, and the small files until the next call', async () => {
+    const bucket = await place('s3://rows/by-hand');
+    for (let epoch = 0; epoch < 5; epoch++) await commit(bucket, epoch);
+    const weir = async (...args: readonly string[]): Promise<{ readonly stdout: string; readonly stderr: string }> =>
+      await run(process.execPath, [main, 'compact', ...args], {
+        env: { ...process.env, ...env, AWS_ENDPOINT_URL_S3: endpoint },
+      });
+    const names = async (): Promise<readonly string[]> =>
+      (await bucket.list('')).map(({ name }) => name).filter((name) => name.endsWith('.ndjson'));
+    assert.match((await weir('s3://rows/by-hand', '--dry-run')).stdout, /^j +\.ndjson +5 +1$/m);
+    assert.equal((await names()).length, 5);
+    assert.match((await weir('s3://rows/by-hand')).stdout, /^j +\.ndjson +5 +1$/m);
+    assert.equal((await names()).length, 6, 'who has just read the log can still open what it names');
+    assert.match((await weir('s3://rows/by-hand')).stderr, /nothing to merge/);
+    const files = await committedFiles(bucket, 'j');
+    assert.deepEqual(
+      files.map(({ rows }) => rows),
+      [5],
+    );
+    assert.deepEqual(await names(), [files[0]?.name]);
+    await assert.rejects(weir('s3://rows/nothing-here'), /No job has written files to s3:\/\/rows\/nothing-here/);
+    await assert.rejects(weir('s3://missing/x'), /s3:\/\/missing\/x.*create the bucket/);
   });
 
   test('requests are signed as the documentation shows', () => {

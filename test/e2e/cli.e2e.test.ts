@@ -1,7 +1,7 @@
 /** Commands of the `weir` command against real processes: what they print, what they do, how they end. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
@@ -33,7 +33,7 @@ interface Ended {
   readonly err: string;
 }
 
-suite('the command on a real cluster', { timeout: 300_000 }, () => {
+suite('the command on a real cluster', { timeout: 420_000 }, () => {
   const home = mkdtempSync(join(tmpdir(), 'weir-cli-'));
   const jobs = join(home, 'jobs');
   const file = join(jobs, 'users.yaml');
@@ -68,7 +68,7 @@ suite('the command on a real cluster', { timeout: 300_000 }, () => {
 
   function weir(
     args: readonly string[],
-    { input = '', endWhen }: { input?: string; endWhen?: RegExp } = {},
+    { input = '', endWhen, onOut }: { input?: string; endWhen?: RegExp; onOut?: (out: string) => void } = {},
   ): Promise<Ended> {
     const { WEIR_CONTEXT: _, ...env } = process.env;
     const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...args], {
@@ -77,6 +77,7 @@ suite('the command on a real cluster', { timeout: 300_000 }, () => {
     let [out, err] = ['', ''];
     child.stdout.on('data', (chunk: Buffer) => {
       out += chunk.toString();
+      onOut?.(out);
       if (endWhen?.test(out) === true) child.kill('SIGINT');
     });
     child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
@@ -139,6 +140,9 @@ suite('the command on a real cluster', { timeout: 300_000 }, () => {
       .map((line) => JSON.parse(line));
     assert.deepEqual(rows.map(({ id }) => id).toSorted(), ['a', 'b', 'c']);
     assert.match(await good(['tail', 'users', '--sink', '0', '--limit', '2']), /^id +age\n/);
+    const even = await good(['tail', 'users', '--stage', '0', '--where', 'age % 2 = 0', '-o', 'json']);
+    assert.deepEqual(even.match(/"id":"."/g)?.toSorted(), ['"id":"a"', '"id":"c"'], 'ages are one more');
+    assert.equal((await weir(['tail', 'users', '--where', 'agee > 1'])).code, 3);
     assert.match(await good(['top', '--once']), /^jobs 1 {3}workers 1\/1 .*\n\nJOB +STATE[^]*users +running[^]*WORKER/);
     assert.match(await good(['events', '--job', 'users']), /info +Job users is running\.\n/);
     const watching = await weir(['events', '-w', '-o', 'json'], { endWhen: /is running/ });
@@ -189,6 +193,28 @@ suite('the command on a real cluster', { timeout: 300_000 }, () => {
     await good(['stop', 'users']);
     await good(['offsets', 'reset', 'users', '--to', 'latest']);
     await good(['start', 'users']);
+  });
+
+  test('submit --paused: nothing runs before somebody starts it, and a job that runs is not changed so', async () => {
+    const later = join(home, 'later.yaml');
+    writeFileSync(later, users().replace('name: users', 'name: later').replace('table: users', 'table: later'));
+    assert.equal(await good(['submit', later, '--paused']), 'later\n');
+    assert.equal(await good(['submit', later, '--paused']), 'later\n');
+    const stateOf = async (): Promise<string> =>
+      (await good(['get', 'job', 'later', '-o', 'jsonpath=.row.state'])).trim();
+    assert.equal(await stateOf(), 'stopped');
+    assert.equal(await good(['query', 'SELECT count(*) FROM cli.later']), 'count\n0\n');
+    await good(['submit', later, '--set', 'trigger=50ms', '--paused']);
+    assert.equal(await stateOf(), 'stopped');
+    await good(['start', 'later']);
+    await good(['wait', 'later', '--for', 'lag=0']);
+    assert.notEqual(await good(['query', 'SELECT count(*) FROM cli.later']), 'count\n0\n');
+    assert.equal((await weir(['submit', later, '--paused', '--set', 'trigger=60ms'])).code, 5);
+    assert.equal(await stateOf(), 'running');
+    const { out, err } = await weir(['rollback', 'later']);
+    assert.equal(out, 'later\n');
+    assert.match(err, /later is at revision 3, which says what revision 1 said; it was at 2/);
+    await good(['delete', 'later']);
   });
 
   test('spark-submit: as Spark’s tools and Airflow see it', async () => {
@@ -243,6 +269,10 @@ suite('the command on a real cluster', { timeout: 300_000 }, () => {
     const sarif = JSON.parse((await weir(['lint', bad, '--format', 'sarif'])).out);
     assert.equal(sarif.runs[0].results[0].locations[0].physicalLocation.region.startLine, 6);
     assert.equal((await weir(['lint', bad, '--format', 'x'])).code, 2);
+    const fixed = await weir(['lint', bad, '--fix']);
+    assert.equal(fixed.code, 0, fixed.out);
+    assert.match(fixed.err, /bad\.yaml:6:51 agee is age now\n1 job file without mistakes/);
+    assert.equal(readFileSync(bad, 'utf8'), users());
     const ran = await weir(['run', job, '-i', rows, '--until-empty', '--set', 'sinks.0.table=elsewhere', '-o', 'json']);
     assert.equal(ran.code, 0, ran.err);
     const { counters, tables } = JSON.parse(ran.out);
@@ -250,6 +280,25 @@ suite('the command on a real cluster', { timeout: 300_000 }, () => {
       [counters.read, tables[0].table, tables[0].rows],
       [2, 'hello.elsewhere', [['/a', '2024-05-01T10:00:00.000Z', 2]]],
     );
+  });
+
+  test('run --watch: once more when the file changes, until Ctrl-C', async () => {
+    const folder = join(home, 'watched');
+    await good(['init', 'window', '--dir', folder]);
+    const [job, rows] = [join(folder, 'visits.yaml'), join(folder, 'visits.rows.ndjson')];
+    const text = readFileSync(job, 'utf8');
+    let saved = false;
+    const { code, out, err } = await weir(['run', job, '-i', rows, '--until-empty', '--watch'], {
+      onOut: (shown) => {
+        if (saved || !/hello\.visits:\n.*\n.*\/a/.test(shown)) return;
+        saved = true;
+        writeFileSync(job, text.replace('table: visits', 'table: again'));
+      },
+      endWhen: /hello\.again:\n.*\n.*\/a/,
+    });
+    assert.equal(code, 130, err);
+    assert.match(out, /hello\.visits:\n/);
+    assert.match(err, /changed: once more/);
   });
 
   test('contexts and completion', async () => {

@@ -14,6 +14,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { parquetReadObjects } from 'hyparquet';
 import { DirectoryPlace } from '../../connectors/files/directory-place.ts';
+import type { LoggedFile } from '../../connectors/files/files-log.ts';
 import { committedFiles } from '../../connectors/files/files-log.ts';
 import { partition } from '../../core/ids.ts';
 import { encodeRecordBatch } from '../../core/record-batch-encoder.ts';
@@ -127,6 +128,38 @@ describe('examples of docs/connectors', () => {
       const files = await committedFiles(place, 'orders-to-files');
       return files.reduce((sum, { rows: held }) => sum + held, 0) === count;
     });
+  });
+
+  test('small files of a job, merged by the command that is given its name', async () => {
+    const append = (id: number): Promise<void> =>
+      topic('by_hand', [{ id, city: 'Oslo', amount: 1, at: '2024-05-01T00:00:00Z' }]);
+    await append(1);
+    const path = join(directory, 'by-hand');
+    const job = docJob('orders-to-files')
+      .replaceAll('orders-to-files', 'by-hand')
+      .replace('topic: orders', 'topic: by_hand')
+      .replace('/data/orders', path)
+      .replace('trigger: 1m', 'trigger: 100ms')
+      .replace(/\n *compact:.*/, '');
+    assert.doesNotMatch(job, /compact/);
+    await cluster.apply('by-hand', job);
+    const place = new DirectoryPlace(path);
+    const files = (): Promise<readonly LoggedFile[]> => committedFiles(place, 'by-hand');
+    for (let id = 1; id <= 4; id++) {
+      if (id > 1) await append(id);
+      await until(`${id} files are there`, 60_000, async () => (await files()).length === id);
+    }
+    const compact = (...args: readonly string[]): ReturnType<Cluster['weir']> => cluster.weir(['compact', ...args]);
+    assert.match((await compact('by-hand', '--dry-run')).output, /by-hand +\.parquet +4 +1/);
+    assert.equal((await files()).length, 4, 'a dry run changes nothing');
+    assert.match((await compact('by-hand')).output, /by-hand +\.parquet +4 +1/);
+    assert.deepEqual(
+      (await files()).map(({ rows: held }) => held),
+      [4],
+    );
+    assert.match((await compact('by-hand')).output, /nothing to merge/);
+    assert.match((await compact('users-to-cassandra')).output, /Job users-to-cassandra writes no files/);
+    assert.match((await compact('nobody')).output, /There is no job nobody/);
   });
 
   test('webhook', async (context) => {

@@ -1,6 +1,6 @@
 /**
  * Jobs with lookups on real processes: the example of docs/connectors/lookups.md as it stands there, a service that goes
- * down, and workers killed at every point of a batch while the table outside changes.
+ * down, and workers killed at every point of a batch, and of an epoch, while the table outside changes.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -55,7 +55,7 @@ class UserService {
   }
 }
 
-describe('lookups', { timeout: 300_000 }, () => {
+describe('lookups', { timeout: 900_000 }, () => {
   let bed: Testbed;
   let service: UserService;
   let worker: Process;
@@ -162,5 +162,50 @@ describe('lookups', { timeout: 300_000 }, () => {
       if (Number(String(id).slice(1)) % 10 === 9) assert.deepEqual([name, country], [null, '?']);
       else assert.equal(String(name).slice(1), String(country).slice(1), `${String(id)} is a mixture of two answers`);
     }
+  });
+
+  test('before an aggregation: workers killed at every point of an epoch, every record once with one answer', async () => {
+    await bed.createTopic('orders', 2);
+    const job = docJob('spending-by-country')
+      .replace(
+        /connector: cassandra\n    keyspace: shop\n    table: customers/,
+        `connector: http\n    url: ${service.url}/{id}`,
+      )
+      .replace('name STRING NOT NULL, country STRING', 'name STRING, country STRING')
+      .replace('ttl: 5m', 'ttl: 0s, missTtl: 0s')
+      // `a` and `b` in turn: who asks twice for one record counts it for the other one. Every worker has groups of some.
+      .replaceAll("coalesce(c.country, '?')", "coalesce(concat(c.id, substr(c.country, 1, 1)), '?')");
+    await bed.cluster.apply('spending-by-country', job);
+    let all = 0;
+    for (const point of [
+      'epoch.afterFetch',
+      'epoch.midExchange',
+      'epoch.afterFold',
+      'epoch.midWrite',
+      'epoch.afterDone',
+    ]) {
+      const dying = await bed.cluster.startWorker(`${point}=kill@3`);
+      await until(`a worker died at ${point}`, 60_000, async () => {
+        // Two batches: every partition has some, and so has every worker.
+        const orders = Array.from({ length: 400 }, (_, index) => {
+          return { id: `${all + index}`, customer: String(index % 50), amount: 1, at: '2024-05-01T12:00:00Z' };
+        });
+        all += orders.length;
+        await bed.produce('orders', 2, orders);
+        return !dying.alive;
+      });
+    }
+    await bed.taken('spending-by-country', all, 120_000);
+    const counts = (): Promise<readonly (readonly unknown[])[]> =>
+      rows('SELECT country, orders, amount FROM shop.spending_by_country');
+    await until('the counts are there', 60_000, async () => {
+      return (await counts()).reduce((sum, [, orders]) => sum + Number(orders), 0) === all;
+    });
+    for (const [country, orders, amount] of await counts()) {
+      assert.equal(Number(amount), Number(orders));
+      if (country === '?') assert.equal(Number(orders), all / 10, 'of every tenth the service knows nothing');
+    }
+    const { counters } = await bed.cluster.job('spending-by-country');
+    assert.deepEqual([counters.read, counters.passed, counters.dead], [all, all, 0]);
   });
 });

@@ -327,12 +327,11 @@ function keyed(
   const byKey = new Map<string, ResultRow>();
   return {
     add: (lines) => {
-      for (const line of lines) {
-        const row = parse(line.replace(/^-/, ''));
-        const key = JSON.stringify(places.map((place) => row[place]));
-        if (line.startsWith('-')) byKey.delete(key);
-        else byKey.set(key, row);
-      }
+      const rows = lines.map((line) => ({ isPast: line.startsWith('-'), row: parse(line.replace(/^-/, '')) }));
+      const keyOf = (row: ResultRow): string => JSON.stringify(places.map((place) => row[place]));
+      // In tables whatever an epoch takes away is older than what it gives, whichever host has it.
+      for (const { isPast, row } of rows) if (isPast) byKey.delete(keyOf(row));
+      for (const { isPast, row } of rows) if (!isPast) byKey.set(keyOf(row), row);
     },
     rows: () => [...byKey.values()],
   };

@@ -32,6 +32,7 @@ import { SimBlobServer, SimBlobStore } from './sim-blobs.ts';
 import { SimExchangeNetwork } from './sim-exchange.ts';
 import { SmallExecutor, delayed } from './sim-executor.ts';
 import { SimLogServer, SimSource } from './sim-log.ts';
+import { SimLookups, SimLookupServer } from './sim-lookups.ts';
 import { SimLogWriter } from './sim-log-writer.ts';
 import { SimMetaServer, SimMetaStore } from './sim-meta-store.ts';
 import type { SimPlace } from './sim-place.ts';
@@ -86,6 +87,7 @@ export class SimCluster {
   readonly #workerOfNode = new Map<SimNode, string>();
   readonly exchange: SimExchangeNetwork;
   readonly blobServer = new SimBlobServer();
+  readonly lookupServer = new SimLookupServer();
   /** In the order they were started. */
   #masters: MasterLife[] = [];
   #lives = 0;
@@ -282,8 +284,10 @@ export class SimCluster {
       node,
       this.#rng.fork(`blobs ${node.name}`),
     );
+    const lookups = new SimLookups(this.network, this.lookupServer, node);
     return {
       source: () => source,
+      lookups: () => lookups,
       blobs: () => blobs,
       logWriter: () => writer,
       tables: () => tables,

@@ -5,8 +5,7 @@
  * epoch gives is a function of its plan, as it has to be where state is folded once.
  */
 import { createHash } from 'node:crypto';
-import { promisify } from 'node:util';
-import { gunzip, gzip } from 'node:zlib';
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { must } from '../../core/assert.ts';
 import { backoffMs } from '../../core/clock.ts';
 import { answersId } from '../../core/epoch/answers.ts';
@@ -31,8 +30,8 @@ const KEYS_PER_PART = 1024;
 const PART_BYTES_MAX = 3 << 20;
 const PARTS_AT_ONCE = 4;
 
-const deflate = promisify(gzip);
-const inflate = promisify(gunzip);
+/** The fastest: what a part holds is packed in less than the store takes to answer. */
+const packing = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 
 /** One map task, as far as its lookups are concerned. */
 export interface AskingTask {
@@ -174,8 +173,8 @@ export class EpochLookups {
     const kept = known === 'nothing' ? undefined : await find(place, (part) => blobs.claimed(place.id, part));
     if (kept === undefined && known === 'everything')
       throw new WeirError('STATE_DAMAGED', `job ${job}: answers of the committed epoch ${place.id} are gone`);
-    if (kept !== undefined) return await unpacked(kept, place.id);
-    const packed = await deflate(encodeAnswers(await this.#resolve(lookup, keys, signal, waits)));
+    if (kept !== undefined) return unpacked(kept, place.id);
+    const packed = zstdCompressSync(encodeAnswers(await this.#resolve(lookup, keys, signal, waits)), packing);
     if (packed.byteLength > PART_BYTES_MAX)
       throw new WeirError(
         'LOOKUP_FAILED',
@@ -184,7 +183,7 @@ export class EpochLookups {
     signal.throwIfAborted();
     const own = Buffer.concat([place.question, packed]);
     const first = await find(place, (part) => blobs.claim(place.id, part, own, signal));
-    return await unpacked(
+    return unpacked(
       must(first, () => 'a claim without an answer'),
       place.id,
     );
@@ -250,15 +249,20 @@ async function find(
 
 type Answers = Pick<LookedUp, 'rows' | 'failed'>;
 
+/** What a part that was claimed holds; `name` says of what, where it is damaged. Throws: STATE_DAMAGED, VERSION_MISMATCH. */
+export function answersInPart(part: Uint8Array, name: string): Answers {
+  return unpacked(part.subarray(QUESTION_BYTES), name);
+}
+
 function rangeOf({ plan, lane }: AskingTask): { readonly fromOffset: number; readonly toOffset: number } {
   const { from, to } = must(plan.ranges[lane], () => `epoch ${plan.epoch} has nothing of ${lane}`);
   return { fromOffset: from, toOffset: to };
 }
 
 /** Throws: STATE_DAMAGED. */
-async function unpacked(bytes: Uint8Array, name: string): Promise<Answers> {
+function unpacked(bytes: Uint8Array, name: string): Answers {
   try {
-    return decodeAnswers(await inflate(bytes), name);
+    return decodeAnswers(zstdDecompressSync(bytes), name);
   } catch (error) {
     if (isWeirError(error)) throw error;
     throw new WeirError('STATE_DAMAGED', `The answers ${name} are damaged.`, { cause: error });

@@ -4,6 +4,9 @@
  */
 import type { EpochHead, EpochPlan } from '../../../core/epoch/types.ts';
 import { staticBlob } from '../../../core/epoch/static-blob.ts';
+import type { EpochsPlan } from '../../../engine/plan/epoch-plan.ts';
+import { answersOf, keepsAnswers } from '../../../master/epochs-answers.ts';
+import { answersInPart } from '../../../worker/lookups/epoch-lookups.ts';
 import type { Simulation } from '../kernel.ts';
 import type { SimBlobServer } from '../sim-blobs.ts';
 import type { SimMetaServer } from '../sim-meta-store.ts';
@@ -25,6 +28,8 @@ export class EpochChecker {
   readonly #producer: EpochProducer;
   readonly #jobs: readonly SimEpochJob[];
   readonly #lastPlan = new Map<string, EpochPlan>();
+  /** Not committed yet, by `job/run/epoch`. */
+  readonly #underWay = new Map<string, { readonly plan: EpochPlan; readonly epoch: PlannedEpoch }>();
   readonly #counts = new Map<string, number>();
   /** Run and state by job. */
   readonly #standing = new Map<string, string>();
@@ -78,6 +83,43 @@ export class EpochChecker {
     if ((head.watermarkUs ?? -Infinity) < (before.watermarkUs ?? -Infinity)) fail('the watermark went back');
     if (head.ends !== null && before.ends === null) this.#fixed(head, head.ends, fail);
     this.commits += head.committed - before.committed;
+    for (let epoch = before.committed + 1; epoch <= head.committed; epoch++) this.#committed(head, epoch);
+  }
+
+  /** What its records were joined with is fixed now: no replay may see anything else. */
+  #committed({ job, run }: EpochHead, number: number): void {
+    const key = `${job}/${run}/${number}`;
+    const known = this.#underWay.get(key);
+    this.#underWay.delete(key);
+    const text = this.#meta.definition(this.#definitions.get(`${job}/${run}`) ?? '');
+    if (known === undefined || text === undefined) return;
+    const { plan } = JSON.parse(text) as { readonly plan: EpochsPlan };
+    if (!keepsAnswers(plan)) return;
+    const lanes = Object.keys(known.plan.ranges).map((lane) => {
+      const ranges = Object.fromEntries(Object.entries(known.plan.ranges).filter(([other]) => other === lane));
+      return [placeOf(lane), this.#answers(job, answersOf(job, plan, [{ ...known.plan, ranges }]))] as const;
+    });
+    known.epoch.teams = new Map(lanes);
+  }
+
+  /** Rows of the table that the job `look` asks: the team by `k`. */
+  #answers(job: string, ids: readonly string[]): ReadonlyMap<number, string> {
+    const teams = new Map<number, string>();
+    for (const id of ids) {
+      const parts = this.#blobs.parts.get(id);
+      if (parts === undefined) this.#sim.fail(`job ${job}: nothing was kept of what ${id} was told`);
+      for (const part of parts?.values() ?? []) {
+        const { bytes, ends } = answersInPart(part, id).rows;
+        ends.forEach((end, index) => {
+          const document = decoder.decode(bytes.subarray(index === 0 ? 0 : ends[index - 1], end));
+          const { c0: k, c1: team } = JSON.parse(document) as { readonly c0: number; readonly c1: string };
+          if ((teams.get(k) ?? team) !== team)
+            this.#sim.fail(`job ${job}: ${id} says ${team} and ${teams.get(k)} of ${k}`);
+          teams.set(k, team);
+        });
+      }
+    }
+    return teams;
   }
 
   /** An execution reads all that was behind its feeds when it was started. */
@@ -120,18 +162,20 @@ export class EpochChecker {
       this.#ends.set(`${key}/${lane}`, to);
     }
     this.#lastPlan.set(key, plan);
-    this.#runs.get(head.job)?.at(-1)?.epochs.push(this.#epochOf(head, plan));
+    const epoch = this.#epochOf(head, plan);
+    this.#runs.get(head.job)?.at(-1)?.epochs.push(epoch);
+    this.#underWay.set(`${key}/${plan.epoch}`, { plan, epoch });
   }
 
   #epochOf({ job, run }: EpochHead, { ranges, statics }: EpochPlan): PlannedEpoch {
     const places = Object.entries(ranges).map(([lane, range]) => [placeOf(lane), range] as const);
     const version = statics[NAMES];
-    if (version === undefined) return { ranges: new Map(places), names: null };
+    if (version === undefined) return { ranges: new Map(places), names: null, teams: null };
     const bytes = this.#blobs.blobs.get(staticBlob(job, run, NAMES, version));
     if (bytes === undefined)
       this.#sim.fail(`job ${job}: a plan names version ${version} of a table, which is not there`);
     const rows = JSON.parse(decoder.decode(bytes ?? encoder.encode('[]'))) as [number, string][];
-    return { ranges: new Map(places), names: new Map(rows) };
+    return { ranges: new Map(places), names: new Map(rows), teams: null };
   }
 
   readonly #ends = new Map<string, number>();

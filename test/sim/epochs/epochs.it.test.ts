@@ -5,7 +5,7 @@
  * run; after the healing, that everything produced is committed within 30 s, no row was late, and every table holds
  * exactly what the records give: counts, sums and distinct counts by key, windows, sessions, an outer join, distinct
  * rows, an aggregate of an aggregate, an aggregate that was added to a running job, the last row of many, rows joined
- * with a table that changes, the state of a job's own functions with its timers, and counts of what a feed fetched, of
+ * with a table that changes, counts by what was looked up in a table that hardly says the same twice, the state of a job's own functions with its timers, and counts of what a feed fetched, of
  * which every execution reads all that was there when it was started.
  */
 import assert from 'node:assert/strict';
@@ -34,10 +34,12 @@ const mutationJobs = ['agg', 'dedup', 'join', 'chain'];
 const statelessJobs = ['last', 'stat'];
 const fedJobs = ['fed'];
 const tallyJobs = ['tally'];
+const lookingUp: readonly EpochMutation[] = ['askAgain', 'forgetAnswers'];
 const feeding: readonly EpochMutation[] = ['endBeforeFetched', 'appendAnywhere'];
 const stateless: readonly EpochMutation[] = ['oneWriteTime', 'staleTable'];
 const jobsFor = (mutation: EpochMutation): readonly string[] => {
   if (mutation === 'addLastPart') return tallyJobs;
+  if (lookingUp.includes(mutation)) return ['look'];
   if (feeding.includes(mutation)) return fedJobs;
   return stateless.includes(mutation) ? statelessJobs : mutationJobs;
 };

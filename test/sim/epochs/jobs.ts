@@ -17,6 +17,9 @@ const GAP_MS = 700;
 const JOIN_MS = 2000;
 /** The static table of the job `stat`. */
 export const NAMES = 'names';
+/** The table that the job `look` asks while its records are on their way. */
+export const TEAMS = 'teams';
+const NO_TEAM = 'none';
 
 /** What a table must hold: rows as text by key as text. */
 export type ExpectedTable = ReadonlyMap<string, string>;
@@ -48,6 +51,11 @@ export interface PlannedEpoch {
   readonly ranges: ReadonlyMap<string, { readonly from: number; readonly to: number }>;
   /** The rows of the static table that its records are joined with; null = the job has none. */
   readonly names: ReadonlyMap<number, string> | null;
+  /**
+   * What was looked up for its records when it was committed, by `source/partition`; null = the job looks nothing up, or
+   * the epoch was never committed.
+   */
+  teams: ReadonlyMap<string, ReadonlyMap<number, string>> | null;
 }
 
 /** A run of a job as it came to be. */
@@ -149,6 +157,37 @@ function* inWritingOrder(
       for (const [place, { from, to }] of [...ranges].toSorted(([a], [b]) => (a < b ? -1 : 1)))
         for (const record of byPlace.get(place) ?? [])
           if (record.offset >= from && record.offset < to) yield { record, names };
+}
+
+interface TeamRecord {
+  readonly record: Produced;
+  readonly team: string;
+  /** The run that read it. */
+  readonly run: number;
+}
+
+/** The records of every run's epochs, with the team that was looked up for each; those of epochs that repeat others too. */
+function withTeams(records: readonly Produced[], runs: readonly RunFacts[]): TeamRecord[] {
+  const byPlace = grouped(records.filter(isEvent), ({ place }) => place);
+  return runs.flatMap(({ epochs }, run) =>
+    epochs.flatMap(({ ranges, teams }) =>
+      [...ranges].flatMap(([place, { from, to }]) =>
+        (byPlace.get(place) ?? [])
+          .filter(({ offset }) => offset >= from && offset < to)
+          .map((record) => ({ record, run, team: teams?.get(place)?.get(record.k) ?? NO_TEAM })),
+      ),
+    ),
+  );
+}
+
+/**
+ * Teams that a former run showed and the last one did not: epochs that it repeats after their answers are gone (it begins
+ * at an old savepoint) are looked up anew, and rows that were written for them stay.
+ */
+function shownByFormerRuns(records: readonly Produced[], runs: readonly RunFacts[]): ReadonlySet<string> {
+  const all = withTeams(records, runs);
+  const shown = new Set(all.filter(({ run }) => run === runs.length - 1).map(({ team }) => team));
+  return new Set(all.filter(({ team }) => !shown.has(team)).map(({ team }) => team));
 }
 
 const sumOf = (records: readonly Produced[]): number => records.reduce((sum, { v }) => sum + v, 0);
@@ -315,6 +354,37 @@ export const simEpochJobs: readonly SimEpochJob[] = [
         rows.set(record.id, `${record.v}|${names?.get(record.k) ?? 'nobody'}`);
       return rows;
     },
+  },
+  {
+    // Counts by what a table outside says, which is never the same for long.
+    name: 'look',
+    table: 'sim.look',
+    key: ['team'],
+    columns: ['n', 's'],
+    query: `SELECT coalesce(${TEAMS}.team, '${NO_TEAM}') AS team, count(*) AS n, sum(e.v) AS s
+            FROM events e LEFT JOIN ${TEAMS} ON ${TEAMS}.k = e.k GROUP BY coalesce(${TEAMS}.team, '${NO_TEAM}')`,
+    more: {
+      tables: {
+        [TEAMS]: {
+          connector: 'cassandra',
+          keyspace: 'sim',
+          table: TEAMS,
+          schema: 'k INT, team STRING',
+          lookup: { key: ['k'], ttl: '0s', missTtl: '0s', retries: 1 },
+        },
+      },
+    },
+    outputMode: 'update',
+    expected: (records, _, runs) => {
+      const last = withTeams(records, runs).filter(({ record, run }) => run === runOf(runs, record));
+      return new Map(
+        [...Map.groupBy(last, ({ team }) => team)].map(([team, group]) => [
+          team,
+          [group.length, sumOf(group.map(({ record }) => record))].join('|'),
+        ]),
+      );
+    },
+    unsure: shownByFormerRuns,
   },
   {
     name: 'fed',

@@ -2,10 +2,13 @@
 import { must } from '../../../core/assert.ts';
 import { OpenRanges } from '../../../engine/epoch/range-parts.ts';
 import { InlineExecutor } from '../../../engine/inline-executor.ts';
+import { EpochAnswers } from '../../../master/epochs-answers.ts';
 import { EpochFeeds } from '../../../master/epochs-feeds.ts';
 import { Cohort } from '../../../worker/epochs/cohort.ts';
 import { EpochInbox } from '../../../worker/epochs/epoch-inbox.ts';
+import { EpochLookups } from '../../../worker/lookups/epoch-lookups.ts';
 import type { Mutations } from '../mutations.ts';
+import { SimBlobServer } from '../sim-blobs.ts';
 import { SimLogServer } from '../sim-log.ts';
 import { SimMetaServer, SimMetaStore } from '../sim-meta-store.ts';
 
@@ -142,6 +145,40 @@ const byMethod = {
         },
     );
   },
+  /** Whoever maps a task asks the table, and what it is told counts for it, whatever others were told before. */
+  askAgain: () => {
+    const undoKnown = replaced(
+      EpochLookups.prototype,
+      'tablesOf',
+      (original) =>
+        function (this: EpochLookups, task, _, signal, waits) {
+          return original.call(this, task, 'nothing', signal, waits);
+        },
+    );
+    const undoClaim = replaced(
+      SimBlobServer.prototype,
+      'claim',
+      (original) =>
+        function (this: SimBlobServer, id, part, bytes) {
+          this.parts.get(id)?.delete(part);
+          return original.call(this, id, part, bytes);
+        },
+    );
+    return () => {
+      undoKnown();
+      undoClaim();
+    };
+  },
+  /** What was looked up goes as soon as its epoch is committed. */
+  forgetAnswers: () =>
+    replaced(
+      EpochAnswers.prototype,
+      'collect',
+      (original) =>
+        function (this: EpochAnswers, head) {
+          return original.call(this, { ...head, formerSnapshot: { epoch: head.committed, manifest: '' } });
+        },
+    ),
   /** An execution's end is fixed as soon as its feeds are heard of. */
   endBeforeFetched: () =>
     replaced(

@@ -19,7 +19,7 @@ import { EpochChecker } from './checker.ts';
 import type { EpochFaultKind } from './faults.ts';
 import { drawEpochFaults } from './faults.ts';
 import type { JobSettings, JobVariant, SimEpochJob } from './jobs.ts';
-import { definitionOf, jobNameOf, NAMES, simEpochJobs, userFunctions } from './jobs.ts';
+import { definitionOf, jobNameOf, NAMES, simEpochJobs, TEAMS, userFunctions } from './jobs.ts';
 import type { EpochMutation } from './mutations.ts';
 import { clusterMutations } from './mutations.ts';
 import { EVENTS, EpochProducer, FED, KEYS, MARKS } from './producer.ts';
@@ -66,6 +66,10 @@ const LONG_DELAY_MS = 25_000;
 const IDLE_MS = 3000;
 /** Less than most batches have. */
 const PART_BYTES = 200;
+/** Names in the table that the job `look` asks: few, so that groups have records that were told different things. */
+const TEAM_COUNT = 5;
+/** Chance that the table has no row for a key. */
+const WITHOUT_TEAM = 0.15;
 
 export async function simulateEpochs(seed: number, options: EpochRunOptions = {}): Promise<EpochRunResult> {
   return await new EpochScenario(seed, options).run();
@@ -112,8 +116,8 @@ class EpochScenario {
       log: simLog(this.#sim, options.print ?? ((): void => undefined)),
       failpointChance: () => (this.#faults.has('failpoint') && !this.#chaos.healed ? 0.01 : 0),
       loadModule: () => Promise.resolve(userFunctions),
-      // Nearly every batch is a part of its range.
-      ...(this.#jobs.some(({ name }) => name === 'tally') ? { taskBytes: PART_BYTES } : {}),
+      // Nearly every batch is a part of its range; not where each part would be told something of its own.
+      ...(this.#has('tally') && !this.#has('look') ? { taskBytes: PART_BYTES } : {}),
     });
     this.#chaos = new Chaos({
       sim: this.#sim,
@@ -194,6 +198,7 @@ class EpochScenario {
   #begin(): void {
     const rng = this.#rng;
     this.#rename();
+    if (this.#has('look')) this.#changeTeams(this.#sim.rng.fork('teams'));
     if (this.#faults.has('backlog')) this.#producer.backlog();
     for (let count = rng.int(0, 20); count > 0; count--) this.#producer.produce();
     this.#cluster.network.faults = networkFaults(this.#faults, rng);
@@ -224,6 +229,17 @@ class EpochScenario {
     this.#renamed++;
     this.#cluster.tableServer.contents.set(`sim.${NAMES}`, { columns, rows });
     this.#sim.at(this.#rng.unit() * 2500, null, () => this.#rename());
+  }
+
+  /** Whoever asks a moment later is told something else of most keys. */
+  #changeTeams(rng: SimRng): void {
+    const rows = Array.from({ length: KEYS }, (_, k) => [String(k), [k, `t${rng.int(0, TEAM_COUNT)}`]] as const);
+    this.#cluster.lookupServer.tables.set(TEAMS, new Map(rows.filter(() => !rng.chance(WITHOUT_TEAM))));
+    this.#sim.at(rng.unit() * 20, null, () => this.#changeTeams(rng));
+  }
+
+  #has(job: string): boolean {
+    return this.#jobs.some(({ name }) => name === job);
   }
 
   #strike(kind: EpochFaultKind): void {
