@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Clock } from '../core/clock.ts';
+import type { LanePlace } from '../core/row-sink.ts';
 import type { LogWriter, TableWriter } from '../core/ports.ts';
 import { MemoryPool } from '../core/memory-pool.ts';
 import { always } from '../test/conformance/source.ts';
@@ -85,4 +86,35 @@ test('how long rows wait for each sink: writes under way at the same time count 
   await assert.rejects(second, /lost/);
   now = 900;
   assert.deepEqual(sinks.waitedMs(), [50, 0], 'nothing is under way any more');
+});
+
+test('what a lane appends to a topic goes out chunk by chunk, other lanes beside it', async () => {
+  const appended: number[] = [];
+  const writes: PromiseWithResolvers<void>[] = [];
+  const append = async (appends: readonly { readonly batch: Uint8Array }[]): Promise<void> => {
+    appended.push(appends[0]!.batch[0]!);
+    const write = Promise.withResolvers<void>();
+    writes.push(write);
+    await write.promise;
+  };
+  const writer = { append } as unknown as LogWriter;
+  const sink = { kind: 'log', name: 'out', topic: 'out', writer, partitions: 1, transactions: null } as const;
+  const sinks = new SinkSet([sink], noLetters, null, still);
+  const write = (lane: string, chunk: number): Promise<void> =>
+    sinks.write(
+      {
+        sinks: [{ kind: 'log', rowCount: 1, appends: [{ partition: 0, batch: new Uint8Array([chunk]) }] }],
+        deadLetters: counters,
+      },
+      always,
+      { kind: 'lane', job: 'j', run: 1, lane, from: chunk, to: chunk + 1, continues: false } as unknown as LanePlace,
+    );
+  const all = [write('a', 1), write('a', 2), write('b', 3)];
+  await settled();
+  assert.deepEqual(appended, [1, 3]);
+  writes[0]!.resolve();
+  await settled();
+  assert.deepEqual(appended, [1, 3, 2]);
+  for (const each of writes) each.resolve();
+  await Promise.all(all);
 });

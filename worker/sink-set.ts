@@ -12,6 +12,7 @@ import type { RowBlock } from '../core/row-block.ts';
 import type { EpochPlace, LanePlace, RowSink } from '../core/row-sink.ts';
 import { encodeGapLetter } from '../engine/gap-letter.ts';
 import type { SinkOutput, StageResult } from '../engine/stage.ts';
+import { AppendOrder } from './append-order.ts';
 import { BusyTime } from './busy-time.ts';
 import type { DeadLetterTopic } from './dead-letter-copy.ts';
 import { copyDeadLetters } from './dead-letter-copy.ts';
@@ -55,6 +56,7 @@ export class SinkSet {
   readonly #transactions: readonly LaneTransactions[];
   readonly #clock: Clock;
   readonly #waiting: readonly BusyTime[];
+  readonly #appends = new AppendOrder();
   /** Partition counts of the log sinks, in order: what the encoder needs to choose partitions. */
   readonly logPartitions: readonly number[];
   /** Whether rows are written at the times the lane computes; a lane without such sinks may run any distance ahead of the clock. */
@@ -84,6 +86,14 @@ export class SinkSet {
   /** Whether some sinks take the rows of an epoch as a whole, by {@link writeEpoch}. */
   get takesEpochs(): boolean {
     return this.#sinks.some(({ kind }) => kind === 'rows' || kind === 'epochLog');
+  }
+
+  /** Whether the rows are for sinks where what is written last holds, and nothing else says which came later. */
+  keepsOrder(outputs: readonly SinkOutput[]): boolean {
+    return outputs.some((output, index) => {
+      const kind = this.#sinks[index]?.kind;
+      return (kind === 'log' || kind === 'console') && output.kind !== 'rows' && output.rowCount > 0;
+    });
   }
 
   /** Whether some sinks put what several chunks gave into one write: chunks need not be large for them. */
@@ -119,7 +129,8 @@ export class SinkSet {
   /**
    * Resolves when every sink has acknowledged everything; without a `place`, those that take epochs as a whole are left
    * out. Calls for one lane come in the order of its offsets. Throws what the writers throw: FENCED, SINK_SCHEMA,
-   * SINK_REFUSED, UNAUTHORIZED.
+   * SINK_REFUSED, UNAUTHORIZED. What a lane appends to a topic goes out chunk by chunk: the last record of a key
+   * is the one that was read last.
    */
   async write(
     result: Pick<StageResult, 'sinks' | 'deadLetters'>,
@@ -132,7 +143,7 @@ export class SinkSet {
     );
     const writes = result.sinks.map(async (output, index) => {
       const sink = must(this.#sinks[index], () => 'no such sink');
-      await this.#waitFor(index, () => writeTo(sink, output, permit, place));
+      await this.#waitFor(index, () => this.#writeTo(sink, index, output, permit, place));
       if (output.kind === 'log' && output.memory !== undefined) this.#memory?.give(output.memory);
     });
     if (result.deadLetters.rowCount > 0) writes.push(this.bury(result.deadLetters, permit));
@@ -230,43 +241,44 @@ export class SinkSet {
       }),
     ]);
   }
-}
 
-async function writeTo(
-  sink: OpenSink,
-  output: SinkOutput,
-  permit: WritePermit,
-  place: LanePlace | null,
-): Promise<void> {
-  if (output.kind === 'rows') {
-    assert(sink.kind === 'rows', () => `sink ${sink.name} takes no parts`);
-    return place === null || output.parts.length === 0 ? undefined : sink.batches.write(output.parts, place, permit);
-  }
-  if (output.rowCount === 0) return;
-  switch (output.kind) {
-    case 'table':
-      assert(sink.kind === 'table', () => `sink ${sink.name} is no table`);
-      return sink.writer.write(output, permit);
-    case 'log': {
-      // The rows of an epoch are written once all of them are there.
-      if (sink.kind === 'epochLog') return undefined;
-      assert(sink.kind === 'log', () => `sink ${sink.name} is no log`);
-      const { topic, transactions } = sink;
-      const appends = output.appends.map(({ partition: index, batch }) => ({
-        topic,
-        partition: partition(index),
-        batch,
-      }));
-      if (transactions === null) return sink.writer.append(appends, permit);
-      const { lane, from, to } = must(place, () => `sink ${sink.name} writes rows of lanes`);
-      return transactions.write(lane as LaneId, from as Offset, to as Offset, appends);
+  async #writeTo(
+    sink: OpenSink,
+    index: number,
+    output: SinkOutput,
+    permit: WritePermit,
+    place: LanePlace | null,
+  ): Promise<void> {
+    if (output.kind === 'rows') {
+      assert(sink.kind === 'rows', () => `sink ${sink.name} takes no parts`);
+      return place === null || output.parts.length === 0 ? undefined : sink.batches.write(output.parts, place, permit);
     }
-    case 'console':
-      assert(sink.kind === 'console', () => `sink ${sink.name} is no console`);
-      permit.check();
-      return sink.print(output.text);
-    case 'keys':
-    case 'blackhole':
-      return undefined;
+    if (output.rowCount === 0) return;
+    switch (output.kind) {
+      case 'table':
+        assert(sink.kind === 'table', () => `sink ${sink.name} is no table`);
+        return sink.writer.write(output, permit);
+      case 'log': {
+        // The rows of an epoch are written once all of them are there.
+        if (sink.kind === 'epochLog') return undefined;
+        assert(sink.kind === 'log', () => `sink ${sink.name} is no log`);
+        const { topic, transactions } = sink;
+        const appends = output.appends.map((append) => ({ ...append, topic, partition: partition(append.partition) }));
+        if (transactions === null) {
+          const append = (): Promise<void> => sink.writer.append(appends, permit);
+          // Rows of epochs wait for their epoch's turn; those of a lane for the chunk before them.
+          return place === null ? append() : this.#appends.run(`${index}/${place.lane}`, append);
+        }
+        const { lane, from, to } = must(place, () => `sink ${sink.name} writes rows of lanes`);
+        return transactions.write(lane as LaneId, from as Offset, to as Offset, appends);
+      }
+      case 'console':
+        assert(sink.kind === 'console', () => `sink ${sink.name} is no console`);
+        permit.check();
+        return sink.print(output.text);
+      case 'keys':
+      case 'blackhole':
+        return undefined;
+    }
   }
 }

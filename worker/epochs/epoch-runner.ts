@@ -48,7 +48,7 @@ import { PartitionFeeds } from './partition-feeds.ts';
 import type { Written } from './rewrite.ts';
 import { laterBy } from './rewrite.ts';
 import { StaticTables } from './static-tables.ts';
-import { WholeWrites } from './whole-writes.ts';
+import { OrderedWrites } from './ordered-writes.ts';
 
 /** Stands for "no event time" in reports. */
 const NO_TIME = Number.MIN_SAFE_INTEGER;
@@ -114,7 +114,7 @@ export class EpochRunner {
   #opened: Opened | null = null;
   #folding: Promise<void> | null = null;
   #committed = -1;
-  readonly #wholeWrites: WholeWrites;
+  readonly #ordered: OrderedWrites;
   #orders = 0;
   #closing: Promise<void> | null = null;
 
@@ -122,7 +122,7 @@ export class EpochRunner {
     this.job = job;
     this.run = run;
     this.#parts = parts;
-    this.#wholeWrites = new WholeWrites({
+    this.#ordered = new OrderedWrites({
       clock: parts.clock,
       knownCommitted: () => Math.max(this.#committed, this.#head?.committed ?? -1),
       readCommitted: async () => (await parts.store.readEpochs(job, run))?.committed ?? -1,
@@ -587,6 +587,7 @@ export class EpochRunner {
     const { failpoints, observer } = this.#parts;
     const { sinks, plan } = must(this.#opened, () => 'rows before the job was opened').job;
     const written = (async () => {
+      if (sinks.keepsOrder(rows.sinks)) await this.#ordered.turn(attempt);
       // A stage whose rows all go on to others may still have dead letters.
       const writing = rows.sinks.length === 0 ? sinks.bury(rows.deadLetters, attempt) : sinks.write(rows, attempt);
       writing.catch(() => undefined);
@@ -604,7 +605,7 @@ export class EpochRunner {
   async #writeWhole(attempt: EpochAttempt): Promise<void> {
     const opened = must(this.#opened, () => 'an epoch ends before its job was opened');
     const { sinks } = opened.job;
-    await this.#wholeWrites.write(sinks, attempt, await this.#logRows(opened, attempt));
+    await this.#ordered.writeWhole(sinks, attempt, await this.#logRows(opened, attempt));
   }
 
   /** Rows of all workers for topics that are written exactly once, where this worker writes them. */
@@ -654,6 +655,7 @@ export class EpochRunner {
     const { clock, failpoints, observer } = this.#parts;
     const foldedAt = clock.mono();
     await Promise.all([...attempt.writes, attempt.storing, this.#writeWhole(attempt)]);
+    this.#ordered.wrote(attempt);
     observer.phase('write', clock.mono() - foldedAt, attempt.key.epoch);
     await failpoints.hit('epoch.afterAck');
     attempt.check();

@@ -1,5 +1,6 @@
 /**
- * Writes to the sinks that take epochs as a whole, in the order of the epochs.
+ * Writes to the sinks that keep no order of their own, in the order of the epochs: those that take an epoch as a whole, and
+ * topics that are appended to, where the record that comes last of a key is the one that holds.
  *
  * Invariant: what came out of a partition or a key group is written before what comes out of it later. While an assignment
  * lasts, one worker writes both, one after the other; under another one the epoch before has to be committed first.
@@ -14,7 +15,7 @@ import { Gate } from './gate.ts';
 /** Whoever waits for others looks so often whether they are through, ms. */
 const LOOK_INTERVAL_MS = 50;
 
-export interface WholeWritesParts {
+export interface OrderedWritesParts {
   readonly clock: Clock;
   /** The last epoch that is known to be committed; -1 = none. */
   readonly knownCommitted: () => number;
@@ -22,14 +23,14 @@ export interface WholeWritesParts {
   readonly readCommitted: () => Promise<number>;
 }
 
-export class WholeWrites {
-  readonly #parts: WholeWritesParts;
+export class OrderedWrites {
+  readonly #parts: OrderedWritesParts;
   readonly #changed = new Gate();
-  /** The last epoch that was written here, and the assignment that divided it. */
+  /** The last epoch that was written here, all of it, and the assignment that divided it. */
   #wrote: { readonly epoch: number; readonly assignment: string } | null = null;
   #committed = -1;
 
-  constructor(parts: WholeWritesParts) {
+  constructor(parts: OrderedWritesParts) {
     this.#parts = parts;
   }
 
@@ -37,11 +38,10 @@ export class WholeWrites {
    * Writes what the attempt staged, and `logs` (see {@link SinkSet.writeEpoch}), once it is its turn. Throws: what the
    * sinks throw; why the attempt ended.
    */
-  async write(sinks: SinkSet, attempt: EpochAttempt, logs: ReadonlyMap<number, EpochRows>): Promise<void> {
+  async writeWhole(sinks: SinkSet, attempt: EpochAttempt, logs: ReadonlyMap<number, EpochRows>): Promise<void> {
     if (!sinks.takesEpochs) return;
+    await this.turn(attempt);
     const { key, view, plan, staged } = attempt;
-    const assignment = `${key.token}/${view.assignment.version}`;
-    await this.#turn(attempt, plan.epoch - 1, assignment);
     const place: EpochPlace = {
       kind: 'epoch',
       job: key.job,
@@ -54,13 +54,19 @@ export class WholeWrites {
       workers: view.workerCount,
     };
     await sinks.writeEpoch(staged, place, attempt, logs);
-    this.#wrote = { epoch: plan.epoch, assignment };
+  }
+
+  /** Everything of the attempt is written: it is the next one's turn. */
+  wrote(attempt: EpochAttempt): void {
+    this.#wrote = { epoch: attempt.plan.epoch, assignment: assignmentOf(attempt) };
     this.#changed.open();
   }
 
-  /** Waits until `before` is written: by this worker, or by all, for it is committed. */
-  async #turn(attempt: EpochAttempt, before: number, assignment: string): Promise<void> {
+  /** Waits until the epoch before is written: by this worker, or by all, for it is committed. Throws: why the attempt ended. */
+  async turn(attempt: EpochAttempt): Promise<void> {
     const { clock, knownCommitted, readCommitted } = this.#parts;
+    const before = attempt.plan.epoch - 1;
+    const assignment = assignmentOf(attempt);
     const isWritten = (): boolean =>
       Math.max(this.#committed, knownCommitted()) >= before ||
       (this.#wrote?.epoch === before && this.#wrote.assignment === assignment);
@@ -74,4 +80,8 @@ export class WholeWrites {
     }
     attempt.check();
   }
+}
+
+function assignmentOf({ key, view }: EpochAttempt): string {
+  return `${key.token}/${view.assignment.version}`;
 }
