@@ -12,6 +12,8 @@ import type { ThreadReply, ThreadRequest } from './thread.ts';
 
 /** JavaScript objects of a job's functions, MiB per thread. The state itself does not count: it is bytes. */
 const HEAP_MIB_MAX = 512;
+/** Of it, what may be young: functions make objects for every row. */
+const YOUNG_MIB_MAX = 48;
 
 interface UserThread {
   readonly pool: Piscina<ThreadRequest, ThreadReply>;
@@ -29,7 +31,7 @@ export class UserThreads {
   constructor(job: string, count: number, filename: string) {
     this.#job = job;
     this.#threads = Array.from({ length: count }, () => {
-      const resourceLimits = { maxOldGenerationSizeMb: HEAP_MIB_MAX };
+      const resourceLimits = { maxOldGenerationSizeMb: HEAP_MIB_MAX, maxYoungGenerationSizeMb: YOUNG_MIB_MAX };
       const options = { filename, minThreads: 1, maxThreads: 1, recordTiming: false, resourceLimits };
       const pool = new Piscina<ThreadRequest, ThreadReply>(options);
       // A thread that died answers by the call it died in.
