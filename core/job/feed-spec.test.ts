@@ -73,7 +73,7 @@ suite('sources that are no logs', () => {
       /at least one field/,
     );
     const page = (extract: string): string =>
-      jobWith(`{ connector: browser, url: "http://a/", items: a, extract: "${extract}" }`);
+      jobWith(`{ connector: browser, url: "http://a/", items: a, schema: title STRING, extract: "${extract}" }`);
     assert.deepEqual(problemsOf(page('(page: Document) => ({ title: page.title });')), []);
     assert.match(
       problemsOf(page('(page: Document) => ({ title: ')).join(),

@@ -312,7 +312,7 @@ describe('a stateful job is changed while it runs', { timeout: 120_000 }, () => 
   test('a rollback goes on with the state', async () => {
     const { code, output } = await weir(['rollback', JOB]);
     assert.equal(code, 0, output);
-    assert.match(output, /is at revision 8, made of the one before/);
+    assert.match(output, /is at revision 8, which says what revision 6 said; it was at 7/);
     await counted({ run: 8, below: 900, sums: true, writesSecond: true });
   });
 
