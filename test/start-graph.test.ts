@@ -63,7 +63,7 @@ const entries = new Map<string, Entry>([
     {
       packages: ['@grpc/grpc-js', 'pino', 'piscina', 'prom-client', 'protobufjs'],
       later: ['engine/sql/analyze', 'core/job/spec.ts', 'core/job/file.ts', 'connectors/kafka', 'connectors/cassandra'],
-      filesMax: 345,
+      filesMax: 348,
     },
   ],
   [

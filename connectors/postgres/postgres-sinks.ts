@@ -129,7 +129,7 @@ async function attempted<T>(doing: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** IF NOT EXISTS does not keep two who create at once from meeting in the catalog (unique_violation there). */
+/** IF NOT EXISTS does not keep two who create at once from meeting in the catalog: at a key of it, a name, or a row type's. */
 async function once(pool: Pool, statement: string): Promise<void> {
   const client = await pool.connect();
   // The pool listens to idle connections alone. The statement fails as well, and says why.
@@ -140,7 +140,7 @@ async function once(pool: Pool, statement: string): Promise<void> {
     try {
       await client.query(statement);
     } catch (error) {
-      if (!['23505', '42P07', '42P06'].includes(String((error as { code?: string }).code))) throw error;
+      if (!['23505', '42P07', '42P06', '42710', '42701'].includes(String((error as { code?: string }).code))) throw error;
       await client.query(statement);
     }
   } finally {

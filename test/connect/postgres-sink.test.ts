@@ -8,7 +8,7 @@ import { replaceTable } from '../../connectors/postgres/replace-table.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { ErrorCode } from '../../core/errors.ts';
 import { isWeirError } from '../../core/errors.ts';
-import type { BatchPart, FormatColumn, LanePlace, RowFormat } from '../../core/row-sink.ts';
+import type { BatchPart, FormatColumn, LanePlace, RowFormat, SinkColumn } from '../../core/row-sink.ts';
 import { rowSinkContract } from '../../sdk/testing/sink-contract.ts';
 import { PostgresServer } from './postgres-server.ts';
 
@@ -128,6 +128,23 @@ describe('a PostgreSQL table', { timeout: 120_000 }, () => {
       (await connector.describe(settings))?.columns.map(({ name }) => name),
       ['a', 'b'],
     );
+  });
+
+  test('that many make at once, and widen at once, is made once', async () => {
+    const column = (name: string): SinkColumn => ({ name, type: 'integer', required: false, hasDefault: false });
+    const connectors = Array.from({ length: 6 }, () => connect());
+    for (let round = 0; round < 10; round++) {
+      const settings = { url: null, table: `s${round}.many` };
+      for (const columns of [[column('a')], [column('a'), column('b')]])
+        await Promise.all(
+          connectors.map((connector) => connector.create(settings, { columns, primaryKey: ['a'], uniqueKeys: [] })),
+        );
+      const made = await connect().describe(settings);
+      assert.deepEqual(
+        made?.columns.map(({ name }) => name),
+        ['a', 'b'],
+      );
+    }
   });
 
   test('with a key: later rows replace earlier ones, and rows go', async () => {
