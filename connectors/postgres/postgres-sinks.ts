@@ -140,7 +140,8 @@ async function once(pool: Pool, statement: string): Promise<void> {
     try {
       await client.query(statement);
     } catch (error) {
-      if (!['23505', '42P07', '42P06', '42710', '42701'].includes(String((error as { code?: string }).code))) throw error;
+      if (!['23505', '42P07', '42P06', '42710', '42701'].includes(String((error as { code?: string }).code)))
+        throw error;
       await client.query(statement);
     }
   } finally {
