@@ -117,6 +117,7 @@ const slowly = async () => {
     rmdirSync(to);
     await until('the row is out', 60_000, () => Promise.resolve(rows(to).length === 1));
     await until('nothing waits', 60_000, async () => (await metric('weir_sink_blocked')) === 0);
+    await until('it is counted', 60_000, async () => (await cluster.job('waits')).counters.read === 1);
 
     writeFileSync(slow, '');
     await append('b');
