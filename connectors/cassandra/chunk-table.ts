@@ -6,6 +6,7 @@
 import cassandra from 'cassandra-driver';
 import type { QueryOptions } from 'cassandra-driver';
 import type { BlobHeader, ChunkTable } from '../../core/blobs/chunked-store.ts';
+import { WeirError } from '../../core/errors.ts';
 import type { CassandraClient } from './client.ts';
 import { storeFailure } from './store-failure.ts';
 
@@ -41,15 +42,19 @@ export class CassandraChunkTable implements ChunkTable {
   }
 
   async readChunk(id: string, chunk: number): Promise<Uint8Array | undefined> {
-    const [row] = await this.#run(`SELECT bytes FROM ${this.#keyspace}.blob WHERE id = ? AND chunk = ?`, [id, chunk]);
+    const cql = `SELECT id, chunk, bytes FROM ${this.#keyspace}.blob WHERE id = ? AND chunk = ?`;
+    const [row] = await this.#rows(id, cql, [id, chunk]);
+    if (row !== undefined && (row['id'] !== id || row['chunk'] !== chunk)) throw this.#otherAnswer(id);
     return (row?.['bytes'] as Buffer | null | undefined) ?? undefined;
   }
 
   async claimChunk(id: string, chunk: number, bytes: Uint8Array): Promise<Uint8Array> {
     const own = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const cql = `INSERT INTO ${this.#keyspace}.blob (id, chunk, bytes) VALUES (?, ?, ?) IF NOT EXISTS`;
-    const [row] = await this.#run(cql, [id, chunk, own]);
-    return row?.['[applied]'] === false ? (row['bytes'] as Buffer) : bytes;
+    const [row] = await this.#rows(id, cql, [id, chunk, own]);
+    if (row?.['[applied]'] === true) return bytes;
+    if (row?.['[applied]'] === false) return row['bytes'] as Buffer;
+    throw this.#otherAnswer(id);
   }
 
   async writeHeader(id: string, { formatVersion, length, chunks, crc }: BlobHeader): Promise<void> {
@@ -64,7 +69,8 @@ export class CassandraChunkTable implements ChunkTable {
 
   async readHeader(id: string): Promise<BlobHeader | undefined> {
     const cql = `SELECT DISTINCT id, format, length, chunks, crc FROM ${this.#keyspace}.blob WHERE id = ?`;
-    const [row] = await this.#run(cql, [id]);
+    const [row] = await this.#rows(id, cql, [id]);
+    if (row !== undefined && row['id'] !== id) throw this.#otherAnswer(id);
     // Chunks without a header: a blob that was never finished.
     if (row === undefined || row['format'] === null) return undefined;
     const number = (name: string): number => Number(String(row[name]));
@@ -75,14 +81,28 @@ export class CassandraChunkTable implements ChunkTable {
     await this.#run(`DELETE FROM ${this.#keyspace}.blob WHERE id = ?`, [id]);
   }
 
-  async #run(cql: string, params: readonly unknown[]): Promise<cassandra.types.Row[]> {
+  /** Of what is answered with rows, of which there may be none. */
+  async #rows(id: string, cql: string, params: readonly unknown[]): Promise<readonly cassandra.types.Row[]> {
+    const rows = await this.#run(cql, params);
+    if (rows === undefined) throw this.#otherAnswer(id);
+    return rows;
+  }
+
+  /** undefined: the answer to a write. */
+  async #run(cql: string, params: readonly unknown[]): Promise<readonly cassandra.types.Row[] | undefined> {
     const driver = await this.#client.driver('STORE_UNAVAILABLE');
     try {
-      const { rows } = await driver.execute(cql, [...params], quorum);
-      // A write answers without rows.
-      return rows ?? [];
+      return (await driver.execute(cql, [...params], quorum)).rows;
     } catch (error) {
       throw storeFailure(error, this.place);
     }
+  }
+
+  /** The id is part of every answer, so that one to another question is noticed. */
+  #otherAnswer(id: string): WeirError {
+    return new WeirError(
+      'STORE_UNAVAILABLE',
+      `Cassandra was asked for the blob ${id} in ${this.place} and gave the answer to something else.`,
+    );
   }
 }

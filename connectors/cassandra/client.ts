@@ -12,8 +12,10 @@ import type {
 } from 'cassandra-driver';
 import { must } from '../../core/assert.ts';
 import { WeirError, messageOf, type ErrorCode } from '../../core/errors.ts';
+import { repairControlConnection } from './control-connection.ts';
 import { connectFailure } from './failures.ts';
 import { COALESCED_BYTES } from './frame-ring.ts';
+import { checkGuarded, guardStreams } from './stream-ids.ts';
 
 const { policies, types } = cassandra;
 
@@ -202,6 +204,8 @@ function sslOptions({ tlsCert, tlsKey }: CassandraOptions, ca: string): Record<s
 }
 
 async function connect(options: CassandraOptions): Promise<Connected> {
+  guardStreams();
+  repairControlConnection();
   const loadBalancing = new LocalDataCenterPolicy(options.localDataCenter);
   // The driver's default policy would send a request to another node by itself; here whoever sends decides, since each
   // send needs a valid permit and a conditional write must not be repeated blindly.
@@ -246,6 +250,7 @@ async function connect(options: CassandraOptions): Promise<Connected> {
   });
   try {
     await driver.connect();
+    checkGuarded(driver);
     const hosts = new Set(driver.hosts.values());
     for (const event of ['hostAdd', 'hostUp', 'hostDown', 'hostRemove'])
       driver.on(event, (host: Host) => hosts.add(host));

@@ -23,6 +23,9 @@ test('no answer is transient, and whether the request left is known', () => {
     [response(codes.serverError), true],
     [hosts({}), false],
     [hosts({ a: 'Host considered as DOWN' }), false],
+    // What a pool throws while its connections are made again; preparing a statement lets it through as it is.
+    [new Error('No connection available'), false],
+    [new Error('Connection closed'), false],
     [
       hosts({ a: Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED', syscall: 'connect' }) }),
       false,

@@ -35,6 +35,8 @@ const precedence: readonly Failure['kind'][] = [
   'transient',
 ];
 
+const POOL_IS_EMPTY: ReadonlySet<string> = new Set(['No connection available', 'Connection closed']);
+
 export function classify(error: unknown): Failure {
   if (error instanceof errors.NoHostAvailableError) return classifyHosts(error);
   if (error instanceof errors.AuthenticationError) return { kind: 'credentials', message: error.message };
@@ -53,6 +55,8 @@ export function classify(error: unknown): Failure {
   };
   const written = requestNotWritten !== true && syscall !== 'connect';
   if (error instanceof errors.DriverError || isSocketError(error)) return transient(written, false, messageOf(error));
+  // A pool without connections throws an error of no class, which only most of its callers wrap.
+  if (error instanceof Error && POOL_IS_EMPTY.has(error.message)) return transient(false, false, error.message);
   return { kind: 'foreign' };
 }
 

@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import { isWeirError } from '../../core/errors.ts';
 import { META_FORMAT_VERSION } from '../../core/meta.ts';
 import { partition, run, topicId } from '../../core/ids.ts';
-import { sampleJob } from '../../test/conformance/meta-store.ts';
+import { sampleHead, sampleJob, samplePlan } from '../../test/conformance/meta-store.ts';
+import { CassandraChunkTable } from './chunk-table.ts';
 import { CassandraClient } from './client.ts';
 import { CassandraMetaStore } from './meta-store.ts';
 
@@ -12,12 +13,21 @@ const job = sampleJob('asked', 1);
 const other = sampleJob('other', 1);
 const key = { job: job.name, run: run(1), source: 'users', topicId: topicId('t'), partition: partition(0) };
 
-/** A store whose node answers every read with this row. */
-function storeAnswering(row: Readonly<Record<string, unknown>> | undefined): CassandraMetaStore {
+type Row = Readonly<Record<string, unknown>>;
+
+/** A client whose node answers every request with this row; undefined: with nothing, as it answers a write. */
+function clientAnswering(row: Row | undefined): CassandraClient {
   const client = new CassandraClient({ contactPoints: ['127.0.0.1'], replicationFactor: 1 });
   const result = { rows: row === undefined ? undefined : [row], pageState: null };
-  return new CassandraMetaStore(Object.assign(client, { driver: async () => ({ execute: async () => result }) }));
+  const answer = async () => result;
+  return Object.assign(client, { driver: async () => ({ execute: answer, batch: answer }) });
 }
+
+function storeAnswering(row: Row | undefined): CassandraMetaStore {
+  return new CassandraMetaStore(clientAnswering(row));
+}
+
+const isRefused = (error: unknown): boolean => isWeirError(error, 'STORE_UNAVAILABLE') && error.retryable;
 
 const lane = (at: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => ({
   job: job.name,
@@ -51,7 +61,6 @@ for (const [what, row] of Object.entries({
 })) {
   test(`${what} instead of a job`, async () => {
     const store = storeAnswering(row);
-    const isRefused = (error: unknown): boolean => isWeirError(error, 'STORE_UNAVAILABLE') && error.retryable;
     await assert.rejects(store.readOwnership(job.name), isRefused);
     await assert.rejects(store.readJob(job.name), isRefused);
   });
@@ -67,5 +76,37 @@ for (const [what, row] of Object.entries({
 })) {
   test(`the position of ${what} instead of that of a lane`, async () => {
     await assert.rejects(storeAnswering(row).readLane(key), (error) => isWeirError(error, 'STORE_UNAVAILABLE'));
+  });
+}
+
+const strangers: Readonly<Record<string, Row | undefined>> = {
+  nothing: undefined,
+  'a list of names': { name: 'asked' },
+  'the clock': { now: new Date() },
+  'a job': jobRow(job),
+  'a lane': lane({}),
+  'the body of a blob': { id: 'b', chunk: 3, bytes: Buffer.alloc(1), format: 1, length: 1, chunks: 1, crc: 1 },
+};
+
+for (const [what, row] of Object.entries(strangers)) {
+  test(`${what} says nothing of whether a change was applied`, async () => {
+    const store = storeAnswering(row);
+    assert.equal((await store.casJob(1, sampleJob('asked', 2))).kind, 'unknown');
+    assert.equal((await store.casEpochs(1, sampleHead('asked', 2), [samplePlan(0)])).kind, 'unknown');
+    await assert.rejects(
+      new CassandraChunkTable(clientAnswering(row)).claimChunk('a', 0, new Uint8Array(1)),
+      isRefused,
+    );
+  });
+
+  test(`${what} instead of a head, the lease, a definition, a savepoint or a blob`, async () => {
+    const store = storeAnswering(row);
+    await assert.rejects(store.readEpochs(job.name, run(1)), isRefused);
+    await assert.rejects(store.readLease(), isRefused);
+    await assert.rejects(store.getDefinition('sha256:abc'), isRefused);
+    await assert.rejects(store.getSavepoint(job.name, 'kept'), isRefused);
+    const chunks = new CassandraChunkTable(clientAnswering(row));
+    await assert.rejects(chunks.readHeader('a'), isRefused);
+    await assert.rejects(chunks.readChunk('a', 0), isRefused);
   });
 }

@@ -140,11 +140,12 @@ export class CassandraMetaStore implements MetaStore {
 
   async getDefinition(hash: string): Promise<string | undefined> {
     const [row] = await this.#rows(
-      `SELECT format, body FROM ${this.#keyspace}.definition WHERE hash = ?`,
+      `SELECT hash, format, body FROM ${this.#keyspace}.definition WHERE hash = ?`,
       [hash],
       plainRead,
     );
     if (row === undefined) return undefined;
+    checkAnswer(row['hash'] === hash, `definition ${hash}`);
     checkFormat(row, `definition ${hash}`);
     return String(row['body']);
   }
@@ -190,6 +191,10 @@ export class CassandraMetaStore implements MetaStore {
   async readEpochs(job: JobName, run: Run): Promise<EpochHead | undefined> {
     const cql = `SELECT DISTINCT job, run, format, body FROM ${this.#keyspace}.epochs WHERE job = ? AND run = ?`;
     const [row] = await this.#rows(cql, [job, run], serialRead);
+    checkAnswer(
+      row === undefined || (row['job'] === job && Number(String(row['run'])) === run && row['body'] !== undefined),
+      `the head of run ${run} of job ${job}`,
+    );
     // A partition without a head cannot be: the first change writes it.
     return row === undefined || row['body'] === null
       ? undefined
@@ -226,9 +231,10 @@ export class CassandraMetaStore implements MetaStore {
   }
 
   async readLease(): Promise<LeaseRow | undefined> {
-    const cql = `SELECT format, body FROM ${this.#keyspace}.lease WHERE name = ?`;
+    const cql = `SELECT name, format, body FROM ${this.#keyspace}.lease WHERE name = ?`;
     const [row] = await this.#rows(cql, [LEADER], { ...serialRead, readTimeout: LEASE_TIMEOUT_MS });
     if (row === undefined) return undefined;
+    checkAnswer(row['name'] === LEADER, 'the lease');
     checkFormat(row, 'the lease');
     return JSON.parse(String(row['body'])) as LeaseRow;
   }
@@ -253,14 +259,19 @@ export class CassandraMetaStore implements MetaStore {
   }
 
   async getSavepoint(job: JobName, name: string): Promise<SavepointRow | undefined> {
-    const cql = `SELECT body FROM ${this.#keyspace}.savepoint WHERE job = ? AND name = ?`;
+    const cql = `SELECT job, name, body FROM ${this.#keyspace}.savepoint WHERE job = ? AND name = ?`;
     const [row] = await this.#rows(cql, [job, name], quorum);
-    return row === undefined ? undefined : savepointOf(row);
+    if (row === undefined) return undefined;
+    checkAnswer(row['job'] === job && row['name'] === name, `savepoint ${name} of job ${job}`);
+    return savepointOf(row);
   }
 
   async listSavepoints(job: JobName): Promise<SavepointRow[]> {
-    const rows = await this.#rows(`SELECT body FROM ${this.#keyspace}.savepoint WHERE job = ?`, [job], quorum);
-    return rows.flatMap((row) => savepointOf(row) ?? []);
+    const rows = await this.#rows(`SELECT job, body FROM ${this.#keyspace}.savepoint WHERE job = ?`, [job], quorum);
+    return rows.flatMap((row) => {
+      checkAnswer(row['job'] === job, `the savepoints of job ${job}`);
+      return savepointOf(row) ?? [];
+    });
   }
 
   async deleteSavepoint(job: JobName, name: string): Promise<void> {
@@ -271,7 +282,7 @@ export class CassandraMetaStore implements MetaStore {
   async now(): Promise<number> {
     const [row] = await this.#rows('SELECT toTimestamp(now()) AS now FROM system.local', [], plainRead);
     const now: unknown = row?.['now'];
-    assert(now instanceof Date, () => `Cassandra gave ${String(now)} as its time`);
+    if (!(now instanceof Date)) throw otherAnswer('its time');
     return now.getTime();
   }
 
@@ -311,7 +322,11 @@ export class CassandraMetaStore implements MetaStore {
       if (failure.kind === 'transient' && failure.sent) return { kind: 'unknown', cause: error };
       throw this.#failed(error);
     }
-    if (result.wasApplied()) return { kind: 'applied' };
+    // Not the driver's wasApplied(): to it, whatever says nothing of the condition was applied.
+    const rows = result.rows as readonly driverTypes.Row[] | undefined;
+    const applied: unknown = rows?.[0]?.['[applied]'];
+    if (applied === true) return { kind: 'applied' };
+    if (applied !== false) return { kind: 'unknown', cause: otherAnswer('whether a change was applied') };
     try {
       const current = await read();
       return current !== undefined && current.nonce === nonce ? { kind: 'applied' } : { kind: 'rejected', current };
@@ -324,12 +339,9 @@ export class CassandraMetaStore implements MetaStore {
     const rows: driverTypes.Row[] = [];
     let result = await this.#run(cql, params, options);
     for (;;) {
-      // A starved Cassandra has been seen to answer a read with nothing at all.
+      // Only what is no read is answered without rows.
       const { rows: found } = result as { readonly rows?: readonly driverTypes.Row[] };
-      if (found === undefined) {
-        const place = `keyspace ${this.#keyspace} of Cassandra at ${this.#client.addresses}`;
-        throw new WeirError('STORE_UNAVAILABLE', `The metadata in ${place} cannot be read: an answer had no rows.`);
-      }
+      if (found === undefined) throw otherAnswer(`rows of keyspace ${this.#keyspace}`);
       rows.push(...found);
       const page = result.pageState;
       if (page === null || page === undefined) return rows;
@@ -367,12 +379,15 @@ function savepointOf(row: driverTypes.Row): SavepointRow | undefined {
 }
 
 /**
- * What was asked for is part of every answer. One that belongs to another question is asked for again: while nodes hung, a
- * read has been seen to get columns that it did not name.
+ * What was asked for is part of every answer; one that belongs to another question is asked for again. Connections see to
+ * it that there is none (see stream-ids.ts), but metadata are too dear to rest on one check.
  */
 function checkAnswer(isAnswer: boolean, what: string): void {
-  if (!isAnswer)
-    throw new WeirError('STORE_UNAVAILABLE', `Cassandra was asked for ${what} and gave the answer to something else.`);
+  if (!isAnswer) throw otherAnswer(what);
+}
+
+function otherAnswer(what: string): WeirError {
+  return new WeirError('STORE_UNAVAILABLE', `Cassandra was asked for ${what} and gave the answer to something else.`);
 }
 
 function checkFormat(row: driverTypes.Row, what: string): void {

@@ -33,8 +33,6 @@ export const REQUEST_TIMEOUT_MS = 5000;
 interface PrivateConnection {
   readonly requestQueue: PrivateRequestQueue;
   readonly socket?: WritableSocket & { destroy(): void };
-  /** Set while it signs in, also anew. */
-  readonly authHandlers: unknown;
   isConnected(): boolean;
   processData(bytes: Buffer): void;
   /** `Payload` is what the request queue was given for the answer: bytes, if by kafkajs itself. */
@@ -60,6 +58,8 @@ interface PrivateConnection {
 
 interface PrivateRequestQueue {
   readonly pending: readonly unknown[];
+  /** Requests without an answer, by correlation id. */
+  readonly inflight: ReadonlyMap<number, { readonly entry: { readonly apiKey: number } }>;
   throttledUntil: number;
   throttleCheckTimeoutId: NodeJS.Timeout | null;
   checkPendingRequests(): void;
@@ -186,7 +186,7 @@ export class KafkaTransport {
   async openForFetch(host: string, port: number, memory: MemoryPool): Promise<FetchLink> {
     const { address, connection } = await this.#connect(host, port, [apis.fetch]);
     const { socket } = connection;
-    expected(socket !== undefined && 'authHandlers' in connection, 'socket and authHandlers of a connection');
+    expected(socket !== undefined && connection.requestQueue.inflight instanceof Map, 'socket and requests in flight');
     const link = new FetchLink(address, connection);
     const answers = new FetchAnswers(memory, ({ size, correlationId, answer }) =>
       connection.requestQueue.fulfillRequest({ size, correlationId, payload: answer }),
@@ -204,8 +204,8 @@ export class KafkaTransport {
       },
       filled: (length) => guarded(() => answers.put(length)),
       push: (bytes) => {
-        // Between two answers a session that runs out is renewed, by kafkajs, which keeps what it is given.
-        if (connection.authHandlers !== null) connection.processData(Buffer.from(bytes));
+        // Between two fetches a session that runs out is renewed, by kafkajs, which keeps what it is given.
+        if (isSigningIn(connection)) connection.processData(Buffer.from(bytes));
         else guarded(() => answers.push(bytes));
       },
     });
@@ -353,6 +353,12 @@ export class BrokerLink extends Link {
     const body = fragments === undefined ? request.body : this.#fragments.ticketFor(request.body, fragments);
     return request.decode(await this.ask<Buffer>({ api, body }, timeoutMs, (answer) => throttleTimeMs(api, answer)));
   }
+}
+
+/** Of a connection for Fetch: kafkajs asks something else only to sign in, and sends nothing beside that. */
+function isSigningIn({ requestQueue }: PrivateConnection): boolean {
+  for (const { entry } of requestQueue.inflight.values()) if (entry.apiKey !== apis.fetch.key) return true;
+  return false;
 }
 
 /** For Fetch alone: {@link FetchAnswers} reads what comes back. */

@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { after, before, suite, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { ErrorCode } from '../../core/errors.ts';
@@ -22,6 +23,8 @@ const own = {
   skip: process.env['KAFKA_BROKERS'] === undefined ? false : 'KAFKA_BROKERS names servers with settings of their own',
 };
 const STORE_PASSWORD = 'changeit';
+/** Of a session that was signed in for; kafkajs renews it 10 s before its end. ms */
+const SESSION_MS = 13_000;
 
 suite('TLS and SASL', own, () => {
   let folder: string;
@@ -75,6 +78,38 @@ suite('TLS and SASL', own, () => {
       }
     });
   }
+
+  test('a session that runs out is renewed between two fetches, whose answers stay theirs', async () => {
+    const options = kafkaOptionsFromEnv(good());
+    assert.ok(options !== undefined);
+    const failed: unknown[] = [];
+    const debug = (fields: object, message?: string): void => {
+      if (message === 'fetching failed') failed.push(fields);
+    };
+    const source = new KafkaSource(options, { ...parts, log: { ...parts.log, debug } });
+    const writer = new KafkaLogWriter(options, parts);
+    try {
+      await writer.createTopic('renewed', 1);
+      const reader = source.open(await source.describe('renewed'));
+      const until = performance.now() + SESSION_MS;
+      for (let count = 0; performance.now() < until; count++) {
+        await writer.append(
+          [{ topic: 'renewed', partition: partition(0), batch: batchOf(`r${count}-`, 0, 2) }],
+          always,
+        );
+        const read = await readVisible(reader, { from: count * 2, end: count * 2 + 2 });
+        assert.deepEqual(
+          read.map(({ offset: at }) => at),
+          [count * 2, count * 2 + 1],
+        );
+        await sleep(200);
+      }
+      assert.deepEqual(failed, []);
+    } finally {
+      await source.close();
+      await writer.close();
+    }
+  });
 
   test('a wrong password', () =>
     refused({ KAFKA_SASL_PASSWORD: 'wrong' }, 'UNAUTHORIZED', /refused the credentials .*KAFKA_SASL_PASSWORD/));
@@ -155,6 +190,7 @@ function securityProperties(folder: string): Record<string, string> {
     'ssl.keystore.type': 'PKCS12',
     'ssl.keystore.location': join(folder, 'server.p12'),
     'ssl.keystore.password': STORE_PASSWORD,
+    'connections.max.reauth.ms': String(SESSION_MS),
     // The broker checks its own certificate before it starts.
     'ssl.truststore.type': 'PEM',
     'ssl.truststore.location': join(folder, 'ca.pem'),
