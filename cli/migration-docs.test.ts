@@ -52,6 +52,14 @@ describe('docs/migration.md', () => {
     });
   }
 
+  for (const text of blocks('yaml'))
+    test(`its job ${/^name: (.*)$/m.exec(text)?.[1]} has no mistakes`, () => {
+      const { spec, problems } = loadJobFile(text);
+      assert.ok(spec !== null, JSON.stringify(problems));
+      const { plan, problems: ofPlan } = planJob(spec, { tables: null });
+      assert.deepEqual([ofPlan, plan?.warnings], [[], []]);
+    });
+
   test('the mistake it shows is what weir lint says', () => {
     const [shown = ''] = [...page.matchAll(/```\njob.yaml:8:5 ([^]*?)```/g)].map(([, text = '']) => text);
     const { problems } = loadJobFile(

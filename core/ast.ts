@@ -33,7 +33,12 @@ export type SqlExpr = Span &
     | { readonly kind: 'literal'; readonly literal: SqlLiteral }
     /** `a`, `a.b.c`: which part is a table, a column or a field is for the analyzer. */
     | { readonly kind: 'name'; readonly parts: readonly Identifier[] }
-    | { readonly kind: 'star'; readonly qualifier: readonly Identifier[] }
+    | {
+        readonly kind: 'star';
+        readonly qualifier: readonly Identifier[];
+        /** `* EXCEPT (a, b)`: columns that are left out. */
+        readonly except?: readonly Identifier[];
+      }
     | { readonly kind: 'field'; readonly input: SqlExpr; readonly field: Identifier }
     | { readonly kind: 'index'; readonly input: SqlExpr; readonly index: SqlExpr }
     | {
@@ -134,6 +139,15 @@ export type Relation = Span &
   (
     | { readonly kind: 'table'; readonly name: readonly Identifier[]; readonly alias: Identifier | null }
     | { readonly kind: 'subquery'; readonly query: Query; readonly alias: Identifier | null }
+    /** `input AS alias(a, b)`: the columns by other names. */
+    | {
+        readonly kind: 'named';
+        readonly input: Relation;
+        readonly alias: Identifier;
+        readonly columns: readonly Identifier[];
+      }
+    /** `input, LATERAL explode(x) AS t(a)`: each row with the rows that a function makes of it. */
+    | { readonly kind: 'lateral'; readonly input: Relation; readonly view: LateralView }
     /** `input WATERMARK column DELAY OF delay AS alias`. */
     | {
         readonly kind: 'watermark';

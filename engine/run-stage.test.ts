@@ -311,6 +311,55 @@ test('a null value deletes the row of its key, in order with the others', () => 
   assert.match(text, /\{"id":"k1","name":"a"\}.*\/1\/0.*\{"id":"k1","name":"b"\}/s);
 });
 
+test('a row that the message of one sink cannot hold is a bad record for all of them; a delete has no message', () => {
+  const STRING: DataType = { kind: 'string' };
+  const key: Expr = { kind: 'column', type: STRING, nullable: true, index: 0, name: 'key' };
+  const size: Expr = { kind: 'column', type: STRING, nullable: true, index: 1, name: 'size' };
+  const schema =
+    'syntax = "proto3"; enum Size { SMALL = 0; LARGE = 5; } message Item { optional Size size = 2; string id = 1; }';
+  const log = { kind: 'log', topic: 'l', compression: 'none', key: 0, headers: false } as const;
+  const message = { kind: 'protobuf', schema, message: 'Item', registration: null } as const;
+  const columns = [
+    { name: 'id', type: STRING, nullable: true, expr: key },
+    { name: 'size', type: STRING, nullable: true, expr: size },
+  ];
+  const plan = userPlan(
+    [
+      { ...log, name: 'json', value: 'json' },
+      { ...log, name: 'protobuf', value: message },
+    ],
+    {
+      columns: [
+        { kind: 'record', name: 'key', column: 'key', type: STRING },
+        { kind: 'field', name: 'size', path: 'size', type: STRING, required: false },
+      ],
+      operators: [{ kind: 'project', columns }],
+      output: columns.map(({ name, type, nullable }) => ({ name, type, nullable })),
+      onNullValue: 'delete',
+    },
+  );
+  const sizes = ['SMALL', 'LARGE', 'huge', null, undefined];
+  // Few rows are written one by one, many by a kernel; null = a record without a value.
+  for (const rounds of [1, 10]) {
+    const records = Array.from({ length: rounds }, () => sizes)
+      .flat()
+      .toSorted((a, b) => Number(a === undefined) - Number(b === undefined))
+      .map((each, index) => userRecord(each === undefined ? null : { size: each }, index, `k${index}`));
+    const result = compileStage(plan).run(taskOf(batchesOf(records, 100), { logPartitions: [1, 1] }));
+    assert.equal(result.counters.dead, rounds);
+    assert.deepEqual(
+      result.sinks.map((sink) => sink.kind === 'log' && sink.rowCount),
+      [4 * rounds, 4 * rounds],
+    );
+    const letter = deadLetters(result).get(2);
+    assert.deepEqual([letter?.code, letter?.place, letter?.value], ['FIELD_OUT_OF_RANGE', 'size', '{"size":"huge"}']);
+    const output = result.sinks[1];
+    assert.ok(output?.kind === 'log');
+    const bytes = Buffer.concat(output.appends.map(({ batch }) => batch));
+    assert.ok(bytes.includes(Buffer.of(0x0a, 2, 0x6b, 0x31, 0x10, 5)), 'LARGE, of k1');
+  }
+});
+
 test('rows of one record: the last of a key stays, and one bad row takes all of them, in every sink', () => {
   const item: DataType = {
     kind: 'struct',

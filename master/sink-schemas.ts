@@ -9,14 +9,23 @@ type Registration = NonNullable<SchemaValue['registration']>;
 /** A schema as a registry calls its kinds. */
 export type SchemaKind = 'AVRO' | 'PROTOBUF';
 
+/** A schema that a sink writes with. */
+export interface SinkSchema {
+  readonly kind: SchemaKind;
+  /** Its JSON, or the text of a .proto. */
+  readonly schema: string;
+  /** Texts that a .proto imports, each before those that import it. */
+  readonly references: readonly { readonly name: string; readonly schema: string }[];
+}
+
 /** All throw: SCHEMA_REGISTRY_UNAVAILABLE, UNAUTHORIZED, CONFIG_INVALID. `registry`: its address, '' = the default one. */
 export interface SchemaSubjects {
   /** The id of a schema under a subject; undefined when the subject does not have it. */
-  find(registry: string, subject: string, schema: string, kind: SchemaKind): Promise<number | undefined>;
+  find(registry: string, subject: string, schema: SinkSchema): Promise<number | undefined>;
   /** Whether the subject would take the schema beside the latest one it has. */
-  accepts(registry: string, subject: string, schema: string, kind: SchemaKind): Promise<boolean>;
+  accepts(registry: string, subject: string, schema: SinkSchema): Promise<boolean>;
   /** The id, of the same schema always the same. Throws also: SCHEMA_REFUSED. */
-  register(registry: string, subject: string, schema: string, kind: SchemaKind): Promise<number>;
+  register(registry: string, subject: string, schema: SinkSchema): Promise<number>;
 }
 
 export interface SinkSchemas {
@@ -28,11 +37,12 @@ export interface SinkSchemas {
 /** Changes nothing: what its subject does not have yet stays without an id, and is a problem if the subject refuses it. */
 export async function knownSinkSchemas(plan: JobPlan, subjects: SchemaSubjects): Promise<SinkSchemas> {
   const problems: JobProblem[] = [];
-  const known = await withIds(plan, async ({ registry, subject }, { schema, kind }, index) => {
-    const id = await subjects.find(registry, subject, schema, kindOf(kind));
-    if (id === undefined && !(await subjects.accepts(registry, subject, schema, kindOf(kind)))) {
+  const known = await withIds(plan, async ({ registry, subject }, value, index) => {
+    const schema = schemaOf(value);
+    const id = await subjects.find(registry, subject, schema);
+    if (id === undefined && !(await subjects.accepts(registry, subject, schema))) {
       problems.push({
-        path: `sinks[${index}].${kind}`,
+        path: `sinks[${index}].${value.kind}`,
         message: `the subject ${subject} does not take the schema of the result: it is not compatible with the one it has`,
         hint: 'keep the columns that readers need, name another subject, or change its compatibility in the registry',
       });
@@ -46,8 +56,7 @@ export async function knownSinkSchemas(plan: JobPlan, subjects: SchemaSubjects):
 export async function registeredSinkSchemas(plan: JobPlan, subjects: SchemaSubjects): Promise<JobPlan> {
   return await withIds(
     plan,
-    async ({ registry, subject, id }, { schema, kind }) =>
-      id ?? (await subjects.register(registry, subject, schema, kindOf(kind))),
+    async ({ registry, subject, id }, value) => id ?? (await subjects.register(registry, subject, schemaOf(value))),
   );
 }
 
@@ -68,6 +77,6 @@ async function withIds(
   return { ...plan, sources };
 }
 
-function kindOf(kind: SchemaValue['kind']): SchemaKind {
-  return kind === 'avro' ? 'AVRO' : 'PROTOBUF';
+function schemaOf({ kind, schema, references = [] }: SchemaValue): SinkSchema {
+  return { kind: kind === 'avro' ? 'AVRO' : 'PROTOBUF', schema, references };
 }

@@ -1,10 +1,13 @@
 /** `weir eval 'SQL'`: an expression or a query on rows of a file, in this process; nothing else is needed. */
-import { WeirError } from '../../core/errors.ts';
+import { must } from '../../core/assert.ts';
+import { type ErrorCode, errorTable, WeirError } from '../../core/errors.ts';
 import { formatJobDocument, parseJobDocument } from '../../core/job/document.ts';
 import { loadJobFile, locateProblems } from '../../core/job/file.ts';
+import type { JobProblem } from '../../core/job/problem.ts';
 import { renderProblems } from '../../core/job/render.ts';
+import type { JobPlan } from '../../engine/plan/job-plan.ts';
 import { planJob } from '../../engine/plan/plan-job.ts';
-import type { SampleRecord, SampleRows } from '../../master/lab.ts';
+import type { SampleRecord } from '../../master/lab.ts';
 import { exitCodes } from '../exit.ts';
 import { inferSchema } from '../infer-schema.ts';
 import { readJobFile } from '../job-files.ts';
@@ -22,7 +25,8 @@ export interface EvalOptions extends GlobalOptions {
   readonly schema?: string;
   /** A job file whose query is run instead. */
   readonly job?: string;
-  readonly outputMode: string;
+  /** Of a query; unless told, the first that the query goes with: append, complete, update. */
+  readonly outputMode?: string;
 }
 
 const INPUT = 'input';
@@ -32,60 +36,79 @@ const RECORD_TIME_MS = Date.UTC(2024, 0, 1);
 /** Returns the exit code. Throws: USAGE, NOT_FOUND, what the query cannot be run with. */
 export function evaluate(sql: string | undefined, options: EvalOptions): number {
   const format = outputFormat(options, ['table', 'json']);
-  const {
-    text,
-    inputs,
-    sql: written,
-  } = options.job === undefined ? jobOfQuery(sql, options) : jobOfFile(options.job, options);
-  const file = loadJobFile(text);
-  const planned = file.spec === null ? null : planJob(file.spec, { tables: null });
-  const problems = planned === null ? file.problems : locateProblems(file.positions, planned.problems);
-  if (planned?.plan == null || problems.length > 0) {
-    tell(written === undefined ? renderProblems(options.job ?? '', text, problems) : renderSql(written, problems));
-    return exitCodes.invalid;
+  const attempts = options.job === undefined ? jobsOfQuery(sql, options) : [jobOfFile(options.job, options)];
+  let best: { readonly evaluated: Evaluated; readonly problems: readonly JobProblem[] } | undefined;
+  for (const evaluated of attempts) {
+    const file = loadJobFile(evaluated.text);
+    const planned = file.spec === null ? null : planJob(file.spec, { tables: null });
+    const problems = planned === null ? file.problems : locateProblems(file.positions, planned.problems);
+    if (planned?.plan != null && problems.length === 0) return shown(planned.plan, evaluated, format === 'json');
+    if (best === undefined || problems.length < best.problems.length) best = { evaluated, problems };
   }
-  const pieces = [...inputs].flatMap(([source, rows]) =>
-    rows.length === 0 ? [] : [pieceOf(source, rows, RECORD_TIME_MS)],
+  const { evaluated, problems } = must(best, () => 'something was tried');
+  tell(
+    evaluated.sql === undefined
+      ? renderProblems(options.job ?? '', evaluated.text, problems)
+      : renderSql(evaluated.sql, problems),
   );
-  show(sampleRun(planned.plan, pieces, null, Number.MAX_SAFE_INTEGER), format === 'json');
-  return exitCodes.ok;
+  return exitCodes.invalid;
 }
 
 interface Evaluated {
   readonly text: string;
   readonly inputs: ReadonlyMap<string, readonly SampleRecord[]>;
+  /** One value is asked for, not rows. */
+  readonly isValue: boolean;
   /** What was typed, and where in the query it begins; absent where a file was named. */
   readonly sql?: TypedSql;
 }
 
-/** Before an expression, to make a query of it. */
-const SELECT = 'SELECT ';
+/** A query around an expression. */
+const WHOLE = ['SELECT ', ' AS value'] as const;
+/** Calls that give rows, and so have names of their own for their columns. */
+const ROWS = ['SELECT ', ''] as const;
+/** What no sink can hold, as text. */
+const AS_TEXT = ['SELECT CAST((', ') AS STRING) AS value'] as const;
+const modes = ['append', 'complete', 'update'] as const;
 
-/** An expression is a query over one row without columns. */
-function jobOfQuery(sql: string | undefined, options: EvalOptions): Evaluated {
+/** What is typed as jobs, the likeliest first. An expression is a query over one row without columns. */
+function jobsOfQuery(sql: string | undefined, options: EvalOptions): readonly Evaluated[] {
   if (sql === undefined || sql.trim() === '')
     throw new WeirError(
       'USAGE',
       `Say what to evaluate: weir eval "upper('a')", or weir eval "SELECT …" --input rows.json.`,
     );
   const isQuery = /^\s*(select|with)\b/i.test(sql);
+  // Values of nothing: Spark has one row for them.
+  const isFromNothing = isQuery && !/\bfrom\b/i.test(sql);
   const name = isQuery ? (/\bfrom\s+`?([A-Za-z_]\w*)/i.exec(sql)?.[1] ?? INPUT) : INPUT;
   const inputs = readInputs(options.input ?? [], name);
-  const rows: readonly SampleRecord[] = inputs.get(name) ?? (isQuery ? [] : [{}]);
+  const rows: readonly SampleRecord[] = inputs.get(name) ?? (isQuery && !isFromNothing ? [] : [{}]);
   const objects = rows.filter(
     (row): row is Readonly<Record<string, unknown>> => typeof row === 'object' && row !== null,
   );
   const inferred = options.schema ?? inferSchema(objects);
-  const text = formatJobDocument({
-    apiVersion: 'weir/v1',
-    kind: 'Job',
-    name: 'eval',
-    sources: { [name]: { connector: 'kafka', topic: name, schema: inferred === '' ? 'nothing STRING' : inferred } },
-    query: isQuery ? sql : `${SELECT}${sql} AS value FROM ${name}`,
-    sinks: [{ connector: 'blackhole' }],
-    outputMode: options.outputMode as 'append',
+  const job = (query: string, outputMode: string, offset: number): Evaluated => ({
+    text: formatJobDocument({
+      apiVersion: 'weir/v1',
+      kind: 'Job',
+      name: 'eval',
+      sources: { [name]: { connector: 'kafka', topic: name, schema: inferred === '' ? 'nothing STRING' : inferred } },
+      query,
+      sinks: [{ connector: 'blackhole' }],
+      outputMode: outputMode as 'append',
+    }),
+    inputs: new Map([[name, rows]]),
+    isValue: !isQuery,
+    sql: { text: sql, offset },
   });
-  return { text, inputs: new Map([[name, rows]]), sql: { text: sql, offset: isQuery ? 0 : SELECT.length } };
+  const asked = options.outputMode === undefined ? modes : [options.outputMode];
+  if (isFromNothing) return asked.map((mode) => job(`${sql.replace(/[\s;]+$/, '')} FROM ${name}`, mode, 0));
+  if (isQuery) return asked.map((mode) => job(sql, mode, 0));
+  const isRows = /^\s*((pos)?explode|inline)(_outer)?\s*\(|^\s*(stack|json_tuple)\s*\(/i.test(sql);
+  return [...(isRows ? [ROWS] : []), WHOLE, AS_TEXT].flatMap(([before, behind]) =>
+    asked.map((mode) => job(`${before}${sql}${behind} FROM ${name}`, mode, before.length)),
+  );
 }
 
 function jobOfFile(path: string, options: EvalOptions): Evaluated {
@@ -95,10 +118,24 @@ function jobOfFile(path: string, options: EvalOptions): Evaluated {
   return {
     text: formatJobDocument({ ...document, sinks: [{ connector: 'blackhole' }] }),
     inputs: readInputs(options.input ?? [], only),
+    isValue: false,
   };
 }
 
-function show({ columns, rows, deadLetters, filtered }: SampleRows, asJson: boolean): void {
+/** Runs and prints; the exit code. A value that cannot be computed is a failure, rows that cannot are dead letters. */
+function shown(plan: JobPlan, { inputs, isValue }: Evaluated, asJson: boolean): number {
+  const pieces = [...inputs].flatMap(([source, rows]) =>
+    rows.length === 0 ? [] : [pieceOf(source, rows, RECORD_TIME_MS)],
+  );
+  const { columns, rows, deadLetters, filtered } = sampleRun(plan, pieces, null, Number.MAX_SAFE_INTEGER);
+  const reasons = deadLetters.map(({ code, count }) => {
+    const { text } = errorTable[code as ErrorCode];
+    return isValue ? `${code}: ${text}` : `${count} × ${code} (${text})`;
+  });
+  if (isValue && rows.length === 0 && reasons.length > 0) {
+    tell(reasons.join('\n'));
+    return exitCodes.failed;
+  }
   const names = columns.map(({ name }) => name);
   if (asJson) printJson(rows.map((row) => Object.fromEntries(names.map((name, at) => [name, row[at] ?? null]))));
   else if (names.length === 1 && rows.length === 1 && names[0] === 'value') print(formatValue(rows[0]?.[0]));
@@ -109,7 +146,7 @@ function show({ columns, rows, deadLetters, filtered }: SampleRows, asJson: bool
         rows.map((row) => row.map(formatValue)),
       ),
     );
-  const dead = deadLetters.map(({ code, count }) => `${count} × ${code}`);
-  if (dead.length > 0) tell(`dead letters: ${dead.join(', ')}`);
+  if (reasons.length > 0) tell(`dead letters: ${reasons.join(', ')}`);
   if (filtered > 0) tell(`${filtered} filtered`);
+  return exitCodes.ok;
 }

@@ -171,7 +171,7 @@ async function warnOfReason(client: MasterClient, name: string): Promise<void> {
 }
 
 /** Why a job, or one of its lanes, waits or failed. */
-function reasonOf({ row, lanes }: JobView): string | null {
+export function reasonOf({ row, lanes }: JobView): string | null {
   return row.reason?.message ?? lanes.find(({ message }) => message !== null)?.message ?? null;
 }
 

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WeirError } from '../../core/errors.ts';
 import { partition } from '../../core/ids.ts';
-import { formatJobDocument, parseJobDocument } from '../../core/job/document.ts';
+import { formatJobDocument, type JobDocument, parseJobDocument } from '../../core/job/document.ts';
 import { feedTopic } from '../../core/job/feed-topics.ts';
 import { encodeRecordBatch } from '../../core/record-batch-encoder.ts';
 import type { SampleRecord } from '../../master/lab.ts';
@@ -21,7 +21,9 @@ import { pathsOfInputs, readInputs } from '../sample-files.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat } from '../settings.ts';
 import { stopSignal } from '../stop-signal.ts';
+import { type LogRecord, readLog } from '../testing/read-log.ts';
 import { SteppedCluster } from '../testing/stepped-cluster.ts';
+import { reasonOf } from './jobs.ts';
 
 export interface RunOptions extends GlobalOptions {
   readonly input?: readonly string[];
@@ -74,7 +76,11 @@ async function runOnce(path: string, options: RunOptions, { stop, again }: Ends)
       typeof source['topic'] === 'string' ? source['topic'] : feedTopic(document.name, name),
     ]),
   );
+  const written = writtenTopics(document);
   await fill(cluster, topics, inputs);
+  const writer = cluster.connections.logWriter('kafka', {});
+  // Of a cluster of its own nobody else can make them.
+  for (const { topic, partitions } of written) await writer.createTopic(topic, partitions);
   const outcome = await cluster.client.apply(document.name, formatJobDocument(document), { dryRun: false });
   if (outcome.kind === 'refused') {
     tell(renderJobProblems(file, outcome.problems));
@@ -98,8 +104,24 @@ async function runOnce(path: string, options: RunOptions, { stop, again }: Ends)
   }
   await finish(cluster, view);
   const last = await cluster.client.job(document.name);
-  await show(cluster, last, format === 'json');
+  await show(cluster, last, written, format === 'json');
   return stop.aborted ? exitCodes.interrupted : exitCodes.ok;
+}
+
+interface WrittenTopic {
+  readonly topic: string;
+  readonly partitions: number;
+}
+
+/** The topics that the job writes, each once. */
+function writtenTopics({ sinks }: JobDocument): readonly WrittenTopic[] {
+  const found = new Map<string, WrittenTopic>();
+  for (const sink of Array.isArray(sinks) ? (sinks as readonly (Record<string, unknown> | null)[]) : []) {
+    if (sink?.['connector'] !== 'kafka' || typeof sink['topic'] !== 'string') continue;
+    const { topic, partitions } = sink;
+    found.set(topic, { topic, partitions: typeof partitions === 'number' ? partitions : 1 });
+  }
+  return [...found.values()];
 }
 
 async function fill(
@@ -141,6 +163,7 @@ async function follow(
   using line = new ProgressLine();
   let quiet = 0;
   let toldAt = 0;
+  let told = '';
   for (let read = -1; ;) {
     cluster.check();
     const view = await cluster.client.job(name);
@@ -149,6 +172,12 @@ async function follow(
     quiet = isQuiet ? quiet + 1 : 0;
     read = view.counters.read;
     if (view.row.state === 'failed' || end.aborted || isDone(view) || (untilEmpty && quiet >= QUIET_LOOKS)) return view;
+    const reason = view.row.state === 'running' ? null : reasonOf(view);
+    if (reason !== null && reason !== told) {
+      told = reason;
+      line.clear();
+      tell(`${name} waits: ${reason}`);
+    }
     const { counters, recordsPerSecond, lag } = view;
     line.show(
       `${name} ${view.row.state}  ${progressOf(counters.read, untilEmpty ? expected : null)} read  ${formatCount(counters.rowsOut)} rows  ${formatCount(recordsPerSecond)}/s  lag ${formatCount(lag)}`,
@@ -170,7 +199,12 @@ async function finish(cluster: SteppedCluster, { row }: JobView): Promise<void> 
   await cluster.client.request('GET', `/v1/jobs/${row.name}/wait?state=stopped,finished,failed&timeout=30s`);
 }
 
-async function show(cluster: SteppedCluster, view: JobView, asJson: boolean): Promise<void> {
+async function show(
+  cluster: SteppedCluster,
+  view: JobView,
+  written: readonly WrittenTopic[],
+  asJson: boolean,
+): Promise<void> {
   const { counters } = view;
   const tables = view.sinks.filter(({ connector }) => connector === 'cassandra').map(({ description }) => description);
   const results = await Promise.all(
@@ -179,7 +213,10 @@ async function show(cluster: SteppedCluster, view: JobView, asJson: boolean): Pr
       ...(await cluster.client.query(`SELECT * FROM ${table} LIMIT ${SHOWN_ROWS}`)),
     })),
   );
-  if (asJson) return printJson({ name: view.row.name, counters, tables: results });
+  const topics = await Promise.all(
+    written.map(async ({ topic, partitions }) => ({ topic, records: await firstRecords(cluster, topic, partitions) })),
+  );
+  if (asJson) return printJson({ name: view.row.name, counters, tables: results, topics });
   for (const { table, columns, rows } of results) {
     print(`${table}:`);
     print(
@@ -189,7 +226,29 @@ async function show(cluster: SteppedCluster, view: JobView, asJson: boolean): Pr
       ),
     );
   }
+  for (const { topic, records } of topics) {
+    print(`${topic}:`);
+    print(
+      formatTable(
+        ['key', 'value'],
+        records.map(({ key, value }) => [formatValue(key), formatValue(value)]),
+      ),
+    );
+  }
   tell(
     `${formatCount(counters.read)} read = ${formatCount(counters.passed)} passed + ${formatCount(counters.filtered)} filtered + ${formatCount(counters.skipped)} skipped + ${formatCount(counters.dead)} dead; ${formatCount(counters.rowsOut)} rows out`,
   );
+}
+
+/** The first records of a topic, partition by partition. */
+async function firstRecords(
+  cluster: SteppedCluster,
+  topic: string,
+  partitions: number,
+): Promise<readonly Pick<LogRecord, 'key' | 'value'>[]> {
+  const source = cluster.connections.source('kafka', {});
+  const found: Pick<LogRecord, 'key' | 'value'>[] = [];
+  for (let at = 0; at < partitions && found.length < SHOWN_ROWS; at++)
+    found.push(...(await readLog(source, topic, 0, at)).map(({ key, value }) => ({ key, value })));
+  return found.slice(0, SHOWN_ROWS);
 }

@@ -277,12 +277,21 @@ function sampleOf(
       .filter((line) => !line.startsWith('-'))
       .slice(0, limit)
       .map((line) => {
-        const row = new Map(Object.entries(JSON.parse(line) as Record<string, unknown>));
+        const row = new Map(Object.entries(JSON.parse(line, exactly) as Record<string, unknown>));
         return names.map((name) => row.get(name) ?? null);
       }),
     deadLetters: [...dead].map(([code, count]) => ({ code, count })),
     filtered,
   };
+}
+
+const DOUBLE_DIGITS = 15;
+
+/** Numbers that a double does not hold, BIGINT and DECIMAL with many digits, as text. */
+function exactly(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
+  const source = context?.source;
+  if (typeof value !== 'number' || source === undefined || source.length <= DOUBLE_DIGITS) return value;
+  return /^-?[\d.]+$/.test(source) && String(value) !== source ? source : value;
 }
 
 function noStage(job: string, stage: number, count: number): WeirError {

@@ -4,7 +4,7 @@ import { registryOptionsFromEnv } from './options.ts';
 import type {
   RegisteredSchema,
   RegistryParts,
-  SchemaKind,
+  SinkSchema,
   SchemaRegistryClient,
   UnknownSchema,
 } from './registry-client.ts';
@@ -41,23 +41,18 @@ export class SchemaRegistries {
   }
 
   /** The id of a sink's schema under a subject; undefined when the subject does not have it. Throws: as {@link schemas}. */
-  async find(
-    registry: string,
-    subject: string,
-    schema: string,
-    kind: SchemaKind = 'AVRO',
-  ): Promise<number | undefined> {
-    return await (await this.#client(registry)).find(subject, schema, kind);
+  async find(registry: string, subject: string, schema: SinkSchema): Promise<number | undefined> {
+    return await (await this.#client(registry)).find(subject, schema);
   }
 
   /** Whether a subject would take a sink's schema. Throws: as {@link schemas}. */
-  async accepts(registry: string, subject: string, schema: string, kind: SchemaKind = 'AVRO'): Promise<boolean> {
-    return await (await this.#client(registry)).accepts(subject, schema, kind);
+  async accepts(registry: string, subject: string, schema: SinkSchema): Promise<boolean> {
+    return await (await this.#client(registry)).accepts(subject, schema);
   }
 
-  /** The id of a sink's schema, which is registered when it is new. Throws: as {@link schemas}, and SCHEMA_REFUSED. */
-  async register(registry: string, subject: string, schema: string, kind: SchemaKind = 'AVRO'): Promise<number> {
-    return await (await this.#client(registry)).register(subject, schema, kind);
+  /** The id of a sink's schema, which is registered, with what it refers to, when it is new. Throws: as {@link schemas}, and SCHEMA_REFUSED. */
+  async register(registry: string, subject: string, schema: SinkSchema): Promise<number> {
+    return await (await this.#client(registry)).register(subject, schema);
   }
 
   async #client(registry: string): Promise<SchemaRegistryClient> {

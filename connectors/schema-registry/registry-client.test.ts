@@ -10,6 +10,9 @@ import { isWeirError } from '../../core/errors.ts';
 import { systemClock, systemRng } from '../system/clock.ts';
 import { registryOptionsFromEnv } from './options.ts';
 import { SchemaRegistries } from './registries.ts';
+import type { SinkSchema } from './registry-client.ts';
+
+const avro = (schema: string): SinkSchema => ({ kind: 'AVRO', schema, references: [] });
 
 let server: Server;
 let url: string;
@@ -85,7 +88,7 @@ test('a failure is tried again, and forgotten when it lasts', async () => {
 test('a schema that is new goes there as it is, again after a failure, and with the credentials', async () => {
   let failures = 1;
   answer = () => (failures-- > 0 ? { status: 503, body: {} } : { status: 200, body: { id: 9 } });
-  assert.equal(await open({ SCHEMA_REGISTRY_TOKEN: 'abc' }).register('', 'a/b', '"int"'), 9);
+  assert.equal(await open({ SCHEMA_REGISTRY_TOKEN: 'abc' }).register('', 'a/b', avro('"int"')), 9);
   const sent = {
     path: '/subjects/a%2Fb/versions',
     authorization: 'Bearer abc',
@@ -96,19 +99,19 @@ test('a schema that is new goes there as it is, again after a failure, and with 
 
 test('a schema that is refused says why, and is not sent again', async () => {
   answer = () => ({ status: 422, body: { error_code: 42201, message: 'Input schema is an invalid Avro schema' } });
-  await assert.rejects(open().register('', 's', '{}'), (error) => {
+  await assert.rejects(open().register('', 's', avro('{}')), (error) => {
     assert.ok(isWeirError(error, 'SCHEMA_REFUSED'));
     assert.match(error.message, /\/subjects\/s\/versions \(422\): Input schema is an invalid Avro schema/);
     return true;
   });
   assert.equal(asked.length, 1);
   answer = () => notFound;
-  assert.equal(await open().find('', 's', '{}'), undefined);
-  assert.equal(await open().accepts('', 's', '{}'), true);
+  assert.equal(await open().find('', 's', avro('{}')), undefined);
+  assert.equal(await open().accepts('', 's', avro('{}')), true);
   answer = () => ({ status: 200, body: { is_compatible: false } });
-  assert.equal(await open().accepts('', 's', '{}'), false);
+  assert.equal(await open().accepts('', 's', avro('{}')), false);
   answer = () => ({ status: 403, body: {} });
-  await assert.rejects(open().register('', 's', '{}'), (error) => isWeirError(error, 'UNAUTHORIZED'));
+  await assert.rejects(open().register('', 's', avro('{}')), (error) => isWeirError(error, 'UNAUTHORIZED'));
 });
 
 test('a schema that refers to what is gone, or to itself', async () => {

@@ -10,10 +10,15 @@ import { messageOf, WeirError } from '../../core/errors.ts';
 import { askOutside } from '../system/outbound.ts';
 import type { RegistryOptions } from './options.ts';
 
-/** A schema with what it refers to, each before those that refer to it. */
 /** What a sink writes with. */
-export type SchemaKind = 'AVRO' | 'PROTOBUF';
+export interface SinkSchema {
+  readonly kind: 'AVRO' | 'PROTOBUF';
+  readonly schema: string;
+  /** Texts that a .proto imports, each before those that import it; each is registered under its name. */
+  readonly references: readonly { readonly name: string; readonly schema: string }[];
+}
 
+/** A schema with what it refers to, each before those that refer to it. */
 export interface RegisteredSchema {
   readonly id: number;
   readonly type: 'AVRO' | 'PROTOBUF' | 'JSON';
@@ -48,7 +53,9 @@ const UNKNOWN_MS = 30_000;
 const REFERENCES_MAX = 256;
 
 const reference = z.object({ name: z.string(), subject: z.string(), version: z.number().int() });
+type Reference = z.output<typeof reference>;
 const idAnswer = z.object({ id: z.number().int() });
+const versionAnswer = z.object({ version: z.number().int() });
 const compatibleAnswer = z.object({ is_compatible: z.boolean() });
 const errorAnswer = z.object({ error_code: z.number(), message: z.string().default('no reason given') });
 const answer = z.object({
@@ -62,8 +69,11 @@ type Answer = z.output<typeof answer>;
 interface Question {
   readonly path: string;
   /** Sent by POST; absent = GET. */
-  readonly schema?: string;
-  readonly schemaType?: SchemaKind;
+  readonly body?: {
+    readonly schema: string;
+    readonly schemaType: SinkSchema['kind'];
+    readonly references?: readonly Reference[];
+  };
 }
 
 /** One per registry and process. Owns nothing that has to be closed. */
@@ -107,30 +117,70 @@ export class SchemaRegistryClient {
    * The id of a schema under a subject; undefined when the subject does not have it. Throws:
    * SCHEMA_REGISTRY_UNAVAILABLE, UNAUTHORIZED.
    */
-  async find(subject: string, schema: string, schemaType: SchemaKind = 'AVRO'): Promise<number | undefined> {
-    return (await this.#get(idAnswer, { path: subjectPath(subject), schema, schemaType }))?.id;
+  async find(subject: string, schema: SinkSchema): Promise<number | undefined> {
+    const references = await this.#versionsOf(schema);
+    if (references === undefined) return undefined;
+    return (await this.#get(idAnswer, { path: subjectPath(subject), body: bodyOf(schema, references) }))?.id;
   }
 
   /**
-   * Whether the subject would take a schema beside its latest one, by the compatibility that it asks for. Throws:
-   * SCHEMA_REGISTRY_UNAVAILABLE, UNAUTHORIZED.
+   * Whether the subject would take a schema beside its latest one, by the compatibility that it asks for. One that refers
+   * to what is not registered yet can be judged only when it is registered. Throws: SCHEMA_REGISTRY_UNAVAILABLE,
+   * UNAUTHORIZED.
    */
-  async accepts(subject: string, schema: string, schemaType: SchemaKind = 'AVRO'): Promise<boolean> {
+  async accepts(subject: string, schema: SinkSchema): Promise<boolean> {
+    const references = await this.#versionsOf(schema);
+    if (references === undefined) return true;
     const path = `/compatibility${subjectPath(subject)}/versions/latest`;
-    const judged = await this.#get(compatibleAnswer, { path, schema, schemaType });
+    const judged = await this.#get(compatibleAnswer, { path, body: bodyOf(schema, references) });
     // A subject without a version takes any.
     return judged?.is_compatible ?? true;
   }
 
   /**
-   * The id of a schema, which is registered when it is new. Throws: SCHEMA_REGISTRY_UNAVAILABLE, UNAUTHORIZED,
-   * SCHEMA_REFUSED.
+   * The id of a schema, which is registered when it is new, after what it refers to. Throws: SCHEMA_REGISTRY_UNAVAILABLE,
+   * UNAUTHORIZED, SCHEMA_REFUSED.
    */
-  async register(subject: string, schema: string, schemaType: SchemaKind = 'AVRO'): Promise<number> {
-    const registered = await this.#get(idAnswer, { path: `${subjectPath(subject)}/versions`, schema, schemaType });
+  async register(subject: string, schema: SinkSchema): Promise<number> {
+    const known: Reference[] = [];
+    for (const { name, schema: text } of schema.references) {
+      const referred: SinkSchema = { ...schema, schema: text };
+      const references = known.filter((each) => imports(text, each.name));
+      await this.#register(name, referred, references);
+      const version = await this.#versionOf(name, referred, references);
+      if (version === undefined) throw this.#unavailable(`it does not find ${name}, which it has just taken`);
+      known.push({ name, subject: name, version });
+    }
+    return await this.#register(
+      subject,
+      schema,
+      known.filter(({ name }) => imports(schema.schema, name)),
+    );
+  }
+
+  async #register(subject: string, schema: SinkSchema, references: readonly Reference[]): Promise<number> {
+    const question = { path: `${subjectPath(subject)}/versions`, body: bodyOf(schema, references) };
+    const registered = await this.#get(idAnswer, question);
     if (registered === undefined)
       throw this.#unavailable('it answers 404 to a new schema, so it probably takes none at this address');
     return registered.id;
+  }
+
+  /** What the schema imports, as the registry has it; undefined where it lacks some of it. */
+  async #versionsOf(schema: SinkSchema): Promise<Reference[] | undefined> {
+    const known: Reference[] = [];
+    for (const { name, schema: text } of schema.references) {
+      const references = known.filter((each) => imports(text, each.name));
+      const version = await this.#versionOf(name, { ...schema, schema: text }, references);
+      if (version === undefined) return undefined;
+      known.push({ name, subject: name, version });
+    }
+    return known.filter(({ name }) => imports(schema.schema, name));
+  }
+
+  async #versionOf(subject: string, schema: SinkSchema, references: readonly Reference[]): Promise<number | undefined> {
+    const question = { path: subjectPath(subject), body: bodyOf(schema, references) };
+    return (await this.#get(versionAnswer, question))?.version;
   }
 
   async #read(id: number): Promise<RegisteredSchema | UnknownSchema> {
@@ -151,7 +201,7 @@ export class SchemaRegistryClient {
   }
 
   async #addReferences(
-    references: readonly z.output<typeof reference>[],
+    references: readonly Reference[],
     found: Map<string, string>,
     asked: Set<string>,
   ): Promise<void> {
@@ -192,7 +242,7 @@ export class SchemaRegistryClient {
     }
   }
 
-  async #ask<T>(shape: z.ZodType<T>, { path, schema, schemaType }: Question): Promise<T | undefined> {
+  async #ask<T>(shape: z.ZodType<T>, { path, body }: Question): Promise<T | undefined> {
     const { url, authorization, outbound = { kind: 'all' } } = this.#options;
     let status: number;
     let text: string;
@@ -201,10 +251,10 @@ export class SchemaRegistryClient {
       const answered = await askOutside(new URL(`${url}${path}`), outbound, {
         headers: {
           accept: 'application/vnd.schemaregistry.v1+json, application/json',
-          ...(schema === undefined ? {} : { 'content-type': 'application/vnd.schemaregistry.v1+json' }),
+          ...(body === undefined ? {} : { 'content-type': 'application/vnd.schemaregistry.v1+json' }),
           ...(authorization === undefined ? {} : { authorization }),
         },
-        ...(schema === undefined ? {} : { method: 'POST', body: JSON.stringify({ schema, schemaType }) }),
+        ...(body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }),
         signal: AbortSignal.timeout(REQUEST_MS_MAX),
         bytesMax: ANSWER_BYTES_MAX,
       });
@@ -245,6 +295,16 @@ export class SchemaRegistryClient {
       { cause },
     );
   }
+}
+
+function bodyOf({ schema, kind }: SinkSchema, references: readonly Reference[]): NonNullable<Question['body']> {
+  return { schema, schemaType: kind, ...(references.length === 0 ? {} : { references }) };
+}
+
+/** Whether the text of a .proto imports the file. */
+function imports(text: string, name: string): boolean {
+  const found = text.matchAll(/(?<![\w.])import\s+(?:public\s+|weak\s+)?["']([^"']+)["']/g);
+  return [...found].some(([, imported]) => imported === name);
 }
 
 function subjectPath(subject: string): string {

@@ -7,6 +7,7 @@ import { startRegistry } from '../../test/services/registry.ts';
 import type { RegistryService } from '../../test/services/registry.ts';
 import { systemClock, systemRng } from '../system/clock.ts';
 import { SchemaRegistries } from './registries.ts';
+import type { SinkSchema } from './registry-client.ts';
 
 let registry: RegistryService;
 
@@ -52,8 +53,11 @@ test('an id that nobody registered is unknown, and no failure', async () => {
 test('a schema of a sink: found, judged, registered, each time under the same id', async () => {
   const schemas = open();
   const field = (name: string, type: unknown, rest: object = {}): object => ({ name, type, ...rest });
-  const text = (...fields: readonly object[]): string =>
-    JSON.stringify({ type: 'record', name: 'Visit', fields: [field('id', 'string'), ...fields] });
+  const text = (...fields: readonly object[]): SinkSchema => ({
+    kind: 'AVRO',
+    schema: JSON.stringify({ type: 'record', name: 'Visit', fields: [field('id', 'string'), ...fields] }),
+    references: [],
+  });
   const first = text(field('ms', 'int'));
   assert.equal(await schemas.find('', 'visits-value', first), undefined);
   assert.equal(await schemas.accepts('', 'visits-value', first), true, 'a subject that is not there takes any');
@@ -62,7 +66,7 @@ test('a schema of a sink: found, judged, registered, each time under the same id
   assert.equal(await schemas.find('', 'visits-value', first), id);
   const [found] = await schemas.schemas('', [id]);
   assert(found !== undefined && found.type === 'AVRO');
-  assert.deepEqual(JSON.parse(found.schema), JSON.parse(first));
+  assert.deepEqual(JSON.parse(found.schema), JSON.parse(first.schema));
 
   await fetch(`${registry.url}/config/visits-value`, {
     method: 'PUT',
@@ -112,6 +116,45 @@ test('references come before what refers to them, for Avro and Protobuf', async 
     parseProto(proto).messages.map(({ name }) => name),
     ['shop.Price'],
   );
+});
+
+test('a .proto of a sink is registered with what it imports, which is registered under its name', async () => {
+  const schemas = open();
+  const money: SinkSchema['references'][number] = {
+    name: 'shop/money.proto',
+    schema:
+      'syntax = "proto3"; package shop; import "shop/unit.proto"; message Money { int64 cents = 1; Unit unit = 2; }',
+  };
+  const unit = {
+    name: 'shop/unit.proto',
+    schema: 'syntax = "proto3"; package shop; message Unit { string name = 1; }',
+  };
+  const bill = (...more: string[]): SinkSchema => ({
+    kind: 'PROTOBUF',
+    schema: `syntax = "proto3";
+package shop;
+import "shop/money.proto";
+import "google/protobuf/timestamp.proto";
+message Bill { Money sum = 1; google.protobuf.Timestamp at = 2; ${more.join(' ')} }`,
+    references: [unit, money],
+  });
+  assert.equal(await schemas.find('', 'bills-value', bill()), undefined);
+  assert.equal(await schemas.accepts('', 'bills-value', bill()), true);
+  const id = await schemas.register('', 'bills-value', bill());
+  assert.equal(await schemas.register('', 'bills-value', bill()), id);
+  assert.equal(await schemas.find('', 'bills-value', bill()), id);
+  const [found] = await schemas.schemas('', [id]);
+  assert(found !== undefined && found.type === 'PROTOBUF');
+  assert.deepEqual(
+    found.references.map(({ name }) => name),
+    [unit.name, money.name],
+  );
+  const { messages } = parseProto(found);
+  assert.deepEqual(
+    messages[0]?.fields.map(({ name }) => name),
+    ['sum', 'at'],
+  );
+  assert.equal(await schemas.accepts('', 'bills-value', bill('string note = 3;')), true);
 });
 
 test('an address that is not the API, or that nothing listens at, is away and not empty', async () => {

@@ -74,7 +74,7 @@ colour: red
       '9:22 sources.more.startingOffsets is "erliest"; it takes one of earliest, latest, or a map of options (did you mean earliest?)',
       '11:29 sinks.0 has no option kespace (did you mean keyspace?)',
       '11:65 sinks.0.primaryKey.0 is 1; it takes text, or a list',
-      '12:10 trigger: a duration is a whole number with a unit: 50ms, 10s, 5m, 1h',
+      '12:10 trigger is "5 sec"; it takes asap, availableNow, manual or a duration: 10s, 1 minute',
       '13:30 onBadRecord.deadLetter has no option topc (did you mean topic?)',
       '14:1 a job has no option colour (options here: apiVersion, kind, name, labels, sources, tables, query, keyedState, module, sinks, outputMode, trigger, schedule, onLate, watermarkPolicy, noDataEpochs, limits, onBadRecord, onNullValue, timeZone)',
     ]);
@@ -84,6 +84,52 @@ colour: red
     assert.deepEqual(problemsOf(good.replace('connector: kafka', 'connectr: kafka')), [
       '6:5 sources.users has no option connectr (did you mean connector?)',
     ]);
+  });
+
+  test('YAML that cannot be read is one mistake, in words of files', () => {
+    const cases: readonly (readonly [before: string, after: string, said: RegExp])[] = [
+      [
+        '    connector: kafka',
+        '   connector: kafka\n    format: json',
+        /the lines of a map begin at one column, and these do not/,
+      ],
+      ['    connector: kafka', '\tconnector: kafka', /spaces, not tabs/],
+      ['kind: Job', 'kind Job', /this is no key with a value \(write KEY: VALUE/],
+      ['primaryKey: [id]', 'primaryKey: [id', /the \[ before this is not closed \(a \] is missing\)/],
+    ];
+    for (const [before, after, said] of cases) {
+      assert.ok(good.includes(before), before);
+      const problems = problemsOf(good.replace(before, after));
+      assert.equal(problems.length, 1, problems.join('\n'));
+      assert.match(problems[0] ?? '', said);
+    }
+  });
+
+  test('triggers of Spark, and options in other shapes, say what is written instead', () => {
+    const cases: readonly (readonly [line: string, hint: string])[] = [
+      ['trigger: 5', 'write the unit: 5s'],
+      ['trigger: once', "Spark's option is trigger: availableNow here: as Spark advises too"],
+      ['trigger: processingTime', "Spark's option is trigger: 10s here"],
+      ["trigger: processingTime='5 seconds'", 'write trigger: 5 seconds'],
+      ['trigger: availablenow', 'did you mean availableNow?'],
+      ['sql: SELECT 1', 'the SQL stands at query:'],
+      ['parallelism: 4', 'weir scale JOB --parallelism N'],
+      ['spark.sql.shuffle.partitions: 200', "Spark's option is not needed here"],
+      ['watermark: 10 minutes', 'it belongs to a source'],
+    ];
+    for (const [line, hint] of cases) {
+      const problems = problemsOf(`${good}${line}\n`);
+      assert.equal(problems.length, 1, problems.join('\n'));
+      assert.ok(problems[0]?.includes(hint), `${line}: ${problems[0]}`);
+    }
+    const offsets = problemsOf(
+      good.replace('    connector: kafka', "    connector: kafka\n    startingOffsets: { users: { '0': 23 } }"),
+    );
+    assert.equal(offsets.length, 1, offsets.join('\n'));
+    assert.match(offsets[0] ?? '', /startingOffsets is a map; it takes earliest, latest or .* weir offsets set JOB/);
+    const list = problemsOf('apiVersion: weir/v1\nkind: Job\nname: a\nsources: []\nquery: SELECT 1\nsinks: {}\n');
+    assert.match(list.join('\n'), /sources is a list; it takes a map of names \(each has a name/);
+    assert.match(list.join('\n'), /sinks is a map; it takes a list \(write a dash before each/);
   });
 
   test('what stateful jobs say is checked like the rest', () => {

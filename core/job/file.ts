@@ -37,8 +37,9 @@ export function loadJobFile(text: string): JobFile {
   const positions = documentPositions(text, document, lines);
   if (text.length > JOB_FILE_LENGTH_MAX)
     return refused(positions, [{ path: '', message: 'the file is larger than 1 MiB' }]);
-  const syntax = document.errors.map((error) => yamlProblem(error, lines));
-  if (syntax.length > 0) return refused(positions, syntax);
+  // Behind the first one YAML's own reading of the text is a guess, and so would be what is wrong with it.
+  const [syntax] = document.errors.toSorted((a, b) => a.pos[0] - b.pos[0]);
+  if (syntax !== undefined) return refused(positions, [yamlProblem(syntax, text, lines)]);
   const unsafe = unsafeKeys(document, lines);
   if (unsafe.length > 0) return refused(positions, unsafe);
   let value: unknown;
@@ -92,16 +93,43 @@ function inFileOrder(problems: readonly JobProblem[]): JobProblem[] {
 
 function yamlProblem(
   error: { readonly code: string; readonly message: string; readonly pos: [number, number] },
+  text: string,
   lines: LineCounter,
 ): JobProblem {
   const { line, col } = lines.linePos(error.pos[0]);
-  const message = yamlMessages.get(error.code) ?? firstLower(error.message);
-  return { path: '', message, line: Math.max(1, line), column: Math.max(1, col) };
+  const rest = text.slice(error.pos[0]).split('\n', 1)[0] ?? '';
+  // A key that begins on the line behind counts as more of this value.
+  const code = error.code === 'BLOCK_AS_IMPLICIT_KEY' && !/:\s/.test(rest) ? 'BAD_INDENT' : error.code;
+  const unclosed = /end with a ([\]}])/.exec(error.message)?.[1];
+  const [message, hint] =
+    unclosed === undefined
+      ? (yamlMessages.get(code) ?? [firstLower(error.message)])
+      : [`the ${unclosed === ']' ? '[' : '{'} before this is not closed`, `a ${unclosed} is missing`];
+  const place = { line: Math.max(1, line), column: Math.max(1, col) };
+  return hint === undefined ? { path: '', message, ...place } : { path: '', message, hint, ...place };
 }
 
-const yamlMessages = new Map([
-  ['TAB_AS_INDENT', 'YAML is indented with spaces, not tabs'],
-  ['MULTIPLE_DOCS', 'one job per file: a second document begins here'],
+const yamlMessages = new Map<string, readonly [message: string, hint?: string]>([
+  ['TAB_AS_INDENT', ['YAML is indented with spaces, not tabs']],
+  ['MULTIPLE_DOCS', ['one job per file: a second document begins here']],
+  [
+    'BAD_INDENT',
+    [
+      'the lines of a map begin at one column, and these do not',
+      'keys of one map have the same number of spaces before them',
+    ],
+  ],
+  [
+    'MULTILINE_IMPLICIT_KEY',
+    ['this is no key with a value', 'write KEY: VALUE, with a colon and a blank between them'],
+  ],
+  [
+    'BLOCK_AS_IMPLICIT_KEY',
+    [
+      'a value on this line has a colon with a blank behind it',
+      'put the value in quotes, or begin a new line for the next key',
+    ],
+  ],
 ]);
 
 /** Of one map; more is meant to keep this process busy. */
@@ -135,8 +163,28 @@ function unsafeKeys(document: ReturnType<typeof parseDocument>, lines: LineCount
 
 type Issue = z.core.$ZodIssue;
 
+/** A trigger that is no map: what it takes, and what Spark's words for it are here. */
+function triggerProblem(value: unknown): JobProblem | undefined {
+  if (typeof value === 'object') return undefined;
+  const problem: JobProblem = {
+    path: 'trigger',
+    message: `trigger is ${show(value)}; it takes asap, availableNow, manual or a duration: 10s, 1 minute`,
+  };
+  if (typeof value === 'number') return { ...problem, hint: `write the unit: ${value}s` };
+  const text = String(value);
+  const [, word = text, time] = /^(\w+)\s*[=(:]\s*['"]?([^'")]*)/.exec(text) ?? [];
+  const own = ['asap', 'availableNow', 'manual'];
+  const spark = own.some((known) => known.toLowerCase() === text.toLowerCase())
+    ? undefined
+    : sparkHint(word, ['query']);
+  if (spark === undefined) return withHint(problem, text, own);
+  return { ...problem, hint: time !== undefined && /^processingTime$/i.test(word) ? `write trigger: ${time}` : spark };
+}
+
 function issueProblems(issue: Issue, document: unknown, positions: FilePositions): JobProblem[] {
   const path = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
+  const trigger = path.length === 1 && path[0] === 'trigger' ? triggerProblem(childOf(document, 'trigger')) : undefined;
+  if (trigger !== undefined) return [trigger];
   switch (issue.code) {
     case 'unrecognized_keys':
       return issue.keys.map((key) => unknownKey(document, path, key, positions));
@@ -200,12 +248,26 @@ function unknownKey(document: unknown, path: DocumentPath, key: string, position
     message: `${path.length === 0 ? 'a job' : formatPath(path)} has no option ${key}`,
     hint:
       spark ??
+      otherWords.get(`${String(path[0] ?? '')}.${key.toLowerCase()}`) ??
       (meant === undefined
         ? `options here: ${keys.filter((known) => !known.startsWith('$')).join(', ')}`
         : `did you mean ${meant}?`),
     ...at(positions.ofKey(full)),
   };
 }
+
+/** Words of other systems, behind the part of the file that they stand in. */
+const otherWords = new Map([
+  ['.sql', 'the SQL stands at query:'],
+  ['.select', 'the SQL stands at query:'],
+  ['.parallelism', 'the number of workers is set on the job that runs: weir scale JOB --parallelism N'],
+  ['.watermark', 'it belongs to a source: sources: { clicks: { …, watermark: { column: ts, delay: 10s } } }'],
+  ['.keyspace', 'it belongs to a sink: sinks: [{ connector: cassandra, keyspace: …, table: … }]'],
+  ['.topic', 'it belongs to a source or a sink'],
+  ['sinks.mode', 'it belongs to the job: outputMode: append'],
+  ['sinks.outputmode', 'it belongs to the job: outputMode: append'],
+  ['sources.table', 'what is no stream stands at tables: of the job'],
+]);
 
 /** Whose options of Spark somebody may have had in mind there. */
 function sparkPlaces(document: unknown, path: DocumentPath): SparkPlace[] {
@@ -222,6 +284,15 @@ function unionProblems(
   positions: FilePositions,
 ): JobProblem[] {
   const path = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
+  const offsets = path.at(-1) === 'startingOffsets' ? path.reduce(childOf, document) : undefined;
+  if (typeof offsets === 'object' && offsets !== null && !Object.hasOwn(offsets, 'timestamp'))
+    return [
+      {
+        path: formatPath(path),
+        message: `${formatPath(path)} is ${show(offsets)}; it takes earliest, latest or { timestamp: … }`,
+        hint: 'for offsets of partitions: weir offsets set JOB TOPIC:PARTITION=OFFSET, when the job is submitted and stopped',
+      },
+    ];
   const [nested] = issue.errors
     .filter((alternative) => alternative.some((inner) => inner.path.length > 0 || inner.code === 'unrecognized_keys'))
     .toSorted((a, b) => misfit(a) - misfit(b));
@@ -281,10 +352,21 @@ function describe(issue: Issue, document: unknown, path: DocumentPath): JobProbl
       issue.values.map(String),
     );
   }
-  if (issue.code === 'invalid_type')
-    return { path: name, message: `${name} is ${show(value)}; it takes ${wanted(issue)}` };
+  if (issue.code === 'invalid_type') {
+    const problem = { path: name, message: `${name} is ${show(value)}; it takes ${wanted(issue)}` };
+    const shape = shapes.get(String(path.at(-1)));
+    return shape === undefined ? problem : { ...problem, hint: shape };
+  }
   return { path: name, message: `${name === '' ? '' : `${name}: `}${firstLower(issue.message)}` };
 }
+
+/** How options are written that people write in other shapes. */
+const shapes = new Map([
+  ['sources', 'each has a name, that of the query: sources: { clicks: { connector: kafka, topic: clicks, … } }'],
+  ['sinks', 'write a dash before each: - { connector: cassandra, … }'],
+  ['schema', "columns are a text as in SQL: schema: 'id STRING NOT NULL, at TIMESTAMP'"],
+  ['primaryKey', 'write the columns in brackets: primaryKey: [id]; [[page], minute] has a partition key of its own'],
+]);
 
 /** The values of a union's discriminator (`connector`) at this place. */
 function connectors(document: unknown, path: DocumentPath): string[] {

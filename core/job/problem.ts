@@ -9,6 +9,8 @@ export interface JobProblem {
   readonly sqlOffset?: number;
   /** Length of the text at sqlOffset that is wrong, in characters. */
   readonly sqlLength?: number;
+  /** Which column of the query's result it is about, from 0; planning turns it into a place in the SQL text. */
+  readonly resultColumn?: number;
   /** Line and column in the file, from 1, once mapped. */
   readonly line?: number;
   readonly column?: number;

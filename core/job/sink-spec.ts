@@ -41,10 +41,22 @@ const protobufSink = z
     registry: avroSink.shape.registry,
     subject: avroSink.shape.subject,
     message: avroSink.shape.name.describe(
-      "What the message is called, with a package or without; default: the topic's name",
+      'With a schema: which of its messages rows become; default: the first. Without: what the message of the columns is ' +
+        "called; default: the topic's name",
     ),
+    schema: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'Text of a .proto whose message rows become, fields by the names of columns; default: made of the columns',
+      ),
+    references: z
+      .array(z.strictObject({ name: z.string().min(1), schema: z.string().min(1) }))
+      .optional()
+      .describe('Texts that the schema imports, each before those that import it'),
   })
-  .describe('format: protobuf; the message is the one of the columns, numbered by their places');
+  .describe('format: protobuf; by a .proto of your own, or by the columns, numbered by their places');
 
 const kafkaSink = z.strictObject({
   connector: z.literal('kafka'),

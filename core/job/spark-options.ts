@@ -61,6 +61,7 @@ export const sparkOptions: readonly SparkOption[] = [
   cassandra('spark.cassandra.output.throughputMBPerSec', '', 'a slow Cassandra slows the reading, in bytes'),
   cassandra('spark.cassandra.output.timestamp', '', 'rows carry a write time of their own: it makes replays harmless'),
   cassandra('spark.cassandra.output.ttl', '', 'default_time_to_live of the table'),
+  cassandra('ttl', '', 'default_time_to_live of the table'),
   cassandra('confirm.truncate', '', 'complete mode deletes the rows that left the result, one by one'),
   query('checkpointLocation', '', 'positions and state are kept by the cluster; weir import-checkpoint takes one over'),
   query('queryName', 'name: my-job', 'a-z, 0-9 and -'),
@@ -71,6 +72,8 @@ export const sparkOptions: readonly SparkOption[] = [
   query('once', 'trigger: availableNow', 'as Spark advises too'),
   query('continuous', 'trigger: asap', 'a record is on its way when it arrives'),
   query('withWatermark', 'watermark: { column: ts, delay: 10s }', 'at the source, or FROM … WATERMARK in the query'),
+  query('spark.sql.shuffle.partitions', '', 'state has 256 key groups, which move between workers'),
+  query('spark.sql.session.timeZone', 'timeZone: Europe/Berlin', 'UTC unless set'),
   query('partitionBy', 'partitionBy: [city]', 'of sinks of files'),
 ];
 

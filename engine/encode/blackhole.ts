@@ -10,6 +10,7 @@ import type { EncodeContext, SinkEncoder } from './sink-encoder.ts';
 
 const MULTIPLIER = 0x5bd1e995;
 const NULL_WORD = 0x6e756c6c;
+const SAFE = BigInt(Number.MAX_SAFE_INTEGER);
 
 export class BlackholeEncoder implements SinkEncoder {
   #rowCount = 0;
@@ -79,6 +80,12 @@ function mixValue(hash: number, column: Column, row: number): number {
       return mix(mix(hash, column.words[2 * row]!), column.words[2 * row + 1]!);
     case 'big': {
       let mixed = hash;
+      const value = column.values[row]!;
+      if (value <= SAFE && value >= -SAFE) {
+        for (let rest = Number(value); rest !== 0 && rest !== -1; rest = Math.floor(rest / 0x1_0000_0000))
+          mixed = mix(mixed, rest | 0);
+        return mixed;
+      }
       for (let rest = column.values[row]!; rest !== 0n && rest !== -1n; rest >>= 32n)
         mixed = mix(mixed, Number(BigInt.asIntN(32, rest)));
       return mixed;

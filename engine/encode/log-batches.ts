@@ -18,8 +18,8 @@ import { isNull, JsonWriter } from './json-writer.ts';
 import type { KernelInput } from './kernel-records.ts';
 import { jsonInputOf, KernelRecords, plainInputOf } from './kernel-records.ts';
 import { PartitionBatches } from './partition-batches.ts';
-import { ProtobufWriter, writeFirstMessage } from './protobuf-writer.ts';
-import type { EncodeContext, EncodeTask, SinkEncoder } from './sink-encoder.ts';
+import { ProtobufValues } from './protobuf-values.ts';
+import type { EncodeContext, EncodeTask, RowCheck, SinkEncoder } from './sink-encoder.ts';
 import { appendInteger, appendText } from './text.ts';
 
 type LogPlan = Extract<SinkPlan, { kind: 'log' }>;
@@ -33,7 +33,8 @@ export class LogEncoder implements SinkEncoder {
   readonly #logIndex: number;
   readonly #timeZone: TimeZone;
   readonly #json: JsonWriter;
-  readonly #protobuf = new ProtobufWriter();
+  /** null = values are something else. */
+  readonly #protobuf: ProtobufValues | null;
   /** Where the rows are made, or an arena of its own that is entered for each call. */
   readonly #arena: KernelArena;
   readonly #ownsArena: boolean;
@@ -54,10 +55,17 @@ export class LogEncoder implements SinkEncoder {
     this.#logIndex = logIndex;
     this.#timeZone = timeZone;
     this.#json = new JsonWriter(timeZone);
+    const { value } = plan;
+    this.#protobuf = typeof value === 'object' && value.kind === 'protobuf' ? new ProtobufValues(value, schema) : null;
     this.#arena = arena ?? new KernelArena();
     this.#ownsArena = arena === null;
     this.#kernel = new KernelRecords(this.#arena, schema, timeZone);
     this.#batches = new PartitionBatches(plan.compression);
+  }
+
+  /** What finds records bad whose rows are none of the sink's message; null = it takes all rows. */
+  get check(): RowCheck | null {
+    return this.#protobuf?.isFallible === true ? this.#protobuf : null;
   }
 
   begin({ logPartitions, partition, idPrefix, spare }: EncodeTask): void {
@@ -87,7 +95,7 @@ export class LogEncoder implements SinkEncoder {
       const isDelete = deletes !== null && deletes[record] !== 0;
       if (isDelete && this.#plan.key < 0) continue;
       const hasKey = this.#writeKey(rows, row);
-      if (isDelete && given !== null && given.has(this.#keyText())) continue;
+      if (isDelete ? given !== null && given.has(this.#keyText()) : !this.#fits(rows, row)) continue;
       const partition = hasKey
         ? partitionOfKey(this.#key.bytes, this.#partitionCount, this.#key.length)
         : (this.#sourcePartition ?? origins.offset[row]! + origins.index[row]!) % this.#partitionCount;
@@ -113,7 +121,7 @@ export class LogEncoder implements SinkEncoder {
     const done = this.#kernel.encode(
       {
         rowCount,
-        isLive: (row) => !context.isDead(origins.record[row]!),
+        isLive: (row) => !context.isDead(origins.record[row]!) && this.#fits(rows, row),
         origins,
         key: key < 0 ? null : this.#plainInput(rows, key),
         value: this.#valueInput(rows),
@@ -126,6 +134,11 @@ export class LogEncoder implements SinkEncoder {
     );
     if (this.#ownsArena) this.#arena.leave();
     return done;
+  }
+
+  /** A row that is the same as before, and did not fit then, is not reported again. */
+  #fits({ columns }: ColumnBatch, row: number): boolean {
+    return this.#protobuf === null || this.#protobuf.fits(columns, row);
   }
 
   #valueInput(rows: ColumnBatch): KernelInput | readonly KernelInput[] {
@@ -155,7 +168,7 @@ export class LogEncoder implements SinkEncoder {
     if (this.#plan.key < 0) return keys;
     for (let row = 0; row < rowCount; row++) {
       const record = origins.record[row]!;
-      if (deletes[record] !== 0 || context.isDead(record)) continue;
+      if (deletes[record] !== 0 || context.isDead(record) || !this.#fits({ rowCount, columns, origins }, row)) continue;
       if (this.#writeKey({ rowCount, columns, origins }, row)) keys.add(this.#keyText());
     }
     return keys;
@@ -181,17 +194,17 @@ export class LogEncoder implements SinkEncoder {
       this.#json.writeRow(out, this.#schema, rows.columns, row);
       return true;
     }
+    if (this.#protobuf !== null) {
+      this.#protobuf.append(out, rows.columns, row);
+      return true;
+    }
     if (typeof value === 'object') {
       if (value.registration !== null)
         writeSchemaId(
           out,
           must(value.registration.id, () => `${value.schema} is not registered`),
         );
-      if (value.kind === 'avro') writeAvroRow(out, this.#schema, rows.columns, row);
-      else {
-        if (value.registration !== null) writeFirstMessage(out);
-        this.#protobuf.write(out, this.#schema, rows.columns, row);
-      }
+      writeAvroRow(out, this.#schema, rows.columns, row);
       return true;
     }
     const column = rows.columns[value];

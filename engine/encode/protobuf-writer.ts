@@ -1,81 +1,120 @@
 /**
- * Rows as Protobuf messages, by the .proto that `protoOfColumns` gives for the same columns: fields in the order of their
- * numbers, lists of numbers packed. What is NULL is left out; so are NULL elements of lists and NULL values of maps, which
- * Protobuf cannot hold.
+ * Rows as Protobuf messages: fields in the order of their numbers, packed lists in one piece. What is NULL is left out; so
+ * are NULL elements of lists and NULL values of maps, which Protobuf cannot hold.
  */
 import { must } from '../../core/assert.ts';
-import type { DataType, Schema } from '../../core/types.ts';
+import { deadLetterReasons } from '../../core/errors.ts';
+import type { DeadLetterReason } from '../../core/errors.ts';
 import { ByteBuffer } from '../byte-buffer.ts';
 import type { Column } from '../column-batch.ts';
 import { WIRE_32, WIRE_64, WIRE_LENGTH, WIRE_VARINT } from '../formats/proto-nodes.ts';
+import type { ProtoScalar } from '../formats/proto-schema.ts';
+import type { TargetField, TargetMessage, TargetValue } from '../formats/proto-target.ts';
+import { isUnsigned } from '../formats/proto-target.ts';
+import { CELL_OK } from './cells.ts';
 import { isNull } from './json-writer.ts';
+
+const reason = (code: DeadLetterReason): number => deadLetterReasons.indexOf(code);
+const WRONG_TYPE = reason('FIELD_WRONG_TYPE');
+const OUT_OF_RANGE = reason('FIELD_OUT_OF_RANGE');
+const MISSING = reason('FIELD_MISSING');
 
 /** A varint of 64 bits. */
 const VARINT_BYTES_MAX = 10;
+const U32_END = 2 ** 32;
+const U64_END = 2n ** 64n;
 
-/** In Confluent's wire format, behind the schema's id: the first message of its text. */
-export function writeFirstMessage(out: ByteBuffer): void {
-  writeVarint(out, 0);
+/** In Confluent's wire format, behind the schema's id: the indexes that lead to the message in its text. */
+export function writeMessagePath(out: ByteBuffer, path: readonly number[]): void {
+  // The first message of the text is a single zero.
+  if (path.length === 1 && path[0] === 0) return writeVarint(out, 0);
+  for (const number of [path.length, ...path]) writeVarint(out, 2 * number);
 }
 
 /** Not reentrant. */
 export class ProtobufWriter {
+  readonly #message: TargetMessage;
   /** By depth: a message is made before its length is known. */
   readonly #bodies: ByteBuffer[] = [];
   #depth = 0;
+  #failedAt = '';
 
-  /** Appends a message: the row's columns. */
-  write(out: ByteBuffer, schema: Schema, columns: readonly Column[], row: number): void {
-    for (let index = 0; index < schema.length; index++) {
-      const { type } = must(schema[index], () => `there is no column ${index}`);
-      const column = must(columns[index], () => `there is no column ${index}`);
-      if (!isNull(column, row)) this.#field(out, index + 1, type, column, row);
+  constructor(message: TargetMessage) {
+    this.#message = message;
+  }
+
+  /** Whether {@link check} may find anything. */
+  get isFallible(): boolean {
+    return this.#message.isFallible;
+  }
+
+  /** Why the row is none that the message can hold, an index of `deadLetterReasons`; CELL_OK = it is one. */
+  check(columns: readonly Column[], row: number): number {
+    return this.#check(this.#message, columns, row);
+  }
+
+  /** The column that the last check failed at. */
+  get failedAt(): string {
+    return this.#failedAt;
+  }
+
+  /** Appends a message: the row's columns, which pass {@link check}. */
+  write(out: ByteBuffer, columns: readonly Column[], row: number): void {
+    this.#fields(out, this.#message, columns, row);
+  }
+
+  #fields(out: ByteBuffer, { fields }: TargetMessage, columns: readonly Column[], row: number): void {
+    for (let index = 0; index < fields.length; index++) {
+      const field = fields[index]!;
+      const column = columnOf(columns, field);
+      if (!isNull(column, row)) this.#field(out, field, column, row);
     }
   }
 
-  #field(out: ByteBuffer, number: number, type: DataType, column: Column, row: number): void {
-    if (column.kind === 'list' && type.kind === 'array') this.#list(out, number, type.element, column, row);
-    else if (column.kind === 'map' && type.kind === 'map') this.#map(out, number, type, column, row);
-    else {
-      writeTag(out, number, wireOf(type));
-      this.#value(out, type, column, row);
-    }
+  #field(out: ByteBuffer, field: TargetField, column: Column, row: number): void {
+    const { number, shape, value } = field;
+    if (column.kind === 'list') this.#list(out, field, column, row);
+    else if (column.kind === 'map') this.#map(out, field, column, row);
+    else if (shape === 'single') {
+      writeTag(out, number, wireOf(value));
+      this.#value(out, value, column, row);
+    } else throw new TypeError(`a ${column.kind} stands where a list or a map belongs: ${field.name}`);
   }
 
-  #list(out: ByteBuffer, number: number, element: DataType, column: Column & { kind: 'list' }, row: number): void {
-    const start = column.start[row] as number;
-    const end = start + (column.length[row] as number);
-    if (wireOf(element) === WIRE_LENGTH) {
+  #list(out: ByteBuffer, field: TargetField, column: Column & { kind: 'list' }, row: number): void {
+    const { number, value } = field;
+    const start = column.start[row]!;
+    const end = start + column.length[row]!;
+    if (field.shape === 'list') {
       for (let at = start; at < end; at++) {
         if (isNull(column.element, at)) continue;
-        writeTag(out, number, WIRE_LENGTH);
-        this.#value(out, element, column.element, at);
+        writeTag(out, number, wireOf(value));
+        this.#value(out, value, column.element, at);
       }
       return;
     }
     this.#within((body) => {
       for (let at = start; at < end; at++)
-        if (!isNull(column.element, at)) this.#value(body, element, column.element, at);
+        if (!isNull(column.element, at)) this.#value(body, value, column.element, at);
       if (body.length === 0) return;
       writeTag(out, number, WIRE_LENGTH);
       writeBytes(out, body);
     });
   }
 
-  #map(
-    out: ByteBuffer,
-    number: number,
-    { key, value }: DataType & { kind: 'map' },
-    column: Column & { kind: 'map' },
-    row: number,
-  ): void {
-    const start = column.start[row] as number;
-    const end = start + (column.length[row] as number);
+  #map(out: ByteBuffer, field: TargetField, column: Column & { kind: 'map' }, row: number): void {
+    const { number, value, name } = field;
+    const scalar = must(field.key, () => `${name} is no map`);
+    const key: TargetValue = { kind: 'scalar', scalar };
+    const start = column.start[row]!;
+    const end = start + column.length[row]!;
     for (let at = start; at < end; at++) {
       if (isNull(column.values, at)) continue;
       this.#within((body) => {
-        this.#field(body, 1, key, column.keys, at);
-        this.#field(body, 2, value, column.values, at);
+        writeTag(body, 1, wireOf(key));
+        this.#value(body, key, column.keys, at);
+        writeTag(body, 2, wireOf(value));
+        this.#value(body, value, column.values, at);
         writeTag(out, number, WIRE_LENGTH);
         writeBytes(out, body);
       });
@@ -83,34 +122,28 @@ export class ProtobufWriter {
   }
 
   /** A value without its tag. */
-  #value(out: ByteBuffer, type: DataType, column: Column, row: number): void {
-    switch (column.kind) {
-      case 'bytes': {
-        const start = column.start[row] as number;
-        const length = column.length[row] as number;
-        writeVarint(out, length);
-        out.append(column.data, start, start + length);
-        return;
-      }
-      case 'i32':
-        writeInt(out, column.values[row] as number);
-        return;
-      case 'i64':
-      case 'big':
-        writeLong(out, column.values[row] as bigint);
-        return;
-      case 'f64':
-        if (type.kind === 'timestamp') this.#time(out, column.values[row] as number);
-        else writeFloating(out, type, column.values[row] as number);
-        return;
-      case 'struct':
-        this.#within((body) => {
-          if (type.kind === 'struct') this.write(body, type.fields, column.fields, row);
+  #value(out: ByteBuffer, value: TargetValue, column: Column, row: number): void {
+    switch (value.kind) {
+      case 'scalar':
+        return writeScalar(out, value.scalar, column, row);
+      case 'enum':
+        return writeNumber(
+          out,
+          column.kind === 'bytes' ? (numberIn(value.numbers, column, row) ?? 0) : numberAt(column, row),
+        );
+      case 'time':
+        return this.#time(out, Number(numberAt(column, row)));
+      case 'wrapper':
+        return this.#within((body) => {
+          writeTag(body, 1, wireOf(value.value));
+          this.#value(body, value.value, column, row);
           writeBytes(out, body);
         });
-        return;
-      default:
-        throw new TypeError(`a ${column.kind} stands where Protobuf has no place for one`);
+      case 'message':
+        return this.#within((body) => {
+          this.#fields(body, value.message, fieldsOf(column), row);
+          writeBytes(out, body);
+        });
     }
   }
 
@@ -120,10 +153,10 @@ export class ProtobufWriter {
     const nanos = Math.floor(timeUs - seconds * 1e6) * 1000;
     this.#within((body) => {
       writeTag(body, 1, WIRE_VARINT);
-      writeInt(body, seconds);
+      writeNumber(body, seconds);
       if (nanos > 0) {
         writeTag(body, 2, WIRE_VARINT);
-        writeInt(body, nanos);
+        writeNumber(body, nanos);
       }
       writeBytes(out, body);
     });
@@ -140,22 +173,159 @@ export class ProtobufWriter {
       this.#depth = depth;
     }
   }
+
+  // ---- what does not fit ----------------------------------------------------------------------------------------
+
+  #check({ fields, oneofs }: TargetMessage, columns: readonly Column[], row: number): number {
+    for (const field of fields) {
+      if (!field.isFallible) continue;
+      const column = columnOf(columns, field);
+      this.#failedAt = field.name;
+      const failure = isNull(column, row) ? (field.required ? MISSING : CELL_OK) : this.#checkField(field, column, row);
+      if (failure !== CELL_OK) return failure;
+    }
+    for (const members of oneofs) {
+      const given = members.filter((field) => !isNull(columnOf(columns, field), row));
+      if (given.length < 2) continue;
+      this.#failedAt = must(given[1], () => 'two members have a second').name;
+      return WRONG_TYPE;
+    }
+    return CELL_OK;
+  }
+
+  #checkField({ shape, key, value }: TargetField, column: Column, row: number): number {
+    if (shape === 'single') return this.#checkValue(value, column, row);
+    const isMap = column.kind === 'map';
+    if (!isMap && column.kind !== 'list') return CELL_OK;
+    const values = isMap ? column.values : column.element;
+    const end = column.start[row]! + column.length[row]!;
+    for (let at = column.start[row]!; at < end; at++) {
+      if (isNull(values, at)) continue;
+      const ofKey = isMap && key !== null ? checkScalar(key, column.keys, at) : CELL_OK;
+      const failure = ofKey === CELL_OK ? this.#checkValue(value, values, at) : ofKey;
+      if (failure !== CELL_OK) return failure;
+    }
+    return CELL_OK;
+  }
+
+  #checkValue(value: TargetValue, column: Column, row: number): number {
+    switch (value.kind) {
+      case 'scalar':
+        return checkScalar(value.scalar, column, row);
+      case 'enum':
+        return column.kind !== 'bytes' || numberIn(value.numbers, column, row) !== undefined ? CELL_OK : OUT_OF_RANGE;
+      case 'time':
+        return CELL_OK;
+      case 'wrapper':
+        return this.#checkValue(value.value, column, row);
+      case 'message':
+        return value.message.isFallible ? this.#check(value.message, fieldsOf(column), row) : CELL_OK;
+    }
+  }
 }
 
-function wireOf(type: DataType): number {
-  switch (type.kind) {
-    case 'boolean':
-    case 'tinyint':
-    case 'smallint':
-    case 'int':
-    case 'bigint':
-      return WIRE_VARINT;
+function checkScalar(scalar: ProtoScalar, column: Column, row: number): number {
+  if (!isUnsigned(scalar)) return CELL_OK;
+  const value = numberAt(column, row);
+  if (value < 0) return OUT_OF_RANGE;
+  const end = scalar === 'uint32' || scalar === 'fixed32' ? U32_END : U64_END;
+  return value < end ? CELL_OK : OUT_OF_RANGE;
+}
+
+function columnOf(columns: readonly Column[], { column, name }: TargetField): Column {
+  return must(columns[column], () => `there is no column ${name}`);
+}
+
+function fieldsOf(column: Column): readonly Column[] {
+  if (column.kind === 'struct') return column.fields;
+  throw new TypeError(`a ${column.kind} stands where a message belongs`);
+}
+
+function numberAt(column: Column, row: number): number | bigint {
+  switch (column.kind) {
+    case 'i32':
+    case 'f64':
+      return column.values[row]!;
+    case 'i64':
+    case 'big':
+      return column.values[row]!;
+    default:
+      throw new TypeError(`a ${column.kind} stands where a number belongs`);
+  }
+}
+
+/** The number of an enum's name, or of a text that is one of 32 bits: names of numbers that have none. */
+function numberIn(
+  numbers: ReadonlyMap<string, number>,
+  { data, start, length }: Column & { kind: 'bytes' },
+  row: number,
+): number | undefined {
+  const from = start[row]!;
+  const text = Buffer.from(data.buffer, data.byteOffset + from, length[row]).toString('utf8');
+  const known = numbers.get(text);
+  if (known !== undefined || !/^(0|-?[1-9]\d{0,9})$/.test(text)) return known;
+  const number = Number(text);
+  return (number | 0) === number ? number : undefined;
+}
+
+function wireOf(value: TargetValue): number {
+  if (value.kind === 'enum') return WIRE_VARINT;
+  if (value.kind !== 'scalar') return WIRE_LENGTH;
+  switch (value.scalar) {
+    case 'string':
+    case 'bytes':
+      return WIRE_LENGTH;
     case 'float':
+    case 'fixed32':
+    case 'sfixed32':
       return WIRE_32;
     case 'double':
+    case 'fixed64':
+    case 'sfixed64':
       return WIRE_64;
     default:
-      return WIRE_LENGTH;
+      return WIRE_VARINT;
+  }
+}
+
+function writeScalar(out: ByteBuffer, scalar: ProtoScalar, column: Column, row: number): void {
+  switch (scalar) {
+    case 'string':
+    case 'bytes': {
+      if (column.kind !== 'bytes') throw new TypeError(`a ${column.kind} stands where bytes belong`);
+      const start = column.start[row]!;
+      const length = column.length[row]!;
+      writeVarint(out, length);
+      out.append(column.data, start, start + length);
+      return;
+    }
+    case 'float':
+      out.reserve(4);
+      out.view.setFloat32(out.length, Number(numberAt(column, row)), true);
+      out.length += 4;
+      return;
+    case 'double':
+      out.reserve(8);
+      out.view.setFloat64(out.length, Number(numberAt(column, row)), true);
+      out.length += 8;
+      return;
+    case 'fixed32':
+    case 'sfixed32':
+      out.reserve(4);
+      out.view.setUint32(out.length, Number(numberAt(column, row)), true);
+      out.length += 4;
+      return;
+    case 'fixed64':
+    case 'sfixed64':
+      out.reserve(8);
+      out.view.setBigUint64(out.length, BigInt.asUintN(64, BigInt(numberAt(column, row))), true);
+      out.length += 8;
+      return;
+    case 'sint32':
+    case 'sint64':
+      return writeZigzag(out, numberAt(column, row));
+    default:
+      return writeNumber(out, numberAt(column, row));
   }
 }
 
@@ -163,7 +333,7 @@ function writeTag(out: ByteBuffer, number: number, wire: number): void {
   writeVarint(out, number * 8 + wire);
 }
 
-/** `value`: a whole number, not negative. */
+/** `value`: a whole number, not negative, below 2^53. */
 function writeVarint(out: ByteBuffer, value: number): void {
   out.reserve(VARINT_BYTES_MAX);
   let rest = value;
@@ -174,31 +344,25 @@ function writeVarint(out: ByteBuffer, value: number): void {
   out.bytes[out.length++] = rest;
 }
 
-/** int32 and int64 are one encoding: negative numbers take ten bytes. */
-function writeInt(out: ByteBuffer, value: number): void {
-  if (value >= 0) writeVarint(out, value);
-  else writeLong(out, BigInt(value));
+/** 32 and 64 bits are one encoding: negative numbers take ten bytes. */
+function writeNumber(out: ByteBuffer, value: number | bigint): void {
+  if (value >= 0 && value <= Number.MAX_SAFE_INTEGER) writeVarint(out, Number(value));
+  else writeLong(out, BigInt.asUintN(64, BigInt(value)));
+}
+
+function writeZigzag(out: ByteBuffer, value: number | bigint): void {
+  const long = BigInt(value);
+  writeLong(out, BigInt.asUintN(64, (long << 1n) ^ (long >> 63n)));
 }
 
 function writeLong(out: ByteBuffer, value: bigint): void {
-  let rest = BigInt.asUintN(64, value);
+  let rest = value;
   out.reserve(VARINT_BYTES_MAX);
   while (rest >= 0x80n) {
     out.bytes[out.length++] = Number(rest & 0x7fn) | 0x80;
     rest >>= 7n;
   }
   out.bytes[out.length++] = Number(rest);
-}
-
-function writeFloating(out: ByteBuffer, type: DataType, value: number): void {
-  out.reserve(8);
-  if (type.kind === 'float') {
-    out.view.setFloat32(out.length, value, true);
-    out.length += 4;
-  } else {
-    out.view.setFloat64(out.length, value, true);
-    out.length += 8;
-  }
 }
 
 function writeBytes(out: ByteBuffer, { bytes, length }: ByteBuffer): void {

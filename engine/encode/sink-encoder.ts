@@ -44,9 +44,14 @@ export interface SinkEncoder {
   finish(): SinkOutput;
 }
 
-/** An encoder that may fail for a record. The others run only when every record's fate is known. */
-export interface FallibleSinkEncoder extends SinkEncoder {
+/** What may find a record bad. Encoders that do not run only when every record's fate is known. */
+export interface RowCheck {
   /** Remembers the state that {@link rollback} goes back to. */
   mark(): void;
   rollback(): void;
+  /** As {@link SinkEncoder.encode}. */
+  encode(rows: ColumnBatch, context: EncodeContext): void;
 }
+
+/** An encoder that may fail for a record. */
+export interface FallibleSinkEncoder extends SinkEncoder, RowCheck {}

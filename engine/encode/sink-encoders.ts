@@ -10,7 +10,7 @@ import { ConsoleEncoder } from './console.ts';
 import { KeysEncoder } from './lookup-keys.ts';
 import { LogEncoder } from './log-batches.ts';
 import { RowsEncoder } from './row-parts.ts';
-import type { EncodeContext, EncodeTask, FallibleSinkEncoder, SinkEncoder } from './sink-encoder.ts';
+import type { EncodeContext, EncodeTask, FallibleSinkEncoder, RowCheck, SinkEncoder } from './sink-encoder.ts';
 import { TableEncoder } from './table-rows.ts';
 
 /**
@@ -19,7 +19,7 @@ import { TableEncoder } from './table-rows.ts';
  */
 export class SinkEncoders {
   readonly #sinks: readonly SinkEncoder[];
-  readonly #fallible: readonly FallibleSinkEncoder[];
+  readonly #fallible: readonly RowCheck[];
   readonly #rest: readonly SinkEncoder[];
 
   /**
@@ -28,18 +28,24 @@ export class SinkEncoders {
    */
   constructor(plans: readonly SinkPlan[], output: Schema, timeZone: TimeZone, arena: KernelArena | null = null) {
     let logs = 0;
-    const fallible: FallibleSinkEncoder[] = [];
+    const fallible: RowCheck[] = [];
     const rest: SinkEncoder[] = [];
-    const added = <T extends SinkEncoder>(encoder: T, to: T[]): T => {
-      to.push(encoder);
+    const added = (encoder: SinkEncoder): SinkEncoder => {
+      rest.push(encoder);
       return encoder;
     };
     this.#sinks = plans.map((plan): SinkEncoder => {
       switch (plan.kind) {
-        case 'table':
-          return added<FallibleSinkEncoder>(new TableEncoder(plan, timeZone), fallible);
-        case 'log':
-          return added<SinkEncoder>(new LogEncoder(plan, output, logs++, timeZone, arena), rest);
+        case 'table': {
+          const encoder: FallibleSinkEncoder = new TableEncoder(plan, timeZone);
+          fallible.push(encoder);
+          return encoder;
+        }
+        case 'log': {
+          const encoder = new LogEncoder(plan, output, logs++, timeZone, arena);
+          if (encoder.check !== null) fallible.push(encoder.check);
+          return added(encoder);
+        }
         case 'rows': {
           const encoder = new RowsEncoder(plan, output, timeZone);
           // Only what has types of its own may refuse a value.
@@ -48,11 +54,11 @@ export class SinkEncoders {
           return encoder;
         }
         case 'keys':
-          return added<SinkEncoder>(new KeysEncoder(output.length, timeZone), rest);
+          return added(new KeysEncoder(output.length, timeZone));
         case 'blackhole':
-          return added<SinkEncoder>(new BlackholeEncoder(), rest);
+          return added(new BlackholeEncoder());
         case 'console':
-          return added<SinkEncoder>(new ConsoleEncoder(output, timeZone), rest);
+          return added(new ConsoleEncoder(output, timeZone));
       }
     });
     this.#fallible = fallible;

@@ -68,6 +68,47 @@ const cases: readonly (readonly [query: string, expected: unknown[][], mode?: 'u
   ['SELECT sum(v + (SELECT max(x) FROM t)) AS n FROM s', [[35]], 'update'],
   ['SELECT k, sum(v) AS n FROM s GROUP BY k HAVING sum(v) > (SELECT max(x) FROM t)', [['b', 9]], 'update'],
   ["SELECT k, sum(v) - (SELECT max(x) FROM t) AS n FROM s GROUP BY k HAVING k = 'a'", [['a', -4]], 'update'],
+  // Queries that look at the row around them: a value of the row's group, and whether one of its rows is so.
+  [
+    'SELECT v, (SELECT max(x) FROM t WHERE t.k = s.k) AS m FROM s',
+    [
+      [1, 1],
+      [9, 5],
+      [2, null],
+      [3, null],
+      [null, null],
+    ],
+  ],
+  [
+    'SELECT v, (SELECT sum(x) + 1 FROM t WHERE t.k <=> s.k AND x < 5) AS m FROM s WHERE v < 9',
+    [
+      [1, 2],
+      [2, null],
+      [3, 3],
+    ],
+  ],
+  // A count of nothing is 0, of whatever the group would have been.
+  [
+    'SELECT v, (SELECT count(*) * 10 FROM t WHERE t.k = s.k) AS n FROM s',
+    [
+      [1, 10],
+      [9, 10],
+      [2, 0],
+      [3, 0],
+      [null, 0],
+    ],
+  ],
+  ['SELECT v FROM s WHERE v > (SELECT min(x) FROM t WHERE t.k = s.k)', [[9]]],
+  // Values that the comparison finds equal are one group, whatever they were before.
+  [
+    "SELECT v, (SELECT count(*) FROM (SELECT '1' AS c FROM t UNION ALL SELECT '01' AS c FROM t) u WHERE u.c = s.v) AS n FROM s WHERE v < 3",
+    [
+      [1, 6],
+      [2, 0],
+    ],
+  ],
+  ['SELECT v FROM s WHERE v IN (SELECT x FROM t WHERE t.k = s.k) OR v = 2', [[1], [2]]],
+  ['SELECT sum((SELECT max(x) FROM t WHERE t.k = s.k)) AS n FROM s', [[6]], 'update'],
   // Tables that queries make: grouped, sorted and limited, joined with one another, over a UNION.
   [
     'SELECT v, n FROM s JOIN (SELECT k, count(*) AS n FROM t GROUP BY k) c ON s.k = c.k',

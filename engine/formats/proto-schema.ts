@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import type * as Protobuf from 'protobufjs';
 import { messageOf, WeirError } from '../../core/errors.ts';
 import type { DataType, Field, Schema } from '../../core/types.ts';
+import { mistakeIn } from './proto-places.ts';
 import type { SchemaText } from './value-format.ts';
 
 export type ProtoScalar =
@@ -24,7 +25,12 @@ export type ProtoScalar =
 
 export type ProtoType =
   | { readonly kind: 'scalar'; readonly scalar: ProtoScalar }
-  | { readonly kind: 'enum'; readonly names: ReadonlyMap<number, string> }
+  | {
+      readonly kind: 'enum';
+      readonly names: ReadonlyMap<number, string>;
+      /** Other names of a number too. */
+      readonly numbers: ReadonlyMap<string, number>;
+    }
   | { readonly kind: 'message'; readonly message: ProtoMessage };
 
 export interface ProtoField {
@@ -38,6 +44,12 @@ export interface ProtoField {
   readonly presence: boolean;
   /** Name of the oneof; null = in none. */
   readonly oneof: string | null;
+  /** proto2: a message without it is none. */
+  readonly required: boolean;
+  /** Of a repeated field: whether its numbers are written as one piece. */
+  readonly packed: boolean;
+  /** Whether tags stand around its messages, and not their length before them (proto2's groups). */
+  readonly delimited: boolean;
 }
 
 export interface ProtoMessage {
@@ -65,17 +77,33 @@ function library(): typeof Protobuf {
   return createRequire(import.meta.url)('protobufjs') as typeof Protobuf;
 }
 
-/** Throws: SCHEMA_INVALID, naming the line. */
+/** Throws: SCHEMA_INVALID, naming line and column. */
 export function parseProto({ schema, references }: SchemaText): ProtoFile {
   const protobuf = library();
   const root = new protobuf.Root();
   const given = new Set(references.map(({ name }) => name));
   const imported = new Set<string>();
+  const texts = [{ name: '', text: schema }, ...references.map((each) => ({ name: each.name, text: each.schema }))];
+  const saysOf = (text: string): string => {
+    try {
+      protobuf.parse(text, new protobuf.Root(), { keepCase: true });
+      return '';
+    } catch (error) {
+      return messageOf(error);
+    }
+  };
   const parse = (text: string, into: Protobuf.Root): Protobuf.IParserResult => {
     try {
       return protobuf.parse(text, into, { keepCase: true });
     } catch (error) {
-      throw invalid(messageOf(error), error);
+      throw invalid(
+        mistakeIn(
+          messageOf(error),
+          texts.filter((each) => each.text === text),
+          saysOf,
+        ),
+        error,
+      );
     }
   };
   const take = (text: string): void => {
@@ -84,7 +112,8 @@ export function parseProto({ schema, references }: SchemaText): ProtoFile {
       if (given.has(name) || imported.has(name)) continue;
       imported.add(name);
       const common = protobuf.common.get(name);
-      if (common?.nested === undefined) throw invalid(`it imports ${name}, which is not among its references`);
+      if (common?.nested === undefined)
+        throw invalid(mistakeIn(`it imports ${name}, which is not among its references`, texts, saysOf));
       root.addJSON(common.nested);
     }
   };
@@ -96,7 +125,7 @@ export function parseProto({ schema, references }: SchemaText): ProtoFile {
   try {
     root.resolveAll();
   } catch (error) {
-    throw invalid(messageOf(error), error);
+    throw invalid(mistakeIn(messageOf(error), texts, saysOf), error);
   }
   const converter = new Converter(protobuf);
   const own = space === undefined ? alone : (alone.lookup(space) as Protobuf.Namespace);
@@ -148,6 +177,9 @@ class Converter {
       key: isMap ? (field.keyType as ProtoScalar) : null,
       presence: type.kind === 'message' || field.hasPresence,
       oneof: real,
+      required: field.required,
+      packed: field.repeated && field.packed,
+      delimited: field.delimited,
     };
   }
 
@@ -156,7 +188,7 @@ class Converter {
       const names = new Map<number, string>();
       // The first of several names of one number is its own.
       for (const [name, number] of Object.entries(resolvedType.values)) if (!names.has(number)) names.set(number, name);
-      return { kind: 'enum', names };
+      return { kind: 'enum', names, numbers: new Map(Object.entries(resolvedType.values)) };
     }
     if (resolvedType !== null) return { kind: 'message', message: this.message(resolvedType) };
     return { kind: 'scalar', scalar: type as ProtoScalar };
@@ -173,6 +205,16 @@ export function messageNamed({ messages, byName }: ProtoFile, name: string | nul
   const found = byName.get(name) ?? messages.find((message) => message.name.endsWith(`.${name}`));
   if (found !== undefined) return found;
   throw invalid(`it has no message ${name}; there is ${messages.map((message) => message.name).join(', ')}`);
+}
+
+/** The path of indexes that leads to a message of the file itself; undefined for one of an import. */
+export function pathOfMessage({ messages }: Pick<ProtoFile, 'messages'>, wanted: ProtoMessage): number[] | undefined {
+  for (const [index, message] of messages.entries()) {
+    if (message === wanted) return [index];
+    const inner = pathOfMessage({ messages: message.nested }, wanted);
+    if (inner !== undefined) return [index, ...inner];
+  }
+  return undefined;
 }
 
 /** The message at a path of indexes, as Confluent's wire format names it; undefined when there is none. */

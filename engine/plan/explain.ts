@@ -265,7 +265,8 @@ function describeValue(value: Extract<SinkPlan, { kind: 'log' }>['value']): stri
   if (typeof value === 'number') return 'one column as value';
   if (value === 'json') return 'rows as JSON';
   const format = value.kind === 'avro' ? 'Avro' : 'Protobuf';
-  return `rows as ${format}${value.registration === null ? '' : `, schema under the subject ${value.registration.subject}`}`;
+  const message = value.message === undefined ? '' : ` (${value.message})`;
+  return `rows as ${format}${message}${value.registration === null ? '' : `, schema under the subject ${value.registration.subject}`}`;
 }
 
 function describeDelivery({ transactions }: Extract<SinkPlan, { kind: 'log' }>): string {

@@ -489,6 +489,14 @@ suite('the rest of the job file', () => {
     );
     assert.match(problems(small({ query: 'SELECT id, NULL AS x FROM src' })).join(), /NULL without a type/);
     assert.match(problems(small({ query: 'SELECT id, INTERVAL 1 DAY AS x FROM src' })).join(), /no sink can hold/);
+    const placeOf = (query: string): string => {
+      const { problems: found } = planJob(jobSpecSchema.parse(small({ query })), { tables: null });
+      const [{ sqlOffset = -1, sqlLength = 0 } = {}] = found;
+      return sqlOffset < 0 ? 'the query' : query.slice(sqlOffset, sqlOffset + sqlLength);
+    };
+    assert.equal(placeOf('SELECT id, n AS ID FROM src'), 'ID');
+    assert.equal(placeOf('SELECT id, upper(id) FROM src'), 'upper(id)');
+    assert.equal(placeOf('SELECT *, upper(id) FROM src'), 'the query');
     const { schema: _, ...bare } = two.sources['src'] as Source;
     assert.deepEqual(problems({ ...two, sources: { src: bare } }), ['sources.src: format: json needs a schema']);
   });

@@ -1,4 +1,5 @@
 /** From a job as written to a job as it runs, or to everything that keeps it from running. */
+import type { Query } from '../../core/ast.ts';
 import { jobName } from '../../core/ids.ts';
 import type { JobProblem } from '../../core/job/problem.ts';
 import { plannedSchedule } from '../../core/job/schedule-spec.ts';
@@ -21,6 +22,7 @@ import {
 } from './analyzed-job.ts';
 import { chooseProtocol, type LaneChain } from './choose-protocol.ts';
 import { type JobPlan, type LanesPlan, PLAN_FORMAT_VERSION } from './job-plan.ts';
+import type { AnalyzedPlan } from './logical-plan.ts';
 import { planEpochs } from './plan-epochs.ts';
 import { checkLookups, planLookups, planLookupStages } from './plan-lookups.ts';
 import { planSinks } from './plan-sinks.ts';
@@ -77,7 +79,24 @@ export function planJob(spec: JobSpec, facts: PlanFacts): PlanOutcome {
   checkOptions(spec, problems);
   const plan =
     analyzed && timeZone && planAnalyzed({ spec, facts, analyzed, sources, tables, lookups, timeZone, problems });
-  return plan === undefined || problems.length > 0 ? { plan: null, problems } : { plan, problems };
+  return plan === undefined || problems.length > 0
+    ? { plan: null, problems: problems.map((problem) => atItem(problem, query, analyzed)) }
+    : { plan, problems };
+}
+
+/** A problem of a column of the result at the place where the select list has it; without a list at the query. */
+function atItem(
+  { resultColumn, ...problem }: JobProblem,
+  query: Query | undefined,
+  analyzed: AnalyzedPlan | undefined,
+): JobProblem {
+  // What functions of the job emit stands in no select list.
+  const items = query?.body.kind === 'select' && analyzed?.root.kind !== 'user' ? query.body.items : [];
+  const isListed = items.length === analyzed?.root.output.length && items.every(({ expr }) => expr.kind !== 'star');
+  const item = isListed && resultColumn !== undefined ? items[resultColumn] : undefined;
+  if (item === undefined) return problem;
+  const { offset, length } = item.alias ?? item.expr;
+  return { ...problem, sqlOffset: offset, sqlLength: length };
 }
 
 /** The plan of a job whose query has a meaning; undefined where problems keep it from having one. */
@@ -202,11 +221,12 @@ function planLanes(job: AnalyzedJob, chain: LaneChain, protocolReason: string): 
 
 function checkOutput(output: Schema, problems: JobProblem[]): void {
   const seen = new Set<string>();
-  for (const { name, type } of output) {
+  for (const [resultColumn, { name, type }] of output.entries()) {
     const key = name.toLowerCase();
     if (seen.has(key))
       problems.push({
         path: 'query',
+        resultColumn,
         message: `two columns of the result are called ${name}`,
         hint: 'give one of them another name with AS',
       });
@@ -214,12 +234,14 @@ function checkOutput(output: Schema, problems: JobProblem[]): void {
     if (type.kind === 'null')
       problems.push({
         path: 'query',
+        resultColumn,
         message: `the column ${name} is NULL without a type`,
         hint: `write CAST(NULL AS STRING) AS ${name}`,
       });
     if (type.kind === 'interval')
       problems.push({
         path: 'query',
+        resultColumn,
         message: `the column ${name} is an interval, which no sink can hold`,
         hint: 'turn it into a number or a text',
       });

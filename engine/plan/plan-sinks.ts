@@ -17,6 +17,7 @@ import type { PlanFacts } from './analyzed-job.ts';
 import { type LaneOperator, sourceColumnsOf } from './prune-columns.ts';
 import type { RowKeys } from './row-keys.ts';
 import { planLogTransactions } from './plan-log-transactions.ts';
+import { planProtoValue } from './plan-proto-value.ts';
 import { describeRowSink, planRowSink, rowSinkConnector, type RowSinkSpec } from './plan-row-sinks.ts';
 import type { ProjectedColumn, SchemaValue, SinkPlan } from './stage-plan.ts';
 
@@ -142,8 +143,9 @@ class SinkPlanner {
     }
   }
 
-  #problem(path: string, message: string, hint?: string): undefined {
-    this.#problems.push(hint === undefined ? { path, message } : { path, message, hint });
+  #problem(path: string, message: string, hint?: string, resultColumn?: number): undefined {
+    const place = resultColumn === undefined ? { path } : { path, resultColumn };
+    this.#problems.push(hint === undefined ? { ...place, message } : { ...place, message, hint });
     return undefined;
   }
 
@@ -283,7 +285,7 @@ class SinkPlanner {
     }
     const clusteringKey = rest.flatMap((part) => part);
     let complete = true;
-    const columns = this.output.flatMap(({ name, type }): TableColumn[] => {
+    const columns = this.output.flatMap(({ name, type }, index): TableColumn[] => {
       const cql = cqlTypeOf(type);
       if (!identifierPattern.test(name)) {
         complete = false;
@@ -291,6 +293,7 @@ class SinkPlanner {
           'query',
           `the column "${name}" has no name that Cassandra takes`,
           'give it one with AS: a letter, then letters, digits and _',
+          index,
         );
         return [];
       }
@@ -543,7 +546,15 @@ class SinkPlanner {
   #allColumns(sink: LogSinkSpec, path: string): 'json' | SchemaValue | undefined {
     const { format, topic } = sink;
     if (format === 'json') return 'json';
-    const options = format === 'avro' ? sink.avro : sink.protobuf;
+    const { registry, subject = `${topic}-value` } = sink[format] ?? {};
+    const registration =
+      registry === undefined ? null : { registry: registry === true ? '' : registry, subject, id: null };
+    if (sink.protobuf?.schema !== undefined && format === 'protobuf') {
+      const own = planProtoValue(sink.protobuf.schema, sink.protobuf, this.output, `${path}.protobuf`, registration);
+      for (const { path: at, message, hint } of own.problems) this.#problem(at, message, hint);
+      this.warnings.push(...own.warnings);
+      return own.value;
+    }
     const name = (format === 'avro' ? sink.avro?.name : sink.protobuf?.message) ?? avroNameOf(topic);
     const { schema, problems } =
       format === 'avro' ? avroOfColumns(this.output, name) : protoOfColumns(this.output, name);
@@ -554,11 +565,7 @@ class SinkPlanner {
         `the column ${column} does not fit into ${called}, which ${path} writes: ${message}`,
         hint,
       );
-    if (schema === null) return undefined;
-    const { registry, subject = `${topic}-value` } = options ?? {};
-    if (registry === undefined) return { kind: format, schema, registration: null };
-    const address = registry === true ? '' : registry;
-    return { kind: format, schema, registration: { registry: address, subject, id: null } };
+    return schema === null ? undefined : { kind: format, schema, registration };
   }
 
   #checkFormat(sink: LogSinkSpec, path: string): void {
@@ -575,6 +582,12 @@ class SinkPlanner {
     for (const format of ['avro', 'protobuf'] as const)
       if (sink[format]?.subject !== undefined && sink[format].registry === undefined)
         this.#problem(`${path}.${format}.subject`, 'a subject is one of a registry', 'registry: true');
+    if (sink.protobuf?.references !== undefined && sink.protobuf.schema === undefined)
+      this.#problem(
+        `${path}.protobuf.references`,
+        'references are imported by a schema, and there is none',
+        'schema: |',
+      );
   }
 
   #bytesColumn(name: string, path: string): number | undefined {

@@ -69,6 +69,56 @@ message out_v1 {
   });
 });
 
+const own = (fields: string, more = ''): string =>
+  `format: protobuf, protobuf: { schema: "syntax = 'proto3'; package shop; message Other {} message Word { ${fields} }", message: Word${more} }`;
+
+test('Protobuf by a .proto of the job, with a registry or without', () => {
+  const fields = 'map<string, int32> tags = 4; optional string id = 7;';
+  const schema = `syntax = 'proto3'; package shop; message Other {} message Word { ${fields} }`;
+  const planned = { kind: 'protobuf', schema, message: 'shop.Word' };
+  assert.deepEqual(valueOf(own(fields)), { ...planned, registration: null });
+  assert.deepEqual(valueOf(own(fields, ', registry: true, subject: words')), {
+    ...planned,
+    registration: { registry: '', subject: 'words', id: null },
+  });
+  const references = [{ name: 'tag.proto', schema: "syntax = 'proto3'; enum Tag { NONE = 0; }" }];
+  const { plan } = outcomeOf(
+    `format: protobuf, protobuf: { schema: "syntax = 'proto3'; import 'tag.proto'; message Word { Tag id = 1; }", references: ${JSON.stringify(references)} }`,
+    'SELECT id FROM s',
+  );
+  assert.deepEqual(plan?.warnings, []);
+  const [sink] = sinkPlansOf(plan);
+  assert.ok(sink?.kind === 'log' && typeof sink.value === 'object');
+  assert.deepEqual(sink.value.references, references);
+});
+
+test('a .proto that cannot be read, or is not one of the columns', () => {
+  assert.deepEqual(problemsOf(own('string id = 1')), [
+    "sinks[0].protobuf.schema: The .proto cannot be read: line 1, column 80: illegal token '}', ';' expected.",
+  ]);
+  assert.deepEqual(problemsOf(own('string id = 1; int32 tags = 2;')), [
+    'query: the column tags is MAP<STRING, INT>, and the field tags of shop.Word (line 1, column 87) is int32',
+  ]);
+  assert.deepEqual(problemsOf('format: protobuf, protobuf: { schema: "message A {}", message: B }'), [
+    'sinks[0].protobuf.schema: The .proto cannot be read: it has no message B; there is A.',
+  ]);
+  assert.deepEqual(problemsOf('format: protobuf, protobuf: { references: [{ name: a.proto, schema: b }] }'), [
+    'sinks[0].protobuf.references: references are imported by a schema, and there is none',
+  ]);
+  const imported = `{ registry: true, message: A, schema: "import 'a.proto'; message B {}", references: [{ name: a.proto, schema: "message A { optional string id = 1; }" }] }`;
+  assert.deepEqual(problemsOf(`format: protobuf, protobuf: ${imported}`, 'SELECT id FROM s'), [
+    'sinks[0].protobuf.message: the message A is imported, and records name one of the text that is registered',
+  ]);
+});
+
+test('what is NULL and has no presence is told to be read as the default', () => {
+  const { plan } = outcomeOf(own('string name = 1; string id = 2;'), 'SELECT id, nullif(id, id) AS name FROM s');
+  assert.match(
+    plan?.warnings.join() ?? '',
+    /the column name may be NULL, and the fields of shop\.Word have no presence/,
+  );
+});
+
 test('options that do not go together', () => {
   assert.deepEqual(problemsOf('format: avro, protobuf: { subject: x }'), [
     'sinks[0].protobuf: the option protobuf goes with format: protobuf, not with avro',

@@ -7,7 +7,7 @@ import type { RowFormat, SinkSettings, SinkTable } from '../../core/row-sink.ts'
 import type { CqlType } from '../../core/table/schema.ts';
 import type { Expr } from '../../core/ast.ts';
 import type { DriftPlan } from '../formats/field-drift.ts';
-import type { ValueFormat } from '../formats/value-format.ts';
+import type { SchemaText, ValueFormat } from '../formats/value-format.ts';
 import type { EpochOperator } from './epoch-plan.ts';
 
 export type BadRecordPolicy = 'deadLetter' | 'skip' | 'fail';
@@ -55,11 +55,15 @@ export interface ProjectedColumn {
   readonly expr: Expr;
 }
 
-/** All output columns as Avro or Protobuf, with the schema that `avroOfColumns` or `protoOfColumns` gives for them. */
+/** All output columns as Avro or Protobuf. */
 export interface SchemaValue {
   readonly kind: 'avro' | 'protobuf';
-  /** Its JSON, or the text of a .proto. */
+  /** As `avroOfColumns` or `protoOfColumns` gives it for the columns; or a .proto of the job's own. */
   readonly schema: string;
+  /** Texts that a .proto imports, each before those that import it; absent = none. */
+  readonly references?: SchemaText['references'];
+  /** Of a .proto: which message rows become; absent = its first. */
+  readonly message?: string;
   /** Where the schema is registered; null = nowhere, and values begin without an id. */
   readonly registration: {
     /** Address of the registry; '' = the default one. */

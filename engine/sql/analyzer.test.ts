@@ -132,6 +132,7 @@ suite('types', () => {
     ['n <=> 1', 'BOOLEAN', false],
     ["upper(id) = 'A'", 'BOOLEAN', false],
     ['try_cast(id AS INT)', 'INT', true],
+    ['try_cast(tags AS ARRAY<INT>)', 'ARRAY<INT>', true],
     ['CAST(id AS INT)', 'INT', false],
     ['a.c.d', 'STRING', true],
     ['items.sku', 'ARRAY<STRING>', true],
@@ -271,6 +272,49 @@ suite('rows from arrays and maps', () => {
         schema: 'm MAP<STRING, INT>',
       }).rows,
       [['a', 1]],
+    );
+  });
+
+  test('LATERAL behind a source or a join, columns by other names', () => {
+    const lists = [
+      ['a', ['x', null]],
+      ['b', []],
+      ['c', null],
+    ];
+    assert.deepEqual(runQuery('SELECT id, y.tag FROM t, LATERAL explode(tags) AS y(tag)', lists, setup).rows, [
+      ['a', 'x'],
+      ['a', null],
+    ]);
+    assert.deepEqual(
+      runQuery(
+        "SELECT * FROM t LEFT JOIN LATERAL posexplode(tags) AS y(p, q) ON true WHERE p > 0 OR id = 'b'",
+        lists,
+        setup,
+      ).rows,
+      [
+        ['a', ['x', null], 1, null],
+        ['b', [], null, null],
+      ],
+    );
+    assert.deepEqual(
+      runQuery(
+        'WITH c(x, ys) AS (SELECT id, tags FROM t) SELECT r.a FROM c AS r(a, b) WHERE size(r.b) > 0',
+        lists,
+        setup,
+      ).rows,
+      [['a']],
+    );
+  });
+
+  test('* EXCEPT leaves columns out', () => {
+    const wide = { schema: 'id STRING, n INT, s STRUCT<a: INT, b: INT>' };
+    const one = [['x', 1, [2, 3]]];
+    assert.deepEqual(runQuery('SELECT * EXCEPT (n, S), t.* EXCEPT (s), s.* EXCEPT (b) FROM t', one, wide).rows, [
+      ['x', 'x', 1, 2],
+    ]);
+    assert.match(
+      problemsOf('SELECT * EXCEPT (idd) FROM t', wide).join(),
+      /column 18: there is no column idd\n.*\n.*\^{3}\n +hint: did you mean id\?/,
     );
   });
 

@@ -25,6 +25,7 @@ export const functionGroups: ReadonlyMap<string, string> = new Map([
   ['time', 'Dates and times'],
   ['nested', 'Arrays, maps and structs'],
   ['json', 'JSON'],
+  ['protobuf', 'Protobuf'],
   ['hash', 'Hashes'],
   ['misc', 'Records and checks'],
   ['aggregate', 'Aggregates'],
@@ -73,6 +74,17 @@ const forms: readonly (readonly [group: string, ...Row])[] = [
     [
       ['nullif(1, 1)', 'NULL'],
       ['nullif(1, 2)', '1'],
+    ],
+  ],
+  [
+    'time',
+    'make_interval',
+    [],
+    'time + make_interval(years [, months [, weeks [, days [, hours [, minutes [, seconds]]]]]])',
+    'An interval of numbers: months first, then days and time. With both it stands behind + or - of a time alone.',
+    [
+      ["DATE '2024-01-31' + make_interval(0, 1, 0, 1)", '2024-03-01'],
+      ["TIMESTAMP '2024-01-31 10:00:00' - make_interval(1, 0, 0, 0, 2)", '2023-01-31 08:00:00'],
     ],
   ],
   ['conditional', 'nvl2', [], 'nvl2(a, b, c)', 'b where a is not NULL, else c.', [['nvl2(NULL, 1, 2)', '2']]],

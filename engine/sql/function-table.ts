@@ -13,6 +13,7 @@ export type FunctionGroup =
   | 'time'
   | 'nested'
   | 'json'
+  | 'protobuf'
   | 'hash'
   | 'misc'
   | 'generator';
@@ -55,6 +56,8 @@ export interface FunctionDef {
    */
   readonly lambdaParams?: (index: number, args: readonly (Expr | undefined)[]) => readonly LambdaInput[] | undefined;
   readonly emit: (g: Gen, call: CallExpr) => Val;
+  /** Of a function that is known and not offered: what does the same. */
+  readonly instead?: string;
 }
 
 export interface LambdaInput {

@@ -365,6 +365,12 @@ cases('casts', [
   ["CAST(struct(1, 'x') AS STRING)", '{1, x}'],
   ["CAST(array('1', '2') AS ARRAY<INT>)", [1, 2]],
   ["CAST(array('1', 'x') AS ARRAY<INT>)", 'CAST_INVALID'],
+  ["try_cast(array('1', 'x', NULL) AS ARRAY<INT>)", [1, null, null]],
+  ["try_cast(array(array('1'), array('x', '2')) AS ARRAY<ARRAY<TINYINT>>)", [[1], [null, 2]]],
+  ['try_cast(array(300, 1) AS ARRAY<TINYINT>)', [null, 1]],
+  ["try_cast(named_struct('a', 'x', 'b', '2024-01-02') AS STRUCT<a: INT NOT NULL, b: STRING>)", [null, '2024-01-02']],
+  ["try_cast(map('k', 'x', 'l', '2') AS MAP<STRING, INT>)", { keys: ['k', 'l'], values: [null, 2] }],
+  ["try_cast(map('k', 1) AS MAP<INT, INT>) IS NULL", true],
   ['CAST(NULL AS INT)', null],
   ["int('5') + 1", 6],
 ]);

@@ -15,6 +15,7 @@ import { numberFormatFunctions } from './functions/number-formats.ts';
 import { numberFunctions } from './functions/numbers.ts';
 import { operators } from './functions/operators.ts';
 import { patternFunctions } from './functions/patterns.ts';
+import { protobufFunctions } from './functions/protobuf.ts';
 import { type RefusedFunction, refusedFunctions } from './functions/refused.ts';
 import { stringFunctions } from './functions/strings.ts';
 import { timeArithmeticFunctions } from './functions/time-arithmetic.ts';
@@ -44,6 +45,7 @@ export const scalarFunctions: readonly FunctionDef[] = [
   ...mapFunctions,
   ...lambdaFunctions,
   ...jsonFunctions,
+  ...protobufFunctions,
   ...hashFunctions,
 ];
 
@@ -65,7 +67,7 @@ for (const refused of refusedFunctions) {
 
 /** A function that fits no arguments and says what to write instead. */
 function refusal(name: string, { group, why, instead }: RefusedFunction): FunctionDef {
-  return customFunction({
+  const definition = customFunction({
     name,
     group,
     usage: instead,
@@ -75,6 +77,7 @@ function refusal(name: string, { group, why, instead }: RefusedFunction): Functi
       throw new TypeError(`${name} is not offered`);
     },
   });
+  return { ...definition, instead };
 }
 
 /** The function of a name or alias, written small; those that are known and not offered too. */

@@ -1,5 +1,8 @@
 import { cases, refusals } from './test-cases.ts';
 
+/** A time as its microseconds. */
+const micros = (time: string): number => Date.parse(time) * 1000;
+
 cases('intervals', [
   ["CAST(INTERVAL '1 02:03:04.5' DAY TO SECOND AS STRING)", "INTERVAL '1 02:03:04.5' DAY TO SECOND"],
   ['CAST(INTERVAL -14 MONTHS AS STRING)', "INTERVAL '-1-2' YEAR TO MONTH"],
@@ -31,6 +34,23 @@ cases('intervals', [
   ["CAST(DATE '2024-02-01' - DATE '2024-01-01' AS STRING)", "INTERVAL '31 00:00:00' DAY TO SECOND"],
 ]);
 
+cases('months and days together', [
+  ["TIMESTAMP '2024-01-31 10:00:00' + INTERVAL '1 month 2 days'", micros('2024-03-02T10:00:00Z')],
+  ["TIMESTAMP '2024-03-31 10:00:00' - INTERVAL 1 MONTH 30 MINUTES", micros('2024-02-29T09:30:00Z')],
+  ["INTERVAL 1 MONTH 1 DAY + TIMESTAMP '2024-01-31 00:00:00'", micros('2024-03-01T00:00:00Z')],
+  ["TIMESTAMP '2024-01-31 10:00:00' + make_interval(0, 1, 0, 2, 3, 4, 5.5)", micros('2024-03-02T13:04:05.500Z')],
+  ["make_interval(1) + TIMESTAMP '2024-02-29 00:00:00'", micros('2025-02-28T00:00:00Z')],
+  ["TIMESTAMP '2024-01-01 00:00:00' - make_interval(0, 0, one, one * 2)", micros('2023-12-23T00:00:00Z')],
+  ["typeof(DATE '2024-01-31' + make_interval(0, 1, 1, 1))", 'date'],
+  ["CAST(DATE '2024-01-31' + make_interval(0, 1, 1, 1) AS STRING)", '2024-03-08'],
+  ["'2024-01-31' + make_interval(0, 1)", '2024-02-29 00:00:00'],
+  ["TIMESTAMP '2024-01-01 00:00:00' + make_interval(0, NULL) IS NULL", true],
+  ['CAST(make_interval(1, 2) AS INT)', 14],
+  ['CAST(make_interval(0, 0) AS INT)', 0],
+  ['CAST(make_interval(0, 0, 1, one) AS INT)', 691_200],
+  ['CAST(make_interval(0, 0, 0, 0, 1, 30) AS INT)', 5400],
+]);
+
 // Clocks went forward on 2024-03-31 there: the day had 23 hours, and counts as one of 24.
 cases(
   'differences are of local time',
@@ -46,4 +66,7 @@ refusals('no intervals', [
   ['INTERVAL 3000000000 MONTHS', 'too long'],
   ["INTERVAL '1 2:03' HOUR TO SECOND", 'not an interval'],
   ["date_part('year', INTERVAL 1 DAY)", 'finds no YEAR'],
+  ["INTERVAL '1 month 2 days'", 'months and days together'],
+  ['make_interval(1, 0, 0, 2)', 'behind + or - of a time'],
+  ['make_interval()', 'takes 1 to 7 arguments, not 0'],
 ]);

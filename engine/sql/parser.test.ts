@@ -218,6 +218,27 @@ suite('queries', () => {
     assert.equal(query.body.left.from?.kind, 'join');
   });
 
+  test('LATERAL and names of columns behind an alias', () => {
+    const { body } = parseQuery(
+      'SELECT a FROM x AS r(a, b) LEFT JOIN LATERAL explode(b) AS e(c) ON true, LATERAL posexplode(c) f JOIN (SELECT 1) s(d) ON a = d',
+    );
+    if (body.kind !== 'select' || body.from?.kind !== 'join') throw new Error('expected a join');
+    const { left, right } = body.from;
+    assert.equal(right.kind === 'named' && right.input.kind === 'subquery' && right.columns[0]?.text, 'd');
+    if (left.kind !== 'lateral' || left.input.kind !== 'lateral') throw new Error('expected two functions');
+    const names = [left, left.input].map(({ view }) => [
+      view.outer,
+      view.tableAlias?.text,
+      view.columnAliases.map(({ text }) => text),
+    ]);
+    assert.deepEqual(names, [
+      [false, 'f', []],
+      [true, 'e', ['c']],
+    ]);
+    const table = left.input.input;
+    assert.equal(table.kind === 'named' && table.columns.map(({ text }) => text).join(), 'a,b');
+  });
+
   test('watermarks stand behind a source or a sub-query, before the alias or behind it', () => {
     const cases: readonly (readonly [from: string, column: string, alias: string | undefined, below: string | null])[] =
       [
@@ -275,7 +296,8 @@ suite('queries', () => {
 suite('mistakes name their place', () => {
   const cases: readonly (readonly [string, number, RegExp])[] = [
     ['SELEC a FROM t', 0, /expected SELECT, but found SELEC/],
-    ['SELECT a, FROM t', 10, /expected an expression, but found FROM/],
+    ['SELECT a, FROM t', 10, /expected a column, but found FROM/],
+    ['SELECT a FORM t', 9, /expected FROM, but found FORM/],
     ['SELECT upper(a FROM t', 15, /expected \) behind the arguments of upper/],
     ["SELECT 'a FROM t", 7, /not closed/],
     ['SELECT `a FROM t', 7, /not closed/],

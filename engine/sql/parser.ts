@@ -15,8 +15,8 @@ import { readColumns, readType } from './parse/types.ts';
 export function parseQuery(text: string): Query {
   const parser = new Parser(text);
   const query = parser.query();
-  parser.skip(';');
-  parser.expectEnd();
+  const isClosed = parser.skip(';');
+  parser.expectEnd(isClosed ? 'a job has one query: what another one gives is the result of another job' : undefined);
   return query;
 }
 

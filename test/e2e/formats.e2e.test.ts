@@ -307,8 +307,46 @@ sinks:
     assert.deepEqual(await versions('orders_protobuf-value'), [1, 2]);
   });
 
+  test('Protobuf into a topic by a .proto of the job: the example of the page, and the registry has it with its import', async () => {
+    // Topics of their own: the page's other example reads orders_json too.
+    const example = docJob('orders-by-proto')
+      .replaceAll('orders_json', 'orders_raw')
+      .replace('key: customer', 'key: customer\n    partitions: 1');
+    await writer.createTopic('orders_raw', 1);
+    const good = example.replace('    protobuf:\n', '    protobuf:\n      registry: true\n');
+    await cluster.request('PUT', '/v1/jobs/orders-by-proto?dryRun=true', good);
+    assert.deepEqual(await versions('shop/money.proto'), [], 'a dry run registers nothing');
+    await cluster.apply('orders-by-proto', good);
+    await cluster.apply('orders-by-proto', good);
+    assert.deepEqual(await versions('orders_by_proto-value'), [1]);
+    assert.deepEqual(await versions('shop/money.proto'), [1]);
+    await append('orders_raw', [
+      Buffer.from('{"id":7,"customer":"ä","cents":-250,"state":"PAID","at":"1969-12-31T23:59:59.5Z"}'),
+      Buffer.from('{"id":-7,"state":"PAID"}'),
+      Buffer.from('{"id":8,"state":"LOST"}'),
+      Buffer.from('{"id":9,"state":"OPEN"}'),
+    ]);
+    const { dead, passed } = await counters('orders-by-proto', 4);
+    assert.deepEqual({ dead, passed }, { dead: 2, passed: 2 });
+    const letters = "SELECT place, code FROM weir.dead_letters WHERE job = 'orders-by-proto' ALLOW FILTERING";
+    await tableHas(letters, [
+      ['id', 'FIELD_OUT_OF_RANGE'],
+      ['state', 'FIELD_OUT_OF_RANGE'],
+    ]);
+    const source = 'topic: orders_by_proto\nformat: protobuf\nprotobuf: { registry: true }';
+    const columns =
+      "SELECT CAST(id AS STRING) AS id, state, price.cents, price.currency, customer, date_format(placed, 'yyyy-MM-dd HH:mm:ss.SSS') AS at FROM s";
+    await cluster.apply('proto-read', job('proto-read', source, columns, 'proto_read', 'id'));
+    await tableHas('SELECT id, state, cents, currency, customer, at FROM formats.proto_read', [
+      ['7', 'PAID', -250, 'EUR', 'ä', '1969-12-31 23:59:59.500'],
+      ['9', 'OPEN', null, 'EUR', null, null],
+    ]);
+    const wrong = good.replace('uint64 id = 1;', 'uint64 id = 1');
+    await assert.rejects(cluster.apply('orders-by-proto', wrong), /line 8, column 3: illegal token 'State'/);
+  });
+
   async function versions(subject: string): Promise<number[]> {
-    const response = await fetch(`${registry.url}/subjects/${subject}/versions`);
+    const response = await fetch(`${registry.url}/subjects/${encodeURIComponent(subject)}/versions`);
     return response.status === 404 ? [] : ((await response.json()) as number[]);
   }
 

@@ -13,6 +13,7 @@ import { didYouMean } from '../problems.ts';
 import { generators, isAggregateName, rankFunctions, timeWindows } from './calls.ts';
 import type { Analysis } from './context.ts';
 import { literalExpr } from './literals.ts';
+import { mixedInterval, movedBy, unmixedInterval } from './mixed-intervals.ts';
 import {
   asSqlName,
   type CallNode,
@@ -49,6 +50,22 @@ export class ExpressionAnalyzer {
 
   /** The columns that a star of a select list stands for. */
   star(star: Extract<SqlExpr, { kind: 'star' }>, columns: readonly ScopeColumn[]): ProjectedColumn[] {
+    const all = this.#starred(star, columns);
+    const except = star.except ?? [];
+    for (const name of except)
+      if (!all.some((column) => sameName(column, name)))
+        this.#analysis.problem(
+          name,
+          `there is no column ${name.text}`,
+          didYouMean(
+            name.text,
+            all.map((column) => column.name),
+          ),
+        );
+    return all.filter((column) => !except.some((name) => sameName(column, name)));
+  }
+
+  #starred(star: Extract<SqlExpr, { kind: 'star' }>, columns: readonly ScopeColumn[]): ProjectedColumn[] {
     const shown = columns.filter(({ hidden }) => !hidden);
     const [qualifier] = star.qualifier;
     if (qualifier === undefined) return shown.map(columnOf);
@@ -255,6 +272,8 @@ export class ExpressionAnalyzer {
   }
 
   #binary(op: BinaryOp, expr: Extract<SqlExpr, { kind: 'binary' }>, scope: Scope): Expr | undefined {
+    const moved = op === '+' || op === '-' ? this.#movedTime(op, expr, scope) : null;
+    if (moved !== null) return moved;
     const [left, right] = this.#all([expr.left, expr.right], scope);
     if (left === undefined || right === undefined) return undefined;
     const places = [expr.left, expr.right];
@@ -269,6 +288,20 @@ export class ExpressionAnalyzer {
       return moved && castTo(moved, STRING);
     }
     return this.apply(op, [left, right], expr, places);
+  }
+
+  /** A time and an interval of months and days; null where the expression is none such. */
+  #movedTime(
+    op: '+' | '-',
+    { left, right }: Extract<SqlExpr, { kind: 'binary' }>,
+    scope: Scope,
+  ): Expr | undefined | null {
+    const behind = mixedInterval(right);
+    const interval = behind ?? (op === '+' ? mixedInterval(left) : undefined);
+    if (interval === undefined) return null;
+    const time = behind === undefined ? right : left;
+    const typed = this.expr(time, scope);
+    return typed && this.expr(movedBy(op, time, typed.type.kind === 'date', interval), scope);
   }
 
   #like(expr: Extract<SqlExpr, { kind: 'like' }>, scope: Scope): Expr | undefined {
@@ -324,7 +357,7 @@ export class ExpressionAnalyzer {
     // A cast that was written keeps a literal from counting as one beside decimals.
     if (input.kind === 'literal' && isIntegral(input.type) && input.type.kind === type.kind)
       return { kind: 'cast', type, nullable: input.nullable, input, mode };
-    if (canCast(input.type, type)) return castTo(input, type, mode);
+    if (canCast(input.type, type)) return castTo(input, mode === 'try' ? withNullableParts(type) : type, mode);
     return this.#analysis.problem(span, `${formatType(input.type)} cannot be cast to ${formatType(type)}`);
   }
 
@@ -337,10 +370,12 @@ export class ExpressionAnalyzer {
     if (handled === undefined && scope.calls !== null) return undefined;
     if (name === 'window_time') return this.#windowTime(expr, scope);
     if (this.#refusedCall(expr, name)) return undefined;
+    if (name === 'make_interval') return this.#makeInterval(expr, scope);
     const definition = functionByName(name);
     const castType = castFunctions.get(name);
     if (definition === undefined && castType === undefined && !specialForms.has(name)) {
-      const hint = didYouMean(name, [...callableNames(), ...specialForms, ...timeWindows]);
+      const hint =
+        insteadOfMethods.get(name) ?? didYouMean(name, [...callableNames(), ...specialForms, ...timeWindows]);
       return this.#analysis.problem(expr.name, `there is no function ${expr.name.text}`, hint);
     }
     if (name === 'struct') return this.#struct(expr, scope);
@@ -359,6 +394,19 @@ export class ExpressionAnalyzer {
     return specialForms.has(name)
       ? specialForm(name, args, expr, this, this.#analysis)
       : this.apply(name, args, expr, expr.args);
+  }
+
+  /** make_interval where it is no sum with a time. */
+  #makeInterval(call: CallNode, scope: Scope): Expr | undefined {
+    const interval = unmixedInterval(call);
+    if (interval !== undefined) return this.expr(interval, scope);
+    return this.#analysis.problem(
+      call,
+      mixedInterval(call) === undefined
+        ? `make_interval takes 1 to 7 arguments, not ${call.args.length}`
+        : 'make_interval of months and days together stands behind + or - of a time: an interval is of months, or of days and time',
+      'write ts + make_interval(years, months, weeks, days, hours, minutes, seconds)',
+    );
   }
 
   /** The call with the columns that stars among its arguments stand for. */
@@ -485,7 +533,7 @@ export class ExpressionAnalyzer {
       return this.#analysis.problem(
         place,
         isOperator ? `${name.toUpperCase()}: ${typing.complaint}` : `${name} ${typing.complaint}`,
-        `usage: ${definition.usage}`,
+        definition.instead === undefined ? `usage: ${definition.usage}` : `instead: ${definition.instead}`,
       );
     }
     if (!definition.deterministic) this.#analysis.deterministic = false;
@@ -527,6 +575,38 @@ export function endOfWindow(window: Expr): Expr | undefined {
   if (window.type.fields.length !== 2 || start?.type.kind !== 'timestamp' || end?.type.kind !== 'timestamp')
     return undefined;
   return start.name.toLowerCase() === 'start' && end.name.toLowerCase() === 'end' ? fieldOf(window, 1) : undefined;
+}
+
+function sameName({ name }: ProjectedColumn, { text }: Identifier): boolean {
+  return name.toLowerCase() === text.toLowerCase();
+}
+
+/** Functions of the DataFrame API that SQL has no need of. */
+const insteadOfMethods = new Map([
+  ['col', 'SQL names the column alone'],
+  ['column', 'SQL names the column alone'],
+  ['lit', 'SQL writes the value alone'],
+  ['when', 'write CASE WHEN condition THEN value ELSE other END'],
+  ['expr', 'the whole query is SQL: write the expression alone'],
+  ['isin', 'write value IN (a, b)'],
+  ['udf', 'functions of SQL and lambdas do it, or keyedState of a job in TypeScript'],
+]);
+
+/** The type with NULLs allowed within: what of an array or struct cannot be converted is NULL there. */
+function withNullableParts(type: DataType): DataType {
+  switch (type.kind) {
+    case 'array':
+      return { ...type, element: withNullableParts(type.element), containsNull: true };
+    case 'map':
+      return { ...type, value: withNullableParts(type.value), valueContainsNull: true };
+    case 'struct':
+      return {
+        ...type,
+        fields: type.fields.map((field) => ({ ...field, type: withNullableParts(field.type), nullable: true })),
+      };
+    default:
+      return type;
+  }
 }
 
 function ambiguityHint(found: readonly ScopeColumn[]): string {

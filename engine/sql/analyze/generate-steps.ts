@@ -1,8 +1,9 @@
 /** LATERAL VIEW and generators of the select list: functions that make rows. */
-import type { Expr, Identifier, Span, SqlExpr } from '../../../core/ast.ts';
+import type { Expr, Identifier, LateralView, Span, SqlExpr } from '../../../core/ast.ts';
 import { formatType, type Schema } from '../../../core/types.ts';
 import { generatedColumns } from '../../operators/generate.ts';
-import type { GeneratorName } from './calls.ts';
+import { didYouMean } from '../problems.ts';
+import { type GeneratorName, generators } from './calls.ts';
 import type { Analysis } from './context.ts';
 import type { ExpressionAnalyzer } from './expressions.ts';
 import { type CallNode, type Rows, scopeOf } from './scope.ts';
@@ -58,6 +59,29 @@ export function generateStep(
   }
   const named = columns.map((field, index) => ({ ...field, name: aliases[index]?.text ?? field.name }));
   return { generator, outer, expr, generated: named, qualifier, span: spanOf(call) };
+}
+
+/** The step that LATERAL is, VIEW or not; undefined when a mistake was said. */
+export function lateralStep(
+  rows: Rows,
+  { call, outer, tableAlias, columnAliases }: LateralView,
+  expressions: ExpressionAnalyzer,
+  analysis: Analysis,
+): GenerateStep | undefined {
+  const known = call.kind === 'call' ? generators.get(call.name.text.toLowerCase()) : undefined;
+  if (call.kind !== 'call' || known === undefined)
+    return analysis.problem(
+      call,
+      'LATERAL takes explode, posexplode, inline, json_tuple or stack',
+      call.kind === 'call' ? didYouMean(call.name.text, generators.keys()) : undefined,
+    );
+  const use = {
+    generator: known.generator,
+    outer: known.outer || outer,
+    aliases: columnAliases,
+    qualifier: tableAlias?.text ?? null,
+  };
+  return generateStep(rows, call, use, expressions, analysis);
 }
 
 const usages: ReadonlyMap<string, string> = new Map([

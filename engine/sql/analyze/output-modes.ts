@@ -42,8 +42,19 @@ function checkAggregate(node: Of<'aggregate'>, analysis: Analysis): void {
   analysis.problem(
     node.span,
     "append mode needs a watermark on the aggregate's event time: without one no group is ever final",
-    `${watermarkHint}; or write outputMode: update`,
+    `${groupByTime(node)}; or write outputMode: update`,
   );
+}
+
+/** What makes groups final: the column with the watermark among the keys, or a watermark first. */
+function groupByTime(node: LogicalPlan): string {
+  const names = [...nodesOf(node)].flatMap((below) =>
+    below.kind === 'watermark' ? [below.output[below.column]?.name ?? ''] : [],
+  );
+  const [name] = names;
+  return name === undefined
+    ? watermarkHint
+    : `the watermark is on ${[...new Set(names)].join(' and ')}: group by window(${name}, '1 minute') or by ${name}`;
 }
 
 function checkJoin(node: Of<'join'>, analysis: Analysis): void {

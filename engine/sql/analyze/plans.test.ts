@@ -454,6 +454,15 @@ project v
       source b`,
     ],
     [
+      'SELECT v, (SELECT max(color) FROM colors WHERE colors.k = a.k) AS c FROM a',
+      'append',
+      `
+project v, \`(value 8)\` AS c
+  left join with a table on stream.k = table.\`(key 1)\`
+    source a
+    table \`(query 1)\``,
+    ],
+    [
       'SELECT v FROM a WHERE (k, k) IN (SELECT k, color FROM colors)',
       'append',
       `

@@ -11,6 +11,7 @@ import { dedupRows } from './dedup.ts';
 import type { EventTime } from './event-time.ts';
 import { isStateful } from './eviction.ts';
 import { ExpressionAnalyzer } from './expressions.ts';
+import { generated, lateralStep } from './generate-steps.ts';
 import { joinRows } from './joins.ts';
 import { columnExpr, findColumns, plainColumns, requalified, type Rows, scopeOf } from './scope.ts';
 import { spanOf, wholeNumber } from './syntax.ts';
@@ -237,9 +238,36 @@ export class QueryAnalyzer {
         const marked = inner && this.#watermark(inner, relation);
         return marked && relation.alias !== null ? requalified(marked, relation.alias.text) : marked;
       }
+      case 'named': {
+        const inner = this.#relation(relation.input, ctes);
+        return inner && this.#named(inner, relation);
+      }
+      case 'lateral': {
+        const inner = this.#relation(relation.input, ctes);
+        const step = inner && lateralStep(inner, relation.view, this.#expressions, this.#analysis);
+        return inner && step && generated(inner, step);
+      }
       case 'table':
         return this.#table(relation, ctes);
     }
+  }
+
+  #named(
+    rows: Rows,
+    { alias, columns: names, offset, length }: Extract<Relation, { kind: 'named' }>,
+  ): Rows | undefined {
+    const shown = rows.columns.filter(({ hidden }) => !hidden);
+    if (shown.length !== names.length)
+      return this.#analysis.problem(
+        { offset, length },
+        `${alias.text} has ${shown.length} columns, and the list behind it names ${names.length}`,
+        `the columns are: ${shown.map(({ name }) => name).join(', ')}`,
+      );
+    const columns = rows.columns.map((column) => {
+      const name = names[shown.indexOf(column)]?.text;
+      return { ...column, name: name ?? column.name, qualifier: alias.text };
+    });
+    return { ...rows, columns };
   }
 
   #table(relation: Extract<Relation, { kind: 'table' }>, ctes: Ctes): Rows | undefined {

@@ -15,6 +15,7 @@ import type { AggregateCall } from '../../plan/logical-plan.ts';
 import type { ProjectedColumn } from '../../plan/stage-plan.ts';
 import { booleanLiteral } from '../literal.ts';
 import type { Analysis } from './context.ts';
+import { type GroupedValue, groupedValue } from './correlated-values.ts';
 import { dedupRows } from './dedup.ts';
 import type { ExpressionAnalyzer } from './expressions.ts';
 import { equalities, tableJoin } from './joins.ts';
@@ -112,7 +113,15 @@ export class QueryValues {
   // ---- one value ------------------------------------------------------------------------------------------------
 
   #scalar(node: QueryNode): SqlExpr | undefined {
-    const found = this.#static(node.query, node, 'a query in the place of a value');
+    const grouped = groupedValue(this.rows, node, this.#subqueries, this.#expressions, this.#analysis);
+    if (grouped === undefined) return undefined;
+    if (grouped !== null) return this.#ofGroup(grouped, node);
+    return this.#single(node.query, node);
+  }
+
+  /** The value of a query of one row, or NULL where it has none. */
+  #single(query: Query, node: QueryNode): SqlExpr | undefined {
+    const found = this.#static(query, node, 'a query in the place of a value');
     if (found === undefined) return undefined;
     const [column, ...others] = found.columns.filter(({ hidden }) => !hidden);
     if (column === undefined || others.length > 0)
@@ -121,9 +130,47 @@ export class QueryValues {
     return value;
   }
 
+  /** The value of the group that a row belongs to; where there is none, that of no rows. */
+  #ofGroup({ query, keys, empty }: GroupedValue, node: QueryNode): SqlExpr | undefined {
+    if (this.#above !== null)
+      return this.#analysis.problem(
+        node,
+        'a query in the place of a value does not look at columns of the query around above GROUP BY',
+        'group in a sub-query in FROM, and let the query around ask',
+      );
+    const found = this.#static(query, node, 'a query in the place of a value');
+    if (found === undefined) return undefined;
+    const width = this.rows.plan.output.length;
+    const conditions = keys.map(({ outer, nullSafe }, index) =>
+      this.#expressions.apply(
+        nullSafe ? '<=>' : '=',
+        [outer, columnExpr(found.plan.output[index]!, width + index)],
+        node,
+        [],
+      ),
+    );
+    if (conditions.includes(undefined)) return undefined;
+    const [mark, value] = this.#joined(found, conditions as Expr[], node)?.slice(keys.length) ?? [];
+    if (mark === undefined || value === undefined || empty === null) return value;
+    const without = this.#single(empty, node);
+    const at = spanOf(node);
+    return (
+      without && {
+        kind: 'case',
+        operand: null,
+        branches: [{ when: { kind: 'is', what: 'null', input: mark, negated: false, ...at }, then: without }],
+        otherwise: value,
+        ...at,
+      }
+    );
+  }
+
   // ---- conditions -----------------------------------------------------------------------------------------------
 
   #member(node: Extract<SqlExpr, { kind: 'inQuery' }>): SqlExpr | undefined {
+    const around = this.#memberships.found(this.rows, node.query, this.#subqueries);
+    if (around === undefined) return undefined;
+    if (around.conditions.length > 0) return this.#memberAround(node, around);
     const found = this.#static(node.query, node, 'IN (SELECT …) beside OR or within an expression');
     if (found === undefined) return undefined;
     const [column, ...others] = found.columns.filter(({ hidden }) => !hidden);
@@ -166,6 +213,19 @@ export class QueryValues {
     return node.negated ? { kind: 'unary', op: 'not', input: result, ...at } : result;
   }
 
+  /** `v IN (SELECT x FROM t WHERE …)` that looks at columns around: is there a row with x = v? (Unknown is false, as in Spark.) */
+  #memberAround(node: Extract<SqlExpr, { kind: 'inQuery' }>, found: Found): SqlExpr | undefined {
+    if (found.rows.streaming) return this.#streaming(node, 'IN (SELECT …) beside OR or within an expression');
+    if (node.negated)
+      return this.#analysis.problem(
+        node,
+        'NOT IN (SELECT …) beside OR or within an expression does not look at columns of the query around it',
+        'write NOT EXISTS (SELECT 1 FROM … WHERE … AND x = v)',
+      );
+    const same = this.#memberships.members(this.rows, found, node, false);
+    return same && this.#marked(node, found.rows, [...found.conditions, ...same]);
+  }
+
   #exists(node: Extract<SqlExpr, { kind: 'exists' }>): SqlExpr | undefined {
     const found = this.#memberships.found(this.rows, node.query, this.#subqueries);
     if (found === undefined) return undefined;
@@ -181,11 +241,16 @@ export class QueryValues {
         'EXISTS (SELECT …) above GROUP BY does not look at columns of the query around',
         'group in a sub-query in FROM, and let WHERE of the query around ask',
       );
-    const keys = this.#keys(found, node);
+    return this.#marked(node, found.rows, found.conditions);
+  }
+
+  /** Is there a row for which the conditions, over the columns of both, hold? */
+  #marked(node: QueryNode, rows: Rows, conditions: readonly Expr[]): SqlExpr | undefined {
+    const keys = this.#keys(conditions, node);
     const marked =
       keys &&
       dedupRows(
-        projected(found.rows, [...keys.map(({ right }) => right), booleanLiteral(true)], node),
+        projected(rows, [...keys.map(({ right }) => right), booleanLiteral(true)], node),
         null,
         null,
         node,
@@ -193,7 +258,7 @@ export class QueryValues {
       );
     if (keys === undefined || marked === undefined) return undefined;
     const width = this.rows.plan.output.length;
-    const conditions = keys.map(({ left, nullSafe }, index) =>
+    const same = keys.map(({ left, nullSafe }, index) =>
       this.#expressions.apply(
         nullSafe ? '<=>' : '=',
         [left, columnExpr(marked.plan.output[index]!, width + index)],
@@ -201,20 +266,20 @@ export class QueryValues {
         [],
       ),
     );
-    if (conditions.includes(undefined)) return undefined;
-    const mark = this.#joined(marked, conditions as Expr[], node)?.at(-1);
-    return mark && { kind: 'is', what: 'null', input: mark, negated: true, ...at };
+    if (same.includes(undefined)) return undefined;
+    const mark = this.#joined(marked, same as Expr[], node)?.at(-1);
+    return mark && { kind: 'is', what: 'null', input: mark, negated: true, ...spanOf(node) };
   }
 
   /** The equalities between the two queries, the inner one's sides over its own columns. */
-  #keys(found: Found, node: QueryNode): ReturnType<typeof equalities>['equi'] | undefined {
+  #keys(conditions: readonly Expr[], node: QueryNode): ReturnType<typeof equalities>['equi'] | undefined {
     const width = this.rows.plan.output.length;
-    const { equi, rest } = equalities(found.conditions, width);
+    const { equi, rest } = equalities(conditions, width);
     const own = (expr: Expr): Expr => mapColumns(expr, (column) => ({ ...column, index: column.index - width }));
     if (rest.length === 0) return equi.map((key) => ({ ...key, right: own(key.right) }));
     return this.#analysis.problem(
       node,
-      'EXISTS (SELECT …) beside OR or within an expression compares columns of both queries by = alone',
+      `${node.kind === 'exists' ? 'EXISTS' : 'IN'} (SELECT …) beside OR or within an expression compares columns of both queries by = alone`,
       correlatedHint,
     );
   }
@@ -244,8 +309,7 @@ export class QueryValues {
     const names: SqlExpr[] = [];
     const columns = joined.columns.map((column, index) => {
       if (index < before) return column;
-      // No name that a query can hold, and none that another of these columns has.
-      const name = `\u0000${index}`;
+      const name = valueName(index);
       names.push(nameOf(name, span));
       return { ...column, name, qualifier: null, hidden: true };
     });
@@ -257,11 +321,16 @@ export class QueryValues {
     tables.push(table);
     return table.plan.output.map((field) => {
       const index = columns.length;
-      const name = `\u0000${index}`;
+      const name = valueName(index);
       columns.push({ ...field, nullable: true, name, qualifier: null, hidden: true, index: valueColumn(index) });
       return nameOf(name, span);
     });
   }
+}
+
+/** No name that somebody writes, and none that another of these columns has. */
+function valueName(index: number): string {
+  return `(value ${index})`;
 }
 
 const correlatedHint = 'let it stand by itself in WHERE, beside other conditions with AND, or join the table in FROM';

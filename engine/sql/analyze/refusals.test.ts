@@ -12,6 +12,37 @@ function refuses(cases: readonly Case[]): void {
 
 const windowed = (stream: string): string => `(SELECT k, window(ts, '10 seconds') AS window FROM ${stream})`;
 
+test('mistakes of those who come from DataFrames say what SQL has instead', () => {
+  const cases: readonly (readonly [query: string, hint: string])[] = [
+    ["SELECT col('k') AS k FROM a", 'SQL names the column alone'],
+    ['SELECT lit(1) AS one FROM a', 'SQL writes the value alone'],
+    ["a.groupBy('k').count()", 'the query is SQL: SELECT … FROM source'],
+    ['INSERT INTO t SELECT k FROM a', "a job's query is a SELECT"],
+    ["SELECT k FROM a WHERE k = 'x' && v > 1", 'write AND'],
+    ['SELECT k, FROM a', 'take away the comma before FROM'],
+    ['SELECT k FORM a', 'did you mean FROM?'],
+    ['SELECT k FROM a; SELECT v FROM a', 'a job has one query'],
+    ["SELECT listagg(k, ',') AS l FROM a", "write array_join(collect_list(x), ',')"],
+    [
+      `SELECT k, count(*) AS n FROM ${A} GROUP BY k`,
+      "the watermark is on ts: group by window(ts, '1 minute') or by ts",
+    ],
+    ['SELECT to_csv(struct(k)) AS c FROM a', 'instead: concat_ws'],
+  ];
+  for (const [query, hint] of cases) {
+    const { problems } = outcomeOf(query);
+    assert.equal(problems.length, 1, query);
+    assert.ok(problems[0]?.hint?.includes(hint), `${query}: ${problems[0]?.hint}`);
+  }
+});
+
+test('of keys of GROUP BY that are wrong nothing follows', () => {
+  assert.deepEqual(
+    mistakes("SELECT window.start AS s, count(*) AS n FROM a GROUP BY window(ts, '1 minit')", 'update'),
+    ["'1 minit': this is not a constant duration"],
+  );
+});
+
 suite('output modes', () => {
   refuses([
     [
@@ -351,7 +382,53 @@ suite('other refusals', () => {
     ['SELECT k FROM a PIVOT (sum(v) FOR k IN (1))', 'append', 'PIVOT: PIVOT is not supported'],
     ['SELECT * FROM VALUES (1)', 'append', 'VALUES: VALUES is not supported in FROM'],
     ['SELECT * FROM range(10)', 'append', 'range: functions that give rows do not stand in FROM, and range(…) does'],
-    ['SELECT x FROM a, LATERAL explode(tags) AS t(x)', 'append', 'LATERAL: LATERAL is not supported in FROM'],
+    ['SELECT x FROM LATERAL explode(tags) AS t(x)', 'append', 'LATERAL: LATERAL is not supported in FROM'],
+    [
+      'SELECT x FROM a, LATERAL (SELECT v + 1 AS x) AS t',
+      'append',
+      'LATERAL: LATERAL takes a function that makes rows: queries behind it are not supported',
+    ],
+    [
+      'SELECT x FROM a JOIN LATERAL explode(tags) AS t(x) ON x > k',
+      'append',
+      'x > k: a LATERAL function is joined ON true',
+    ],
+    [
+      'SELECT x FROM a FULL JOIN LATERAL explode(tags) AS t(x)',
+      'append',
+      'LATERAL: LATERAL stands behind a comma, CROSS JOIN, JOIN or LEFT JOIN',
+    ],
+    [
+      'SELECT x FROM a, LATERAL upper(k) AS t(x)',
+      'append',
+      'upper(k): LATERAL takes explode, posexplode, inline, json_tuple or stack',
+    ],
+    ['SELECT p FROM colors AS t(p)', 'append', 'colors AS t(p): t has 2 columns, and the list behind it names 1'],
+    [
+      'SELECT v, (SELECT color FROM colors WHERE k = a.k) AS c FROM a',
+      'append',
+      '(SELECT color FROM colors WHERE k = a.k): a query in the place of a value that looks at columns of the query around it is one aggregate of its rows',
+    ],
+    [
+      'SELECT v, (SELECT max(color) FROM colors WHERE colors.k < a.k) AS c FROM a',
+      'append',
+      'colors.k < a.k: a query in the place of a value compares columns of the query around it with its own by = alone',
+    ],
+    [
+      'SELECT v, (SELECT max(w) FROM b WHERE b.k = a.k) AS c FROM a',
+      'append',
+      '(SELECT max(w) FROM b WHERE b.k = a.k): a query in the place of a value reads static tables alone: what a stream has changes while rows come',
+    ],
+    [
+      'SELECT k, (SELECT max(color) FROM colors WHERE colors.k = a.k) AS c FROM a GROUP BY k',
+      'update',
+      '(SELECT max(color) FROM colors WHERE colors.k = a.k): a query in the place of a value does not look at columns of the query around above GROUP BY',
+    ],
+    [
+      'SELECT v FROM a WHERE k NOT IN (SELECT color FROM colors WHERE colors.k = a.k) OR v > 1',
+      'append',
+      'k NOT IN (SELECT color FROM colors WHERE colors.k = a.k): NOT IN (SELECT …) beside OR or within an expression does not look at columns of the query around it',
+    ],
     ['SELECT k FROM a NATURAL JOIN colors', 'append', 'NATURAL: NATURAL JOIN is not supported'],
     [
       'SELECT k, row_number() OVER (PARTITION BY k ORDER BY v) AS rn FROM a QUALIFY rn = 1',

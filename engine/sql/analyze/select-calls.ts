@@ -186,7 +186,8 @@ export class SelectCalls {
   #aggregate(call: CallNode, name: string, scope: Scope): Expr | undefined {
     if (name === 'try_sum' || name === 'try_avg') return this.#tryAggregate(call, name, scope);
     const definition = aggregateByName(name);
-    if (definition === undefined) return this.#analysis.unsupported(call.name, `the aggregate function ${name}`);
+    if (definition === undefined)
+      return this.#analysis.unsupported(call.name, `the aggregate function ${name}`, insteadOfAggregates.get(name));
     const inner: Scope = { ...scope, calls: this.#withinAggregate() };
     const filter = call.filter === null ? null : this.#expressions.boolean(call.filter, inner, 'FILTER');
     const typed = aggregateArgs(call, name).map((arg) => this.#expressions.expr(arg, inner));
@@ -332,3 +333,8 @@ function readsColumns(expr: Expr): boolean {
   collectColumns(expr, columns);
   return columns.size > 0;
 }
+
+const insteadOfAggregates = new Map([
+  ['listagg', "write array_join(collect_list(x), ',')"],
+  ['string_agg', "write array_join(collect_list(x), ',')"],
+]);

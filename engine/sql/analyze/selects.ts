@@ -13,7 +13,6 @@ import type { SortKey } from '../../plan/logical-plan.ts';
 import type { ProjectedColumn } from '../../plan/stage-plan.ts';
 import { isGroupable } from '../coercion.ts';
 import { splitConjuncts } from '../conjuncts.ts';
-import { didYouMean } from '../problems.ts';
 import { generators, isAggregateName } from './calls.ts';
 import { canonical } from './canonical.ts';
 import type { Analysis } from './context.ts';
@@ -21,7 +20,7 @@ import { dedupRows } from './dedup.ts';
 import { projectTimes } from './event-time.ts';
 import type { ExpressionAnalyzer } from './expressions.ts';
 import { filtered } from './filters.ts';
-import { generated, type GenerateStep, generateStep } from './generate-steps.ts';
+import { generated, type GenerateStep, generateStep, lateralStep } from './generate-steps.ts';
 import { groupKeys } from './group-keys.ts';
 import { groupRows } from './groups.ts';
 import { holdsPlaceholder, type Place } from './placeholders.ts';
@@ -81,20 +80,7 @@ export class SelectAnalyzer {
     const steps: GenerateStep[] = [];
     let all = from;
     for (const view of select.lateralViews) {
-      const { call } = view;
-      const known = call.kind === 'call' ? generators.get(call.name.text.toLowerCase()) : undefined;
-      if (call.kind !== 'call' || known === undefined) {
-        this.#analysis.problem(
-          call,
-          'LATERAL VIEW takes explode, posexplode or inline',
-          call.kind === 'call' ? didYouMean(call.name.text, generators.keys()) : undefined,
-        );
-        continue;
-      }
-      const qualifier = view.tableAlias?.text ?? null;
-      const outer = known.outer || view.outer;
-      const use = { generator: known.generator, outer, aliases: view.columnAliases, qualifier };
-      const step = generateStep(all, call, use, this.#expressions, this.#analysis);
+      const step = lateralStep(all, view, this.#expressions, this.#analysis);
       if (step === undefined) continue;
       steps.push(step);
       all = generated(all, step);
@@ -195,6 +181,8 @@ export class SelectAnalyzer {
   #grouped(select: Select, input: Rows, order: OrderBy | null, above: QueryValues | null): Rows | undefined {
     const calls = new SelectCalls(input, this.#expressions, this.#analysis);
     const keys = groupKeys(select, calls, this.#expressions, this.#analysis);
+    // What the list says of keys that are wrong would be wrong as well.
+    if (keys === undefined) return undefined;
     const aliases = new Map<string, Expr>();
     const named = above === null ? calls.columns : [...calls.columns, ...above.columns];
     const scope = scopeOf(named, calls.handler({ aggregates: true, over: true }), aliases);
@@ -213,7 +201,7 @@ export class SelectAnalyzer {
     const having = select.having === null ? null : this.#expressions.boolean(select.having, withAliases, 'HAVING');
     const on = select.distinctOn.map((expr) => ({ expr: this.#expressions.expr(expr, scope), span: expr }));
     const drafts = order === null ? [] : this.#orderDrafts(order, columns, scope);
-    if (keys === undefined || columns === undefined || having === undefined || drafts === undefined) return undefined;
+    if (columns === undefined || having === undefined || drafts === undefined) return undefined;
     if (on.some(({ expr }) => expr === undefined)) return undefined;
     const groups = groupRows(calls, keys, select, this.#analysis);
     const valued = groups && above?.join(groups.rows);

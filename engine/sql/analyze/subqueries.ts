@@ -68,7 +68,7 @@ export class MembershipJoins {
     if (found === undefined) return undefined;
     const conditions = [...found.conditions];
     if (condition.kind === 'inQuery') {
-      const same = this.#members(rows, found, condition, negated);
+      const same = this.members(rows, found, condition, negated);
       if (same === undefined) return undefined;
       conditions.push(...same);
     }
@@ -105,7 +105,7 @@ export class MembershipJoins {
   }
 
   /** `input IN (…)` as conditions on pairs of rows; none may be true for NOT IN, and none unknown. */
-  #members(
+  members(
     rows: Rows,
     found: Found,
     condition: Extract<SqlExpr, { kind: 'inQuery' }>,

@@ -963,6 +963,23 @@ export const functionExamples: ReadonlyMap<string, readonly Example[]> = new Map
     ],
   ],
   [
+    'to_protobuf',
+    [
+      [
+        "hex(to_protobuf(struct(1 AS n, 'x' AS s), 'A', 'message A { optional int32 n = 1; optional string s = 2; }'))",
+        '0801120178',
+      ],
+    ],
+  ],
+  [
+    'from_protobuf',
+    [
+      ["from_protobuf(X'0801', 'A', 'message A { optional int32 n = 1; optional string s = 2; }')", '{1, null}'],
+      ["from_protobuf(X'08', 'A', 'message A { optional int32 n = 1; }')", 'EXPRESSION_FAILED'],
+      ["from_protobuf(X'08', 'A', 'message A { optional int32 n = 1; }', map('mode', 'PERMISSIVE'))", 'NULL'],
+    ],
+  ],
+  [
     'from_json',
     [
       ['from_json(\'{"a":"x"}\', \'a INT, _corrupt_record STRING\')', '{null, {"a":"x"}}'],

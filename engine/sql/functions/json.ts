@@ -33,7 +33,8 @@ function schemaOf(text: string): DataType | string {
   }
 }
 
-function textOf(expr: Expr | undefined): string | undefined {
+/** A text that is written out. */
+export function textOf(expr: Expr | undefined): string | undefined {
   return expr?.kind === 'literal' && typeof expr.value === 'string' && expr.type.kind === 'string'
     ? expr.value
     : undefined;
@@ -53,10 +54,10 @@ function hasOtherKeys(type: DataType): boolean {
   return type.kind === 'struct' && type.fields.some((field) => hasOtherKeys(field.type));
 }
 
-type Options = ReadonlyMap<string, string>;
+export type Options = ReadonlyMap<string, string>;
 
 /** The options of `map('name', 'value', …)` by their names in small letters; undefined where they are not written out. */
-function optionsOf(expr: Expr | undefined): Options | undefined {
+export function optionsOf(expr: Expr | undefined): Options | undefined {
   if (expr === undefined) return new Map();
   if (expr.kind !== 'call' || expr.name !== 'map') return undefined;
   const texts = expr.args.map(textOf);
@@ -68,7 +69,7 @@ function optionsOf(expr: Expr | undefined): Options | undefined {
 }
 
 /** What is wrong with the options of a call, or undefined. */
-function wrongOptions(expr: Expr | undefined, known: readonly string[], arg: number): Complaint | undefined {
+export function wrongOptions(expr: Expr | undefined, known: readonly string[], arg: number): Complaint | undefined {
   const options = optionsOf(expr);
   if (options === undefined) return { complaint: "takes options that are written out: map('mode', 'FAILFAST')", arg };
   for (const [name, value] of options) {
@@ -114,7 +115,7 @@ function inferenceOf(options: Options): JsonInference {
   };
 }
 
-const OPTIONS: DataType = { kind: 'map', key: STRING, value: STRING, valueContainsNull: false };
+export const OPTIONS: DataType = { kind: 'map', key: STRING, value: STRING, valueContainsNull: false };
 
 export const jsonFunctions: readonly FunctionDef[] = [
   customFunction({

@@ -356,6 +356,10 @@ function decimals(g: Gen, op: Arithmetic, a: Val, b: Val, type: DataType): Resul
     from === scale ? val.v : `${val.v} * ${g.constant(10n ** BigInt(scale - from))}`;
   if (op === 'div' || type.kind !== 'decimal')
     return { value: `${g.fn(divideDecimalWhole)}(${at(a, s1)}, ${at(b, s2)})` };
+  const { precision: p1 } = a.type;
+  const { precision: p2 } = b.type;
+  // Types that were not cut at the most digits hold every result.
+  const holds = (digits: number, exact: number): boolean => exact === type.scale && digits <= type.precision;
   const checked = (value: string, from: number): Result => {
     const rescaled = from === type.scale ? value : `${g.fn(rescale)}(${value}, ${from}, ${type.scale})`;
     return { value: `${g.fn(checkDecimal)}(${rescaled}, ${type.precision})` };
@@ -363,8 +367,10 @@ function decimals(g: Gen, op: Arithmetic, a: Val, b: Val, type: DataType): Resul
   switch (op) {
     case '+':
     case '-':
+      if (holds(Math.max(p1 - s1, p2 - s2) + scale + 1, scale)) return { value: `${at(a, s1)} ${op} ${at(b, s2)}` };
       return checked(`${at(a, s1)} ${op} ${at(b, s2)}`, scale);
     case '*':
+      if (holds(p1 + p2, s1 + s2)) return { value: `${a.v} * ${b.v}` };
       return checked(`${a.v} * ${b.v}`, s1 + s2);
     case '/':
       return checked(`${g.fn(divideDecimal)}(${a.v}, ${s1}, ${b.v}, ${s2}, ${type.scale})`, type.scale);

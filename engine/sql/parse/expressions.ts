@@ -191,7 +191,7 @@ export function readPrimary(p: Grammar): SqlExpr {
         p.next();
         return { kind: 'star', qualifier: [], ...p.span(token) };
       }
-      throw p.unexpected('expected an expression');
+      throw p.unexpected('expected an expression', token.text === '&' ? 'write AND' : undefined);
     case 'end':
       throw p.unexpected('expected an expression');
     case 'quoted':

@@ -1,11 +1,11 @@
 /** Queries: WITH, set operations, SELECT with its clauses. */
 import type { LateralView, Query, QueryBody, Select, SelectItem, SqlExpr } from '../../../core/ast.ts';
-import { didYouMean } from '../problems.ts';
+import { didYouMean, SqlSyntaxError } from '../problems.ts';
 import { readPrimary } from './expressions.ts';
 import type { Grammar } from './grammar.ts';
 import { readGroupBy } from './grouping.ts';
 import { readOrderBy } from './order.ts';
-import { readRelation, refuseClauses } from './relations.ts';
+import { columnNames, readRelation, refuseClauses, withColumnNames } from './relations.ts';
 
 /** A query with what stands around its SELECT: WITH, ORDER BY, LIMIT, OFFSET. */
 export function readQuery(p: Grammar): Query {
@@ -24,11 +24,12 @@ export function readQuery(p: Grammar): Query {
 
 function commonTable(p: Grammar): Query['ctes'][number] {
   const name = p.identifier('the name of a common table expression');
+  const columns = p.is('(') && !p.is('SELECT', 1) && !p.is('WITH', 1) && !p.is('(', 1) ? columnNames(p) : [];
   p.skip('AS');
   p.expect('(', 'before the query');
   const query = p.query();
   p.expect(')', 'behind the query');
-  return { name, query };
+  return { name, query: columns.length === 0 ? query : withColumnNames(query, name, columns) };
 }
 
 function queryBody(p: Grammar): QueryBody {
@@ -63,15 +64,21 @@ function queryTerm(p: Grammar): QueryBody {
 function select(p: Grammar): Select {
   const start = p.peek();
   if (!p.skip('SELECT')) {
-    const word = start.kind === 'word' ? didYouMean(start.text, ['SELECT', 'WITH']) : undefined;
-    throw p.unexpected('expected SELECT', word);
+    throw p.unexpected('expected SELECT', start.kind === 'word' ? insteadOfSelect(start.text) : undefined);
   }
   const distinct = p.skip('DISTINCT');
   if (!distinct) p.skip('ALL');
   const distinctOn = distinct && p.skip('ON') ? distinctColumns(p) : [];
   const withinWatermark = distinct && p.is('WITHIN') && p.is('WATERMARK', 1);
   if (withinWatermark) p.advance(2);
-  const items = p.list(() => selectItem(p));
+  const items = [selectItem(p)];
+  while (p.skip(',')) {
+    if (p.is('FROM')) throw p.unexpected('expected a column', 'take away the comma before FROM');
+    items.push(selectItem(p));
+  }
+  const misspelt = items.at(-1)?.alias;
+  if (misspelt && p.isName() && didYouMean(misspelt.text, ['FROM']) !== undefined)
+    throw new SqlSyntaxError(`expected FROM, but found ${misspelt.text}`, misspelt, 'did you mean FROM?');
   const from = p.skip('FROM') ? readRelation(p) : null;
   const lateralViews: LateralView[] = [];
   while (p.is('LATERAL') && p.is('VIEW', 1)) lateralViews.push(lateralView(p));
@@ -98,6 +105,12 @@ function select(p: Grammar): Select {
   };
 }
 
+function insteadOfSelect(word: string): string {
+  if (/^(insert|create|merge|update|delete|replace|drop|alter|set|use)$/i.test(word))
+    return "a job's query is a SELECT; sinks: says where its rows go, with create: true into tables that it makes";
+  return didYouMean(word, ['SELECT', 'WITH']) ?? 'the query is SQL: SELECT … FROM source';
+}
+
 function distinctColumns(p: Grammar): SqlExpr[] {
   p.expect('(', 'behind DISTINCT ON');
   const exprs = p.list(() => p.expr());
@@ -107,6 +120,10 @@ function distinctColumns(p: Grammar): SqlExpr[] {
 
 function selectItem(p: Grammar): SelectItem {
   const expr = p.expr();
+  if (expr.kind === 'star' && p.is('EXCEPT') && p.is('(', 1) && !p.is('SELECT', 2) && !p.is('(', 2)) {
+    p.next();
+    return { expr: { ...expr, except: columnNames(p), ...p.span(expr) }, alias: null, aliases: [] };
+  }
   if (p.skip('AS')) {
     if (p.skip('(')) {
       const aliases = p.list(() => p.identifier('a column name'));

@@ -1,6 +1,7 @@
 /** What stands behind FROM: sources, sub-queries, joins, watermarks. */
-import type { Identifier, Relation, Span } from '../../../core/ast.ts';
+import type { Identifier, Query, Relation, Span } from '../../../core/ast.ts';
 import { SqlSyntaxError } from '../problems.ts';
+import { readPrimary } from './expressions.ts';
 import type { Grammar } from './grammar.ts';
 import { POWER } from './operators.ts';
 
@@ -17,7 +18,10 @@ const refusedClauses: readonly (readonly [word: string, instead: string])[] = [
 /** Words that begin a relation of Spark's, with what to write instead. */
 const refusedRelations: readonly { readonly word: string; readonly instead: string }[] = [
   { word: 'VALUES', instead: 'name the rows as a table of the job, tables: { t: { schema, rows } }, and join it' },
-  { word: 'LATERAL', instead: 'write LATERAL VIEW explode(…) t AS x behind the source, or join the query' },
+  {
+    word: 'LATERAL',
+    instead: 'write it behind the source whose rows it works on: FROM a, LATERAL explode(tags) AS t(tag)',
+  },
   { word: 'STREAM', instead: 'name the source alone: every source is a stream' },
 ];
 
@@ -28,6 +32,10 @@ export function readRelation(p: Grammar): Relation {
   for (;;) {
     const type = joinType(p);
     if (type === null) return left;
+    if (p.is('LATERAL')) {
+      left = lateral(p, left, type, start);
+      continue;
+    }
     const right = relationPrimary(p);
     const on = p.skip('ON') ? p.expr() : null;
     let using: Identifier[] = [];
@@ -40,7 +48,9 @@ export function readRelation(p: Grammar): Relation {
   }
 }
 
-function joinType(p: Grammar): Extract<Relation, { kind: 'join' }>['type'] | null {
+type JoinType = Extract<Relation, { kind: 'join' }>['type'];
+
+function joinType(p: Grammar): JoinType | null {
   if (p.skip(',')) return 'cross';
   if (p.skip('JOIN')) return 'inner';
   if (p.skip('INNER')) return joinOf(p, 'inner');
@@ -65,6 +75,48 @@ function joinType(p: Grammar): Extract<Relation, { kind: 'join' }>['type'] | nul
   return p.skip('ANTI') ? joinOf(p, 'anti') : null;
 }
 
+/** `LATERAL explode(x) [AS] t(a)` behind the kind of join. */
+function lateral(p: Grammar, input: Relation, type: JoinType, start: Span): Relation {
+  const word = p.next();
+  if (type !== 'inner' && type !== 'cross' && type !== 'left')
+    throw new SqlSyntaxError('LATERAL stands behind a comma, CROSS JOIN, JOIN or LEFT JOIN', word);
+  if (!p.isName() || !p.is('(', 1))
+    throw new SqlSyntaxError(
+      'LATERAL takes a function that makes rows: queries behind it are not supported',
+      word,
+      'write LATERAL explode(tags) AS t(tag); columns that are computed stand in the select list of a sub-query in FROM',
+    );
+  const call = readPrimary(p);
+  const tableAlias = relationAlias(p);
+  const columnAliases = tableAlias !== null && p.is('(') ? columnNames(p) : [];
+  if (p.skip('ON')) {
+    const on = p.expr();
+    if (on.kind !== 'literal' || on.literal.kind !== 'boolean' || !on.literal.value)
+      throw new SqlSyntaxError('a LATERAL function is joined ON true', on, 'write the condition in WHERE');
+  }
+  return {
+    kind: 'lateral',
+    input,
+    view: { outer: type === 'left', call, tableAlias, columnAliases, ...p.span(word) },
+    ...p.span(start),
+  };
+}
+
+/** `(a, b)` behind an alias. */
+export function columnNames(p: Grammar): readonly Identifier[] {
+  p.expect('(', 'before the column names');
+  const names = p.list(() => p.anyIdentifier('a column name'));
+  p.expect(')', 'behind the column names');
+  return names;
+}
+
+/** The relation with the column names behind its alias, if there are some. */
+function named(p: Grammar, input: Relation, alias: Identifier | null, start: Span): Relation {
+  return alias !== null && p.is('(')
+    ? { kind: 'named', input, alias, columns: columnNames(p), ...p.span(start) }
+    : input;
+}
+
 function joinOf<T>(p: Grammar, type: T): T {
   p.expect('JOIN', 'here');
   return type;
@@ -77,7 +129,8 @@ function relationPrimary(p: Grammar): Relation {
       const query = p.query();
       p.expect(')', 'behind the query');
       const alias = relationAlias(p);
-      return watermarked(p, { kind: 'subquery', query, alias, ...p.span(start) }, start);
+      const rows = named(p, { kind: 'subquery', query, alias, ...p.span(start) }, alias, start);
+      return watermarked(p, rows, start);
     }
     const relation = readRelation(p);
     p.expect(')', 'behind the relation');
@@ -92,13 +145,13 @@ function relationPrimary(p: Grammar): Relation {
     throw new SqlSyntaxError(
       `functions that give rows do not stand in FROM, and ${call}(…) does`,
       start,
-      `write LATERAL VIEW ${call}(…) behind the source whose rows it works on`,
+      `write FROM source, LATERAL ${call}(…) AS t(column), or LATERAL VIEW ${call}(…) behind the source`,
     );
   }
   while (p.skip('.')) name.push(p.anyIdentifier('a name'));
   const alias = relationAlias(p);
   refuseClauses(p);
-  return watermarked(p, { kind: 'table', name, alias, ...p.span(start) }, start);
+  return watermarked(p, named(p, { kind: 'table', name, alias, ...p.span(start) }, alias, start), start);
 }
 
 /** `WATERMARK column DELAY OF INTERVAL …`, before the alias or behind it. */
@@ -110,7 +163,38 @@ function watermarked(p: Grammar, input: Relation, start: Span): Relation {
   p.expect('OF', 'behind DELAY');
   const delay = p.expr(POWER.comparison);
   const alias = relationAlias(p);
-  return watermarked(p, { kind: 'watermark', input, column, delay, alias, ...p.span(start) }, start);
+  const rows = named(p, { kind: 'watermark', input, column, delay, alias, ...p.span(start) }, alias, start);
+  return watermarked(p, rows, start);
+}
+
+/** `query AS name(a, b)` as a query of its own. */
+export function withColumnNames(query: Query, alias: Identifier, columns: readonly Identifier[]): Query {
+  const { offset, length } = query;
+  const span = { offset, length };
+  const from: Relation = { kind: 'named', input: { kind: 'subquery', query, alias, ...span }, alias, columns, ...span };
+  return {
+    ctes: [],
+    body: {
+      kind: 'select',
+      distinct: false,
+      distinctOn: [],
+      withinWatermark: false,
+      items: [{ expr: { kind: 'star', qualifier: [], ...span }, alias: null, aliases: [] }],
+      from,
+      lateralViews: [],
+      where: null,
+      groupBy: [],
+      groupingSets: [],
+      groupBySpan: null,
+      having: null,
+      ...span,
+    },
+    orderBy: [],
+    orderBySpan: null,
+    limit: null,
+    offsetRows: null,
+    ...span,
+  };
 }
 
 /** WATERMARK is a word like others where no column and DELAY follow. */

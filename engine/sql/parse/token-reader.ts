@@ -58,9 +58,9 @@ export class TokenReader {
     throw this.unexpected(`expected ${text} ${where}`);
   }
 
-  /** Throws where there are more tokens. */
-  expectEnd(): void {
-    if (this.peek().kind !== 'end') throw this.unexpected('expected the end');
+  /** Throws where there are more tokens; `hint` says what to do about them. */
+  expectEnd(hint?: string): void {
+    if (this.peek().kind !== 'end') throw this.unexpected('expected the end', hint);
   }
 
   /** The error that says what was expected and what stands there. */

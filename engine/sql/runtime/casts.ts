@@ -19,7 +19,7 @@ import {
   powerOfTen,
   rescale,
 } from './numbers.ts';
-import { raiseCastInvalid } from './runtime.ts';
+import { orNull, raiseCastInvalid } from './runtime.ts';
 import {
   dateOfTimestamp,
   formatDate,
@@ -166,6 +166,32 @@ export function castValue(value: BoxedValue, from: DataType, to: DataType, zone:
       return unreachable(to);
   }
 }
+
+/**
+ * The value as another type, NULL for what cannot be converted: elements of arrays, values of maps and fields of structs
+ * each by itself. A key of a map that cannot be converted raises.
+ */
+export function tryCastValue(value: BoxedValue, from: DataType, to: DataType, zone: TimeZone): BoxedValue {
+  if (value === null) return null;
+  if (from.kind === 'array' && to.kind === 'array')
+    return (value as readonly BoxedValue[]).map((item) => tryCastValue(item, from.element, to.element, zone));
+  if (from.kind === 'map' && to.kind === 'map') {
+    const { keys, values } = value as BoxedMap;
+    return {
+      keys: keys.map((key) => castValue(key, from.key, to.key, zone)),
+      values: values.map((item) => tryCastValue(item, from.value, to.value, zone)),
+    };
+  }
+  if (from.kind === 'struct' && to.kind === 'struct') {
+    const fields = value as readonly BoxedValue[];
+    return to.fields.map((field, index) =>
+      tryCastValue(fields[index] ?? null, from.fields[index]?.type ?? field.type, field.type, zone),
+    );
+  }
+  return castOrNull(value, from, to, zone);
+}
+
+const castOrNull = orNull(castValue);
 
 const INT_RANGE: Readonly<Record<'tinyint' | 'smallint' | 'int', readonly [number, number]>> = {
   tinyint: [-128, 127],

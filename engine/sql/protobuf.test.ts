@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import protobuf from 'protobufjs';
+import { cases, refusals } from './test-cases.ts';
+import { runQuery } from './test-query.ts';
+
+const order = `syntax = "proto3";
+package shop;
+message Order { string id = 3; optional int64 cents = 1; repeated Line lines = 2; map<string, double> rates = 9; }
+message Line { string name = 1; sint32 count = 2; }`;
+const Order = protobuf.parse(order, { keepCase: true }).root.lookupType('shop.Order');
+
+interface PlainOrder {
+  readonly id: string;
+  readonly cents: number | null;
+  readonly lines: readonly { readonly name: string; readonly count: number }[];
+}
+
+const plain = { noNullPrototype: true } as const;
+const orders = fc.record<PlainOrder>(
+  {
+    id: fc.string({ unit: 'grapheme' }),
+    cents: fc.option(fc.maxSafeInteger()),
+    lines: fc.array(fc.record({ name: fc.string(), count: fc.integer() }, plain)),
+  },
+  plain,
+);
+const encoded = ({ cents, ...rest }: PlainOrder): Uint8Array =>
+  Order.encode(Order.fromObject(cents === null ? rest : { ...rest, cents })).finish();
+
+test('from_protobuf reads what protobufjs writes, and protobufjs what to_protobuf writes', () => {
+  const query = `SELECT m.id, m.cents, m.lines, to_protobuf(m, 'shop.Order', '${order}') AS bytes
+FROM (SELECT from_protobuf(value, 'Order', '${order}') AS m FROM t) AS u`;
+  fc.assert(
+    fc.property(fc.array(orders, { minLength: 1 }), (given) => {
+      const { rows, failures } = runQuery(
+        query,
+        given.map((each) => [encoded(each)]),
+        { schema: 'value BINARY' },
+      );
+      assert.deepEqual(failures, []);
+      for (const [index, [id, cents, lines, bytes]] of rows.entries()) {
+        const expected = given[index];
+        assert.ok(expected);
+        assert.deepEqual(
+          [id, cents, lines],
+          [
+            expected.id,
+            expected.cents === null ? null : BigInt(expected.cents),
+            expected.lines.map(({ name, count }) => [name, count]),
+          ],
+        );
+        const message = Order.toObject(Order.decode(bytes as Uint8Array), { longs: Number, arrays: true });
+        const { cents: none, ...rest } = expected;
+        assert.deepEqual({ ...message, rates: undefined }, { ...(none === null ? rest : expected), rates: undefined });
+      }
+    }),
+    { numRuns: 100 },
+  );
+});
+
+const one = 'message A { optional int32 n = 1; optional uint32 u = 2; }';
+cases('bytes that are no such message', [
+  [`from_protobuf(X'08', 'A', '${one}')`, 'EXPRESSION_FAILED'],
+  [`from_protobuf(X'0a0178', 'A', '${one}')`, [null, null]],
+  [`from_protobuf(X'08', 'A', '${one}', map('mode', 'permissive'))`, null],
+  [`from_protobuf(X'', 'A', '${one}')`, [null, null]],
+  [`from_protobuf(CAST(NULL AS BINARY), 'A', '${one}')`, null],
+  [`hex(to_protobuf(struct(5 AS u), 'A', '${one}'))`, '1005'],
+  [`to_protobuf(struct(-5 AS u), 'A', '${one}')`, 'EXPRESSION_FAILED'],
+  [`from_protobuf(to_protobuf(struct(7 AS n), 'A', '${one}'), 'A', '${one}').n`, 7],
+]);
+
+refusals('messages that cannot be used, with their place', [
+  [`to_protobuf(struct(1 AS m), 'A', '${one}')`, 'the column m has no field in the message A; its fields are: n, u'],
+  [
+    `to_protobuf(struct('x' AS n), 'A', '${one}')`,
+    'the column n is STRING, and the field n of A (line 1, column 28) is int32; write CAST(n AS INT)',
+  ],
+  [`to_protobuf(1, 'A', '${one}')`, 'takes a STRUCT here'],
+  [`from_protobuf(X'', 'B', '${one}')`, 'it has no message B; there is A'],
+  [`from_protobuf(X'', 'A', 'message A { int32 n = 1 }')`, "line 1, column 13: illegal token 'int32'"],
+  [`from_protobuf(X'', 'A', '${one}', map('recursive', '3'))`, 'knows no option recursive; it knows mode'],
+  [`from_protobuf(X'', 'A')`, 'takes 3 to 4 arguments, not 2'],
+  [`from_protobuf(X'', concat('A', ''), '${one}')`, 'takes the name of a message that is written out'],
+  [`from_protobuf(X'', 'A', 'message A { optional A a = 1; }')`, 'the message A contains itself'],
+]);

@@ -1,0 +1,94 @@
+/** Protobuf messages made of boxed structs, and read into them: by the writer of sinks and the decoder of sources. */
+import { must } from '../../../core/assert.ts';
+import type { DataType, Schema } from '../../../core/types.ts';
+import { ByteBuffer } from '../../byte-buffer.ts';
+import { CELL_OK } from '../../encode/cells.ts';
+import { ProtobufWriter } from '../../encode/protobuf-writer.ts';
+import type { TargetMessage } from '../../formats/proto-target.ts';
+import { ProtobufDecoder } from '../../formats/protobuf-decoder.ts';
+import { DECODED } from '../../formats/value-decoder.ts';
+import type { BoxedValue } from './boxed.ts';
+import { buildColumn, readValue } from './boxed.ts';
+import { raiseExpressionFailed, Runtime } from './runtime.ts';
+
+/** Levels of messages within messages. */
+const DEPTH_MAX = 64;
+
+/** Makes messages of structs of one type. Not reentrant. */
+export class ProtobufMaker {
+  readonly #writer: ProtobufWriter;
+  readonly #type: DataType;
+  readonly #out = new ByteBuffer(256);
+  #runtime: Runtime | null = null;
+
+  constructor(message: TargetMessage, type: DataType) {
+    this.#writer = new ProtobufWriter(message);
+    this.#type = type;
+  }
+
+  make(value: BoxedValue, { zone, origins }: Runtime): Uint8Array {
+    // One of its own: the texts of a single row, not of the batch.
+    const runtime = (this.#runtime ??= new Runtime(zone));
+    runtime.reset(origins);
+    const column = buildColumn(runtime, this.#type, [value]);
+    if (column.kind !== 'struct') throw new TypeError(`a ${column.kind} stands where a struct belongs`);
+    if (this.#writer.isFallible && this.#writer.check(column.fields, 0) !== CELL_OK) return raiseExpressionFailed();
+    this.#out.clear();
+    this.#writer.write(this.#out, column.fields, 0);
+    return this.#out.copy();
+  }
+}
+
+/** Reads messages of one kind. Not reentrant. */
+export class ProtobufReader {
+  readonly #columns: Schema;
+  readonly #arena = new ByteBuffer(256);
+  readonly #decoder: ProtobufDecoder;
+
+  /** `schema`: text of a .proto that has the message. Throws: SCHEMA_INVALID; UNSUPPORTED. */
+  constructor(schema: string, message: string, columns: Schema) {
+    this.#columns = columns;
+    const text = { schema, references: [] };
+    this.#decoder = new ProtobufDecoder(
+      { kind: 'protobuf', framing: 'none', registry: null, schema: text, message },
+      columns.map(({ name, type }) => ({ name, path: name, type, required: false })),
+      DEPTH_MAX,
+      this.#arena,
+    );
+  }
+
+  /** undefined: the bytes are no such message. */
+  read(bytes: Uint8Array, runtime: Runtime): readonly BoxedValue[] | undefined {
+    const arena = this.#arena;
+    arena.clear();
+    const start = arena.append(bytes);
+    this.#decoder.begin(1);
+    if (this.#decoder.scan(start, arena.length, 0) !== DECODED) return undefined;
+    const columns = this.#decoder.columns(arena.bytes.subarray(0, arena.length));
+    return this.#columns.map(({ name, type }, index) =>
+      readValue(
+        runtime,
+        must(columns[index], () => `there is no column ${name}`),
+        0,
+        type,
+      ),
+    );
+  }
+}
+
+/** to_protobuf; raises for a value that the message cannot hold. */
+export function toProtobuf(value: BoxedValue, maker: ProtobufMaker, runtime: Runtime): Uint8Array {
+  return maker.make(value, runtime);
+}
+
+/** from_protobuf; bytes that are no such message raise, or are NULL. */
+export function fromProtobuf(
+  bytes: Uint8Array,
+  reader: ProtobufReader,
+  runtime: Runtime,
+  permissive: boolean,
+): BoxedValue {
+  const row = reader.read(bytes, runtime);
+  if (row !== undefined) return row;
+  return permissive ? null : raiseExpressionFailed();
+}
