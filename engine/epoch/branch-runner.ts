@@ -90,8 +90,12 @@ export class BranchRunner {
     const rows = { batch, selection: null, count: batch.rowCount };
     if (from === null) return { rows, fromGroups: null, changes: null };
     const { groups, changes } = from;
-    const byRow = (values: Uint8Array): Uint8Array =>
-      Uint8Array.from({ length: batch.rowCount }, (_, row) => values[batch.origins.record[row]!]!);
+    const { record } = batch.origins;
+    const byRow = (values: Uint8Array): Uint8Array => {
+      const bytes = new Uint8Array(batch.rowCount);
+      for (let row = 0; row < bytes.length; row++) bytes[row] = values[record[row]!]!;
+      return bytes;
+    };
     return { rows, fromGroups: byRow(groups), changes: changes && byRow(changes) };
   }
 

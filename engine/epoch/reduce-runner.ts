@@ -144,7 +144,7 @@ export class ReduceRunner {
       offset: new Float64Array(rowCount),
       timestampMs: timesOfEpoch(env, rowCount),
       index: new Int32Array(rowCount),
-      record: Int32Array.from({ length: rowCount }, (_, row) => firstRecord + row),
+      record: numbersFrom(firstRecord, rowCount),
     };
   }
 
@@ -231,7 +231,7 @@ function byFromGroup(frames: readonly DecodedFrame[]): { port: number; batch: Co
     Buffer.concat(frames.map((frame) => must(pick(frame), () => 'frames of two kinds of stages meet')));
   const groups = join((frame) => frame.groups);
   const index = rowsInGroupOrder(join((frame) => frame.fromGroups));
-  return { port: frames[0]!.port, batch: rowsAt(all, index), groups: Uint8Array.from(index, (row) => groups[row]!) };
+  return { port: frames[0]!.port, batch: rowsAt(all, index), groups: bytesAt(groups, index) };
 }
 
 function groupsOf(inputs: readonly StateInput[]): Uint8Array {
@@ -254,14 +254,12 @@ function originsOfOutput(operatorId: string, groups: Uint8Array, rowCount: numbe
     offset,
     timestampMs: timesOfEpoch(env, rowCount),
     index,
-    record: Int32Array.from({ length: rowCount }, (_, row) => row),
+    record: numbersFrom(0, rowCount),
   };
 }
 
 function living(input: ColumnBatch, fates: RowFates): ColumnBatch {
-  const kept = Int32Array.from({ length: input.rowCount }, (_, row) => row).filter(
-    (row) => !fates.isDead(input.origins.record[row]!),
-  );
+  const kept = numbersFrom(0, input.rowCount).filter((row) => !fates.isDead(input.origins.record[row]!));
   return rowsAt(input, kept);
 }
 
@@ -271,23 +269,45 @@ function living(input: ColumnBatch, fates: RowFates): ColumnBatch {
  */
 function pastFirst(output: StateOutput): Ordered {
   const { batch, groups, changes } = output;
-  if (changes === null || !changes.some(isPast)) return { ...output, successors: null };
-  const places = Int32Array.from({ length: batch.rowCount }, (_, row) => row);
-  const past = places.filter((row) => isPast(changes[row]!));
+  if (changes === null) return { ...output, successors: null };
+  let pastCount = 0;
+  let isFirst = true;
+  for (let row = 0; row < batch.rowCount; row++) {
+    if (!isPast(changes[row]!)) continue;
+    isFirst &&= row === pastCount;
+    pastCount++;
+  }
+  if (pastCount === 0) return { ...output, successors: null };
+  const successors = new Int32Array(pastCount).fill(-1);
+  if (isFirst) {
+    if (changes[pastCount - 1] === FORMER) successors[pastCount - 1] = pastCount;
+    return { ...output, successors };
+  }
   const order = new Int32Array(batch.rowCount);
-  order.set(past);
-  order.set(
-    places.filter((row) => !isPast(changes[row]!)),
-    past.length,
-  );
-  const placeOf = new Int32Array(batch.rowCount);
-  for (const [place, row] of order.entries()) placeOf[row] = place;
-  return {
-    batch: rowsAt(batch, order),
-    groups: Uint8Array.from(order, (row) => groups[row]!),
-    changes: Uint8Array.from(order, (row) => changes[row]!),
-    successors: past.map((row) => (changes[row] === FORMER ? placeOf[row + 1]! : -1)),
-  };
+  let [past, present] = [0, pastCount];
+  for (let row = 0; row < batch.rowCount; row++) {
+    if (!isPast(changes[row]!)) {
+      order[present++] = row;
+      continue;
+    }
+    // The row that follows has its new values, and is the next of those that hold.
+    if (changes[row] === FORMER) successors[past] = present;
+    order[past++] = row;
+  }
+  return { batch: rowsAt(batch, order), groups: bytesAt(groups, order), changes: bytesAt(changes, order), successors };
+}
+
+function bytesAt(values: Uint8Array, index: Int32Array): Uint8Array {
+  const bytes = new Uint8Array(index.length);
+  for (let row = 0; row < index.length; row++) bytes[row] = values[index[row]!]!;
+  return bytes;
+}
+
+/** `count` numbers from `first` on. */
+function numbersFrom(first: number, count: number): Int32Array {
+  const numbers = new Int32Array(count);
+  for (let index = 0; index < count; index++) numbers[index] = first + index;
+  return numbers;
 }
 
 interface Ordered extends Pick<StateOutput, 'batch' | 'groups' | 'changes'> {

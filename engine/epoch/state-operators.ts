@@ -4,11 +4,13 @@ import type { UserFunctions } from '../../core/job/user-functions.ts';
 import type { Wanted } from '../operators/changes.ts';
 import { Aggregate } from '../operators/aggregate.ts';
 import { Dedup } from '../operators/dedup.ts';
+import { FirstRow, keepsOneRow } from '../operators/first-row.ts';
 import { Join } from '../operators/join.ts';
 import { KeyedState } from '../operators/keyed-state.ts';
 import { Limit } from '../operators/limit.ts';
 import { Rank } from '../operators/rank.ts';
 import { Session } from '../operators/session.ts';
+import { SlidingAggregate } from '../operators/sliding-aggregate.ts';
 import { Sort } from '../operators/sort.ts';
 import type { StateOperator } from '../operators/state-operator.ts';
 import type { EpochsPlan, StatePlan, StateStage } from '../plan/epoch-plan.ts';
@@ -23,6 +25,7 @@ export function stateOperatorOf(
   const { state, inputs } = stage;
   switch (state.kind) {
     case 'aggregate':
+      if (state.panes !== undefined) return new SlidingAggregate(state, inputs);
       return new Aggregate(state, inputs, wantedOf(stage, sinkPlans));
     case 'dedup':
       return new Dedup(state, inputs);
@@ -31,6 +34,7 @@ export function stateOperatorOf(
     case 'limit':
       return new Limit(state, inputs);
     case 'rank':
+      if (keepsOneRow(state, inputs[0] ?? [])) return new FirstRow(state, inputs);
       return new Rank(state, inputs, wantedOf(stage, sinkPlans));
     case 'session':
       return new Session(state, inputs, wantedOf(stage, sinkPlans));

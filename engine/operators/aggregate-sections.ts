@@ -8,20 +8,80 @@
  */
 import { WeirError } from '../../core/errors.ts';
 import { formatType } from '../../core/types.ts';
-import type { ByteBuffer } from '../byte-buffer.ts';
+import { ByteBuffer } from '../byte-buffer.ts';
+import type { Column } from '../column-batch.ts';
 import type { AggregatePlan } from '../plan/epoch-plan.ts';
 import { aggregateOf } from '../sql/aggregates.ts';
 import { ByteReader } from '../state/byte-reader.ts';
-import { putText, putU32, putVarint } from '../state/bytes-out.ts';
+import { putByte, putCells, putText, putU32, putVarint } from '../state/bytes-out.ts';
 import { decodeColumn, encodeColumn } from '../state/column-codec.ts';
+import type { KeyDictionary } from '../state/key-dictionary.ts';
+import type { KeyEncoder } from '../state/key-encoder.ts';
 import { identity } from './aggregate-accumulator.ts';
 import type { AggregateSet } from './aggregate-set.ts';
+import { checkFormat } from './group-format.ts';
+
+/** One group at a time is encoded. */
+const groupBytes = new ByteBuffer();
+/** What is kept of the memory of an unusually large group. */
+const KEPT_BYTES_MAX = 1024 * 1024;
 
 function signatureOf(plan: AggregatePlan): string {
   const distinct = plan.distinct ? 'distinct ' : '';
   const types = plan.inputTypes.map(formatType).join(', ');
   const filter = `${plan.filter < 0 ? '' : ' filter'}${plan.signed === true ? ' signed' : ''}`;
   return `${aggregateOf(plan).name}(${distinct}${types})${filter} -> ${formatType(plan.type)}`;
+}
+
+/**
+ * The keys `ids` with what is held of them in the slots of the same numbers: format, types of the keys, number of keys,
+ * each key with its length, then the aggregates' sections.
+ */
+export function encodeGroups(
+  format: number,
+  { types }: KeyEncoder,
+  { data, start, length }: KeyDictionary,
+  set: AggregateSet,
+  ids: Int32Array,
+): Uint8Array {
+  const out = groupBytes;
+  out.clear();
+  putByte(out, format);
+  putText(out, types.map(formatType).join(', '));
+  putVarint(out, ids.length);
+  putCells(out, data, start, length, ids);
+  encodeSections(set, ids, out);
+  const stored = out.copy();
+  out.shrink(KEPT_BYTES_MAX);
+  return stored;
+}
+
+/**
+ * Fills slots from what {@link encodeGroups} stored. `begin` is given the keys, as columns and as the places of their
+ * bytes, and gives an empty slot for each. `places` as in {@link restoreSections}.
+ *
+ * Throws: STATE_DAMAGED, STATE_INCOMPATIBLE.
+ */
+export function restoreGroups(
+  format: number,
+  encoder: KeyEncoder,
+  set: AggregateSet,
+  bytes: Uint8Array,
+  places: readonly number[] | null,
+  begin: (keys: readonly Column[], starts: Float64Array, lengths: Int32Array) => Int32Array,
+): void {
+  const reader = new ByteReader().reset(bytes);
+  checkFormat(reader, format);
+  checkKeyTypes(reader.text(), encoder.types.map(formatType).join(', '));
+  const count = reader.varint();
+  const starts = new Float64Array(count);
+  const lengths = new Int32Array(count);
+  for (let index = 0; index < count; index++) {
+    lengths[index] = reader.varint();
+    starts[index] = reader.skip(lengths[index]!);
+  }
+  const keys = encoder.decodeAll(bytes, starts, identity(count), count);
+  restoreSections(set, begin(keys, starts, lengths), reader, places);
 }
 
 /** Appends the sections of `slots`. */

@@ -28,7 +28,7 @@ import type { Accumulator, GroupedRows } from './aggregate-accumulator.ts';
 import { isThere } from './aggregate-sums.ts';
 
 /** Order of a cell against a row of a column, neither NULL: SQL's, with NaN above all numbers. */
-type CompareCell = (cells: StateColumn, id: number, column: Column, row: number) => number;
+export type CompareCell = (cells: StateColumn, id: number, column: Column, row: number) => number;
 
 function compareInt(cells: StateColumn, id: number, column: Column, row: number): number {
   return (cells as Int32Cells).values[id]! - (column as Int32Column).values[row]!;
@@ -67,7 +67,8 @@ function compareNested(type: DataType): CompareCell {
   };
 }
 
-function compareOf(type: DataType, cells: StateColumn): CompareCell {
+/** The order of values of a type that `cells` hold. */
+export function compareOf(type: DataType, cells: StateColumn): CompareCell {
   if (cells instanceof Int32Cells) return compareInt;
   if (cells instanceof Float64Cells) return compareFloat;
   if (cells instanceof Int64Cells) return compareLong;

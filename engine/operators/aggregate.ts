@@ -1,25 +1,21 @@
 import { must } from '../../core/assert.ts';
 import type { DeadLetterReason } from '../../core/errors.ts';
-import { formatType, type Schema } from '../../core/types.ts';
-import { ByteBuffer } from '../byte-buffer.ts';
+import type { Schema } from '../../core/types.ts';
 import type { Column, ColumnBatch, Int64Column } from '../column-batch.ts';
 import type { EpochEnv, StateFigures } from '../epoch/contract.ts';
 import { copyOf } from '../epoch/frame.ts';
 import type { StatePlan } from '../plan/epoch-plan.ts';
-import { ByteReader } from '../state/byte-reader.ts';
-import { putByte, putText, putVarint } from '../state/bytes-out.ts';
 import { GroupLists } from '../state/group-lists.ts';
 import { KeyDictionary } from '../state/key-dictionary.ts';
 import type { KeyEncoder } from '../state/key-encoder.ts';
 import { KeyRows } from '../state/key-rows.ts';
 import { grownCapacity } from '../state/state-columns.ts';
 import { identity } from './aggregate-accumulator.ts';
-import { checkKeyTypes, encodeSections, restoreSections } from './aggregate-sections.ts';
+import { encodeGroups, restoreGroups } from './aggregate-sections.ts';
 import { AggregateSet } from './aggregate-set.ts';
 import { ChangedGroups } from './changed-groups.ts';
 import { ExpiryQueue } from './expiry-queue.ts';
 import { AGAIN, FORMER, GIVEN, isPast, presentRows, SAME, type Wanted, WITHDRAWN } from './changes.ts';
-import { checkFormat } from './group-format.ts';
 import { GivenRows } from './given-rows.ts';
 import type { FailureLog } from './operator.ts';
 import { noOrigins } from './picked-rows.ts';
@@ -292,21 +288,10 @@ export class Aggregate implements StateOperator {
     return this.#byGroup.groups();
   }
 
-  /** Format, types of the keys, number of groups, each key with its length, then the aggregates' sections. */
+  /** As `encodeGroups` has it. */
   encodeGroup(group: number): Uint8Array | null {
     const ids = this.#byGroup.idsOf(group);
-    if (ids.length === 0) return null;
-    const out = new ByteBuffer();
-    putByte(out, FORMAT);
-    putText(out, this.#keyTypes());
-    putVarint(out, ids.length);
-    const { data, start, length } = this.#keys;
-    for (const id of ids) {
-      putVarint(out, length[id]!);
-      out.append(data, start[id], start[id]! + length[id]!);
-    }
-    encodeSections(this.#set, ids, out);
-    return out.copy();
+    return ids.length === 0 ? null : encodeGroups(FORMAT, this.#encoder, this.#keys, this.#set, ids);
   }
 
   /** Throws: STATE_DAMAGED, STATE_INCOMPATIBLE. */
@@ -314,29 +299,15 @@ export class Aggregate implements StateOperator {
     this.dropGroup(group);
     if (bytes === null) return;
     this.#restored.add(group);
-    const reader = new ByteReader().reset(bytes);
-    checkFormat(reader, FORMAT);
-    checkKeyTypes(reader.text(), this.#keyTypes());
-    const count = reader.varint();
-    const starts = new Float64Array(count);
-    const lengths = new Int32Array(count);
-    for (let index = 0; index < count; index++) {
-      lengths[index] = reader.varint();
-      starts[index] = reader.skip(lengths[index]!);
-    }
-    const timeOf = this.#timeOf(this.#encoder.decodeAll(bytes, starts, identity(count), count));
-    const ids = new Int32Array(count);
-    for (let index = 0; index < count; index++) {
-      const from = starts[index]!;
-      const id = this.#keys.add(bytes, from, from + lengths[index]!);
-      this.#begin(id, group, timeOf === null ? Number.NaN : timeOf(index));
-      ids[index] = id;
-    }
-    restoreSections(this.#set, ids, reader, places);
-  }
-
-  #keyTypes(): string {
-    return this.#encoder.types.map(formatType).join(', ');
+    restoreGroups(FORMAT, this.#encoder, this.#set, bytes, places, (columns, starts, lengths) => {
+      const timeOf = this.#timeOf(columns);
+      return lengths.map((length, index) => {
+        const from = starts[index]!;
+        const id = this.#keys.add(bytes, from, from + length);
+        this.#begin(id, group, timeOf === null ? Number.NaN : timeOf(index));
+        return id;
+      });
+    });
   }
 
   dropGroup(group: number): void {

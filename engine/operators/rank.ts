@@ -27,7 +27,8 @@ import type { StateInput, StateOperator, StateOutput } from './state-operator.ts
 type RankPlan = Extract<StatePlan, { kind: 'rank' }>;
 type RankCall = RankPlan['calls'][number];
 
-const FORMAT = 1;
+/** Of a key group's stored state. */
+export const RANK_FORMAT = 1;
 
 /**
  * Rows numbered per key: row_number, rank, dense_rank, lag and lead over the rows of a key in order; rows that are equal
@@ -324,7 +325,7 @@ export class Rank implements StateOperator {
   encodeGroup(group: number): Uint8Array | null {
     if (this.#byGroup.sizeOf(group) === 0) return null;
     const out = new ByteBuffer();
-    putByte(out, FORMAT);
+    putByte(out, RANK_FORMAT);
     for (const key of this.#byGroup.idsOf(group)) {
       const from = this.#keys.start[key] as number;
       const size = this.#keys.length[key] as number;
@@ -343,7 +344,7 @@ export class Rank implements StateOperator {
     this.dropGroup(group);
     if (bytes === null) return;
     const reader = new ByteReader().reset(bytes);
-    checkFormat(reader, FORMAT);
+    checkFormat(reader, RANK_FORMAT);
     while (!reader.done) {
       const keySize = reader.varint();
       const keyFrom = reader.skip(keySize);
@@ -400,7 +401,8 @@ function stepOf({ function: name, offset }: RankCall): number {
   return name === 'lead' ? offset : name === 'lag' ? -offset : 0;
 }
 
-function numbersOf({ type }: { readonly type: DataType }, values: Int32Array): Column {
+/** The values of a call that counts. */
+export function numbersOf({ type }: { readonly type: DataType }, values: Int32Array): Column {
   const valid = new Uint8Array(values.length).fill(1);
   if (type.kind !== 'bigint') return { kind: 'i32', values, valid };
   const longs = BigInt64Array.from(values, BigInt);

@@ -30,6 +30,13 @@ export function describeState(stage: StateStage, plan: Pick<EpochsPlan, 'waterma
         const stays = key.length === 0 ? null : 'every group: complete mode shows all of them in every epoch';
         return { key, columns, forgets: null, keepsForEver: stays };
       }
+      if (state.eventTime !== null && state.panes !== undefined)
+        return {
+          key,
+          columns,
+          forgets: `a pane of ${formatDurationUs(state.panes.slideUs)} with the last window over it, when its start + ${formatDurationUs(state.panes.sizeUs)} <= ${watermarkText(state.watermarkLagUs)}`,
+          keepsForEver: null,
+        };
       if (state.eventTime !== null)
         return {
           key,

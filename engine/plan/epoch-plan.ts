@@ -170,13 +170,15 @@ export type StatePlan =
    * the exchange). Output: keys, aggregates. append: a group comes out once, when it is final; update: every group
    * touched in the epoch; complete: all groups. Final groups are evicted in append and update. signed: the last column
    * of the input says which rows are withdrawn (engine/operators/changes.ts), and the last aggregate, which is no column
-   * of the output, counts the rows of each group: one without rows is gone.
+   * of the output, counts the rows of each group: one without rows is gone. panes: in append mode the key with the event
+   * time has panes, which come out put together as windows; rows go by the other keys, so that the panes of a window meet.
    */
   | {
       readonly kind: 'aggregate';
       readonly keyCount: number;
       readonly aggregates: readonly AggregatePlan[];
       readonly signed?: true;
+      readonly panes?: Pick<PaneWindows, 'sizeUs' | 'slideUs'>;
       readonly eventTime: EventTimeColumn | null;
       readonly mode: OutputMode;
       readonly watermarkLagUs: number;
@@ -334,7 +336,7 @@ export type EpochOperator =
       readonly kind: 'partialAggregate';
       readonly keyCount: number;
       readonly aggregates: readonly AggregatePlan[];
-      /** A key has panes, and comes out with windows. */
+      /** A key has panes, and comes out with windows; absent = the keys come out as they are. */
       readonly panes?: PaneWindows;
     }
   /** Output: the rows' columns and then the table's (semi and anti: the rows' alone). */

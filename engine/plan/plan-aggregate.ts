@@ -8,7 +8,7 @@ import { columnAt, exprsOf, pick, range, reading } from './columns.ts';
 import type { AggregatePlan, OutputMode, StatePlan } from './epoch-plan.ts';
 import { late, projected, type Rows, withOperator } from './flows.ts';
 import type { AggregateCall, LogicalPlan } from './logical-plan.ts';
-import { withPanes } from './panes.ts';
+import { type PanedRows, withPanes } from './panes.ts';
 import { SentColumns } from './sent-columns.ts';
 import type { NodeOf, StageDraft } from './stage-draft.ts';
 import type { StageOperator } from './stage-plan.ts';
@@ -35,12 +35,15 @@ export function planAggregate(
   if (evicts) rows = late(rows, node.id, eventTime, node.watermarkLagUs);
   const partial = [...pick(rows.output, range(keyCount)), ...bufferSchemaOf(aggregates)];
   rows = { ...withOperator(rows, { kind: 'partialAggregate', keyCount, aggregates }), output: partial };
-  if (evicts) rows = withPanes(rows);
+  const paned: PanedRows = evicts ? withPanes(rows, mode) : { rows };
   stages.evicts ||= evicts;
   const { watermarkLagUs } = node;
-  const signed = isSigned ? ({ signed: true } as const) : {};
-  const state: StatePlan = { kind: 'aggregate', keyCount, aggregates, ...signed, eventTime, mode, watermarkLagUs };
-  return stages.state(node.id, state, resultOf(node, kept), [{ ...rows, keyCount, changes: isSigned }]);
+  const facts = { ...(isSigned ? { signed: true as const } : {}), ...(paned.panes && { panes: paned.panes }) };
+  const state: StatePlan = { kind: 'aggregate', keyCount, aggregates, ...facts, eventTime, mode, watermarkLagUs };
+  // Panes of one window go where the other keys lead.
+  const keys = range(keyCount).filter((key) => paned.panes === undefined || key !== eventTime?.column);
+  const sent = { ...paned.rows, keyCount: keys.length, keys, changes: isSigned };
+  return stages.state(node.id, state, resultOf(node, kept), [sent]);
 }
 
 /** Groups that other operators read come when they are final. */

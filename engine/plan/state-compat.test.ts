@@ -139,6 +139,21 @@ suite('what is refused, with the reason', () => {
     assert.match(reasons(counts, loud).join(), /upper\(word\) STRING\), was by/);
   });
 
+  test('windows that overlap, when their aggregates make panes of them or no more', () => {
+    const sliding = (aggregates: string) =>
+      `SELECT window.start AS s, word, ${aggregates} FROM a GROUP BY window(ts, '10 seconds', '5 seconds'), word`;
+    const [panes, windows] = [sliding('count(*) AS c'), sliding('count(*) AS c, first(n) AS f')];
+    assert.deepEqual(reasons(panes, windows), [
+      'aggregate-1 keeps windows with the aggregates that it has now, kept panes with those that it had',
+    ]);
+    assert.deepEqual(reasons(windows, panes), [
+      'aggregate-1 keeps panes with the aggregates that it has now, kept windows with those that it had',
+    ]);
+    const more = compare(panes, sliding('count(*) AS c, sum(n) AS total'));
+    assert.ok(more.kind === 'compatible');
+    assert.deepEqual(more.migrations[0]?.aggregates, [0, -1]);
+  });
+
   test('sessions', () => {
     const sessions = `SELECT word, count(*) AS c FROM a GROUP BY session_window(ts, '10 seconds'), word`;
     assert.deepEqual(compare(sessions, sessions), { kind: 'same' });

@@ -169,6 +169,7 @@ function compareKind(findings: Findings, was: PlacedStage, is: PlacedStage): voi
   const aggregate = pairOf('aggregate', was, is);
   if (aggregate !== null) {
     compareEventTimes(findings, aggregate.was.state.eventTime, aggregate.is.state.eventTime);
+    comparePanes(findings, aggregate);
     const texts = (placed: PlacedStage): readonly string[] => placed.ports[0]?.aggregates ?? [];
     compareAggregates(findings, statesOfCalls(aggregate.was, texts(was)), statesOfCalls(aggregate.is, texts(is)));
     if (aggregate.is.state.signed === true) compareTakenBack(findings, was, is);
@@ -274,6 +275,13 @@ function statesOfCalls(
     const types = buffers.map(({ type }) => formatType(type));
     return { name: aggregate.name, meaning: `${texts[index]} ${types.join(', ')}` };
   });
+}
+
+/** Windows that overlap are kept as panes where all aggregates allow it. */
+function comparePanes(findings: Findings, { was, is }: Pair<'aggregate'>): void {
+  const [old, next] = [was.state.panes, is.state.panes].map((panes) => (panes === undefined ? 'windows' : 'panes'));
+  if (old !== next)
+    findings.reasons.push(`keeps ${next} with the aggregates that it has now, kept ${old} with those that it had`);
 }
 
 /** Rows that are taken back must have been added: by the same conditions, to the same aggregates. */

@@ -3,8 +3,8 @@ import type { Expr } from '../../core/ast.ts';
 import type { DataType } from '../../core/types.ts';
 import type { Gen, Result, Val } from './codegen.ts';
 import { reprOf } from './repr.ts';
-import { castNeverFails, isFractional, isIntegral } from './coercion.ts';
-import { castValue } from './runtime/casts.ts';
+import { asDecimal, castNeverFails, isFractional, isIntegral } from './coercion.ts';
+import { castValue, tryCastValue } from './runtime/casts.ts';
 import { castTextToDate, castTextToTimestamp } from './runtime/time.ts';
 import { checkByte, checkInt, checkLong, checkShort, doubleToInt, doubleToLong } from './runtime/numbers.ts';
 
@@ -17,10 +17,18 @@ export function emitCast(g: Gen, expr: Extract<Expr, { kind: 'cast' }>): Val {
   }
   const fails = !castNeverFails(from, to);
   if (fails && expr.mode === 'ansi') g.fails();
-  return g.strict([input], to, ([val]) => castCode(g, val as Val, from, to), {
+  const code = (val: Val): Result =>
+    (expr.mode === 'try' ? partsOf(g, val, from, to) : null) ?? castCode(g, val, from, to);
+  return g.strict([input], to, ([val]) => code(val as Val), {
     mayBeNull: to.kind === 'decimal' && isFractional(from),
     guarded: fails && expr.mode === 'try',
   });
+}
+
+/** try_cast of values with parts: each is tried by itself. */
+function partsOf(g: Gen, val: Val, from: DataType, to: DataType): Result | null {
+  if (to.kind !== 'array' && to.kind !== 'map' && to.kind !== 'struct') return null;
+  return { boxed: `${g.fn(tryCastValue)}(${g.boxed(val)}, ${g.constant(from)}, ${g.constant(to)}, rt.zone)` };
 }
 
 function castCode(g: Gen, val: Val, from: DataType, to: DataType): Result {
@@ -38,10 +46,26 @@ function shortWay(g: Gen, val: Val, from: DataType, to: DataType): Result | unde
   if (from.kind === 'string' && to.kind === 'date') return { value: `${g.fn(castTextToDate)}(${g.bytes(val)})` };
   if (from.kind === 'string' && to.kind === 'timestamp')
     return { value: `${g.fn(castTextToTimestamp)}(${g.bytes(val)}, rt.zone)` };
+  if (to.kind === 'decimal') return toWiderDecimal(g, val, from, to);
   if (isIntegral(from) || isFractional(from)) return numberToNumber(g, val, from, to);
   if (from.kind === 'boolean' && isIntegral(to))
     return { value: reprOf(to) === 'big' ? `(${val.v} ? 1n : 0n)` : `(${val.v} ? 1 : 0)` };
   return undefined;
+}
+
+/** A whole number or decimal as a decimal that has room for all of its digits. */
+function toWiderDecimal(
+  g: Gen,
+  val: Val,
+  from: DataType,
+  to: Extract<DataType, { kind: 'decimal' }>,
+): Result | undefined {
+  const own = asDecimal(from);
+  if (own === undefined || to.scale < own.scale) return undefined;
+  if (to.precision - to.scale < own.precision - own.scale) return undefined;
+  const value = reprOf(from) === 'big' ? val.v : `BigInt(${val.v})`;
+  const shift = to.scale - own.scale;
+  return { value: shift === 0 ? value : `${value} * ${g.constant(10n ** BigInt(shift))}` };
 }
 
 const checks = { tinyint: checkByte, smallint: checkShort, int: checkInt } as const;

@@ -37,3 +37,27 @@ export function putText(out: ByteBuffer, text: string): void {
   putVarint(out, bytes.length);
   out.append(bytes);
 }
+
+/** Appends byte strings of an arena, each behind its length as a varint. By id: where it begins, and its length. */
+export function putCells(
+  out: ByteBuffer,
+  data: Uint8Array,
+  start: Uint32Array,
+  length: Int32Array,
+  ids: Int32Array,
+): void {
+  let total = 5 * ids.length;
+  for (let index = 0; index < ids.length; index++) total += length[ids[index]!]!;
+  out.reserve(total);
+  const { bytes } = out;
+  for (let index = 0; index < ids.length; index++) {
+    const size = length[ids[index]!]!;
+    const from = start[ids[index]!]!;
+    putVarint(out, size);
+    let at = out.length;
+    if (size < 64) for (let byte = 0; byte < size; byte++) bytes[at + byte] = data[from + byte]!;
+    else bytes.set(data.subarray(from, from + size), at);
+    at += size;
+    out.length = at;
+  }
+}

@@ -6,7 +6,14 @@ import type { Val } from '../codegen.ts';
 import { BIGINT, castTo, DATE, isNumeric, STRING, TIMESTAMP } from '../coercion.ts';
 import { anyNullable, customFunction, fitAll, type FunctionDef } from '../function-table.ts';
 import { stringLiteral } from '../literal.ts';
-import { compileDatePattern, datePatternOf, formatDatePattern, parseDatePattern } from '../runtime/date-patterns.ts';
+import {
+  compileDatePattern,
+  type DatePattern,
+  datePatternOf,
+  DateTexts,
+  formatDatePattern,
+  parseDatePattern,
+} from '../runtime/date-patterns.ts';
 import { raiseCastInvalid, raiseExpressionFailed } from '../runtime/runtime.ts';
 import { dateOfTimestamp } from '../runtime/time.ts';
 import { zonedFunction } from './zoned-function.ts';
@@ -15,6 +22,12 @@ function wrongPattern(expr: Expr | undefined): string | undefined {
   if (expr?.kind !== 'literal' || typeof expr.value !== 'string' || expr.type.kind !== 'string') return undefined;
   const compiled = compileDatePattern(expr.value);
   return typeof compiled === 'string' ? compiled : undefined;
+}
+
+/** A pattern that is the same for all rows. */
+function fixedPattern(expr: Expr | undefined): DatePattern | undefined {
+  if (expr?.kind !== 'literal' || typeof expr.value !== 'string' || expr.type.kind !== 'string') return undefined;
+  return datePatternOf(expr.value);
 }
 
 function formatWith(timestamp: number, pattern: string, zone: TimeZone): string {
@@ -146,8 +159,14 @@ export const timePatternFunctions: readonly FunctionDef[] = [
     },
     emit(g, call) {
       g.fails();
-      return g.strict(call.args, STRING, ([time, pattern]) => ({
-        boxed: `${g.fn(formatWith)}(${time?.v}, ${g.boxed(pattern as Val)}, rt.zone)`,
+      const [time, pattern] = call.args;
+      const fixed = time === undefined ? undefined : fixedPattern(pattern);
+      if (time !== undefined && fixed !== undefined) {
+        const texts = g.constant(new DateTexts(fixed));
+        return g.strict([time], STRING, ([value]) => ({ text: `${texts}.write(rt, ${value?.v})` }));
+      }
+      return g.strict(call.args, STRING, ([value, text]) => ({
+        boxed: `${g.fn(formatWith)}(${value?.v}, ${g.boxed(text as Val)}, rt.zone)`,
       }));
     },
   }),

@@ -6,10 +6,12 @@ import { must } from '../../../core/assert.ts';
 import type { TimeZone } from '../../scan/time-zone.ts';
 import { timeZoneOf } from '../../scan/time-zone.ts';
 import { civilOf } from '../../encode/text.ts';
+import type { Runtime } from './runtime.ts';
 import { checkedDays, DAY_US, dayOfYear, formatYear, pad, toUtc } from './time.ts';
 
 const HOUR_US = 3_600_000_000;
 const MINUTE_US = 60_000_000;
+const QUARTER_US = 15 * MINUTE_US;
 const SECOND_US = 1_000_000;
 
 const months = [
@@ -150,6 +152,67 @@ export function formatDatePattern(pattern: DatePattern, timestamp: number, zone:
     else text += formatField(part.letter, part.count, days, time, offset);
   }
   return text;
+}
+
+/** How long a text stays the same, by the letters that change within a day; S changes with every microsecond. */
+const unitOf: Readonly<Record<string, number>> = {
+  a: HOUR_US,
+  H: HOUR_US,
+  h: HOUR_US,
+  K: HOUR_US,
+  k: HOUR_US,
+  m: MINUTE_US,
+  s: SECOND_US,
+  S: 0,
+};
+
+/** µs of local time, from a whole number of them on, within which a pattern gives one text; 0 = none. */
+function stretchOf(pattern: DatePattern): number {
+  let stretch = DAY_US;
+  for (const part of pattern) {
+    if (part.kind === 'optional') stretch = Math.min(stretch, stretchOf(part.parts));
+    else if (part.kind === 'field') stretch = Math.min(stretch, unitOf[part.letter] ?? DAY_US);
+  }
+  return stretch;
+}
+
+/** Texts of one pattern in a batch's arena; times that follow each other have the same one for as long as it is made of. */
+export class DateTexts {
+  readonly #pattern: DatePattern;
+  readonly #stretch: number;
+  /** The last text, the time in µs [from, to) that it stands for, and the zone. */
+  #text = Buffer.alloc(0);
+  #nonAscii = 0;
+  #from = 0;
+  #to = 0;
+  #zone: TimeZone | null = null;
+
+  constructor(pattern: DatePattern) {
+    this.#pattern = pattern;
+    this.#stretch = stretchOf(pattern);
+  }
+
+  /** Leaves the text of a time in the result registers. Throws: RangeError for a time that the zone does not know. */
+  write(runtime: Runtime, timestamp: number): void {
+    const { zone } = runtime;
+    if (!(timestamp >= this.#from && timestamp < this.#to && zone === this.#zone)) this.#make(timestamp, zone);
+    runtime.keep(this.#text, 0, this.#text.length, this.#nonAscii);
+  }
+
+  /** Throws: RangeError for a time that the zone does not know. Then the last text stays. */
+  #make(timestamp: number, zone: TimeZone): void {
+    const text = Buffer.from(formatDatePattern(this.#pattern, timestamp, zone), 'utf8');
+    const offset = zone.offsetAtUtc(timestamp);
+    const from = Math.floor((timestamp + offset) / this.#stretch) * this.#stretch - offset;
+    // Offsets and names of a zone are the same from quarter of an hour to quarter of an hour.
+    const quarter = Math.floor(timestamp / QUARTER_US) * QUARTER_US;
+    const isFixed = zone.fixedOffsetUs !== null;
+    this.#from = isFixed ? from : Math.max(from, quarter);
+    this.#to = isFixed ? from + this.#stretch : Math.min(from + this.#stretch, quarter + QUARTER_US);
+    this.#zone = zone;
+    this.#text = text;
+    this.#nonAscii = text.some((byte) => byte >= 0x80) ? 1 : 0;
+  }
 }
 
 function formatField(letter: string, count: number, days: number, time: number, offset: number): string {
