@@ -156,6 +156,35 @@ suite('exit codes', { concurrency: 2 }, () => {
     assert.match(await mistakeOf('1 +\n  nothere'), /^there is no column nothere\n {4}nothere\n {4}\^{7}\n/);
   });
 
+  test('eval: one value that fails is 1 with its code; what no sink holds is shown as text, numbers with all digits', async () => {
+    const failed = await weir(['eval', "CAST('abc' AS INT)"]);
+    assert.deepEqual([failed.code, failed.stdout, failed.stderr], [1, '', 'CAST_INVALID: a value cannot be cast\n']);
+    for (const [sql, shown] of [
+      ['INTERVAL 90 MINUTES', "INTERVAL '0 01:30:00' DAY TO SECOND"],
+      ['assert_true(true)', 'null'],
+      ['9007199254740993', '9007199254740993'],
+      ['sum(2)', '2'],
+      ['SELECT 1 + 1 AS value;', '2'],
+    ] as const)
+      assert.equal((await weir(['eval', sql])).stdout, `${shown}\n`);
+    assert.match((await weir(['eval', "posexplode(array('x'))"])).stdout, /^pos +col\n0 +x\n$/);
+  });
+
+  test('eval takes the output mode that the query goes with', async () => {
+    const rows = join(mkdtempSync(join(tmpdir(), 'weir-eval-')), 'rows.ndjson');
+    writeFileSync(rows, '{"k":"a","v":1}\n{"k":"b","v":3}\n{"k":"a","v":1}\n');
+    const ask = async (sql: string): Promise<unknown> =>
+      JSON.parse((await weir(['eval', sql, '-i', rows, '-o', 'json'])).stdout);
+    assert.deepEqual(await ask('SELECT k, sum(v) AS n FROM t GROUP BY k ORDER BY n DESC'), [
+      { k: 'b', n: 3 },
+      { k: 'a', n: 2 },
+    ]);
+    assert.deepEqual(await ask('SELECT k FROM t LIMIT 1'), [{ k: 'a' }]);
+    assert.deepEqual(await ask('SELECT v, row_number() OVER (PARTITION BY k ORDER BY v) AS n FROM t WHERE v > 2'), [
+      { v: 3, n: 1 },
+    ]);
+  });
+
   test('waiting too long is 8, a failed job is 1', async () => {
     const view = (state: string): string =>
       JSON.stringify({
@@ -388,6 +417,16 @@ suite('output', () => {
     assert.equal((await weir(['-o', 'name', 'get', 'jobs'], { WEIR_ADDRESS: address })).stdout, 'users\n');
   });
 
+  test('-o jsonl prints the members of a list one a line, and one document on one line', async () => {
+    const address = await answering((request, response) =>
+      response.end(JSON.stringify(request.url === '/v1/jobs' ? { jobs: [job, job] } : job)),
+    );
+    const list = await weir(['get', 'jobs', '-o', 'jsonl', '--address', address]);
+    assert.deepEqual(list.stdout, `${JSON.stringify(job)}\n`.repeat(2));
+    const one = await weir(['get', 'job', 'users', '-o', 'jsonl', '--address', address]);
+    assert.deepEqual(one.stdout, `${JSON.stringify(job)}\n`);
+  });
+
   test('-o jsonpath prints what is at a path, a line each; what is no path is refused', async () => {
     const address = await answering((_, response) => response.end(JSON.stringify({ jobs: [job] })));
     const at = async (path: string): Promise<Done> =>
@@ -491,7 +530,7 @@ suite('output', () => {
     assert.equal((await weir(['logs', '--address', 'http://127.0.0.1:3'])).code, 7);
   });
 
-  test('logs of another cluster: what its master has, by job, worker, level and time', async () => {
+  test('logs of another cluster: all processes in one stream, by job, process, worker, level and time', async () => {
     const line = (message: string, more: object = {}): object => ({
       at: Date.UTC(2020, 0, 1, 0, 0, 1),
       level: 'info',
@@ -502,40 +541,136 @@ suite('output', () => {
       ...more,
     });
     const asked: string[] = [];
+    let streams = 0;
+    const all = [
+      line('one'),
+      line('two', { fields: { worker: 'w1-3f' } }),
+      line('ours', { process: 'w1-3f', job: 'users', level: 'warn' }),
+      line('three', { at: Date.now() }),
+    ];
     const address = await answering((request, response) => {
-      asked.push(request.url ?? '');
-      if (request.url?.startsWith('/v1/events') === true)
-        response
-          .writeHead(200, { 'content-type': 'text/event-stream' })
-          .end(
-            ['users', 'others'].map((job) => `event: log\ndata: ${JSON.stringify(line(job, { job }))}\n\n`).join(''),
-          );
-      else if (request.url?.includes('job=nobody') === true) response.end(JSON.stringify({ lines: [] }));
-      else if (request.url === '/v1/jobs/nobody')
-        response.writeHead(404).end(JSON.stringify({ code: 'NOT_FOUND', detail: 'There is no job nobody.' }));
-      else
+      const { pathname, searchParams } = new URL(request.url ?? '', 'http://x');
+      if (pathname === '/v1/logs' || pathname === '/v1/events') asked.push(request.url ?? '');
+      if (pathname === '/v1/events') {
+        streams++;
+        const news = streams === 1 ? [all[2], line('theirs', { job: 'others' })] : [line('later', { job: 'users' })];
+        const stream = response.writeHead(200, { 'content-type': 'text/event-stream' });
+        stream.write(news.map((one) => `event: log\ndata: ${JSON.stringify(one)}\n\n`).join(''));
+        // The first master dies; the next one goes on.
+        if (streams === 1) setTimeout(() => stream.end(), 200);
+      } else if (pathname === '/v1/logs')
         response.end(
           JSON.stringify({
-            lines: [line('one'), line('two', { fields: { worker: 'w1-3f' } }), line('three', { at: Date.now() })],
+            lines: searchParams.get('process') === 'nobody' || searchParams.get('job') === 'nobody' ? [] : all,
           }),
         );
+      else if (pathname === '/v1/workers') response.end(JSON.stringify({ workers: [{ id: 'w1-3f' }] }));
+      else if (pathname === '/v1/jobs/users') response.end('{}');
+      else response.writeHead(404).end(JSON.stringify({ code: 'NOT_FOUND', detail: 'There is no such job.' }));
     });
     const logs = async (...args: readonly string[]): Promise<Done> =>
       await weir(['logs', ...args, '--address', address]);
-    const all = await logs();
-    assert.match(all.stdout, /^00:00:01\.000 master     info  one\n.*two worker=w1-3f\n.*three\n$/);
-    assert.match(all.stderr, /workers write their logs to stdout/);
+    const every = await logs();
+    assert.match(
+      every.stdout,
+      /^00:00:01\.000 master     info  one\n.*two worker=w1-3f\n00:00:01\.000 w1-3f      warn  ours job=users\n.*three\n$/,
+    );
+    assert.match(every.stderr, /last lines of master and workers/);
     assert.match((await logs('master', '--worker', 'w1')).stdout, /^.*two.*\n$/);
+    assert.match((await logs('--worker', 'w1')).stdout, /^.*two.*\n.*ours.*\n$/);
+    assert.match((await logs('w1')).stdout, /^.*ours.*\n$/);
+    assert.match((await logs('--level', 'warn')).stdout, /^.*ours.*\n$/);
     assert.match((await logs('--since', '5m')).stdout, /^.*three\n$/);
     assert.match((await logs('--tail', '1')).stdout, /^.*three\n$/);
-    assert.equal((await logs('worker-1')).code, 2);
-    assert.equal((await logs('nobody')).code, 4);
+    const unknown = await logs('nobody');
+    assert.equal(unknown.code, 4);
+    assert.match(unknown.stderr, /the processes are master, w1-3f\./);
     assert.equal((await logs('--tail', 'some')).code, 2);
     asked.length = 0;
-    const followed = await logs('users', '-f', '--level', 'info', '-o', 'json');
-    assert.deepEqual(asked, ['/v1/logs?last=1000&job=users&level=info', '/v1/events?topics=logs']);
-    assert.deepEqual(JSON.parse(followed.stdout.trim().split('\n').at(-1) ?? '').message, 'users');
-    assert.doesNotMatch(followed.stdout, /others/);
+    const following = start(['logs', 'users', '-f', '--level', 'info', '-o', 'jsonl', '--address', address]);
+    following.child.stdout.on('data', () => {
+      if (/later/.test(following.texts.stdout)) following.child.kill('SIGINT');
+    });
+    const followed = await following.done;
+    assert.equal(followed.code, 0);
+    const [log, events] = ['/v1/logs?last=100000&job=users&level=info', '/v1/events?topics=logs'];
+    assert.deepEqual(asked, [events, log, events, log]);
+    assert.deepEqual(
+      followed.stdout
+        .trim()
+        .split('\n')
+        .map((text) => JSON.parse(text).message),
+      ['ours', 'later'],
+      'each line once',
+    );
+    assert.match(followed.stderr, /connected again/);
+  });
+
+  test('tail -f shows rows as they come, until there were enough or somebody stops it', async () => {
+    const asked: string[] = [];
+    let after = 0;
+    const columns = [{ name: 'id', type: 'STRING' }];
+    const address = await answering((request, response) => {
+      const { searchParams } = new URL(request.url ?? '', 'http://x');
+      asked.push(searchParams.get('after') ?? '-');
+      if (searchParams.has('after')) after++;
+      const rows = after === 1 ? [['c'], ['long name']] : after === 3 ? [['d']] : after === 0 ? [['a'], ['b']] : [];
+      const skipped = after === 3 ? 7 : 0;
+      response.end(JSON.stringify({ columns: rows.length === 0 ? [] : columns, rows, next: `s/0:${after}`, skipped }));
+    });
+    const table = await weir(['tail', 'users', '--rows', '5', '--address', address]);
+    assert.deepEqual([table.code, table.stdout], [0, 'id\na\nb\nc\nlong name\nd\n']);
+    assert.equal(table.stderr, '7 records were skipped: more come than are looked at\n');
+    assert.deepEqual(asked, ['-', 's/0:0', 's/0:1', 's/0:2']);
+    after = 0;
+    const following = start(['tail', 'users', '-f', '--limit', '0', '-o', 'json', '--address', address]);
+    following.child.stdout.on('data', () => {
+      if (/"d"/.test(following.texts.stdout)) following.child.kill('SIGINT');
+    });
+    const followed = await following.done;
+    assert.deepEqual([followed.code, followed.stdout], [0, '{"id":"c"}\n{"id":"long name"}\n{"id":"d"}\n']);
+    const sink = await weir(['tail', 'users', '-f', '--sink', '0', '--address', address]);
+    assert.equal(sink.code, 2);
+    assert.match(sink.stderr, /no order in which they came/);
+  });
+
+  test('consume prints records as text, bytes that are none as base64, and goes on from where it was', async () => {
+    const asked: string[] = [];
+    const record = (offset: number, value: Buffer | null): object => ({
+      partition: 0,
+      offset,
+      timestampMs: 1000,
+      key: null,
+      value: value?.toString('base64') ?? null,
+      valueBytes: value?.length ?? null,
+      headers: [],
+    });
+    const address = await answering((request, response) => {
+      const { searchParams } = new URL(request.url ?? '', 'http://x');
+      asked.push([...searchParams].map(([name, value]) => `${name}=${value}`).join(' '));
+      const records = searchParams.has('after')
+        ? [record(2, Buffer.from([0xff, 0])), record(3, null)]
+        : [record(0, Buffer.from('{"a":1}')), record(1, Buffer.from('b'))];
+      response.end(JSON.stringify({ records, next: { 0: 2, 1: 5 } }));
+    });
+    const consume = async (...args: readonly string[]): Promise<Done> =>
+      await weir(['consume', 'users', ...args, '--address', address]);
+    const table = await consume('--from', 'earliest', '--limit', '2');
+    assert.equal(
+      table.stdout,
+      'PARTITION  OFFSET  TIME                      KEY  VALUE\n0          0       1970-01-01T00:00:01.000Z  -    {"a":1}\n0          1       1970-01-01T00:00:01.000Z  -    b\n',
+    );
+    const lines = (await consume('--partition', '0', '--records', '4', '-o', 'json')).stdout.trim().split('\n');
+    assert.deepEqual(
+      lines.map((text) => JSON.parse(text)).map(({ value, valueBase64 }) => value ?? valueBase64 ?? null),
+      ['{"a":1}', 'b', '/wA=', null],
+    );
+    assert.deepEqual(asked, [
+      'partition=all from=earliest limit=2',
+      'partition=0 from=latest limit=20',
+      'partition=0 after=0:2,1:5 limit=1000',
+    ]);
+    assert.equal((await consume('--from', 'yesterday')).code, 2);
   });
 
   test('explain draws charts, asked for by --format or -o', async () => {

@@ -63,13 +63,21 @@ export class MasterClient {
     return this.#value<T>(await this.#send(method, path, text, 'application/yaml'));
   }
 
-  /** Calls `onEvent` for each server-sent event until the signal aborts or the master ends the stream. */
-  async follow(path: string, onEvent: (event: string, data: unknown) => void, signal: AbortSignal): Promise<void> {
+  /**
+   * Calls `onEvent` for each server-sent event until the signal aborts or the master ends the stream, and `onOpen` when it
+   * has begun. `lastId`: the last one that was seen; those behind it come first.
+   */
+  async follow(
+    path: string,
+    onEvent: (event: string, data: unknown, id: string | undefined) => void,
+    signal: AbortSignal,
+    { lastId, onOpen }: { readonly lastId?: string | undefined; readonly onOpen?: () => void } = {},
+  ): Promise<void> {
     const address = await this.#master();
     const { token, ca } = this.#target;
     let response: IncomingMessage;
     try {
-      response = await openStream(new URL(address + path), { token, ca, signal });
+      response = await openStream(new URL(address + path), { token, ca, signal, lastId });
     } catch (cause) {
       if (signal.aborted) return;
       throw unreachableMaster(address, cause);
@@ -79,6 +87,7 @@ export class MasterClient {
       this.#value({ status: response.statusCode ?? 0, mayRepeat: false, body });
       return;
     }
+    onOpen?.();
     let text = '';
     const decoder = new TextDecoder();
     try {
@@ -90,11 +99,11 @@ export class MasterClient {
           const field = (name: string): string | undefined =>
             lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
           const [event, data] = [field('event'), field('data')];
-          if (event !== undefined && data !== undefined) onEvent(event, JSON.parse(data) as unknown);
+          if (event !== undefined && data !== undefined) onEvent(event, JSON.parse(data) as unknown, field('id'));
         }
       }
     } catch (error) {
-      if (!signal.aborted) throw error;
+      if (!signal.aborted) throw unreachableMaster(address, error);
     }
   }
 
@@ -301,10 +310,19 @@ async function openStream(
     token,
     ca,
     signal,
-  }: { readonly token: string | null; readonly ca: string | undefined; readonly signal: AbortSignal },
+    lastId,
+  }: {
+    readonly token: string | null;
+    readonly ca: string | undefined;
+    readonly signal: AbortSignal;
+    readonly lastId: string | undefined;
+  },
 ): Promise<IncomingMessage> {
   const { request } = await clientOf(url);
-  const headers = token === null ? {} : { authorization: `Bearer ${token}` };
+  const headers = {
+    ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+    ...(lastId === undefined ? {} : { 'last-event-id': lastId }),
+  };
   const options = { headers, signal, ...(await trust(ca)) };
   return await new Promise((resolve, reject) => {
     request(url, options, resolve).on('error', reject).end();

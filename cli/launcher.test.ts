@@ -70,6 +70,13 @@ suite('weir launcher', () => {
     );
   });
 
+  test('master and worker get a young generation of their size, other commands V8’s own', () => {
+    const { run } = place('young', 'weir', 'v24.0.0', 'cli/main.ts');
+    assert.match(run('master', '--port', '1').stdout, / --max-semi-space-size=1 .*main\.ts master --port 1$/);
+    assert.match(run('worker').stdout, / --max-semi-space-size=2 .*main\.ts worker$/);
+    assert.doesNotMatch(run('get', 'master').stdout, /semi/);
+  });
+
   test('as a dependency it finds the Node hoisted beside it, and built files', () => {
     const { root, run } = place('hoisted', 'app/node_modules/weir', 'v20.20.2', 'dist/cli/main.js');
     fakeNode(join(base, 'hoisted/app/node_modules/.bin/node'), 'v22.18.0');

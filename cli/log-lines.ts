@@ -53,6 +53,9 @@ export function parseLine(process: string, raw: string): LogLine {
   return { process, time: 0, fields: { msg: raw }, raw };
 }
 
+/** Columns of the longest process so far: those that come stand below each other. */
+let widest = 10;
+
 /** For people. */
 export function formatLine({ process, time, fields }: LogLine): string {
   const { level, time: _time, msg, pid: _pid, role: _role, ...rest } = fields;
@@ -62,5 +65,6 @@ export function formatLine({ process, time, fields }: LogLine): string {
   );
   const message = [typeof msg === 'string' ? msg : '', ...details].join(' ');
   const grade = (typeof level === 'string' ? level : '').padEnd(5);
-  return `${clock}${process.padEnd(10)} ${paintWord(oneLine(grade))} ${oneLine(message)}`.trimEnd();
+  widest = Math.max(widest, process.length);
+  return `${clock}${process.padEnd(widest)} ${paintWord(oneLine(grade))} ${oneLine(message)}`.trimEnd();
 }

@@ -24,7 +24,7 @@ function buildProgram(setExit: (code: number) => void): Command {
     .option('--token <token>', 'token of the master (env WEIR_TOKEN, or the file ~/.weir/token)')
     .option('--ca <file>', 'PEM file whose certificates a master may show (env WEIR_CA)')
     .option('--context <name>', 'a cluster by name, see "weir context" (env WEIR_CONTEXT)')
-    .option('-o, --output <format>', 'table, wide, json, yaml, jsonpath=PATH or name (env WEIR_OUTPUT)')
+    .option('-o, --output <format>', 'table, wide, json, jsonl, yaml, jsonpath=PATH or name (env WEIR_OUTPUT)')
     .option('--request-timeout <duration>', 'how long an answer of the master may take')
     .option('-q, --quiet', 'results and errors only')
     .option('--no-color', 'no colours on a terminal (env NO_COLOR)')
@@ -68,7 +68,7 @@ function addOwnCommands(add: Add, program: Command): void {
     .option('--expires <duration>', 'after which it opens nothing: 12h, 90d (default: never; worker: 10m)');
   add(
     'completion <shell>',
-    'print a completion script: weir completion bash > ~/.bash_completion',
+    'print a completion script for bash, zsh or fish: weir completion bash > ~/.bash_completion',
     async ([shell = '']) => {
       (await import('./commands/completion.ts')).completion(shell, program);
     },

@@ -8,11 +8,21 @@ export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-const chosen: { yaml: boolean; quiet: boolean; path: JsonPath | null } = { yaml: false, quiet: false, path: null };
+const chosen: { yaml: boolean; lines: boolean; quiet: boolean; path: JsonPath | null } = {
+  yaml: false,
+  lines: false,
+  quiet: false,
+  path: null,
+};
 
 /** Documents are printed as YAML from now on. */
 export function printYaml(): void {
   chosen.yaml = true;
+}
+
+/** Of a list each member is printed on a line of its own from now on. */
+export function printLines(): void {
+  chosen.lines = true;
 }
 
 /** Of documents only what is at this path is printed from now on. */
@@ -33,10 +43,22 @@ export function isQuiet(): boolean {
 /** One document: JSON, or YAML when that was asked for. */
 export function printJson(value: unknown): void {
   if (chosen.path !== null) return printFound(chosen.path, value);
+  if (chosen.lines) {
+    for (const member of membersOf(value)) print(JSON.stringify(member));
+    return;
+  }
   if (!chosen.yaml) return print(JSON.stringify(value, null, process.stdout.isTTY ? 2 : undefined));
   // Only those who want YAML pay for loading it.
   const { stringify } = createRequire(import.meta.url)('yaml') as typeof import('yaml');
   print(stringify(value).replace(/\n$/, ''));
+}
+
+/** Those of a list, or of a document that is nothing but a list with a name. */
+function membersOf(value: unknown): readonly unknown[] {
+  if (Array.isArray(value)) return value as unknown[];
+  const parts = typeof value === 'object' && value !== null ? Object.values(value) : [];
+  const [only] = parts as unknown[];
+  return parts.length === 1 && Array.isArray(only) ? (only as unknown[]) : [value];
 }
 
 /** One document of many: JSON on one line, or a document of YAML. */

@@ -6,7 +6,7 @@ import { WeirError } from '../core/errors.ts';
 import { timeoutMs } from './names.ts';
 import { parseJsonPath } from './json-path.ts';
 import { paintNothing } from './colour.ts';
-import { beQuiet, printPath, printYaml } from './output.ts';
+import { beQuiet, printLines, printPath, printYaml } from './output.ts';
 
 const DEFAULT_ADDRESS = 'http://127.0.0.1:7080';
 
@@ -179,15 +179,17 @@ const PATH_FORMAT = 'jsonpath=';
 export type OutputFormat = 'table' | 'wide' | 'json' | 'name';
 
 /**
- * Where JSON is allowed YAML and `jsonpath=…` are too: the format is `json` then, and documents are printed so. Throws:
+ * Where JSON is allowed JSON Lines, YAML and `jsonpath=…` are too: the format is `json` then, and documents are printed so. Throws:
  * USAGE.
  */
 export function outputFormat(options: GlobalOptions, allowed: readonly OutputFormat[]): OutputFormat {
   if (options.quiet === true) beQuiet();
   if (options.color === false) paintNothing();
   const wanted = options.output ?? process.env['WEIR_OUTPUT'] ?? 'table';
-  const ofJson = allowed.includes('json') && (wanted === 'yaml' || wanted.startsWith(PATH_FORMAT));
+  const ofJson =
+    allowed.includes('json') && (wanted === 'yaml' || wanted === 'jsonl' || wanted.startsWith(PATH_FORMAT));
   if (ofJson && wanted === 'yaml') printYaml();
+  else if (ofJson && wanted === 'jsonl') printLines();
   else if (ofJson) printPath(parseJsonPath(wanted.slice(PATH_FORMAT.length)));
   const format = ofJson ? 'json' : allowed.find((name) => name === wanted);
   if (format === undefined)
@@ -196,5 +198,7 @@ export function outputFormat(options: GlobalOptions, allowed: readonly OutputFor
 }
 
 function formatsOf(allowed: readonly OutputFormat[]): string {
-  return allowed.flatMap((name) => (name === 'json' ? ['json', 'yaml', `${PATH_FORMAT}PATH`] : [name])).join(', ');
+  return allowed
+    .flatMap((name) => (name === 'json' ? ['json', 'jsonl', 'yaml', `${PATH_FORMAT}PATH`] : [name]))
+    .join(', ');
 }

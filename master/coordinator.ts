@@ -22,7 +22,7 @@ import type { JobState } from '../core/states.ts';
 import { jobTransitions, mayFollow } from '../core/states.ts';
 import type { EpochsPlan } from '../engine/plan/epoch-plan.ts';
 import type { JobPlan } from '../engine/plan/job-plan.ts';
-import type { Heartbeat, LaneStatus, MasterMessage, Report, WorkerMessage } from '../proto/gen/control.ts';
+import type { Heartbeat, LaneStatus, MasterMessage, Report, WorkerLogs, WorkerMessage } from '../proto/gen/control.ts';
 import { EpochJob, requireCompatible } from './epoch-job.ts';
 import type { EpochWorker } from './epochs-placement.ts';
 import { JobFiguresWindow } from './figures.ts';
@@ -71,6 +71,8 @@ export interface CoordinatorParts {
   /** Token of this leader's lease: greater than that of every leader before. */
   readonly fence: Fence;
   readonly failpoints?: Failpoints;
+  /** Told of what workers send of their logs. */
+  readonly onLogs?: (worker: WorkerId, logs: WorkerLogs) => void;
   /** Told after each change of a job's row. */
   readonly onJobChange?: (name: JobName) => void;
 }
@@ -375,10 +377,11 @@ export class Coordinator {
     this.#workers.attach(stream);
   }
 
-  #hear(worker: WorkerId, { heartbeat, report, epoch }: WorkerMessage): void {
+  #hear(worker: WorkerId, { heartbeat, report, epoch, logs }: WorkerMessage): void {
     if (heartbeat !== undefined && heartbeat !== null) this.#takeHeartbeat(worker, heartbeat);
     else if (report !== undefined && report !== null) this.#takeReport(report);
     else if (epoch !== undefined && epoch !== null) this.#jobs.get(jobName(epoch.job))?.epochs.hear(worker, epoch);
+    else if (logs !== undefined && logs !== null) this.#parts.onLogs?.(worker, logs);
   }
 
   #takeHeartbeat(worker: WorkerId, heartbeat: Heartbeat): void {

@@ -42,7 +42,22 @@ export interface TableView {
   readonly jobs: readonly string[];
 }
 
+/** Rows at a place of a job, and where to go on. */
+export interface TappedRows extends Pick<SampleRows, 'columns' | 'rows'> {
+  /** For `after` of the next look. */
+  readonly next: string;
+  /** Records that were left out because there were more than are looked at. */
+  readonly skipped: number;
+}
+
+/** Offsets by source and partition. */
+export type TapPosition = ReadonlyMap<string, ReadonlyMap<number, number>>;
+
 const VALUE_BYTES_MAX = 64 * 1024;
+/** Records looked at for a row that is wanted: filters leave some out. */
+const FILTERED_FACTOR = 4;
+/** Of new records all rows are shown, unless each becomes very many. */
+const ROWS_PER_RECORD_MAX = 10;
 const TOPIC_SINK = 'topic ';
 
 export class DataDesk {
@@ -104,18 +119,20 @@ export class DataDesk {
   async records(
     name: string,
     asked: { readonly partition: number | null; readonly from: ReadFrom; readonly limit: number },
-  ): Promise<{ readonly records: DecodedRecord[]; readonly next: Readonly<Record<string, number>> }> {
+  ): Promise<{ readonly records: readonly DecodedRecord[]; readonly next: Readonly<Record<string, number>> }> {
     const log = this.#log(name);
     const topic = await log.describe(name);
     const partitions = asked.partition === null ? topic.partitions : [partitionOf(asked.partition)];
     const each = Math.max(1, Math.ceil(asked.limit / Math.max(1, partitions.length)));
     const { pieces, next } = await readPieces(log, topic, partitions, asked.from, each);
+    const nextDocument = Object.fromEntries([...next].map(([partition, at]) => [String(partition), at]));
+    if (pieces.length === 0) return { records: [], next: nextDocument };
     const records = await this.#needLab().decode(pieces, {
       bytesMax: VALUE_BYTES_MAX,
       limit: each * partitions.length,
     });
     records.sort((a, b) => a.timestampMs - b.timestampMs || a.partition - b.partition || a.offset - b.offset);
-    return { records, next: Object.fromEntries([...next].map(([partition, at]) => [String(partition), at])) };
+    return { records, next: nextDocument };
   }
 
   async tables(): Promise<TableView[]> {
@@ -135,17 +152,33 @@ export class DataDesk {
     return found.flat().toSorted((a, b) => (qualified(a) < qualified(b) ? -1 : 1));
   }
 
-  /** The last records of the job's topics, run through its plan up to a place. Throws: NOT_FOUND, UNSUPPORTED, TIMED_OUT. */
-  async tap(name: string, at: TapPlace, limit: number): Promise<SampleRows> {
+  /**
+   * The last records of the job's topics, run through its plan up to a place; with `after` those that came since, as an
+   * answer before said. Throws: NOT_FOUND, TIMED_OUT; UNSUPPORTED for what a sample cannot show.
+   */
+  async tap(name: string, at: TapPlace, limit: number, after: TapPosition | null): Promise<TappedRows> {
     const { plan } = await this.#service.definition(name);
+    if (after !== null) requireNoState(plan, at);
     const pieces: LogPiece[] = [];
+    const next: string[] = [];
+    let skipped = 0;
     for (const { name: source, connector, options, topic } of plan.sources) {
       const log = this.#service.connections.source(connector, options);
       const described = await log.describe(topic);
-      const each = Math.max(1, Math.ceil((limit * 4) / Math.max(1, described.partitions.length)));
-      pieces.push(...(await readPieces(log, described, described.partitions, 'latest', each, source)).pieces);
+      const records = after === null ? limit * FILTERED_FACTOR : limit;
+      const each = Math.max(1, Math.ceil(records / Math.max(1, described.partitions.length)));
+      const from = after === null ? 'latest' : { next: after.get(source) ?? new Map<number, number>(), newest: true };
+      const read = await readPieces(log, described, described.partitions, from, each, source);
+      pieces.push(...read.pieces);
+      next.push(...[...read.next].map(([partition, offset]) => `${source}/${partition}:${offset}`));
+      skipped += read.skipped;
     }
-    return await this.#needLab().run(plan, pieces, at, limit);
+    const cursor = { next: next.join(','), skipped };
+    // While nothing comes nobody is asked.
+    if (after !== null && pieces.length === 0) return { columns: [], rows: [], ...cursor };
+    const rowsMax = after === null ? limit : limit * ROWS_PER_RECORD_MAX;
+    const { columns, rows } = await this.#needLab().run(plan, pieces, at, rowsMax);
+    return { columns, rows, ...cursor };
   }
 
   /** Rows of the table of a sink. Throws: NOT_FOUND, CONFLICT for a sink that is no table. */
@@ -193,6 +226,16 @@ export class DataDesk {
       end: ends.get(partition) ?? 0,
     }));
   }
+}
+
+/** Throws: UNSUPPORTED. */
+function requireNoState(plan: JobPlan, { stage }: TapPlace): void {
+  if (plan.protocol === 'lanes' || plan.stages[stage] === undefined || plan.stages[stage].kind === 'map') return;
+  throw new WeirError(
+    'UNSUPPORTED',
+    `Rows of stage ${stage} of job ${plan.job} come from its state, which a look at new records does not have; follow a ` +
+      'stage before it, or look at a sink.',
+  );
 }
 
 function committedOf(view: JobView, topic: string, partition: number): number {

@@ -105,8 +105,9 @@ export class EventLog {
     this.#add(now, facts);
   }
 
-  /** Events after `seq`, oldest first, as far as they are kept. */
+  /** Events after `seq`, oldest first, as far as they are kept; all when it is the number of another master. */
   since(seq: number): readonly ClusterEvent[] {
+    if (seq > this.#seq) return this.#events;
     return this.#events.filter((event) => event.seq > seq);
   }
 

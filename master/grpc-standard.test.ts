@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import type { Client, ClientDuplexStream, ClientReadableStream, ServiceError } from '@grpc/grpc-js';
-import { credentials, loadPackageDefinition, status } from '@grpc/grpc-js';
+import { Metadata, credentials, loadPackageDefinition, status } from '@grpc/grpc-js';
+import { fence } from '../core/ids.ts';
 import { loadStandard } from '../proto/standard.ts';
 import type { ControlListener } from './grpc-server.ts';
 import { listenControl } from './grpc-server.ts';
+import { Leadership, servesWorkers } from './leadership.ts';
+import type { TermCoordinator } from './leadership.ts';
+import { Gate } from './security/gate.ts';
 
 interface Health extends Client {
   Check(request: { service: string }, done: (error: ServiceError | null, reply?: { status: string }) => void): void;
@@ -12,7 +16,7 @@ interface Health extends Client {
 }
 
 interface Reflection extends Client {
-  ServerReflectionInfo(): ClientDuplexStream<object, Reflected>;
+  ServerReflectionInfo(metadata?: Metadata): ClientDuplexStream<object, Reflected>;
 }
 
 interface Reflected {
@@ -22,6 +26,22 @@ interface Reflected {
 }
 
 type Constructor<C> = new (address: string, creds: ReturnType<typeof credentials.createInsecure>) => C;
+
+/** Clients as any tool makes them: grpc-js and the services' own definitions. */
+function clientsOf(address: string): { readonly health: Health; readonly reflection: Reflection } {
+  // oxlint-disable-next-line typescript/no-explicit-any
+  const { grpc } = loadPackageDefinition(loadStandard()) as any;
+  const client = <C>(make: Constructor<C>): C => new make(address, credentials.createInsecure());
+  return {
+    health: client<Health>(grpc.health.v1.Health),
+    reflection: client<Reflection>(grpc.reflection.v1.ServerReflection),
+  };
+}
+
+const checkOf = (health: Health, service: string): Promise<string | number> =>
+  new Promise((resolve) => {
+    health.Check({ service }, (error, reply) => resolve(error === null ? (reply?.status ?? '') : error.code));
+  });
 
 suite('standard services of gRPC', () => {
   let listener: ControlListener;
@@ -36,11 +56,7 @@ suite('standard services of gRPC', () => {
       () => () => undefined,
       () => ready,
     );
-    // oxlint-disable-next-line typescript/no-explicit-any
-    const { grpc } = loadPackageDefinition(loadStandard()) as any;
-    const client = <C>(make: Constructor<C>): C => new make(listener.address, credentials.createInsecure());
-    health = client<Health>(grpc.health.v1.Health);
-    reflection = client<Reflection>(grpc.reflection.v1.ServerReflection);
+    ({ health, reflection } = clientsOf(listener.address));
   });
 
   after(async () => {
@@ -49,10 +65,7 @@ suite('standard services of gRPC', () => {
     await listener.close();
   });
 
-  const check = (service: string): Promise<string | number> =>
-    new Promise((resolve) => {
-      health.Check({ service }, (error, reply) => resolve(error === null ? (reply?.status ?? '') : error.code));
-    });
+  const check = async (service: string): Promise<string | number> => await checkOf(health, service);
 
   test('health: of the process, of the control service, of what is not there', async () => {
     ready = false;
@@ -107,5 +120,84 @@ suite('standard services of gRPC', () => {
       assert.equal((await ask({ fileByFilename: name })).fileDescriptorResponse?.fileDescriptorProto.length, 1);
     }
     assert.equal((await ask({ fileContainingSymbol: 'weir.v1.Nothing' })).errorResponse?.errorCode, status.NOT_FOUND);
+  });
+});
+
+suite('standard services of a master among others', () => {
+  test('the control service is not served before a leader is known, is served while one is, and not after', async () => {
+    const opened = Promise.withResolvers<void>();
+    const coordinator: Partial<TermCoordinator> = { open: () => opened.promise, close: () => Promise.resolve() };
+    const leadership = new Leadership(() => coordinator as TermCoordinator);
+    const lease: { leading: boolean; leader: { holder: string; address: string; httpAddress: string } | null } = {
+      leading: false,
+      leader: null,
+    };
+    leadership.follow(lease);
+    const listener = await listenControl(
+      '127.0.0.1',
+      0,
+      (stream) => leadership.attach(stream),
+      () => servesWorkers(leadership.standing),
+    );
+    const { health, reflection } = clientsOf(listener.address);
+    const now = async (): Promise<unknown> => await checkOf(health, 'weir.v1.Control');
+    try {
+      assert.equal(await now(), 'NOT_SERVING', 'nobody is elected');
+      lease.leader = { holder: 'other', address: 'o:1', httpAddress: 'http://o' };
+      assert.equal(await now(), 'SERVING', 'another one leads and is named to workers');
+      lease.leader = null;
+      lease.leading = true;
+      const term = new AbortController();
+      const led = leadership.lead(fence(1), term.signal);
+      assert.equal(await now(), 'NOT_SERVING', 'elected, and the jobs are not read yet');
+      opened.resolve();
+      await opened.promise;
+      assert.equal(await now(), 'SERVING');
+      lease.leading = false;
+      term.abort();
+      await led;
+      assert.equal(await now(), 'NOT_SERVING');
+      assert.equal(await checkOf(health, ''), 'SERVING', 'the process answers all the while');
+    } finally {
+      health.close();
+      reflection.close();
+      await listener.close();
+    }
+  });
+
+  test('off loopback reflection asks for a token, and health asks nobody', async () => {
+    const gate = new Gate({ loopback: false, clusterToken: 'of-the-cluster', store: null });
+    const listener = await listenControl(
+      '127.0.0.1',
+      0,
+      () => () => undefined,
+      () => true,
+      { identity: null, gate, issue: () => '', note: () => undefined },
+    );
+    const { health, reflection } = clientsOf(listener.address);
+    const ask = async (token?: string): Promise<string | number | undefined> => {
+      const metadata = new Metadata();
+      if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
+      const call = reflection.ServerReflectionInfo(metadata);
+      const answered = new Promise<string | number | undefined>((resolve) => {
+        call.once('error', (error: Partial<ServiceError>) => resolve(error.code));
+        call.once('data', ({ listServicesResponse }: Reflected) => resolve(listServicesResponse?.service[0]?.name));
+      });
+      call.write({ listServices: '' });
+      const answer = await answered;
+      call.on('error', () => undefined);
+      call.end();
+      return answer;
+    };
+    try {
+      assert.equal(await checkOf(health, 'weir.v1.Control'), 'SERVING');
+      assert.equal(await ask(), status.UNAUTHENTICATED);
+      assert.equal(await ask('another'), status.UNAUTHENTICATED);
+      assert.equal(await ask('of-the-cluster'), 'weir.v1.Control');
+    } finally {
+      health.close();
+      reflection.close();
+      await listener.close();
+    }
   });
 });

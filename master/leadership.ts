@@ -47,6 +47,11 @@ export type Standing =
   /** `leader`: base URL of the leader's REST interface; null while nobody is known to lead. */
   | { readonly role: 'standby'; readonly leader: string | null };
 
+/** Workers are served, here or by the leader that this master names to them. */
+export function servesWorkers(standing: Standing): boolean {
+  return standing.role === 'leader' || (standing.role === 'standby' && standing.leader !== null);
+}
+
 /** What is asked of the lease. */
 type LeaseView = Pick<LeaderLease, 'leader' | 'leading'> & Partial<Pick<LeaderLease, 'remainingMs'>>;
 

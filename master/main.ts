@@ -10,14 +10,14 @@ import { makeLog } from '../connectors/system/log.ts';
 import type { Log } from '../core/ports.ts';
 import { isLoopback } from '../core/security/loopback.ts';
 import { isLong, makeRedactor, secretsIn } from '../core/security/redact.ts';
+import { LogRing } from '../core/telemetry/log-ring.ts';
+import { ClusterLogs } from './cluster-logs.ts';
 import { Coordinator } from './coordinator.ts';
 import { listenControl } from './grpc-server.ts';
 import { startHttp } from './http/server.ts';
 import type { Lab } from './lab.ts';
-import type { Standing } from './leadership.ts';
-import { Leadership, whileLeading } from './leadership.ts';
+import { Leadership, servesWorkers, whileLeading } from './leadership.ts';
 import { LeaderLease } from './lease.ts';
-import { LogRing } from './log-ring.ts';
 import { MasterMetrics } from './metrics.ts';
 import { sameText } from './security/gate.ts';
 import { openSecurity } from './security/open-security.ts';
@@ -49,8 +49,9 @@ export async function runMaster(options: MasterOptions, given: NodeJS.ProcessEnv
   setFlagsFromString('--optimize-for-size');
   // Where others can reach it, jobs reach public hosts only, unless somebody says otherwise.
   const env: NodeJS.ProcessEnv = { WEIR_ALLOWED_HOSTS: isLoopback(options.host) ? 'any' : 'public', ...given };
-  const logs = new LogRing(systemClock, 'master');
-  const log = logs.tee(makeLog('master'));
+  const lines = new LogRing(systemClock, 'master');
+  const logs = new ClusterLogs(lines);
+  const log = lines.tee(makeLog('master'));
   const id = `${hostname()}-${systemRng.uuid().slice(0, 8)}`;
   const host = options.advertisedHost ?? advertised(options.host);
   const security = openSecurity({
@@ -81,6 +82,7 @@ export async function runMaster(options: MasterOptions, given: NodeJS.ProcessEnv
         token: security.identity === null ? (security.clusterToken ?? '') : '',
         failpoints: failpointsFrom(env['WEIR_FAILPOINTS']),
         sameToken: (expected, given) => sameText(given, expected),
+        onLogs: (worker, sent) => logs.take(worker, sent),
         onJobChange: (name) => watch.lookAtJob(() => leadership.job(name)),
       }),
   );
@@ -123,7 +125,7 @@ export async function runMaster(options: MasterOptions, given: NodeJS.ProcessEnv
       options.host,
       options.grpcPort,
       (stream) => leadership.attach(stream),
-      () => isReady(leadership.standing),
+      () => servesWorkers(leadership.standing),
       {
         identity: security.identity,
         gate: security.gate,
@@ -161,11 +163,6 @@ export async function runMaster(options: MasterOptions, given: NodeJS.ProcessEnv
     await options.lab?.close();
     await connections.close();
   }
-}
-
-/** Workers are served, here or by the leader that this master names to them. */
-function isReady(standing: Standing): boolean {
-  return standing.role === 'leader' || (standing.role === 'standby' && standing.leader !== null);
 }
 
 /** An address others can use: a wildcard is no address, the host's name is. */

@@ -6,12 +6,20 @@ import type { Source, SourceReader, TopicDescription } from '../core/ports.ts';
 import { isAbortMarker, readBatchHeaders, visibleBatches } from '../core/record-batch.ts';
 import type { LogPiece } from './lab.ts';
 
-export type ReadFrom = 'earliest' | 'latest' | { readonly offset: number } | { readonly timestampMs: number };
+export type ReadFrom =
+  | 'earliest'
+  | 'latest'
+  | { readonly offset: number }
+  | { readonly timestampMs: number }
+  /** By partition, where a read before ended; with `newest` no more than the last ones. */
+  | { readonly next: ReadonlyMap<number, number>; readonly newest: boolean };
 
 export interface ReadPieces {
   readonly pieces: readonly LogPiece[];
   /** By partition: where the next read goes on. */
   readonly next: ReadonlyMap<number, number>;
+  /** Offsets that were left out because newer ones were wanted. */
+  readonly skipped: number;
 }
 
 const FETCH_BYTES = 512 * 1024;
@@ -41,6 +49,8 @@ export async function readPieces(
     source.offsets(topic.topic, partitions, 'latest'),
   ]);
   const begin = await beginOf(source, topic.topic, partitions, from, limit, starts, ends);
+  if (partitions.every((one) => (begin.get(one) ?? 0) >= (ends.get(one) ?? 0)))
+    return { pieces: [], next: new Map(partitions.map((one) => [one, ends.get(one) ?? 0])), skipped: 0 };
   const reader = source.open(topic);
   try {
     const pieces: LogPiece[] = [];
@@ -52,7 +62,7 @@ export async function readPieces(
       pieces.push(...read.pieces);
       next.set(partition, read.next);
     }
-    return { pieces, next };
+    return { pieces, next, skipped: skippedBy(from, begin) };
   } finally {
     await reader.close();
   }
@@ -69,8 +79,24 @@ async function beginOf(
 ): Promise<ReadonlyMap<Partition, number>> {
   if (from === 'earliest') return starts;
   if (from === 'latest') return new Map(partitions.map((one) => [one, (ends.get(one) ?? 0) - limit]));
+  if ('next' in from) {
+    return new Map(
+      partitions.map((one) => {
+        const [start, end] = [starts.get(one) ?? 0, ends.get(one) ?? 0];
+        const at = from.next.get(one) ?? start;
+        // Behind the end: the topic is another one than it was.
+        const first = at > end ? start : at;
+        return [one, from.newest ? Math.max(first, end - limit) : first];
+      }),
+    );
+  }
   if ('offset' in from) return new Map(partitions.map((one) => [one, from.offset]));
   return source.offsets(topic, partitions, from);
+}
+
+function skippedBy(from: ReadFrom, begin: ReadonlyMap<number, number>): number {
+  if (typeof from === 'string' || !('next' in from)) return 0;
+  return [...from.next].reduce((sum, [partition, at]) => sum + Math.max(0, (begin.get(partition) ?? at) - at), 0);
 }
 
 async function readPartition(

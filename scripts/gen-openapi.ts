@@ -61,8 +61,8 @@ stateless job has no batches; what it did between two looks of the master, about
 is Weir's own: what the batch took from each partition.
 
 **Events.** \`/v1/events\` is one stream of server-sent events. Topics: \`events\` (sentences about jobs, workers, partitions),
-\`progress\` or \`progress:NAME\`, \`jobs\` (summaries: all at first, then those that changed), \`job:NAME\`, \`workers\`, \`logs\`.
-Frames of \`events\` have an id; \`Last-Event-ID\` goes on behind it. They are kept by the master that leads.
+\`progress\` or \`progress:NAME\`, \`jobs\` (summaries: all at first, then those that changed), \`job:NAME\`, \`workers\`, \`logs\`
+(lines of master and workers as they come; \`/v1/logs\` has the last ones). Frames of \`events\` have an id; \`Last-Event-ID\` goes on behind it. They are kept by the master that leads.
 
 **As a Spark master.** \`/v1/submissions\` speaks what Spark's standalone master does, so \`spark-submit --status\`, \`--kill\` and
 Airflow's Spark operator work. A submission id stands for a job; a job's name is taken too. Driver states: starting =

@@ -7,10 +7,12 @@ import { setFlagsFromString } from 'node:v8';
 import { WeirError, messageOf } from '../core/errors.ts';
 import { workerId } from '../core/ids.ts';
 import { hostOf, isLoopback } from '../core/security/loopback.ts';
+import { makeRedactor, secretsIn } from '../core/security/redact.ts';
 import { parseToken } from '../core/security/tokens.ts';
 import type { CurrentIdentity } from '../proto/tls.ts';
 import { MemoryPool } from '../core/memory-pool.ts';
 import type { Log } from '../core/ports.ts';
+import { LogRing } from '../core/telemetry/log-ring.ts';
 import { traceSettings } from '../core/telemetry/settings.ts';
 import { makeConnections } from '../connectors/connections.ts';
 import { SchemaRegistries } from '../connectors/schema-registry/registries.ts';
@@ -23,9 +25,9 @@ import { ByteBudget } from './byte-budget.ts';
 import { makeExchange } from './epochs/exchange-grpc.ts';
 import { openFeed } from './feeds/open-feed.ts';
 import { GrpcControlClient } from './grpc-client.ts';
-import { joinCluster } from './join.ts';
 import { mayReadMetrics } from './metrics-access.ts';
 import { defaultLaneLimits } from './lane.ts';
+import { LogOutbox } from './log-outbox.ts';
 import { WorkerMetrics } from './metrics.ts';
 import { SchemaExecutor } from './schema-executor.ts';
 import { SchemaWatch } from './schema-watch.ts';
@@ -68,9 +70,10 @@ export async function runWorker(options: WorkerOptions, given: NodeJS.ProcessEnv
   setFlagsFromString('--heap-growing-percent=60');
   // Where others can reach it, jobs reach public hosts only, unless somebody says otherwise.
   const env: NodeJS.ProcessEnv = { WEIR_ALLOWED_HOSTS: isLoopback(options.host) ? 'any' : 'public', ...given };
-  const log = makeLog('worker');
   const rng = systemRng;
   const id = workerId(`${options.name ?? hostname()}-${rng.uuid().slice(0, 8)}`);
+  const lines = new LogRing(systemClock, id);
+  const log = lines.tee(makeLog('worker'));
   const metrics = new WorkerMetrics(options.version, partitionSeriesOf(env));
   const masters = options.master.split(',').map((address) => address.trim());
   const stopping = new AbortController();
@@ -132,6 +135,7 @@ export async function runWorker(options: WorkerOptions, given: NodeJS.ProcessEnv
     takeFigures: () => metrics.takeFigures(),
     schemaChanges: () => shapes.changes(),
     vitals: () => metrics.vitals(),
+    logs: new LogOutbox(lines, makeRedactor(secretsIn(env))),
     httpAddress: `${identity === null ? '' : 'https://'}${advertisedHost}:${door.port}`,
     exchange,
     threads,
@@ -198,6 +202,7 @@ async function secure(
     if (insecure)
       throw new WeirError('CONFIG_INVALID', 'TLS is asked for, and --insecure to do without it; choose one.');
     const ca = caFile === '' ? null : readCa(caFile);
+    const { joinCluster } = await import('./join.ts');
     return await joinCluster({ masters, worker, token: join, ca, clock: systemClock, log, signal });
   }
   if (joinToken !== '')

@@ -17,6 +17,7 @@ import type {
   SchemaChange,
   LaneStatus,
   MasterMessage,
+  WorkerLogs,
   WorkerMessage,
 } from '../proto/gen/control.ts';
 import type { LaneSource } from '../engine/plan/job-plan.ts';
@@ -35,6 +36,8 @@ export interface WorkerParts extends WorkerPorts {
   readonly takeFigures: () => JobFigures[];
   /** All that is known of records that differ from the schema of their source; default: nothing. */
   readonly schemaChanges?: () => SchemaChange[];
+  /** Lines of its log that the master has not been sent; default: it is sent none. */
+  readonly logs?: { take(): WorkerLogs | null; rewind(): void };
   readonly vitals: () => { readonly eventLoopDelayMs: number; readonly rssBytes: number };
   readonly httpAddress: string;
   /** How rows of stateful jobs go between workers; without it this worker runs such jobs alone. */
@@ -107,6 +110,7 @@ export class Worker {
     await Promise.all([...this.#runners.values()].map((runner) => runner.close()));
     await Promise.all([...this.#epochs.values()].map((runner) => runner.close('the worker stops')));
     this.#stopping.abort(new WeirError('FENCED', 'the worker stops'));
+    this.#sendLogs();
     this.#stream?.close();
   }
 
@@ -192,6 +196,7 @@ export class Worker {
       this.#heartbeatIntervalMs = message.registered.heartbeatIntervalMs ?? this.#heartbeatIntervalMs;
       this.#ready.resolve();
       this.#accepted = true;
+      this.#parts.logs?.rewind();
       this.#beat();
       for (const runner of this.#epochs.values()) runner.resend();
     } else if (message.assign !== undefined && message.assign !== null) {
@@ -314,6 +319,13 @@ export class Worker {
       schemaChanges: schemaChanges?.() ?? [],
     };
     this.#stream.send({ heartbeat });
+    this.#sendLogs();
+  }
+
+  /** A master that does not lead would forget what it is told. */
+  #sendLogs(): void {
+    const lines = this.#stream !== null && this.#accepted ? this.#parts.logs?.take() : null;
+    if (lines !== undefined && lines !== null) this.#stream?.send({ logs: lines });
   }
 
   // --------------------------------------------------------------------------------------------------- the rows

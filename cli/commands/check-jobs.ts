@@ -1,5 +1,5 @@
-/** `weir lint` and `weir explain`: what can be said of a job file without a cluster. */
-import { writeFileSync } from 'node:fs';
+/** `weir lint` and `weir explain`: what can be said of a job file without a cluster, and of a plan. */
+import { existsSync, writeFileSync } from 'node:fs';
 import { readManifests } from '../../connectors/packages/packages.ts';
 import { WeirError } from '../../core/errors.ts';
 import { loadJobFile, locateProblems } from '../../core/job/file.ts';
@@ -17,9 +17,10 @@ import type { JobFileText } from '../job-files.ts';
 import { readJobFile, readJobFiles, renderJobProblems } from '../job-files.ts';
 import { fixText } from '../lint-fix.ts';
 import { githubLines, sarifLog } from '../lint-formats.ts';
+import { jobPath } from '../names.ts';
 import { print, printJson, tell } from '../output.ts';
 import type { GlobalOptions } from '../settings.ts';
-import { outputFormat } from '../settings.ts';
+import { outputFormat, target } from '../settings.ts';
 import { WEIR_VERSION } from '../version.ts';
 
 interface Planned {
@@ -118,9 +119,20 @@ export interface ExplainOptions extends GlobalOptions {
 
 const explainers = { text: explainJob, mermaid: explainMermaid, dot: explainDot } as const;
 
-/** Prints the plan: as text, as JSON (the whole plan), or its stages as a chart. Returns the exit code. */
-export function explain(path: string, options: ExplainOptions): number {
+/**
+ * Prints the plan: as text, as JSON (the whole plan), or its stages as a chart. `path`: a job file, a folder, or the name
+ * of a job of the cluster where there is no such file. Returns the exit code.
+ */
+export async function explain(path: string, options: ExplainOptions): Promise<number> {
   const format = explainFormat(options);
+  if (/^[a-z][a-z0-9-]*$/.test(path) && !existsSync(path)) {
+    const { MasterClient } = await import('../client.ts');
+    const client = new MasterClient(target(options));
+    const running = await client.request<{ readonly plan: JobPlan }>('GET', `${jobPath(path)}/plan`);
+    if (format === 'json') printJson(running.plan);
+    else print(explainers[format](running.plan));
+    return exitCodes.ok;
+  }
   for (const file of readJobFiles([path])) {
     const planned = plan(file.text);
     if (planned.plan === null || planned.problems.length > 0) {

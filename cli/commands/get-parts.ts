@@ -1,14 +1,15 @@
-/** `weir get partitions|checkpoints|savepoints|revisions|runs|errors|sources|topics|tables`: lists beside jobs and workers. */
+/** `weir get partitions|checkpoints|savepoints|batches|revisions|runs|errors|sources|topics|tables`: lists beside jobs and workers. */
 import { WeirError } from '../../core/errors.ts';
 import type { TableView, TopicSummary } from '../../master/data-desk.ts';
 import type { SavepointView } from '../../master/http/documents.ts';
 import type { JobError } from '../../master/job-errors.ts';
+import type { StreamingQueryProgress } from '../../master/progress.ts';
 import type { RunsDocument } from '../../master/schedules.ts';
 import type { JobView } from '../../master/views.ts';
 import type { CheckpointSeen } from '../../master/watch.ts';
 import type { MasterClient } from '../client.ts';
 import { jobPath } from '../names.ts';
-import { formatAge, formatCount, tell } from '../output.ts';
+import { formatAge, formatCount, formatMs, tell } from '../output.ts';
 
 /** What a list is printed from. */
 export interface Listing {
@@ -30,6 +31,7 @@ export const listings = new Map<string, Lister>([
   ['tables', listTables],
   ['checkpoints', listCheckpoints],
   ['savepoints', listSavepoints],
+  ['batches', listBatches],
   ['revisions', listRevisions],
   ['runs', listRuns],
   ['errors', listErrors],
@@ -141,6 +143,29 @@ async function listSavepoints(client: MasterClient, name: string | undefined): P
       String(savepoint.epoch),
       formatCount(savepoint.bytes),
       formatAge(Date.now() - savepoint.createdAt),
+    ]),
+  };
+}
+
+/** The last ones, oldest first, as Spark’s `recentProgress`. */
+async function listBatches(client: MasterClient, name: string | undefined): Promise<Listing> {
+  const job = need(name, 'batches');
+  const { progress } = await client.request<{ progress: readonly StreamingQueryProgress[] }>(
+    'GET',
+    `${jobPath(job)}/progress?last=20`,
+  );
+  return {
+    document: { batches: progress },
+    names: progress.map(({ batchId }) => String(batchId)),
+    heads: ['BATCH', 'TIME', 'RECORDS', 'RECORDS/S', 'ROWS OUT', 'TOOK MS', 'WATERMARK'],
+    rows: progress.map((batch) => [
+      String(batch.batchId),
+      batch.timestamp,
+      formatCount(batch.numInputRows),
+      formatCount(batch.processedRowsPerSecond),
+      batch.sink.numOutputRows < 0 ? '-' : formatCount(batch.sink.numOutputRows),
+      formatMs(batch.batchDuration),
+      batch.eventTime['watermark'] ?? '-',
     ]),
   };
 }

@@ -1,8 +1,10 @@
-/** `weir describe`, `weir query`. */
+/** `weir describe`, `weir file`, `weir query`. */
 import { WeirError, isWeirError } from '../../core/errors.ts';
 import type { QueryResult } from '../../core/ports.ts';
 import type { TopicPartition } from '../../master/data-desk.ts';
+import type { WorkerDocument } from '../../master/http/documents.ts';
 import { MasterClient } from '../client.ts';
+import { jobPath, wholeNumber } from '../names.ts';
 import { formatCount, formatMs, formatTable, formatValue, print, printJson, tell } from '../output.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat, target } from '../settings.ts';
@@ -66,15 +68,13 @@ export async function describe(kind: string, name: string, options: GlobalOption
 }
 
 async function describeWorker(client: MasterClient, name: string, asJson: boolean): Promise<void> {
-  const found = (await client.workers()).find(({ id }) => id === name);
-  if (found === undefined)
-    throw new WeirError('NOT_FOUND', `There is no worker ${name}; "weir get workers" lists them.`);
-  const lanes = (await client.jobs()).flatMap(({ row, lanes: all }) =>
-    all.filter(({ owner }) => owner === name).map((lane) => ({ job: row.name, ...lane })),
-  );
-  if (asJson) return printJson({ ...found, partitions: lanes });
+  const found = await client.request<WorkerDocument>('GET', `/v1/workers/${encodeURIComponent(name)}`);
+  if (asJson) return printJson(found);
+  const lanes = found.partitions;
   const { heads, rows } = workerTable([found], true);
   for (const [at, head] of heads.entries()) print(`${`${head}:`.padEnd(15)}${rows[0]?.[at] ?? ''}`);
+  const parts = found.stateful.map(({ job, groups, partitions }) => [job, String(partitions), String(groups)]);
+  if (parts.length > 0) print(`\n${formatTable(['JOB', 'PARTITIONS', 'KEY GROUPS'], parts)}`);
   const laneRows = lanes.map((lane) => [lane.job, lane.topic, String(lane.partition), lane.state, formatLag(lane.lag)]);
   if (laneRows.length > 0) print(`\n${formatTable(['JOB', 'TOPIC', 'PARTITION', 'STATE', 'LAG'], laneRows)}`);
 }
@@ -92,6 +92,22 @@ async function describeTopic(client: MasterClient, name: string, asJson: boolean
     lags.map(({ job, lag }) => `${job} ${formatCount(lag)} behind`).join(', '),
   ]);
   print(formatTable(['PARTITION', 'START', 'END', 'JOBS'], rows));
+}
+
+/** `weir file JOB [--revision N]`: what `weir apply` takes. Throws: NOT_FOUND. */
+export async function file(job: string, options: GlobalOptions & { readonly revision?: string }): Promise<void> {
+  const format = outputFormat(options, ['table', 'json']);
+  const { revision } = options;
+  const query = revision === undefined ? '' : `?revision=${wholeNumber(revision, '--revision', 1)}`;
+  const client = new MasterClient(target(options));
+  const found = await client.request<{
+    readonly revision: number;
+    readonly definition: string;
+    readonly source: string;
+  }>('GET', `${jobPath(job)}/plan${query}`);
+  if (format === 'json')
+    return printJson({ revision: found.revision, definition: found.definition, source: found.source });
+  print(found.source.replace(/\n$/, ''));
 }
 
 /** `weir query CQL`: through the master, or on the connections of the environment when there is none. */

@@ -1,6 +1,8 @@
-/** `weir logs` of a cluster that was not started here: the last lines of its master's log, by REST. */
-import { WeirError } from '../../core/errors.ts';
+/** `weir logs` of a cluster that was not started here: what its master has of all their logs, by REST. */
+import { WeirError, isWeirError } from '../../core/errors.ts';
+import type { LogLine as ClusterLine } from '../../core/telemetry/log-ring.ts';
 import { MasterClient } from '../client.ts';
+import { keepFollowing } from '../keep-following.ts';
 import type { LogLine } from '../log-lines.ts';
 import { filterOf, formatLine } from '../log-lines.ts';
 import { wholeNumber } from '../names.ts';
@@ -9,63 +11,109 @@ import { outputFormat, target } from '../settings.ts';
 import { stopSignal } from '../stop-signal.ts';
 import type { LogsOptions } from './logs.ts';
 
-/** A line as the master gives it. */
-interface MasterLine {
-  readonly at: number;
-  readonly level: string;
-  readonly process: string;
-  readonly job: string | null;
-  readonly message: string;
-  readonly fields: Readonly<Record<string, unknown>>;
-}
-
-/** All that a master keeps. */
-const LINES_MAX = 1000;
+/** More than a master keeps. */
+const LINES_MAX = 100_000;
+/** Lines that may come both with the first answer and in the stream. */
+const REMEMBERED_MAX = 10_000;
 
 /**
- * `what`: master or nothing for all of them, else lines about a job. Throws: USAGE for another process, NOT_FOUND for a
- * job that is not there.
+ * `what`: nothing for all processes, master, a worker by its id or name, or a job. Throws: NOT_FOUND when there is
+ * nothing by that name.
  */
 export async function masterLogs(what: string | undefined, options: LogsOptions): Promise<void> {
   const json = outputFormat(options, ['table', 'json']) === 'json';
   const at = target(options);
   const client = new MasterClient(at);
-  const job = what === undefined || what === 'master' ? undefined : what;
-  if (job !== undefined && /^(worker|embedded)(-\d+)?$/.test(job))
-    throw new WeirError(
-      'USAGE',
-      `The cluster at ${at.address} was not started here by "npm start": its master has its own log only, and ${job} ` +
-        `writes to its stdout. "weir logs --worker NAME" shows what the master says of a worker.`,
-    );
-  const { level, worker } = options;
+  const tail = wholeNumber(options.tail, '--tail');
   const { worker: _, ...choice } = options;
   const keep = filterOf(choice);
-  const isWanted = (line: MasterLine): boolean =>
-    (job === undefined || line.job === job) &&
-    (worker === undefined || String(line.fields['worker'] ?? '').startsWith(worker)) &&
+  const place = what === undefined ? {} : await placeOf(client, what);
+  const isWanted = (line: ClusterLine): boolean =>
+    (place.job === undefined || line.job === place.job) &&
+    (place.process === undefined || isCalled(line.process, place.process)) &&
+    (options.worker === undefined ||
+      isCalled(line.process, options.worker) ||
+      isCalled(line.fields['worker'], options.worker)) &&
     keep(asLine(line));
-  const show = (line: MasterLine): void => (json ? printLine(line) : print(formatLine(asLine(line))));
+  const shown = new Set<string>();
+  const show = (line: ClusterLine): void => {
+    const text = JSON.stringify(line);
+    if (shown.has(text)) return;
+    shown.add(text);
+    const oldest = shown.values().next().value;
+    if (shown.size > REMEMBERED_MAX && oldest !== undefined) shown.delete(oldest);
+    if (json) printLine(line);
+    else print(formatLine(asLine(line)));
+  };
   const query = new URLSearchParams({ last: String(LINES_MAX) });
-  if (job !== undefined) query.set('job', job);
-  if (level !== undefined) query.set('level', level);
-  const { lines } = await client.request<{ lines: readonly MasterLine[] }>('GET', `/v1/logs?${query.toString()}`);
-  // Of a job that nothing was said of: is there one?
-  if (job !== undefined && lines.length === 0) await client.job(job);
-  const tail = wholeNumber(options.tail, '--tail');
-  const found = lines.filter(isWanted);
-  for (const line of found.slice(found.length - Math.min(tail, found.length))) show(line);
-  if (options.follow === true)
-    await client.follow(
-      '/v1/events?topics=logs',
-      (_event, line) => {
-        if (isWanted(line as MasterLine)) show(line as MasterLine);
+  for (const [name, value] of Object.entries({ ...place, worker: options.worker, level: options.level }))
+    if (value !== undefined) query.set(name, value);
+  const showLast = async (): Promise<void> => {
+    const { lines } = await client.request<{ lines: readonly ClusterLine[] }>('GET', `/v1/logs?${query.toString()}`);
+    const found = lines.filter(isWanted);
+    for (const line of found.slice(found.length - Math.min(tail, found.length))) show(line);
+  };
+  if (options.follow !== true) {
+    await showLast();
+    return tell(`the last lines of master and workers at ${at.address}; what they wrote to stderr is whole`);
+  }
+  let early: ClusterLine[] | null = [];
+  await keepFollowing(
+    client,
+    '/v1/events?topics=logs',
+    {
+      onOpen: async () => {
+        early ??= [];
+        await showLast();
+        const waiting = early;
+        early = null;
+        waiting.forEach(show);
       },
-      stopSignal(),
-    );
-  else tell(`the last lines of the master at ${at.address}; workers write their logs to stdout`);
+      onEvent: (_event, data) => {
+        const line = data as ClusterLine;
+        if (!isWanted(line)) return;
+        if (early === null) show(line);
+        else early.push(line);
+      },
+    },
+    stopSignal(),
+  );
 }
 
-function asLine({ at, level, process, job, message, fields }: MasterLine): LogLine {
+interface Place {
+  readonly job?: string;
+  readonly process?: string;
+}
+
+/** Throws: NOT_FOUND. */
+async function placeOf(client: MasterClient, what: string): Promise<Place> {
+  if (what === 'master') return { process: what };
+  try {
+    await client.job(what);
+    return { job: what };
+  } catch (error) {
+    if (!isWeirError(error, 'NOT_FOUND')) throw error;
+  }
+  const workers = (await client.workers()).map(({ id }) => id);
+  if (workers.some((id) => isCalled(id, what))) return { process: what };
+  // One that is gone, or a job that was deleted.
+  for (const place of [{ process: what }, { job: what }] satisfies Place[]) {
+    const query = new URLSearchParams({ ...place, last: '1' });
+    const { lines } = await client.request<{ lines: readonly unknown[] }>('GET', `/v1/logs?${query.toString()}`);
+    if (lines.length > 0) return place;
+  }
+  throw new WeirError(
+    'NOT_FOUND',
+    `Neither a job nor a process at ${client.address} is called ${what}; the processes are ${['master', ...workers].join(', ')}.`,
+  );
+}
+
+/** Whether a process goes by this name: its id, or what stands before its random end. */
+function isCalled(process: unknown, name: string): boolean {
+  return typeof process === 'string' && (process === name || process.startsWith(`${name}-`));
+}
+
+function asLine({ at, level, process, job, message, fields }: ClusterLine): LogLine {
   return {
     process,
     time: at,

@@ -1,22 +1,12 @@
-/** `weir events`, `weir top`, `weir tail`: what goes on. */
+/** `weir events`, `weir top`: what goes on. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WeirError } from '../../core/errors.ts';
 import type { ClusterEvent } from '../../master/events.ts';
 import type { JobView, WorkerView } from '../../master/views.ts';
 import { MasterClient } from '../client.ts';
 import { paintWord } from '../colour.ts';
-import { jobPath, wholeNumber } from '../names.ts';
-import {
-  formatCount,
-  formatMs,
-  formatTable,
-  formatValue,
-  oneLine,
-  print,
-  printJson,
-  printLine,
-  tell,
-} from '../output.ts';
+import { keepFollowing } from '../keep-following.ts';
+import { wholeNumber } from '../names.ts';
+import { formatCount, formatMs, formatTable, oneLine, print, printJson, printLine } from '../output.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat, target } from '../settings.ts';
 import { stopSignal } from '../stop-signal.ts';
@@ -47,8 +37,16 @@ export async function events(options: EventsOptions): Promise<void> {
   };
   recent.forEach(show);
   if (options.watch !== true) return;
-  const stop = stopSignal();
-  await client.follow('/v1/events?topics=events', (_, data) => show(data as ClusterEvent), stop);
+  const last = recent.at(-1)?.seq;
+  await keepFollowing(
+    client,
+    '/v1/events?topics=events',
+    {
+      onEvent: (_, data) => show(data as ClusterEvent),
+      ...(last === undefined ? {} : { lastId: String(last) }),
+    },
+    stopSignal(),
+  );
 }
 
 function lineOf({ at, level, message }: ClusterEvent): string {
@@ -105,47 +103,4 @@ function topText(jobs: readonly JobView[], workers: readonly WorkerView[]): stri
     '',
     formatTable(['WORKER', 'STATE', 'LANES', 'THREADS', 'MEMORY', 'LOOP MS'], workerRows),
   ].join('\n');
-}
-
-export interface TailOptions extends GlobalOptions {
-  readonly stage?: string;
-  readonly operator?: string;
-  readonly sink?: string;
-  /** A condition of SQL on the rows. */
-  readonly where?: string;
-  readonly limit: string;
-}
-
-/** Rows that are looked at for those that a condition is true for: what a master gives at most. */
-const LOOKED_AT = 1000;
-
-/** `weir tail JOB [--stage N] [--operator N] [--sink N] [--where SQL]`: the newest rows at a place of a job. Throws: USAGE. */
-export async function tail(job: string, options: TailOptions): Promise<void> {
-  const format = outputFormat(options, ['table', 'json']);
-  if (options.stage !== undefined && options.sink !== undefined)
-    throw new WeirError('USAGE', 'Rows come from a stage or from a sink; give one of --stage and --sink.');
-  const limit = wholeNumber(options.limit, '--limit', 1);
-  const { where } = options;
-  const query = new URLSearchParams({ limit: String(where === undefined ? limit : LOOKED_AT) });
-  for (const name of ['stage', 'operator', 'sink'] as const)
-    if (options[name] !== undefined) query.set(name, String(wholeNumber(options[name], `--${name}`)));
-  const { columns, rows: newest } = await new MasterClient(target(options)).request<{
-    readonly columns: readonly { readonly name: string; readonly type: string }[];
-    readonly rows: readonly (readonly unknown[])[];
-  }>('GET', `${jobPath(job)}/rows?${query.toString()}`);
-  const names = columns.map(({ name }) => name);
-  const found = where === undefined ? newest : (await import('../lab/rows-where.ts')).rowsWhere(columns, newest, where);
-  const rows = found.slice(-limit);
-  if (where !== undefined) tell(`${found.length} of the newest ${newest.length} rows`);
-  if (format === 'json') {
-    // One row a line: what tail gives is a stream.
-    for (const row of rows) printLine(Object.fromEntries(names.map((name, at) => [name, row[at] ?? null])));
-    return;
-  }
-  print(
-    formatTable(
-      names,
-      rows.map((row) => row.map(formatValue)),
-    ),
-  );
 }

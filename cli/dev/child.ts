@@ -29,6 +29,15 @@ export interface ChildDeath {
 
 const RESTART_MS_MIN = 200;
 const RESTART_MS_MAX = 5000;
+/** What the launcher (`weir`) gives these processes, for the same reasons. */
+const memoryOf = new Map<string, { readonly flags: readonly string[]; readonly malloc: NodeJS.ProcessEnv }>([
+  ['master', { flags: ['--max-semi-space-size=1'], malloc: { MALLOC_ARENA_MAX: '1' } }],
+  [
+    'worker',
+    { flags: ['--max-semi-space-size=2'], malloc: { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '1048576' } },
+  ],
+]);
+
 /** Up for so long, a process is taken to be well: its next restart is quick again. */
 const WELL_AFTER_MS = 10_000;
 
@@ -60,9 +69,10 @@ export class Child {
     const startedAt = performance.now();
     const main = join(import.meta.dirname, '..', import.meta.filename.endsWith('.ts') ? 'main.ts' : 'main.js');
     // Its own session: a Ctrl-C in the terminal reaches this process alone, which then stops the others in order.
-    const child = spawn(process.execPath, [...process.execArgv, main, ...args], {
+    const { flags, malloc } = memoryOf.get(args[0] ?? '') ?? { flags: [], malloc: {} };
+    const child = spawn(process.execPath, [...process.execArgv, ...flags, main, ...args], {
       detached: true,
-      env: { ...env, WEIR_END_WITH_PARENT: '1', NODE_COMPILE_CACHE: compileCacheFolder() },
+      env: { ...malloc, ...env, WEIR_END_WITH_PARENT: '1', NODE_COMPILE_CACHE: compileCacheFolder() },
       stdio: ['pipe', log, log],
     });
     closeSync(log);

@@ -41,6 +41,10 @@ suite('rows that a condition is true for', () => {
       (error) =>
         isWeirError(error, 'SQL_SEMANTIC') && error.message.includes("  idd = 'a'\n  ^^^\n  hint: did you mean id?"),
     );
+    assert.throws(
+      () => ids('nothere > 1'),
+      (error) => isWeirError(error, 'SQL_SEMANTIC') && /hint: the columns are: id, /.test(error.message),
+    );
     assert.throws(() => ids('id ='), { code: 'SQL_SEMANTIC' });
     assert.throws(() => ids('id'), { code: 'SQL_SEMANTIC' });
   });

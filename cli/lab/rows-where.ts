@@ -2,6 +2,7 @@
 import { WeirError } from '../../core/errors.ts';
 import { formatJobDocument } from '../../core/job/document.ts';
 import { loadJobFile, locateProblems } from '../../core/job/file.ts';
+import type { JobProblem } from '../../core/job/problem.ts';
 import { planJob } from '../../engine/plan/plan-job.ts';
 import { renderSql } from '../render-sql.ts';
 import { pieceOf, sampleRun } from './sample-run.ts';
@@ -60,7 +61,10 @@ export function rowsWhere<R extends readonly unknown[]>(
   const planned = file.spec === null ? null : planJob(file.spec, { tables: null });
   const problems = planned === null ? file.problems : locateProblems(file.positions, planned.problems);
   if (planned?.plan == null || problems.length > 0)
-    throw new WeirError('SQL_SEMANTIC', renderSql({ text: condition, offset: HEAD.length }, problems));
+    throw new WeirError(
+      'SQL_SEMANTIC',
+      renderSql({ text: condition, offset: HEAD.length }, problems.map(withoutOwnColumn)),
+    );
   if (rows.length === 0) return [];
   const records = rows.map((row, index) => ({
     [AT]: index,
@@ -69,4 +73,9 @@ export function rowsWhere<R extends readonly unknown[]>(
   const found = sampleRun(planned.plan, [pieceOf('shown', records, 0)], null, rows.length);
   const wanted = new Set(found.rows.map(([index]) => Number(index)));
   return rows.filter((_, index) => wanted.has(index));
+}
+
+/** A hint that lists columns does not name the one that was added here. */
+function withoutOwnColumn(problem: JobProblem): JobProblem {
+  return problem.hint === undefined ? problem : { ...problem, hint: problem.hint.replace(`${AT}, `, '') };
 }

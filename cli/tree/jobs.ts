@@ -68,7 +68,7 @@ function addActCommands(add: Add): void {
   ).requiredOption('--parallelism <workers>', 'a number, or all');
   add(
     'drain <kind> <id>',
-    'move everything away from a worker: drain worker ID',
+    'move everything away from a worker, by id or name: drain worker w1',
     async ([kind = '', id = ''], options) => {
       await (await act()).drain(kind, id, options);
     },

@@ -5,7 +5,9 @@ import type { ExportOptions } from '../commands/export.ts';
 import type { GetOptions } from '../commands/get.ts';
 import type { LogsOptions } from '../commands/logs.ts';
 import type { OffsetsOptions } from '../commands/offsets.ts';
-import type { EventsOptions, TailOptions } from '../commands/watch.ts';
+import type { ConsumeOptions } from '../commands/consume.ts';
+import type { TailOptions } from '../commands/tail.ts';
+import type { EventsOptions } from '../commands/watch.ts';
 import type { GlobalOptions } from '../settings.ts';
 import type { Add } from './add.ts';
 
@@ -14,7 +16,7 @@ export function addLookCommands(add: Add): void {
   const look = async (): Promise<typeof import('../commands/look.ts')> => await import('../commands/look.ts');
   add<GetOptions>(
     'get <what> [name]',
-    'list jobs, workers, partitions, checkpoints, savepoints, revisions, runs, errors, sources, topics or tables',
+    'list jobs, workers, partitions, checkpoints, savepoints, batches, revisions, runs, errors, sources, topics or tables',
     async ([what = '', name], options) => await (await import('../commands/get.ts')).get(what, name, options),
   )
     .option('-l, --selector <labels>', 'jobs with these labels: team=payments,env!=prod')
@@ -29,6 +31,13 @@ export function addLookCommands(add: Add): void {
       await (await look()).describe(kind, name, options);
     },
   );
+  add<GlobalOptions & { readonly revision?: string }>(
+    'file <job>',
+    'print the file of a job, as it was submitted',
+    async ([job = ''], options) => {
+      await (await look()).file(job, options);
+    },
+  ).option('--revision <n>', 'as it was then; default: as it is');
   add('query <cql>', 'ask the tables: SELECT, DESCRIBE KEYSPACES, DESCRIBE TABLES', async ([cql = ''], options) => {
     await (await look()).query(cql, options);
   });
@@ -49,7 +58,7 @@ export function addLookCommands(add: Add): void {
     .option('--dry-run', 'say what would be merged');
   add<LogsOptions>(
     'logs [what]',
-    'logs of a running "npm start": master, worker, embedded or a job; elsewhere what the master wrote last',
+    'what the processes wrote last, in one stream; of the master, of a worker or about a job: logs NAME',
     async ([what], options) => {
       await (await import('../commands/logs.ts')).logs(what, options);
     },
@@ -58,19 +67,37 @@ export function addLookCommands(add: Add): void {
     .option('--tail <lines>', 'only the last lines', '200')
     .option('--since <duration>', 'only what is not older: 5m')
     .option('--level <level>', 'only this level and graver ones: debug, info, warn or error')
-    .option('--worker <name>', 'only what this worker wrote');
+    .option('--worker <name>', 'only what this worker wrote, and what the master says of it');
   const watch = async (): Promise<typeof import('../commands/watch.ts')> => await import('../commands/watch.ts');
   add<GlobalOptions & { readonly once?: boolean }>('top', 'jobs and workers by what they do', async (_, options) => {
     await (await watch()).top(options);
   }).option('--once', 'print once and end');
-  add<TailOptions>('tail <job>', 'the newest rows at a place of a job', async ([job = ''], options) => {
-    await (await watch()).tail(job, options);
-  })
+  add<TailOptions>(
+    'tail <job>',
+    'rows at a place of a job: the newest, or as they come',
+    async ([job = ''], options) => {
+      await (await import('../commands/tail.ts')).tail(job, options);
+    },
+  )
     .option('--stage <n>', 'as they leave this stage (weir explain counts them)')
     .option('--operator <n>', 'within the stage: as they leave this operator')
     .option('--sink <n>', 'as they stand in the table of this sink')
     .option('--where <sql>', 'only rows that this is true for, of the newest 1000: "age > 30"')
-    .option('--limit <n>', 'so many', '20');
+    .option('--limit <n>', 'so many of the newest', '20')
+    .option('-f, --follow', 'go on as rows come')
+    .option('--rows <n>', 'the same, and end after so many rows');
+  add<ConsumeOptions>(
+    'consume <topic>',
+    'records of a topic that jobs read or write',
+    async ([topic = ''], options) => {
+      await (await import('../commands/consume.ts')).consume(topic, options);
+    },
+  )
+    .option('--from <place>', 'earliest, latest, an offset or a time: 2024-05-01T12:00:00Z', 'latest')
+    .option('--partition <n>', 'only this one')
+    .option('--limit <n>', 'so many', '20')
+    .option('-f, --follow', 'go on as records come')
+    .option('--records <n>', 'the same, and end after so many records');
   add<EventsOptions>('events', 'what happened in the cluster', async (_, options) => {
     await (await watch()).events(options);
   })

@@ -26,7 +26,10 @@ export function addWritingCommands(add: Add): void {
     .option('-i, --input <file...>', 'rows: JSON or a document a line; - is stdin; SOURCE=FILE where there are several')
     .option('--schema <columns>', "columns as SQL writes them: 'id INT, name STRING'; default: as the rows have them")
     .option('--job <file>', 'run the query of this job file')
-    .option('--output-mode <mode>', 'append, update or complete', 'append');
+    .option(
+      '--output-mode <mode>',
+      'append, update or complete; default: the first of append, complete, update that fits',
+    );
   add<LintOptions>('lint <file...>', 'check job files without a cluster', async (files, options) =>
     (await import('../commands/check-jobs.ts')).lint(files, options),
   )
@@ -50,8 +53,8 @@ export function addWritingCommands(add: Add): void {
   );
   add<GlobalOptions & { readonly format?: string }>(
     'explain <file>',
-    'show how a job file would run',
-    async ([file = ''], options) => (await import('../commands/check-jobs.ts')).explain(file, options),
+    'show how a job file would run, or how a job of the cluster runs: explain NAME',
+    async ([file = ''], options) => await (await import('../commands/check-jobs.ts')).explain(file, options),
   ).option('--format <format>', 'text, json (the whole plan), or the stages as a chart: mermaid, dot (Graphviz)');
   add<RunOptions>(
     'run <file>',

@@ -1,14 +1,17 @@
 /** Routes about data and the cluster: dead letters, topics, tables, rows, workers, events, logs. */
 import type { FastifyRequest } from 'fastify';
+import { durationMs } from '../../core/duration.ts';
 import { requireRead } from '../../core/security/cql-read.ts';
-import type { DataDesk } from '../data-desk.ts';
+import { includesRole } from '../../core/security/roles.ts';
+import type { ClusterLogs } from '../cluster-logs.ts';
+import type { DataDesk, TapPosition } from '../data-desk.ts';
 import type { DeadLetterDesk } from '../dead-letter-desk.ts';
-import type { LogRing } from '../log-ring.ts';
 import type { ReadFrom } from '../read-records.ts';
 import type { JobService } from '../service.ts';
 import type { ClusterWatch } from '../watch.ts';
 import type { Handlers } from './call.ts';
 import { codeOf, ok } from './call.ts';
+import { workerCalled, workerDocument } from './documents.ts';
 import { streamEvents } from './event-stream.ts';
 
 export interface DataHandlerParts {
@@ -16,8 +19,10 @@ export interface DataHandlerParts {
   readonly watch: ClusterWatch;
   readonly letters: DeadLetterDesk;
   readonly data: DataDesk;
-  readonly logs: LogRing | null;
+  readonly logs: ClusterLogs | null;
   readonly version: string;
+  /** ms since 1970. */
+  readonly now: () => number;
   /** What this master is at the moment. */
   readonly role: () => string;
   readonly redact: (text: string) => string;
@@ -39,6 +44,7 @@ type DataRoutes =
   | 'listFunctions'
   | 'getCluster'
   | 'listWorkers'
+  | 'getWorker'
   | 'drainWorker'
   | 'listTargets'
   | 'streamEvents'
@@ -51,6 +57,8 @@ const RECORDS_DEFAULT = 50;
 const ROWS_DEFAULT = 20;
 const EVENTS_DEFAULT = 200;
 const LINES_DEFAULT = 500;
+/** All that a master keeps. */
+const LINES_MAX = 6000;
 
 export function dataHandlers(parts: DataHandlerParts): Handlers<DataRoutes> {
   const { service, watch, letters, data, logs } = parts;
@@ -88,14 +96,14 @@ export function dataHandlers(parts: DataHandlerParts): Handlers<DataRoutes> {
       const limit = limitOf(query.limit, ROWS_DEFAULT);
       if (query.sink !== undefined) return ok(await data.sinkRows(view, Number(query.sink), limit));
       const operator = query.operator === undefined ? null : Number(query.operator);
-      const { columns, rows } = await data.tap(view.row.name, { stage: Number(query.stage ?? 0), operator }, limit);
-      return ok({ columns, rows });
+      const at = { stage: Number(query.stage ?? 0), operator };
+      return ok(await data.tap(view.row.name, at, limit, query.after === undefined ? null : tapPosition(query.after)));
     },
     listTopics: async () => ok({ topics: await data.topics() }),
     getTopic: async ({ params }) => ok(await data.topic(params['topic'] ?? '')),
     readTopic: async ({ params, query }) => {
       const partition = query.partition === undefined || query.partition === 'all' ? null : Number(query.partition);
-      const from = readFrom(query.from ?? 'latest');
+      const from = query.after === undefined ? readFrom(query.from ?? 'latest') : readAfter(query.after);
       const limit = limitOf(query.limit, RECORDS_DEFAULT);
       return ok(await data.records(params['topic'] ?? '', { partition, from, limit }));
     },
@@ -115,34 +123,63 @@ export function dataHandlers(parts: DataHandlerParts): Handlers<DataRoutes> {
       return ok({ version: parts.version, role: parts.role(), connections, jobs, workers });
     },
     listWorkers: () => ok({ workers: service.workers() }),
+    getWorker: ({ params }) => {
+      const worker = workerCalled(service.workers(), params['id'] ?? '');
+      return ok(workerDocument(worker, service.jobs()));
+    },
     drainWorker: ({ params }) => {
-      service.drain(params['id'] ?? '');
+      service.drain(workerCalled(service.workers(), params['id'] ?? '').id);
       return ok({ workers: service.workers() }, 202);
     },
     listTargets: ({ request }) => ok(scrapeTargets(service, request.headers.host)),
-    streamEvents: ({ request, reply, query }) => {
+    streamEvents: ({ request, reply, query, caller }) => {
+      const masterLogOnly = !includesRole(caller.role, 'operator');
       streamEvents(
         request,
         reply,
-        { watch, logs, redact: parts.redact, mayGoOn: () => parts.mayLook(request) },
+        { watch, logs, masterLogOnly, redact: parts.redact, mayGoOn: () => parts.mayLook(request) },
         query.topics,
       );
       return null;
     },
     listEvents: ({ query }) => ok({ events: watch.lastEvents(limitOf(query.last, EVENTS_DEFAULT, 2000), query.job) }),
-    listLogs: ({ query }) => {
+    listLogs: ({ query, caller }) => {
       const wanted = {
+        masterOnly: !includesRole(caller.role, 'operator'),
         ...(query.job === undefined ? {} : { job: query.job }),
         ...(query.worker === undefined ? {} : { worker: query.worker }),
+        ...(query.process === undefined ? {} : { process: query.process }),
         ...(query.level === undefined ? {} : { level: query.level }),
+        ...(query.since === undefined ? {} : { since: sinceOf(query.since, parts.now()) }),
       };
-      return ok({ lines: logs?.last(limitOf(query.last, LINES_DEFAULT), wanted) ?? [] });
+      return ok({ lines: logs?.last(limitOf(query.last, LINES_DEFAULT, LINES_MAX), wanted) ?? [] });
     },
   };
 }
 
 function limitOf(text: string | undefined, otherwise: number, max = LIMIT_MAX): number {
   return text === undefined ? otherwise : Math.min(max, Math.max(1, Number(text)));
+}
+
+/** `0:15,1:20`: offsets by partition. */
+function readAfter(text: string): ReadFrom {
+  const pairs = text.split(',').map((pair) => pair.split(':').map(Number));
+  return { next: new Map(pairs.map(([partition = 0, offset = 0]) => [partition, offset])), newest: false };
+}
+
+/** `users/0:15,users/1:20`: offsets by source and partition. */
+function tapPosition(text: string): TapPosition {
+  const found = new Map<string, Map<number, number>>();
+  for (const part of text.split(',')) {
+    const [, source = '', partition, offset] = /^(.*)\/(\d+):(\d+)$/.exec(part) ?? [];
+    found.set(source, (found.get(source) ?? new Map<number, number>()).set(Number(partition), Number(offset)));
+  }
+  return found;
+}
+
+/** ms since 1970, of a time given so or as how long ago. */
+function sinceOf(text: string, now: number): number {
+  return /^\d+$/.test(text) ? Number(text) : now - durationMs(text);
 }
 
 /** `earliest`, `latest`, an offset or `ts:MS`. */

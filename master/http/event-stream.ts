@@ -1,7 +1,7 @@
 /** `/v1/events`: what changes, as server-sent events. One connection may follow several topics. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { WeirError } from '../../core/errors.ts';
-import type { LogRing } from '../log-ring.ts';
+import type { ClusterLogs } from '../cluster-logs.ts';
 import type { JobView } from '../views.ts';
 import type { ClusterWatch, Look } from '../watch.ts';
 import { summaryDocument } from './documents.ts';
@@ -25,7 +25,9 @@ function summaryText(view: JobView): string {
 
 export interface StreamParts {
   readonly watch: ClusterWatch;
-  readonly logs: LogRing | null;
+  readonly logs: ClusterLogs | null;
+  /** Lines of workers are not for everybody: see cluster-logs.ts. */
+  readonly masterLogOnly: boolean;
   readonly redact: (text: string) => string;
   /** Asked now and then: a token may be taken back while its stream is open. */
   readonly mayGoOn: () => boolean;
@@ -35,7 +37,7 @@ export interface StreamParts {
 export function streamEvents(
   request: FastifyRequest,
   reply: FastifyReply,
-  { watch, logs, mayGoOn, redact }: StreamParts,
+  { watch, logs, masterLogOnly, mayGoOn, redact }: StreamParts,
   topicsText: string | undefined,
 ): void {
   const topics = parseTopics(topicsText ?? TOPICS_DEFAULT);
@@ -59,7 +61,7 @@ export function streamEvents(
     for (const event of watch.eventsSince(lastId)) stream.send('event', JSON.stringify(event), event.seq);
   const ends = [watch.subscribe((look) => stream.show(look))];
   if (topics.has('logs') && logs !== null)
-    ends.push(logs.subscribe((line) => stream.send('log', JSON.stringify(line))));
+    ends.push(logs.subscribe((line) => stream.send('log', JSON.stringify(line)), masterLogOnly));
   const heartbeat = setInterval(() => {
     if (mayGoOn()) raw.write(': still here\n\n');
     else raw.end();

@@ -6,8 +6,7 @@ import { loadJobFile } from '../../core/job/file.ts';
 import { matchesLabels, parseSelector } from '../../core/job/labels.ts';
 import { patchJobFile } from '../../core/job/patch.ts';
 import { diffLines } from '../../core/job/text-diff.ts';
-import { explainDot, explainMermaid } from '../../engine/plan/explain-chart.ts';
-import { explainJob } from '../../engine/plan/explain.ts';
+import type { JobPlan } from '../../engine/plan/job-plan.ts';
 import type { JobState } from '../../core/states.ts';
 import { errorsOf } from '../job-errors.ts';
 import type { OffsetDesk, RestartFrom } from '../offset-desk.ts';
@@ -76,8 +75,6 @@ const CHECKPOINTS_DEFAULT = 50;
 /** All that are kept. */
 const EVENTS_LOOKED_AT = 2000;
 
-const explainers = { text: explainJob, mermaid: explainMermaid, dot: explainDot } as const;
-
 const atRest: readonly JobState[] = ['stopped', 'finished', 'failed'];
 
 export function jobHandlers(parts: JobHandlerParts): Handlers<JobRoutes> {
@@ -133,7 +130,7 @@ export function jobHandlers(parts: JobHandlerParts): Handlers<JobRoutes> {
     getPlan: async ({ params, query }) => ok(await service.definition(nameOf(params), numberOf(query.revision))),
     explainJob: async ({ params, query }) => {
       const { plan } = await service.definition(nameOf(params), numberOf(query.revision));
-      return { status: 200, body: `${explainers[query.format ?? 'text'](plan)}\n`, type: 'text/plain; charset=utf-8' };
+      return { status: 200, body: `${await explain(plan, query.format)}\n`, type: 'text/plain; charset=utf-8' };
     },
     getRuns: async ({ params }) => ok(await service.runs(nameOf(params))),
     getRevisions: async ({ params }) => ok({ revisions: await revisions(service, nameOf(params)) }),
@@ -384,6 +381,13 @@ function waitMs(text: string | undefined): number {
 }
 
 /** Throws: TIMED_OUT when the job does not come to rest. */
+/** Text for people is made by code that is loaded when somebody asks for some. */
+async function explain(plan: JobPlan, format: 'text' | 'mermaid' | 'dot' = 'text'): Promise<string> {
+  if (format === 'text') return (await import('../../engine/plan/explain.ts')).explainJob(plan);
+  const { explainDot, explainMermaid } = await import('../../engine/plan/explain-chart.ts');
+  return format === 'dot' ? explainDot(plan) : explainMermaid(plan);
+}
+
 async function restart({ service, clock }: JobHandlerParts, name: string, failedOnly: boolean): Promise<void> {
   const { state } = service.job(name).row;
   if (failedOnly && state !== 'failed') return;

@@ -2,13 +2,10 @@
 import { z } from 'zod';
 import { jobSpecSchema } from '../../core/job/spec.ts';
 import type { RouteSpec } from './routes.ts';
-import { pathParameters, routes } from './routes.ts';
+import { PARAMETER_LENGTH_MAX, pathParameters, routes } from './routes.ts';
 import * as shapes from './schemas.ts';
 
 type Json = Readonly<Record<string, unknown>>;
-
-/** Characters of a path's parameter: the longest is a topic's name. */
-export const PARAMETER_LENGTH_MAX = 249;
 
 /** What a path parameter may be. */
 const parameterSchemas = new Map<string, Json>([

@@ -329,13 +329,19 @@ export const routes = {
     problems: [404],
   },
   tapRows: {
-    ...look('/rows', 'The last rows as they leave an operator or stand in a sink’s table', shapes.rowsSchema),
+    ...look('/rows', 'The last rows as they leave an operator or stand in a sink’s table', shapes.tappedRowsSchema),
     role: 'operator',
     tag: 'data',
     query: z.object({
       stage: numberParam.optional().describe('Index of a stage: the last records, run through the plan up to there'),
       operator: numberParam.optional().describe('Within the stage: up to this operator, from 0; default: all of them'),
       sink: numberParam.optional().describe('Index of a table sink: rows of its table'),
+      after: z
+        .string()
+        .max(12_000)
+        .regex(/^[\w.-]{1,249}\/\d{1,6}:\d{1,15}(,[\w.-]{1,249}\/\d{1,6}:\d{1,15})*$/, 'next of an answer before')
+        .optional()
+        .describe('next of an answer before: only rows of records that came since; of a stage without state'),
       limit: limitParam.optional(),
     }),
     problems: [404, 409, 504],
@@ -373,6 +379,12 @@ export const routes = {
         .regex(/^(earliest|latest|\d{1,15}|ts:\d{1,15})$/, 'earliest, latest, an offset or ts:MS')
         .optional()
         .describe('latest: the last ones; ts:MS: the first at or after that time'),
+      after: z
+        .string()
+        .max(12_000)
+        .regex(/^\d{1,6}:\d{1,15}(,\d{1,6}:\d{1,15})*$/, 'offsets by partition: 0:15,1:20')
+        .optional()
+        .describe('Instead of from: offsets by partition, as next of an answer before has them: 0:15,1:20'),
       limit: limitParam.optional(),
     }),
     answers: { 200: shapes.recordsSchema },
@@ -421,14 +433,23 @@ export const routes = {
     summary: 'List workers',
     answers: { 200: shapes.workersSchema },
   },
+  getWorker: {
+    method: 'GET',
+    path: '/v1/workers/{id}',
+    role: 'viewer',
+    tag: 'cluster',
+    summary: 'A worker in full, by id or name, with the partitions that it reads',
+    answers: { 200: shapes.workerSchema },
+    problems: [404, 409],
+  },
   drainWorker: {
     method: 'POST',
     path: '/v1/workers/{id}/drain',
     role: 'operator',
     tag: 'cluster',
-    summary: 'Move everything away from a worker',
+    summary: 'Move everything away from a worker, by id or name',
     answers: { 202: shapes.workersSchema },
-    problems: [404],
+    problems: [404, 409],
   },
   listTargets: {
     method: 'GET',
@@ -465,11 +486,18 @@ export const routes = {
     path: '/v1/logs',
     role: 'viewer',
     tag: 'cluster',
-    summary: 'Last lines of the master’s log',
+    summary:
+      'Last lines of the logs of master and workers, by time; of workers that are gone too. Those of workers from operator on',
     query: z.object({
       job: z.string().max(63).optional(),
-      worker: z.string().max(100).optional(),
-      level: z.enum(['debug', 'info', 'warn', 'error']).optional(),
+      worker: z.string().max(100).optional().describe('What this worker wrote, and what the master says of it'),
+      process: z.string().max(100).optional().describe('What this process wrote: master, or a worker by id or name'),
+      level: z.enum(['debug', 'info', 'warn', 'error']).optional().describe('This level and graver ones'),
+      since: z
+        .string()
+        .regex(/^(\d{1,15}|\d{1,5}(ms|s|m|h))$/, 'a time in ms since 1970, or how long ago: 5m')
+        .optional()
+        .describe('Not older: ms since 1970, or how long ago, as 5m'),
       last: limitParam.optional(),
     }),
     answers: { 200: shapes.logsSchema },
@@ -598,6 +626,9 @@ export const routes = {
 
 export type RouteId = keyof typeof routes;
 export type Routes = typeof routes;
+
+/** Characters of a path's parameter: the longest is a topic's name. */
+export const PARAMETER_LENGTH_MAX = 249;
 
 /** Names of the path's parameters. */
 export function pathParameters(path: string): string[] {

@@ -332,6 +332,12 @@ export const rowsSchema = z.object({
   rows: z.array(z.array(z.unknown())),
 });
 
+export const tappedRowsSchema = z.object({
+  ...rowsSchema.shape,
+  next: z.string().optional().describe('after of the next request; rows of a table have none'),
+  skipped: z.number().int().optional().describe('With after: records left out because more came than are looked at'),
+});
+
 export const functionsSchema = z.object({
   functions: z.array(
     z.object({
@@ -446,20 +452,28 @@ export const tablesSchema = z.object({
   ),
 });
 
-export const workersSchema = z.object({
-  workers: z.array(
-    z.looseObject({
-      id: z.string(),
-      state: z.enum(['alive', 'draining', 'silent']),
-      httpAddress: z.string(),
-      threads: count,
-      version: z.string(),
-      lanes: count,
-      rssBytes: z.number(),
-      eventLoopDelayMs: z.number(),
-      heartbeatAgeMs: z.number(),
-    }),
-  ),
+const workerFacts = z.looseObject({
+  id: z.string(),
+  state: z.enum(['alive', 'draining', 'silent']),
+  httpAddress: z.string(),
+  threads: count,
+  version: z.string(),
+  lanes: count,
+  rssBytes: z.number(),
+  eventLoopDelayMs: z.number(),
+  heartbeatAgeMs: z.number(),
+});
+
+export const workersSchema = z.object({ workers: z.array(workerFacts) });
+
+export const workerSchema = z.looseObject({
+  ...workerFacts.shape,
+  partitions: z
+    .array(z.looseObject({ job: z.string(), source: z.string(), topic: z.string(), partition: count }))
+    .describe('Partitions of jobs without state that it reads'),
+  stateful: z
+    .array(z.object({ job: z.string(), groups: count, partitions: count }))
+    .describe('Stateful jobs: how many key groups of 256 it holds, and how many partitions it reads'),
 });
 
 export const clusterEventSchema = z.object({

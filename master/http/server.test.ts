@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { suite, test } from 'node:test';
 import { Registry } from 'prom-client';
+import { systemClock } from '../../connectors/system/clock.ts';
 import { WeirError } from '../../core/errors.ts';
+import { workerId } from '../../core/ids.ts';
+import { LogRing } from '../../core/telemetry/log-ring.ts';
+import { ClusterLogs } from '../cluster-logs.ts';
 import type { Standing } from '../leadership.ts';
 import { routes } from './routes.ts';
 import { startHttp } from './server.ts';
@@ -250,6 +254,48 @@ suite('REST: cluster', () => {
       { targets: ['127.0.0.1:7080'], labels: { component: 'master' } },
       { targets: ['127.0.0.1:7081'], labels: { component: 'worker', worker: 'w1-<b>' } },
     ]);
+  });
+
+  test('logs of master and workers by process, level and time; those of workers not for viewers', async () => {
+    const clock = { ...systemClock, now: () => 5000 };
+    const ring = new LogRing(clock, 'master');
+    const logs = new ClusterLogs(ring);
+    ring.tee(noLog).info({ worker: 'w1-aa' }, 'joined');
+    const line = { level: 'warn', job: 'users', message: 'slow', fields: '{"ms":3}' };
+    logs.take(workerId('w1-aa'), { first: 1, lines: [{ at: 6000, ...line }] });
+    const { app } = setUp({ logs, token: 'everything', metricsToken: 'figures' });
+    const ask = async (query: string, token = 'everything'): Promise<string[]> => {
+      const headers = { ...host, authorization: `Bearer ${token}` };
+      const answer = await app.inject({ method: 'GET', url: `/v1/logs${query}`, headers });
+      return answer.statusCode === 200
+        ? answer.json<{ lines: { message: string }[] }>().lines.map(({ message }) => message)
+        : [String(answer.statusCode)];
+    };
+    assert.deepEqual(await ask(''), ['joined', 'slow']);
+    assert.deepEqual(await ask('', 'figures'), ['joined']);
+    assert.deepEqual(await ask('?process=w1'), ['slow']);
+    assert.deepEqual(await ask('?worker=w1'), ['joined', 'slow']);
+    assert.deepEqual(await ask('?level=warn'), ['slow']);
+    assert.deepEqual(await ask('?since=5500'), ['slow']);
+    assert.deepEqual(await ask('?since=5m'), [], 'both are of 1970');
+    assert.deepEqual(await ask('?since=yesterday'), ['400']);
+    assert.deepEqual(await ask('?last=1'), ['slow']);
+  });
+
+  test('a worker by its id or by its name, with what it has', async () => {
+    const { app, control } = setUp();
+    const [one] = control.workers();
+    assert.ok(one !== undefined);
+    control.workers = () => ['w1-0123abcd', 'w2-0123abcd', 'w2-4567abcd'].map((id) => ({ ...one, id }));
+    const get = async (id: string): Promise<unknown[]> => {
+      const answer = await app.inject({ method: 'GET', url: `/v1/workers/${id}`, headers: host });
+      const body = answer.json<{ id?: string; partitions?: unknown; stateful?: unknown; code?: string }>();
+      return [answer.statusCode, body.id ?? body.code, body.partitions, body.stateful];
+    };
+    assert.deepEqual(await get('w1'), [200, 'w1-0123abcd', [], []]);
+    assert.deepEqual(await get('w2-4567abcd'), [200, 'w2-4567abcd', [], []]);
+    assert.deepEqual((await get('w2')).slice(0, 2), [409, 'CONFLICT']);
+    assert.deepEqual((await get('w')).slice(0, 2), [404, 'NOT_FOUND']);
   });
 
   test('health, readiness, metrics', async () => {

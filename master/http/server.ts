@@ -7,11 +7,11 @@ import { messageOf } from '../../core/errors.ts';
 import { jobJsonSchema } from '../../core/job/json-schema.ts';
 import type { Log } from '../../core/ports.ts';
 import type { Caller } from '../../core/security/roles.ts';
+import type { ClusterLogs } from '../cluster-logs.ts';
 import { DataDesk } from '../data-desk.ts';
 import { DeadLetterDesk } from '../dead-letter-desk.ts';
 import type { Lab } from '../lab.ts';
 import type { Standing } from '../leadership.ts';
-import type { LogRing } from '../log-ring.ts';
 import { OffsetDesk } from '../offset-desk.ts';
 import { Operations } from '../operations.ts';
 import type { JobService } from '../service.ts';
@@ -19,17 +19,15 @@ import { ClusterWatch } from '../watch.ts';
 import type { Answer, Handler, Handlers } from './call.ts';
 import { checkCall, ok } from './call.ts';
 import { dataHandlers } from './data-handlers.ts';
-import { docsPage } from './docs-page.ts';
 import { addAdmission, leads, notReady, send } from './admission.ts';
 import { isLoopback } from '../../core/security/loopback.ts';
 import { formatAddress, listenError, requireTokenOffLoopback } from './listen.ts';
 import { jobHandlers } from './job-handlers.ts';
 import { accessHandlers } from './access-handlers.ts';
 import { methodsAt } from './methods.ts';
-import { PARAMETER_LENGTH_MAX, openApiDocument } from './openapi.ts';
 import { PROBLEM_TYPE, problem, problemOf } from './problems.ts';
 import type { RouteId, RouteSpec } from './routes.ts';
-import { routes } from './routes.ts';
+import { PARAMETER_LENGTH_MAX, routes } from './routes.ts';
 import { sparkHandlers } from './spark-handlers.ts';
 import { addUi } from './ui.ts';
 import { Gate } from '../security/gate.ts';
@@ -58,8 +56,8 @@ export interface HttpOptions {
   readonly lab?: Lab;
   /** Takes secrets out of what is sent. */
   readonly redact?: (text: string) => string;
-  /** The last lines of this process's log. */
-  readonly logs?: LogRing;
+  /** The last lines of this process's log and of those of workers. */
+  readonly logs?: ClusterLogs;
 }
 
 /** What HTTPS is spoken with. */
@@ -238,6 +236,7 @@ function makeHandlers(service: JobService, watch: ClusterWatch, gate: Gate, opti
       logs: options.logs ?? null,
       redact: options.redact ?? ((text) => text),
       version,
+      now: () => clock.now(),
       role: () => standing().role,
       mayLook: ({ headers }) => gate.judge(headers.authorization, 'viewer')?.kind !== 'unknown',
     }),
@@ -256,7 +255,7 @@ function operationHandlers(
 ): Handlers<'openapi' | 'health' | 'ready' | 'jobSchema' | 'docs' | 'metrics'> {
   let document: unknown;
   return {
-    openapi: () => ok((document ??= openApiDocument(version))),
+    openapi: async () => ok((document ??= (await import('./openapi.ts')).openApiDocument(version))),
     health: () => ok({ status: 'ok' }),
     ready: () => {
       const standing = options.standing?.() ?? leads;
@@ -267,7 +266,10 @@ function operationHandlers(
       return reason === null ? ok({ status: 'ready', role }) : ok({ status: 'not ready', role, reason }, 503);
     },
     jobSchema: () => ({ status: 200, body: jobJsonSchema(), type: 'application/schema+json' }),
-    docs: () => ({ status: 200, body: docsPage(version), type: 'text/html; charset=utf-8' }),
+    docs: async () => {
+      const { docsPage } = await import('./docs-page.ts');
+      return { status: 200, body: docsPage(version), type: 'text/html; charset=utf-8' };
+    },
     metrics: async () => ({
       status: 200,
       body: await options.registry.metrics(),

@@ -28,8 +28,9 @@ export interface WorkerMessage {
   report?: Report;
   drain?: Drain;
   epoch?: EpochReport;
-  /** Which of 'register', 'heartbeat', 'report', 'drain', 'epoch' is there. */
-  body?: 'register' | 'heartbeat' | 'report' | 'drain' | 'epoch';
+  logs?: WorkerLogs;
+  /** Which of 'register', 'heartbeat', 'report', 'drain', 'epoch', 'logs' is there. */
+  body?: 'register' | 'heartbeat' | 'report' | 'drain' | 'epoch' | 'logs';
 }
 
 export interface MasterMessage {
@@ -72,6 +73,19 @@ export interface Heartbeat {
   lanes: LaneStatus[];
   jobs: JobFigures[];
   schemaChanges: SchemaChange[];
+}
+
+export interface WorkerLogs {
+  first: number;
+  lines: WorkerLogLine[];
+}
+
+export interface WorkerLogLine {
+  at: number;
+  level: string;
+  job: string;
+  message: string;
+  fields: string;
 }
 
 export interface SchemaChange {

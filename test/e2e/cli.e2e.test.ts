@@ -1,21 +1,10 @@
 /** Commands of the `weir` command against real processes: what they print, what they do, how they end. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { makeConnections } from '../../connectors/connections.ts';
-import { systemClock, systemRng } from '../../connectors/system/clock.ts';
-import { partition } from '../../core/ids.ts';
-import type { LogWriter } from '../../core/ports.ts';
-import { encodeRecordBatch } from '../../core/record-batch-encoder.ts';
-import { noLog } from '../conformance/no-log.ts';
-import { freePorts } from '../services/java-server.ts';
-import { Cluster, until } from '../support/cluster.ts';
-
-const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
+import { until } from '../support/cluster.ts';
+import { CommandLine } from '../support/command-line.ts';
 
 const users = (where = 'age > 0'): string => `apiVersion: weir/v1
 kind: Job
@@ -27,79 +16,25 @@ sinks:
   - { connector: cassandra, keyspace: cli, table: users, primaryKey: [id], create: true }
 `;
 
-interface Ended {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
 suite('the command on a real cluster', { timeout: 420_000 }, () => {
-  const home = mkdtempSync(join(tmpdir(), 'weir-cli-'));
-  const jobs = join(home, 'jobs');
-  const file = join(jobs, 'users.yaml');
-  let cluster: Cluster;
-  let writer: LogWriter;
-  let close: () => Promise<void>;
+  let line: CommandLine;
+  let home: string;
+  let jobs: string;
+  let file: string;
+  const weir: CommandLine['weir'] = (args, options) => line.weir(args, options);
+  const good: CommandLine['good'] = (args) => line.good(args);
+  const append = (to: number, values: readonly string[]): Promise<void> => line.append('users', to, values);
 
   before(async () => {
+    line = await CommandLine.open('users', 2);
+    ({ home } = line);
+    jobs = join(home, 'jobs');
+    file = join(jobs, 'users.yaml');
     mkdirSync(jobs);
     writeFileSync(file, users());
-    const [port = 0] = await freePorts(1);
-    const services = { WEIR_EMBEDDED: `127.0.0.1:${port}` };
-    cluster = await Cluster.create(services);
-    const embedded = cluster.spawn('embedded', ['embedded', '--port', String(port)]);
-    const connections = makeConnections(services, { clock: systemClock, rng: systemRng, log: noLog });
-    close = () => connections.close();
-    writer = connections.logWriter('kafka', {});
-    await until('the embedded process answers', 30_000, async () => {
-      if (!embedded.alive) throw new Error(await embedded.log());
-      await writer.createTopic('users', 2);
-      return true;
-    });
-    await cluster.startMaster();
-    await cluster.startWorker();
   });
 
-  after(async () => {
-    await close?.();
-    await cluster?.close();
-    rmSync(home, { recursive: true });
-  });
-
-  function weir(
-    args: readonly string[],
-    { input = '', endWhen, onOut }: { input?: string; endWhen?: RegExp; onOut?: (out: string) => void } = {},
-  ): Promise<Ended> {
-    const { WEIR_CONTEXT: _, ...env } = process.env;
-    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...args], {
-      env: { ...env, HOME: home, WEIR_ADDRESS: cluster.address, WEIR_TOKEN: 'test-token' },
-    });
-    let [out, err] = ['', ''];
-    child.stdout.on('data', (chunk: Buffer) => {
-      out += chunk.toString();
-      onOut?.(out);
-      if (endWhen?.test(out) === true) child.kill('SIGINT');
-    });
-    child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
-    child.stdin.end(input);
-    return new Promise((resolve) => child.on('close', (code) => resolve({ code, out, err })));
-  }
-
-  async function good(args: readonly string[]): Promise<string> {
-    const { code, out, err } = await weir(args);
-    assert.equal(code, 0, `${args.join(' ')}: ${err}`);
-    return out;
-  }
-
-  async function append(to: number, values: readonly string[]): Promise<void> {
-    const records = values.map((value, at) => ({
-      key: null,
-      value: Buffer.from(value),
-      timestampMs: 1_700_000_000_000 + at,
-    }));
-    const permit = { valid: () => true, check: () => undefined };
-    await writer.append([{ topic: 'users', partition: partition(to), batch: encodeRecordBatch(records) }], permit);
-  }
+  after(async () => await line?.close());
 
   test('diff, submit, wait: from nothing to a job that has caught up', async () => {
     const nothing = await weir(['diff', file]);
@@ -303,7 +238,7 @@ suite('the command on a real cluster', { timeout: 420_000 }, () => {
 
   test('contexts and completion', async () => {
     assert.equal((await weir(['context', 'use', 'none'])).code, 4);
-    await good(['context', 'add', 'here', '--address', cluster.address]);
+    await good(['context', 'add', 'here', '--address', line.cluster.address]);
     await good(['context', 'add', 'there', '--address', 'http://127.0.0.1:1']);
     assert.match(await good(['context', 'list']), /^ +NAME.*\n\* +here .*\n +there /);
     assert.equal((await weir(['--context', 'there', 'get', 'jobs'])).code, 7);

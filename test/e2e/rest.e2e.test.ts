@@ -231,6 +231,16 @@ suite('REST on a real cluster', { timeout: 240_000 }, () => {
       ['d', 5],
     ]);
     assert.equal((await ask('tapRows', { ...named('users'), query: 'stage=5' })).status, 404);
+    assert.equal(tapped.next, 'users/0:4,users/1:2');
+    const none = (await ask('tapRows', { ...named('users'), query: `stage=0&after=${tapped.next}` })).body;
+    assert.deepEqual(none, { columns: [], rows: [], next: tapped.next, skipped: 0 });
+    const again = (await ask('tapRows', { ...named('users'), query: 'stage=0&after=users/0:0,users/1:2' })).body;
+    assert.equal(again.next, tapped.next);
+    assert.ok(again.rows.length > 0 && again.rows.length < tapped.rows.length, 'of one partition alone');
+    const newest = (await ask('tapRows', { ...named('users'), query: 'stage=0&limit=2&after=users/0:0,users/1:0' }))
+      .body;
+    assert.deepEqual([newest.skipped, newest.next], [4, tapped.next], 'one of each partition');
+    assert.equal((await ask('tapRows', { ...named('users'), query: 'after=users' })).status, 400);
     const tried = await ask('tryJob', { body: { job: users(), rows: { users: [{ id: 'x', age: 9 }, '{'] } } });
     assert.deepEqual([tried.body.rows, tried.body.deadLetters], [[['x', 10]], [{ code: 'RECORD_NOT_JSON', count: 1 }]]);
     assert.equal((await ask('tryJob', { body: { job: 'name: 1', rows: {} } })).body.problems.length > 0, true);
@@ -256,6 +266,14 @@ suite('REST on a real cluster', { timeout: 240_000 }, () => {
     assert.deepEqual(await read('partition=0&from=ts:1700000000003&limit=100'), ['{"id":"c","age":-1}']);
     assert.equal((await ask('readTopic', { params: { topic: 'users' }, query: 'partition=9' })).status, 404);
     assert.equal((await ask('readTopic', { params: { topic: 'users' }, query: 'from=x' })).status, 400);
+    const behind = (await ask('readTopic', { params: { topic: 'users' }, query: 'after=0:3,1:2' })).body;
+    assert.deepEqual(
+      [
+        behind.records.map(({ partition, offset }: { partition: number; offset: number }) => [partition, offset]),
+        behind.next,
+      ],
+      [[[0, 3]], { 0: 4, 1: 2 }],
+    );
 
     const { functions } = (await ask('listFunctions')).body;
     assert.ok(functions.length > 100);
@@ -442,6 +460,12 @@ suite('REST on a real cluster', { timeout: 240_000 }, () => {
       tapped.body.columns.map(({ name }: { name: string }) => name),
       ['age', 'n'],
     );
+    const followed = await ask('tapRows', { ...named('counts'), query: 'stage=1&after=users/0:0' });
+    assert.deepEqual(
+      [followed.status, followed.body.code],
+      [400, 'UNSUPPORTED'],
+      'state is not made of new records alone',
+    );
     const { operators } = (await ask('getJob', named('counts'))).body;
     assert.deepEqual(
       operators.map(({ id }: { id: string }) => id),
@@ -530,6 +554,9 @@ suite('REST on a real cluster', { timeout: 240_000 }, () => {
   test('the cluster: workers, draining, targets, documents', async () => {
     const { workers } = (await ask('listWorkers')).body;
     assert.equal(workers.length, 2);
+    const worker = (await ask('getWorker', { params: { id: workers[0].id.slice(0, -9) } })).body;
+    assert.deepEqual([worker.id, worker.partitions.length > 0], [workers[0].id, true]);
+    assert.equal((await ask('getWorker', { params: { id: 'nobody' } })).status, 404);
     assert.equal((await ask('drainWorker', { params: { id: workers[0].id } })).status, 202);
     await until('nothing is left there', 20_000, async () => {
       const { lanes } = (await ask('getJob', named('spark'))).body;

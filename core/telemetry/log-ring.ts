@@ -1,15 +1,16 @@
-/** The last lines of this process's log, for people who look at it through REST. */
-import type { Clock } from '../core/clock.ts';
-import { messageOf } from '../core/errors.ts';
-import type { Log } from '../core/ports.ts';
+/** The last lines of a process's log, for people who look at it from elsewhere. */
+import type { Clock } from '../clock.ts';
+import { messageOf } from '../errors.ts';
+import type { Log } from '../ports.ts';
 
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevelName = (typeof logLevels)[number];
 
 export interface LogLine {
-  /** ms since 1970. */
+  /** ms since 1970, by the clock of the process that wrote it. */
   readonly at: number;
   readonly level: LogLevelName;
+  /** `master`, or the id of a worker. */
   readonly process: string;
   readonly job: string | null;
   readonly message: string;
@@ -17,14 +18,25 @@ export interface LogLine {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-const LINES_KEPT = 1000;
+/** Lines kept of one process. */
+export const LINES_KEPT = 1000;
+const MESSAGE_LENGTH_MAX = 4000;
 const FIELD_LENGTH_MAX = 2000;
+
+/** Lines as they come, with numbers from 1 on. */
+export interface NumberedLines {
+  /** Of the first one. */
+  readonly first: number;
+  readonly lines: readonly LogLine[];
+}
 
 export class LogRing {
   readonly #clock: Clock;
   readonly #process: string;
   readonly #lines: LogLine[] = [];
   readonly #listeners = new Set<(line: LogLine) => void>();
+  /** How many there ever were. */
+  #count = 0;
 
   constructor(clock: Clock, process: string) {
     this.#clock = clock;
@@ -56,19 +68,16 @@ export class LogRing {
     return () => this.#listeners.delete(listener);
   }
 
-  /** The last ones at this level or above, oldest first. */
-  last(
-    count: number,
-    wanted: { readonly job?: string; readonly worker?: string; readonly level?: LogLevelName },
-  ): LogLine[] {
-    const least = logLevels.indexOf(wanted.level ?? 'debug');
-    const found = this.#lines.filter(
-      (line) =>
-        logLevels.indexOf(line.level) >= least &&
-        (wanted.job === undefined || line.job === wanted.job) &&
-        (wanted.worker === undefined || line.fields['worker'] === wanted.worker),
-    );
-    return count === 0 ? [] : found.slice(-count);
+  /** All that are kept, oldest first. */
+  get lines(): readonly LogLine[] {
+    return this.#lines;
+  }
+
+  /** At most `max` of those behind number `after`, oldest first; those that are not kept any more are left out. */
+  since(after: number, max: number): NumberedLines {
+    const oldest = this.#count - this.#lines.length + 1;
+    const first = Math.max(after + 1, oldest);
+    return { first, lines: this.#lines.slice(first - oldest, first - oldest + max) };
   }
 
   #keep(level: LogLevelName, all: Readonly<Record<string, unknown>>, message: string): void {
@@ -79,9 +88,10 @@ export class LogRing {
       level,
       process: this.#process,
       job: typeof job === 'string' ? job : null,
-      message,
+      message: message.slice(0, MESSAGE_LENGTH_MAX),
       fields,
     };
+    this.#count += 1;
     this.#lines.push(line);
     if (this.#lines.length > LINES_KEPT) this.#lines.splice(0, this.#lines.length - LINES_KEPT);
     for (const listener of this.#listeners) listener(line);
