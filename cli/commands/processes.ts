@@ -1,6 +1,7 @@
 /** `weir master|worker|embedded|produce`: options and environment to what the processes take. */
 import { WeirError } from '../../core/errors.ts';
 import { exitCodes } from '../exit.ts';
+import { tell } from '../output.ts';
 import { WEIR_VERSION } from '../version.ts';
 
 /** As commander gives them. */
@@ -79,8 +80,23 @@ export async function runEmbeddedProcess(options: Options): Promise<void> {
   await embedded.close();
 }
 
-/** Runs the producers of these files side by side until they are done or told to stop. */
-export async function runProducerProcess(files: readonly string[], options: Options): Promise<void> {
+/** Files that are programs; any other name is a topic's. */
+const producerFile = /\.[cm]?[jt]s$/;
+
+/**
+ * Runs the producers of these files side by side, or writes lines to a topic, until they are done or told to stop. Throws:
+ * USAGE, and what {@link produceLines} does.
+ */
+export async function runProducerProcess(names: readonly string[], options: Options): Promise<void> {
+  const [topic = ''] = names;
+  const isTopic = !producerFile.test(topic);
+  if (isTopic && names.length > 1)
+    throw new WeirError('USAGE', 'weir produce takes one topic, or files of producers (*.ts, *.js).');
+  if (!isTopic && (options['input'] !== undefined || options['key'] !== undefined))
+    throw new WeirError(
+      'USAGE',
+      '--input and --key go with a topic: weir produce TOPIC -i FILE. Producers make their own records.',
+    );
   endWithParent();
   const { rate, seed = '1', count } = options;
   const args = {
@@ -88,8 +104,7 @@ export async function runProducerProcess(files: readonly string[], options: Opti
     ...(rate === undefined ? {} : { rate: wholeNumber(rate, '--rate', 0, 1e9) }),
     ...(count === undefined ? {} : { count: wholeNumber(count, '--count', 0, Number.MAX_SAFE_INTEGER) }),
   };
-  const [{ loadProducer, produce }, { makeConnections }, { systemClock, systemRng }, { makeLog }] = await Promise.all([
-    import('../produce.ts'),
+  const [{ makeConnections }, { systemClock, systemRng }, { makeLog }] = await Promise.all([
     import('../../connectors/connections.ts'),
     import('../../connectors/system/clock.ts'),
     import('../../connectors/system/log.ts'),
@@ -97,15 +112,20 @@ export async function runProducerProcess(files: readonly string[], options: Opti
   const log = makeLog('producer');
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
-  const producers = await Promise.all(files.map(loadProducer));
   const connections = makeConnections(process.env, { clock: systemClock, rng: systemRng, log });
-  const writer = connections.logWriter('kafka', {});
+  const common = { writer: connections.logWriter('kafka', {}), clock: systemClock, signal: stop.signal };
   try {
-    await Promise.all(
-      producers.map(
-        async (producer) => await produce({ producer, args, writer, clock: systemClock, log, signal: stop.signal }),
-      ),
-    );
+    if (isTopic) {
+      const { produceLines } = await import('./produce-lines.ts');
+      const partitions = wholeNumber(options['partitions'] ?? '4', '--partitions', 1, 1000);
+      const lines = { topic, partitions, file: options['input'] ?? null, key: options['key'] ?? null };
+      const records = await produceLines({ ...common, ...lines, rate: 0, count: Number.POSITIVE_INFINITY, ...args });
+      tell(`${records} ${records === 1 ? 'record' : 'records'} written to ${topic}`);
+      return;
+    }
+    const { loadProducer, produce } = await import('../produce.ts');
+    const producers = await Promise.all(names.map(loadProducer));
+    await Promise.all(producers.map(async (producer) => await produce({ ...common, producer, args, log })));
   } finally {
     await connections.close();
   }

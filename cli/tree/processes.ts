@@ -56,12 +56,15 @@ export function addProcessCommands(add: Add): void {
     .option('--embedded-port <port>', 'embedded topics and tables', '7079')
     .option('--seed <text>', 'seed of the produced data');
   add<Readonly<Record<string, string | undefined>>>(
-    'produce <file...>',
-    'run producers of test data: jobs/producers/*.ts',
-    async (files, options) => {
-      await (await import('../commands/processes.ts')).runProducerProcess(files, options);
+    'produce <topic|file...>',
+    'write lines to a topic, a record each; or run producers of test data: jobs/producers/*.ts',
+    async (names, options) => {
+      await (await import('../commands/processes.ts')).runProducerProcess(names, options);
     },
   )
+    .option('-i, --input <file>', 'lines for the topic; without it standard input')
+    .option('--key <field>', 'field of each line, a JSON object, that becomes the key of its record')
+    .option('--partitions <n>', 'of the topic, where it is missing', '4')
     .option('--rate <n>', 'records per second; 0 = as fast as it goes')
     .option('--count <n>', 'end after so many records')
     .option('--seed <text>', 'the same seed gives the same records');

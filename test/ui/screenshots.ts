@@ -35,6 +35,13 @@ sinks:
 outputMode: update
 `;
 
+/** Something that runs again and again. */
+const scheduled = regions
+  .replace('name: users-by-region', 'name: regions-by-schedule')
+  .replace('table: users_by_region', 'table: regions_by_schedule').concat(`trigger: availableNow
+schedule: { cron: '*/10 * * * * *', timeZone: Europe/Oslo }
+`);
+
 interface Shot {
   readonly name: string;
   readonly path: string;
@@ -53,6 +60,9 @@ const shots: readonly Shot[] = [
   { name: 'batches', path: '/jobs/views-per-minute/batches' },
   { name: 'state', path: '/jobs/views-per-minute/state' },
   { name: 'data', path: '/jobs/created-users/data' },
+  { name: 'runs', path: '/jobs/regions-by-schedule/runs' },
+  { name: 'definition', path: '/jobs/views-per-minute/definition' },
+  { name: 'logs', path: '/jobs/created-users/logs' },
   { name: 'revisions', path: '/jobs/created-users/revisions' },
   {
     name: 'rollback',
@@ -123,6 +133,7 @@ try {
     job('test/golden/views-per-minute.yaml').replace('outputMode: append', 'outputMode: update'),
   );
   await cluster.apply('users-by-region', regions);
+  await cluster.apply('regions-by-schedule', scheduled);
   let made = 0;
   const end = performance.now() + Number(seconds) * 1000;
   const viewed = async (): Promise<void> => {

@@ -33,7 +33,7 @@ const columns: readonly Column<RunDocument>[] = [
     cell: ({ attempts, retryAt }) =>
       retryAt === null ? attempts : `${attempts}, again in ${age(Math.max(0, retryAt - Date.now()))}`,
   },
-  { key: 'reason', title: 'Reason', drop: 1, cell: ({ reason }) => reason?.message ?? '' },
+  { key: 'reason', title: 'Reason', drop: 1, cell: (run) => whyNot(run) },
 ];
 
 function tookMs({ startedAt, endedAt }: RunDocument): number {
@@ -42,6 +42,11 @@ function tookMs({ startedAt, endedAt }: RunDocument): number {
 
 function took(run: RunDocument): string {
   return run.startedAt === null ? '–' : duration(tookMs(run));
+}
+
+/** Why it did not go as it should; empty = it did. */
+function whyNot({ state, reason }: RunDocument): string {
+  return reason?.message ?? (state === 'skipped' ? 'The run before was still going.' : '');
 }
 
 export function RunsTab({ name }: { readonly name: string }): JSX.Element {
@@ -58,6 +63,7 @@ export function RunsTab({ name }: { readonly name: string }): JSX.Element {
       </section>
     );
   const ended = runs.filter(({ endedAt }) => endedAt !== null);
+  const lastDone = ended.find(({ startedAt }) => startedAt !== null);
   const bad = ended.filter(({ state }) => state === 'failed' || state === 'timedOut').length;
   return (
     <>
@@ -75,7 +81,7 @@ export function RunsTab({ name }: { readonly name: string }): JSX.Element {
           note="of the runs that are kept"
           {...(bad > 0 ? { tone: 'warn' as const } : {})}
         />
-        <Tile label="Last one took" value={ended[0] === undefined ? '–' : took(ended[0])} />
+        <Tile label="Last one took" value={lastDone === undefined ? '–' : took(lastDone)} />
       </dl>
       <section class="panel" aria-labelledby="runs">
         <header class="panel-head">

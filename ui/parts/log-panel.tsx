@@ -59,7 +59,7 @@ export function LogPanel({ job }: { readonly job: string | null }): JSX.Element 
             Events
           </button>
           <button type="button" class="chip" aria-pressed={what === 'log'} onClick={() => setWhat('log')}>
-            Log of the master
+            Logs of all processes
           </button>
         </div>
         <div class="right">
