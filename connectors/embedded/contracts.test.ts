@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import { blobStoreContract, damageChunks } from '../../test/conformance/blob-store.ts';
 import { noLog } from '../../test/conformance/no-log.ts';
 import { exclusiveWriterContract } from '../../test/conformance/exclusive-writer.ts';
+import { logTransactionsContract } from '../../test/conformance/log-transactions.ts';
 import { logWriterContract } from '../../test/conformance/log-writer.ts';
 import { metaStoreContract } from '../../test/conformance/meta-store.ts';
-import { sourceContract } from '../../test/conformance/source.ts';
+import { readValues, sourceContract } from '../../test/conformance/source.ts';
 import { tableStoreContract } from '../../test/conformance/table-store.ts';
 import { ChunkedBlobStore } from '../../core/blobs/chunked-store.ts';
 import { systemClock, systemRng } from '../system/clock.ts';
@@ -89,4 +90,12 @@ for (const durable of [false, true]) {
   sourceContract(name, logFixture);
   logWriterContract(name, logFixture);
   exclusiveWriterContract(name, logFixture);
+  logTransactionsContract(name, async () => {
+    const { source, writer, close } = await logFixture();
+    return {
+      writer,
+      close,
+      committed: async (topic, index) => (await readValues(source, topic, index)).map(({ value }) => value),
+    };
+  });
 }

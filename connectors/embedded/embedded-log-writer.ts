@@ -3,17 +3,15 @@ import type { Clock, Rng } from '../../core/clock.ts';
 import type { WritePermit } from '../../core/lane/permit.ts';
 import type { Offset, Partition } from '../../core/ids.ts';
 import { offset } from '../../core/ids.ts';
-import { WeirError } from '../../core/errors.ts';
-import type { LogTransactionPlan, LogTransactions } from '../../core/log-transactions.ts';
+import type { LogTransactionParts, LogTransactionPlan, LogTransactions } from '../../core/log-transactions.ts';
 import type { ExclusiveWriter, LogAppend, LogWriter } from '../../core/ports.ts';
 import type { RecordToEncode } from '../../core/record-batch-encoder.ts';
 import { encodeRecordBatch } from '../../core/record-batch-encoder.ts';
 import type { EmbeddedConnection } from './client.ts';
 import { LONG_CALL_TIMEOUT_MS } from './client.ts';
+import { splitBySize } from './append-parts.ts';
+import { openTransactions } from './embedded-transactions.ts';
 import { untilDone } from './retry.ts';
-
-/** Bytes of batches in one message, well below the largest one. */
-const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 
 export class EmbeddedLogWriter implements LogWriter {
   readonly #connection: EmbeddedConnection;
@@ -58,15 +56,8 @@ export class EmbeddedLogWriter implements LogWriter {
     return new EmbeddedExclusiveWriter(this.#connection, topic, partition, offset(reply.offsets[0] ?? 0));
   }
 
-  /** Throws: UNSUPPORTED. A log in files has no way to append to several partitions all or nothing. */
-  openTransactions({ job, topic }: LogTransactionPlan): Promise<LogTransactions> {
-    return Promise.reject(
-      new WeirError(
-        'UNSUPPORTED',
-        `Job ${job}: the embedded log has no transactions, so topic ${topic} cannot be written exactly once; ` +
-          `set KAFKA_BROKERS to write to Kafka, or take guarantee: exactlyOnce out of the sink.`,
-      ),
-    );
+  async openTransactions(plan: LogTransactionPlan, parts: LogTransactionParts): Promise<LogTransactions> {
+    return await openTransactions(this.#connection, plan, parts, this.#clock, this.#rng);
   }
 
   /** The connection is not the writer's to close. */
@@ -104,18 +95,4 @@ class EmbeddedExclusiveWriter implements ExclusiveWriter {
   close(): Promise<void> {
     return Promise.resolve();
   }
-}
-
-function splitBySize(appends: readonly LogAppend[]): LogAppend[][] {
-  const parts: LogAppend[][] = [];
-  let bytes = Number.POSITIVE_INFINITY;
-  for (const append of appends) {
-    bytes += append.batch.byteLength;
-    if (bytes > MESSAGE_BYTES_MAX) {
-      parts.push([]);
-      bytes = append.batch.byteLength;
-    }
-    parts.at(-1)?.push(append);
-  }
-  return parts;
 }

@@ -16,12 +16,16 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { isWeirError } from '../../core/errors.ts';
+import { must } from '../../core/assert.ts';
+import { WeirError, isWeirError } from '../../core/errors.ts';
 import { epoch, jobName, offset, partition, run } from '../../core/ids.ts';
-import type { Source } from '../../core/ports.ts';
+import type { WritePermit } from '../../core/lane/permit.ts';
+import type { LogTransactionPlan, LogTransactions } from '../../core/log-transactions.ts';
+import type { LogWriter } from '../../core/ports.ts';
+import { noFailpoints } from '../../core/ports.ts';
 import { buildRows, shapeOf } from '../../test/conformance/rows.ts';
 import { sampleHead, sampleJob, samplePlan } from '../../test/conformance/meta-store.ts';
-import { always, batchOf, valuesOf } from '../../test/conformance/source.ts';
+import { always, batchOf, readValues, valuesOf } from '../../test/conformance/source.ts';
 import { noLog } from '../../test/conformance/no-log.ts';
 import { systemClock, systemRng } from '../system/clock.ts';
 import { EmbeddedPlace } from './place.ts';
@@ -102,24 +106,20 @@ const table = {
   clusteringKey: [],
 };
 
-async function readAll(source: Source, index: number): Promise<{ offset: number; value: string }[]> {
-  const description = await source.describe('events');
-  const reader = source.open(description);
-  const end = (await source.offsets('events', [partition(index)], 'latest')).get(partition(index)) ?? 0;
-  const values: { offset: number; value: string }[] = [];
-  while (values.length < end) {
-    const { bytes } = await reader.fetch({
-      partition: partition(index),
-      offset: offset(values.length),
-      maxBytes: 1 << 20,
-      maxWaitMs: 1000,
-    });
-    const more = valuesOf(bytes, values.length);
-    assert.ok(more.length > 0, `data at ${values.length} of ${end}`);
-    values.push(...more);
-  }
-  await reader.close();
-  return values;
+/** Transactions over both partitions of `events`; positions count them. */
+async function openPairs(writer: LogWriter, permit: WritePermit): Promise<LogTransactions> {
+  const open = must(writer.openTransactions?.bind(writer), () => 'the embedded log has transactions');
+  const plan: LogTransactionPlan = {
+    job: 'kill',
+    topic: 'events',
+    id: 'weir.kill',
+    groups: ['weir.kill.1'],
+    source: { topic: 'in', partition: partition(0) },
+    note: '',
+    commitIntervalMs: 60_000,
+    timeoutMs: 60_000,
+  };
+  return await open(plan, { permit, failpoints: noFailpoints });
 }
 
 test('kill -9 in a loop loses and doubles nothing', async () => {
@@ -129,6 +129,7 @@ test('kill -9 in a loop loses and doubles nothing', async () => {
   let lanePosition = 0;
   let jobVer = 0;
   let headVer = 0;
+  let pairsCommitted = 0;
   /** Ids of blobs that were begun, with whether their put was acknowledged. */
   const blobs = new Map<string, boolean>();
   let next = 0;
@@ -219,6 +220,30 @@ test('kill -9 in a loop loses and doubles nothing', async () => {
       assert.equal(outcome.kind, 'applied');
       headVer++;
     };
+    const running: WritePermit = {
+      valid: () => alive,
+      check: () => {
+        if (!alive) throw new WeirError('FENCED', 'the embedded process was killed');
+      },
+    };
+    const pairs = await openPairs(place.logWriter, running);
+    assert.ok((pairs.position ?? 0) >= pairsCommitted, 'a transaction that was acknowledged is there');
+    pairsCommitted = pairs.position ?? 0;
+    /** One record in each partition, together with how many such pairs there are. */
+    const pair = async (): Promise<void> => {
+      const [left, right] = ['left', 'right'].map((name) => batchOf(name, pairsCommitted, 1));
+      assert.ok(left && right);
+      const appends = [left, right].map((batch, index) => ({ topic: 'events', partition: partition(index), batch }));
+      const written = pairs.write(appends, offset(pairsCommitted + 1));
+      pairs.commitNow();
+      try {
+        await written;
+      } catch (error) {
+        if (alive) throw error;
+        return;
+      }
+      pairsCommitted++;
+    };
     const dying = new AbortController();
     const putBlob = async (): Promise<void> => {
       const id = `blob-${next++}`;
@@ -226,7 +251,7 @@ test('kill -9 in a loop loses and doubles nothing', async () => {
       await place.blobs.put(id, new Uint8Array(3_000_000).fill(blobs.size), dying.signal);
       blobs.set(id, true);
     };
-    const writers = [append, append, append, writeRows, commit, change, plan];
+    const writers = [append, append, append, pair, writeRows, commit, change, plan];
     await Promise.all([...writers.map(until), until(putBlob), once(child.process, 'exit').then(() => dying.abort())]);
     assert.equal(alive, false);
     connection.close();
@@ -238,13 +263,25 @@ test('kill -9 in a loop loses and doubles nothing', async () => {
   const place = new EmbeddedPlace(child.address, { clock: systemClock, rng: systemRng });
   const seen = new Map<string, { index: number; offset: number }>();
   for (const index of [0, 1]) {
-    const values = await readAll(place.source, index);
+    const values = await readValues(place.source, 'events', index);
     values.forEach((record, at) => {
       assert.equal(record.offset, at, 'offsets have no gap');
       assert.ok(!seen.has(record.value), `${record.value} is there once`);
       seen.set(record.value, { index, offset: record.offset });
     });
   }
+  const pairs = await openPairs(place.logWriter, always);
+  const committed = pairs.position ?? 0;
+  assert.ok(committed >= pairsCommitted && committed > 0, `${committed} of ${pairsCommitted} pairs`);
+  for (const [index, name] of ['left', 'right'].entries()) {
+    const there = [...seen].filter(([value, record]) => value.startsWith(`${name}-`) && record.index === index);
+    assert.deepEqual(
+      there.map(([value]) => value),
+      Array.from({ length: committed }, (_, at) => `${name}-${at}`),
+      'all records of the transactions up to the position, in order, and no other ones',
+    );
+  }
+  await pairs.close();
   for (const [value, { index, base }] of acknowledged)
     assert.deepEqual(seen.get(value), { index, offset: base }, value);
   assert.ok(acknowledged.size > rounds * 5, `${acknowledged.size} appends`);
@@ -293,6 +330,53 @@ test('a write-ahead log cut anywhere opens, and holds blocks as wholes', async (
   }
 });
 
+test('a transaction that was committed when the process ended is finished by the next one, once', async () => {
+  const own = mkdtempSync(join(tmpdir(), 'weir-embedded-journal-'));
+  const options = { host: '127.0.0.1', port: 0, dataDir: own, log: noLog, clock: systemClock };
+  const values = async (): Promise<string[][]> => {
+    const embedded = await startEmbedded(options);
+    const place = new EmbeddedPlace(embedded.address, { clock: systemClock, rng: systemRng });
+    await place.logWriter.createTopic('events', 2);
+    const read = await Promise.all([0, 1].map((index) => readValues(place.source, 'events', index)));
+    await place.source.close();
+    place.close();
+    await embedded.close();
+    return read.map((records) => records.map(({ value }) => value));
+  };
+  assert.deepEqual(await values(), [[], []]);
+  const { topicId } = JSON.parse(readFileSync(join(own, 'topics', 'events', 'topic.json'), 'utf8')) as {
+    readonly topicId: string;
+  };
+  const store = new EmbeddedStore(await import('node:sqlite'), own);
+  const writer = { id: 'weir.kill', place: 'in/0', note: '' };
+  const { generation } = store.beginTransactions({ ...writer, groups: ['weir.kill.1'] });
+  const batches = [
+    { topicId, partition: 0, baseOffset: 0, batch: batchOf('left', 0, 2) },
+    { topicId, partition: 1, baseOffset: 0, batch: batchOf('right', 0, 3) },
+    { topicId, partition: 1, baseOffset: 3, batch: batchOf('right', 3, 1) },
+    { topicId: 'of a topic that is gone', partition: 0, baseOffset: 7, batch: batchOf('lost', 0, 1) },
+  ];
+  const commit = { ...writer, generation, sequence: 1, appends: 4, group: 'weir.kill.1', position: 6 };
+  store.decide(commit, batches);
+  assert.throws(
+    () => store.decide({ ...commit, generation: generation - 1 }, batches),
+    (error) => isWeirError(error, 'FENCED'),
+  );
+  store.close();
+  const whole = [
+    ['left-0', 'left-1'],
+    ['right-0', 'right-1', 'right-2', 'right-3'],
+  ];
+  assert.deepEqual(await values(), whole);
+  // As after a process that ended before it could forget them: they stand there.
+  const again = new EmbeddedStore(await import('node:sqlite'), own);
+  assert.equal(again.beginTransactions({ ...writer, groups: ['weir.kill.1'] }).position, 6);
+  again.decide({ ...commit, generation: generation + 1 }, batches);
+  again.close();
+  assert.deepEqual(await values(), whole);
+  rmSync(own, { recursive: true });
+});
+
 test('a torn tail is cut off, and appends go on after it', async () => {
   const path = join(dir, 'topics', 'events', '0');
   const file = join(
@@ -316,9 +400,9 @@ test('a torn tail is cut off, and appends go on after it', async () => {
   }
   const child = await spawnEmbedded(dir);
   const place = new EmbeddedPlace(child.address, { clock: systemClock, rng: systemRng });
-  const before = await readAll(place.source, 0);
+  const before = await readValues(place.source, 'events', 0);
   await place.logWriter.append([{ topic: 'events', partition: partition(0), batch: batchOf('later', 0, 2) }], always);
-  assert.deepEqual(await readAll(place.source, 0), [
+  assert.deepEqual(await readValues(place.source, 'events', 0), [
     ...before,
     { offset: before.length, value: 'later-0' },
     { offset: before.length + 1, value: 'later-1' },
@@ -330,7 +414,7 @@ test('a torn tail is cut off, and appends go on after it', async () => {
   truncateSync(file, statSync(file).size - 1);
   const again = await startEmbedded({ host: '127.0.0.1', port: 0, dataDir: dir, log: noLog, clock: systemClock });
   const last = new EmbeddedPlace(again.address, { clock: systemClock, rng: systemRng });
-  assert.deepEqual(await readAll(last.source, 0), before);
+  assert.deepEqual(await readValues(last.source, 'events', 0), before);
   await last.source.close();
   last.close();
   await again.close();

@@ -4,7 +4,9 @@ import type { Clock } from '../../core/clock.ts';
 import type { Log } from '../../core/ports.ts';
 import type { EmbeddedServer } from './server.ts';
 import { StoreHost } from './store-host.ts';
+import { TopicTransactions } from './topic-transactions.ts';
 import { Topics } from './topics.ts';
+import { systemRng } from '../system/clock.ts';
 
 /** Bytes of records kept in memory before the oldest go. */
 const MEMORY_LOG_BYTES_MAX = 256 * 1024 * 1024;
@@ -33,9 +35,11 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
   // The store takes the lock of the directory, so nothing else in it is touched before. Meanwhile gRPC is loaded.
   const [store, serverModule] = await Promise.all([StoreHost.start(dataDir), import('./server.ts')]);
   let topics: Topics | undefined;
+  let transactions: TopicTransactions | undefined;
   let server: EmbeddedServer | undefined;
   const close = async (): Promise<void> => {
     server?.close();
+    transactions?.close();
     await topics?.close();
     await store.close();
   };
@@ -45,7 +49,9 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
       bytesMax: options.logBytesMax ?? (dataDir === null ? MEMORY_LOG_BYTES_MAX : Number.POSITIVE_INFINITY),
       log,
     });
-    server = new serverModule.EmbeddedServer({ topics, store, dataDir, clock, log });
+    transactions = new TopicTransactions({ topics, store, clock, rng: systemRng, log });
+    await transactions.recover();
+    server = new serverModule.EmbeddedServer({ topics, transactions, store, dataDir, clock, log });
     const address = `${host}:${await server.listen(host, port)}`;
     return { address, close };
   } catch (error) {

@@ -21,6 +21,15 @@ interface PendingAppend {
   readonly reject: (error: unknown) => void;
 }
 
+/** A partition that nobody else appends to. */
+export interface HeldPartition {
+  /** Offset after the last record. */
+  end(): number;
+  /** Resolves when the batch is durable and readable. Throws: DISK_FULL; the reason of a close. */
+  append(batch: Uint8Array): Promise<void>;
+  release(): void;
+}
+
 export interface PartitionLogOptions {
   /** Names the partition in messages: `users-0`. */
   readonly name: string;
@@ -39,6 +48,9 @@ export class PartitionLog {
   #startOffset: number;
   #pending: PendingAppend[] = [];
   #isWriting = false;
+  /** Whoever holds the partition, and those who wait to. */
+  #holders = Promise.resolve();
+  #isHeld = false;
   #closed: WeirError | undefined;
   #waiters = new Set<() => void>();
 
@@ -83,6 +95,38 @@ export class PartitionLog {
       this.#pending.push({ batch, offsetCount, expectedEnd, resolve, reject });
       if (!this.#isWriting) void this.#writePending();
     });
+  }
+
+  /** Number of offsets the batch would take. Throws: SINK_REFUSED for bytes that are not one valid batch. */
+  check(batch: Uint8Array): number {
+    return checkBatch(this.#options.name, batch);
+  }
+
+  /** Waits for what is being written and for whoever holds it; what is appended meanwhile comes after the release. */
+  async hold(): Promise<HeldPartition> {
+    const before = this.#holders;
+    const mine = Promise.withResolvers<void>();
+    this.#holders = before.then(() => mine.promise);
+    await before;
+    this.#isHeld = true;
+    await this.#written();
+    return {
+      end: () => this.endOffset,
+      append: async (batch) => {
+        if (this.#closed !== undefined) throw this.#closed;
+        const done = Promise.withResolvers<number>();
+        const item = { batch, offsetCount: this.check(batch), expectedEnd: undefined, ...done };
+        this.#isWriting = true;
+        await this.#write([item]);
+        this.#isWriting = false;
+        await done.promise;
+      },
+      release: () => {
+        this.#isHeld = false;
+        mine.resolve();
+        if (!this.#isWriting) void this.#writePending();
+      },
+    };
   }
 
   /**
@@ -146,33 +190,41 @@ export class PartitionLog {
   async close(reason: WeirError): Promise<void> {
     this.#closed = reason;
     this.#wake();
-    while (this.#isWriting) await new Promise((resolve) => setImmediate(resolve));
+    await this.#written();
     for (const segment of this.#segments) segment.storage.close();
   }
 
   async #writePending(): Promise<void> {
     this.#isWriting = true;
-    while (this.#pending.length > 0) {
+    while (this.#pending.length > 0 && !this.#isHeld) {
       const group = this.#takeGroup();
-      if (group.length === 0) continue;
-      try {
-        const segment = this.#segmentFor(group);
-        let next = segment.endOffset;
-        const bases = group.map((item) => {
-          const base = next;
-          writeBaseOffset(item.batch, 0, base);
-          next += item.offsetCount;
-          return base;
-        });
-        await segment.append(group.map((item) => item.batch));
-        group.forEach((item, index) => item.resolve(must(bases[index], () => 'a base offset')));
-      } catch (error) {
-        const failure = diskError(error, `append to ${this.#options.name}`);
-        for (const item of group) item.reject(failure);
-      }
-      this.#wake();
+      if (group.length > 0) await this.#write(group);
     }
     this.#isWriting = false;
+  }
+
+  async #write(group: readonly PendingAppend[]): Promise<void> {
+    try {
+      const segment = this.#segmentFor(group);
+      let next = segment.endOffset;
+      const bases = group.map((item) => {
+        const base = next;
+        writeBaseOffset(item.batch, 0, base);
+        next += item.offsetCount;
+        return base;
+      });
+      await segment.append(group.map((item) => item.batch));
+      group.forEach((item, index) => item.resolve(must(bases[index], () => 'a base offset')));
+    } catch (error) {
+      const failure = diskError(error, `append to ${this.#options.name}`);
+      for (const item of group) item.reject(failure);
+    }
+    this.#wake();
+  }
+
+  /** Until nothing is being written. */
+  async #written(): Promise<void> {
+    while (this.#isWriting) await new Promise((resolve) => setImmediate(resolve));
   }
 
   #takeGroup(): PendingAppend[] {

@@ -17,6 +17,7 @@ import type { PartitionLog } from './partition-log.ts';
 import { ReadStream } from './reads.ts';
 import { EMBEDDED_PROTOCOL_VERSION, statusOf } from './status.ts';
 import type { StoreHost } from './store-host.ts';
+import type { TopicTransactions } from './topic-transactions.ts';
 import type { Topic, Topics } from './topics.ts';
 
 /** What a chunk of a blob counts for in the size of a transaction. */
@@ -24,6 +25,7 @@ const BLOB_CHUNK_ROWS = 500;
 
 export interface EmbeddedServerParts {
   readonly topics: Topics;
+  readonly transactions: TopicTransactions;
   readonly store: StoreHost;
   readonly dataDir: string | null;
   readonly clock: Clock;
@@ -59,7 +61,7 @@ export class EmbeddedServer {
   }
 
   #handlers(): EmbeddedHandlers {
-    const { topics, store, dataDir, clock } = this.#parts;
+    const { topics, transactions, store, dataDir, clock } = this.#parts;
     return {
       Info: unary(() => ({ protocolVersion: EMBEDDED_PROTOCOL_VERSION, pid: process.pid, dataDir: dataDir ?? '' })),
 
@@ -77,6 +79,15 @@ export class EmbeddedServer {
       AppendAt: unary(async ({ topic, partition, batch, expectedEnd }) => ({
         baseOffsets: [await topics.append(topic, partition, batch, expectedEnd)],
       })),
+      BeginTransactions: unary((request) => transactions.begin(request)),
+      StageAppends: unary((request) => {
+        transactions.stage(request);
+        return {};
+      }),
+      CommitTransaction: unary(async (request) => {
+        await transactions.commit(request);
+        return {};
+      }),
       ListOffsets: unary(async (request) => ({
         offsets: await Promise.all(
           request.partitions.map((partition) => offsetOf(topics.partition(request.topic, partition), request)),

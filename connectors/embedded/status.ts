@@ -6,7 +6,7 @@ import type { Failure } from '../../proto/gen/embedded.ts';
 import { errorOf, failureOf } from './failure.ts';
 
 /** Raised when one side could misread the other. */
-export const EMBEDDED_PROTOCOL_VERSION = 2;
+export const EMBEDDED_PROTOCOL_VERSION = 3;
 
 /** Trailer with the JSON of a Failure. */
 const FAILURE_KEY = 'weir-failure-bin';

@@ -5,13 +5,15 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
-import { must } from '../../core/assert.ts';
+import { assert, must } from '../../core/assert.ts';
 import { WeirError } from '../../core/errors.ts';
 import type { QueryResult } from '../../core/ports.ts';
 import { columnsLacking, misfits } from '../../core/table/fit.ts';
 import type { TableSchema } from '../../core/table/schema.ts';
 import { formatCqlType, quoteIdentifier } from '../../core/table/schema.ts';
 import type {
+  BeginTransactionsReply,
+  BeginTransactionsRequest,
   BlobChunk,
   BlobHeader,
   CasEpochsRequest,
@@ -19,6 +21,7 @@ import type {
   CasJobRequest,
   CasLeaseRequest,
   CasReply,
+  CommitTransactionRequest,
   Definition,
   EpochsRequest,
   LaneRequest,
@@ -39,6 +42,14 @@ const FORMAT_VERSION = 1;
 const COLUMNS_MAX = 1000;
 
 export type SqliteModule = typeof import('node:sqlite');
+
+/** A batch of a transaction, and where it comes to stand. */
+export interface JournalAppend {
+  readonly topicId: string;
+  readonly partition: number;
+  readonly baseOffset: number;
+  readonly batch: Uint8Array;
+}
 
 export class EmbeddedStore {
   readonly #db: DatabaseSync;
@@ -295,6 +306,68 @@ export class EmbeddedStore {
     this.#prepared('DELETE FROM weir_savepoint WHERE job = ? AND name = ?').run(job, name);
   }
 
+  // --------------------------------------------------------------------------------------------- transactions of topics
+
+  /** A new writer of the id: what those before it still send is refused. */
+  beginTransactions({ id, groups, place, note }: BeginTransactionsRequest): BeginTransactionsReply {
+    const row = this.#prepared(
+      `INSERT INTO weir_log_writer (id, generation, sequence) VALUES (?, 1, 0)
+       ON CONFLICT DO UPDATE SET generation = generation + 1, sequence = 0 RETURNING generation`,
+    ).get(id);
+    const generation = must(row, () => `no writer ${id}`)['generation'] as number;
+    for (const group of groups) {
+      const found = this.#prepared('SELECT position, note FROM weir_log_position WHERE grp = ? AND place = ?').get(
+        group,
+        place,
+      );
+      if (found?.['note'] === note) return { generation, position: found['position'] as number };
+    }
+    return { generation, position: -1 };
+  }
+
+  /** Whether the transaction was decided before. Throws: FENCED. */
+  isDecided({ id, generation, sequence }: CommitTransactionRequest): boolean {
+    const writer = this.#prepared('SELECT generation, sequence FROM weir_log_writer WHERE id = ?').get(id);
+    if (writer?.['generation'] !== generation) throw new WeirError('FENCED', `another writer took ${id} over`);
+    return (writer['sequence'] as number) >= sequence;
+  }
+
+  /**
+   * The transaction's position, and in the journal its records with the offsets that they will have: from here on it is
+   * committed. Throws: FENCED.
+   */
+  decide(request: CommitTransactionRequest, appends: readonly JournalAppend[]): void {
+    const { id, sequence, group, place, note, position } = request;
+    assert(!this.isDecided(request), () => `transaction ${sequence} of ${id} is decided a second time`);
+    this.#prepared('UPDATE weir_log_writer SET sequence = ? WHERE id = ?').run(sequence, id);
+    this.#prepared(
+      `INSERT INTO weir_log_position (grp, place, position, note) VALUES (?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET position = excluded.position, note = excluded.note`,
+    ).run(group, place, position, note);
+    for (const { topicId, partition, baseOffset, batch } of appends) {
+      this.#prepared(
+        'INSERT INTO weir_log_journal (writer, topic_id, part, base_offset, batch) VALUES (?, ?, ?, ?, ?)',
+      ).run(id, topicId, partition, baseOffset, batch);
+    }
+  }
+
+  /** Appends of transactions that were decided and may not stand in their partitions yet, in their order. */
+  journal(): JournalAppend[] {
+    return this.#prepared('SELECT * FROM weir_log_journal ORDER BY seq')
+      .all()
+      .map((row) => ({
+        topicId: row['topic_id'] as string,
+        partition: row['part'] as number,
+        baseOffset: row['base_offset'] as number,
+        batch: row['batch'] as Uint8Array,
+      }));
+  }
+
+  /** The appends of a writer's last transaction stand in their partitions; '' = of all writers. */
+  forgetJournal(id: string): void {
+    this.#prepared("DELETE FROM weir_log_journal WHERE writer = ? OR ? = ''").run(id, id);
+  }
+
   // ------------------------------------------------------------------------------------------------------------- blobs
 
   putBlobChunk({ id, chunk, bytes }: BlobChunk): void {
@@ -376,6 +449,11 @@ export class EmbeddedStore {
         id TEXT PRIMARY KEY, format INTEGER NOT NULL, length INTEGER NOT NULL, chunks INTEGER NOT NULL, crc INTEGER NOT NULL
       );
       CREATE TABLE IF NOT EXISTS weir_blob_chunk (id TEXT NOT NULL, chunk INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (id, chunk));
+      CREATE TABLE IF NOT EXISTS weir_log_writer (id TEXT PRIMARY KEY, generation INTEGER NOT NULL, sequence INTEGER NOT NULL);
+      CREATE TABLE IF NOT EXISTS weir_log_position (grp TEXT NOT NULL, place TEXT NOT NULL, position INTEGER NOT NULL, note TEXT NOT NULL, PRIMARY KEY (grp, place));
+      CREATE TABLE IF NOT EXISTS weir_log_journal (
+        seq INTEGER PRIMARY KEY, writer TEXT NOT NULL, topic_id TEXT NOT NULL, part INTEGER NOT NULL, base_offset INTEGER NOT NULL, batch BLOB NOT NULL
+      );
       PRAGMA user_version = ${FORMAT_VERSION};
       COMMIT;
     `);

@@ -114,9 +114,15 @@ export class Topics {
     return partition;
   }
 
+  /** A partition of this life of a topic; undefined = it is gone. */
+  partitionOf(topicId: string, index: number): PartitionLog | undefined {
+    for (const topic of this.#topics.values()) if (topic.id === topicId) return topic.partitions[index];
+    return undefined;
+  }
+
   async append(name: string, index: number, batch: Uint8Array, expectedEnd?: number): Promise<number> {
     const base = await this.partition(name, index).append(batch, expectedEnd);
-    this.#trimSoon();
+    this.trimSoon();
     return base;
   }
 
@@ -214,7 +220,8 @@ export class Topics {
     });
   }
 
-  #trimSoon(): void {
+  /** Removes what is above the limit, beside everything else. */
+  trimSoon(): void {
     if (this.#isTrimming || !Number.isFinite(this.#options.bytesMax)) return;
     const partitions = [...this.#topics.values()].flatMap((topic) => topic.partitions);
     if (partitions.reduce((sum, partition) => sum + partition.byteLength, 0) <= this.#options.bytesMax) return;

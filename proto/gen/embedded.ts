@@ -64,6 +64,36 @@ export interface AppendReply {
   baseOffsets: number[];
 }
 
+export interface BeginTransactionsRequest {
+  id: string;
+  groups: string[];
+  place: string;
+  note: string;
+}
+
+export interface BeginTransactionsReply {
+  generation: number;
+  position: number;
+}
+
+export interface StageAppendsRequest {
+  id: string;
+  generation: number;
+  first: number;
+  appends: PartitionAppend[];
+}
+
+export interface CommitTransactionRequest {
+  id: string;
+  generation: number;
+  sequence: number;
+  appends: number;
+  group: string;
+  place: string;
+  note: string;
+  position: number;
+}
+
 export interface ListOffsetsRequest {
   topic: string;
   partitions: number[];
@@ -292,6 +322,9 @@ export type EmbeddedDefinition = {
   readonly DescribeTopic: MethodDefinition<TopicRequest, TopicReply>;
   readonly Append: MethodDefinition<AppendRequest, AppendReply>;
   readonly AppendAt: MethodDefinition<AppendAtRequest, AppendReply>;
+  readonly BeginTransactions: MethodDefinition<BeginTransactionsRequest, BeginTransactionsReply>;
+  readonly StageAppends: MethodDefinition<StageAppendsRequest, Empty>;
+  readonly CommitTransaction: MethodDefinition<CommitTransactionRequest, Empty>;
   readonly ListOffsets: MethodDefinition<ListOffsetsRequest, ListOffsetsReply>;
   readonly Read: MethodDefinition<ReadRequest, ReadReply>;
   readonly DeleteRecords: MethodDefinition<DeleteRecordsRequest, Empty>;
@@ -361,6 +394,24 @@ export interface EmbeddedClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: requestCallback<AppendReply>,
+  ): ClientUnaryCall;
+  beginTransactions(
+    request: BeginTransactionsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: requestCallback<BeginTransactionsReply>,
+  ): ClientUnaryCall;
+  stageAppends(
+    request: StageAppendsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: requestCallback<Empty>,
+  ): ClientUnaryCall;
+  commitTransaction(
+    request: CommitTransactionRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: requestCallback<Empty>,
   ): ClientUnaryCall;
   listOffsets(
     request: ListOffsetsRequest,
@@ -552,6 +603,9 @@ export interface EmbeddedHandlers extends UntypedServiceImplementation {
   DescribeTopic: handleUnaryCall<TopicRequest, TopicReply>;
   Append: handleUnaryCall<AppendRequest, AppendReply>;
   AppendAt: handleUnaryCall<AppendAtRequest, AppendReply>;
+  BeginTransactions: handleUnaryCall<BeginTransactionsRequest, BeginTransactionsReply>;
+  StageAppends: handleUnaryCall<StageAppendsRequest, Empty>;
+  CommitTransaction: handleUnaryCall<CommitTransactionRequest, Empty>;
   ListOffsets: handleUnaryCall<ListOffsetsRequest, ListOffsetsReply>;
   Read: handleBidiStreamingCall<ReadRequest, ReadReply>;
   DeleteRecords: handleUnaryCall<DeleteRecordsRequest, Empty>;

@@ -403,3 +403,27 @@ export function sourceContract(name: string, make: () => Promise<LogFixture>): v
     });
   });
 }
+
+/** All records of a partition from its first offset, 0, to its end. Uncompressed batches only. */
+export async function readValues(
+  source: Source,
+  topic: string,
+  index: number,
+): Promise<{ readonly offset: number; readonly value: string }[]> {
+  const reader = source.open(await source.describe(topic));
+  const end = (await source.offsets(topic, [partition(index)], 'latest')).get(partition(index)) ?? 0;
+  const values: { offset: number; value: string }[] = [];
+  while (values.length < end) {
+    const { bytes } = await reader.fetch({
+      partition: partition(index),
+      offset: offset(values.length),
+      maxBytes: 1 << 20,
+      maxWaitMs: 1000,
+    });
+    const more = valuesOf(bytes, values.length);
+    assert.ok(more.length > 0, `data at ${values.length} of ${end}`);
+    values.push(...more);
+  }
+  await reader.close();
+  return values;
+}

@@ -1,7 +1,7 @@
 /**
- * A job from topic to topic of real Kafka, exactly once, with everything else embedded; and the question whether it was:
- * Kafka's own consumer must see every record once, in the order of its partition; of a job with state also every count
- * once, in its order, and the right one at last.
+ * A job from topic to topic of real Kafka, or of the embedded log, exactly once, with everything else embedded; and the
+ * question whether it was: a reader (of Kafka its own consumer) must see every record once, in the order of its partition;
+ * of a job with state also every count once, in its order, and the right one at last.
  */
 import assert from 'node:assert/strict';
 import { readLog } from '../../cli/testing/read-log.ts';
@@ -53,7 +53,7 @@ export class ExactlyOnceJob {
   readonly cluster: Cluster;
   readonly job: string;
   readonly #shape: Shape;
-  readonly #brokers: string;
+  readonly #brokers: string | null;
   readonly #input: string;
   readonly #output: string;
   readonly #source: Source;
@@ -64,7 +64,7 @@ export class ExactlyOnceJob {
   private constructor(
     cluster: Cluster,
     shape: Shape,
-    brokers: string,
+    brokers: string | null,
     connections: ReturnType<typeof makeConnections>,
   ) {
     this.cluster = cluster;
@@ -79,10 +79,10 @@ export class ExactlyOnceJob {
     this.#close = () => connections.close();
   }
 
-  /** A master, no worker, and the topics. */
-  static async open(brokers: string, shape: Shape = 'lanes'): Promise<ExactlyOnceJob> {
+  /** A master, no worker, and the topics; `brokers` null = the embedded log. */
+  static async open(brokers: string | null, shape: Shape = 'lanes'): Promise<ExactlyOnceJob> {
     const [port = 0] = await freePorts(1);
-    const services = { WEIR_EMBEDDED: `127.0.0.1:${port}`, KAFKA_BROKERS: brokers };
+    const services = { WEIR_EMBEDDED: `127.0.0.1:${port}`, ...(brokers === null ? {} : { KAFKA_BROKERS: brokers }) };
     const cluster = await Cluster.create(services);
     const connections = makeConnections(services, { clock: systemClock, rng: systemRng, log: noLog });
     const job = new ExactlyOnceJob(cluster, shape, brokers, connections);
@@ -154,8 +154,7 @@ sinks:
    * offsets: what produces them here may repeat one.
    */
   async check(): Promise<void> {
-    const log = { source: this.#source, writer: this.#writer };
-    const rows = (await readCommitted(this.#brokers, this.#output, log)).map((line) => JSON.parse(line) as Row | Count);
+    const rows = (await this.#written()).map((line) => JSON.parse(line) as Row | Count);
     const found = Map.groupBy(
       rows.flatMap((row) => ('at' in row ? [row] : [])),
       ({ part }) => part,
@@ -175,6 +174,13 @@ sinks:
       assert.equal(offsets.length, expected.length, `partition ${part} has rows too many`);
     }
     if (this.#shape === 'epochs') checkCounts(rows, counts);
+  }
+
+  async #written(): Promise<readonly string[]> {
+    const log = { source: this.#source, writer: this.#writer };
+    if (this.#brokers !== null) return await readCommitted(this.#brokers, this.#output, log);
+    const partitions = Array.from({ length: PARTITIONS }, (_, index) => readLog(this.#source, this.#output, 0, index));
+    return (await Promise.all(partitions)).flat().map(({ value }) => value ?? '');
   }
 
   async close(): Promise<void> {

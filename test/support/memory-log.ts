@@ -3,13 +3,14 @@
  * positions of groups that are committed with the records. Every call takes a turn, so that others come in between, and
  * a failpoint may keep a writer from going on.
  */
-import { must } from '../../core/assert.ts';
 import { WeirError } from '../../core/errors.ts';
+import { GatheredTransactions } from '../../core/gathered-transactions.ts';
 import type { Offset, Partition } from '../../core/ids.ts';
 import type { WritePermit } from '../../core/lane/permit.ts';
 import type { LogTransactionParts, LogTransactionPlan, LogTransactions } from '../../core/log-transactions.ts';
-import type { LogAppend, LogWriter, SinkStats } from '../../core/ports.ts';
+import type { LogAppend, LogWriter } from '../../core/ports.ts';
 import { readBatchHeaders } from '../../core/record-batch.ts';
+import { systemClock } from '../../connectors/system/clock.ts';
 import { ByteBuffer } from '../../engine/byte-buffer.ts';
 import { decodeBatch, RecordIndex } from '../../engine/codecs/decode-records.ts';
 
@@ -122,7 +123,13 @@ class MemoryLogWriter implements LogWriter {
     const found = plan.groups
       .map((group) => this.#log.position(group, placeOf(plan.source)))
       .find((position) => position?.note === plan.note);
-    return new MemoryTransactions(this.#log, plan, parts, epoch, found?.offset ?? null);
+    const transactions = new MemoryTransactions(this.#log, plan, parts, epoch);
+    return new GatheredTransactions({
+      clock: systemClock,
+      position: found?.offset ?? null,
+      commitIntervalMs: plan.commitIntervalMs,
+      transact: async (...transaction) => await transactions.transact(...transaction),
+    });
   }
 
   close(): Promise<void> {
@@ -130,99 +137,39 @@ class MemoryLogWriter implements LogWriter {
   }
 }
 
-interface Waiting {
-  readonly appends: readonly LogAppend[];
-  readonly to: Offset;
-  readonly done: PromiseWithResolvers<void>;
-}
-
-class MemoryTransactions implements LogTransactions {
-  readonly position: Offset | null;
+class MemoryTransactions {
   readonly #log: MemoryLog;
   readonly #plan: LogTransactionPlan;
   readonly #parts: LogTransactionParts;
   readonly #epoch: number;
-  readonly #waiting: Waiting[] = [];
-  #now = Promise.withResolvers<void>();
-  #running: Promise<void> | null = null;
-  #failure: Error | null = null;
 
-  constructor(
-    log: MemoryLog,
-    plan: LogTransactionPlan,
-    parts: LogTransactionParts,
-    epoch: number,
-    position: Offset | null,
-  ) {
+  constructor(log: MemoryLog, plan: LogTransactionPlan, parts: LogTransactionParts, epoch: number) {
     this.#log = log;
     this.#plan = plan;
     this.#parts = parts;
     this.#epoch = epoch;
-    this.position = position;
   }
 
-  write(appends: readonly LogAppend[], to: Offset): Promise<void> {
-    if (this.#failure !== null) return Promise.reject(this.#failure);
-    const done = Promise.withResolvers<void>();
-    this.#waiting.push({ appends, to, done });
-    this.#running ??= this.#run();
-    return done.promise;
-  }
-
-  commitNow(): void {
-    this.#now.resolve();
-  }
-
-  stats(): SinkStats {
-    return { inFlight: this.#waiting.length, retries: 0, blockedBy: null };
-  }
-
-  async close(): Promise<void> {
-    this.#failure ??= new WeirError('FENCED', 'the writer was closed');
-    this.#now.resolve();
-    await this.#running;
-  }
-
-  async #run(): Promise<void> {
-    let taken: Waiting[] = [];
-    try {
-      while (this.#waiting.length > 0) {
-        const timer = setTimeout(() => this.#now.resolve(), this.#plan.commitIntervalMs);
-        await this.#now.promise;
-        clearTimeout(timer);
-        this.#now = Promise.withResolvers();
-        taken = this.#waiting.splice(0);
-        await this.#transaction(taken);
-        for (const { done } of taken.splice(0)) done.resolve();
-      }
-    } catch (error) {
-      this.#failure ??= error as Error;
-      for (const { done } of [...taken, ...this.#waiting.splice(0)]) done.reject(error);
-    }
-    this.#running = null;
-  }
-
-  async #transaction(taken: readonly Waiting[]): Promise<void> {
+  async transact(appends: readonly LogAppend[], to: Offset, check: () => void): Promise<void> {
     const { id, groups, source, note } = this.#plan;
     const { failpoints } = this.#parts;
     await failpoints.hit('transaction.beforeProduce');
-    for (const { topic, partition, batch } of taken.flatMap(({ appends }) => appends)) {
-      await this.#request(() => this.#log.produce(id, this.#epoch, `${topic}/${partition}`, batch));
+    for (const { topic, partition, batch } of appends) {
+      await this.#request(check, () => this.#log.produce(id, this.#epoch, `${topic}/${partition}`, batch));
       // As Kafka's writer does: the memory is the writer's.
       batch.fill(0);
     }
     await failpoints.hit('transaction.afterProduce');
-    const to = must(taken.at(-1), () => 'an empty transaction').to;
     const position = { offset: to, note };
-    await this.#request(() => this.#log.addPosition(id, this.#epoch, groups[0], placeOf(source), position));
+    await this.#request(check, () => this.#log.addPosition(id, this.#epoch, groups[0], placeOf(source), position));
     await failpoints.hit('transaction.beforeCommit');
-    await this.#request(() => this.#log.end(id, this.#epoch, true));
+    await this.#request(check, () => this.#log.end(id, this.#epoch, true));
     await failpoints.hit('transaction.afterCommit');
   }
 
-  async #request(send: () => void): Promise<void> {
+  async #request(check: () => void, send: () => void): Promise<void> {
     await turn();
-    if (this.#failure !== null) throw this.#failure;
+    check();
     this.#parts.permit.check();
     send();
     await turn();

@@ -1,0 +1,33 @@
+/** Topics of the embedded log, exactly once: workers killed around the decision of a transaction, with and without state. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FailpointName } from '../../core/ports.ts';
+import { ExactlyOnceJob } from '../support/exactly-once.ts';
+
+const points: readonly FailpointName[] = ['transaction.afterProduce', 'transaction.afterCommit'];
+
+describe('the embedded log, exactly once', { timeout: 300_000, concurrency: true }, () => {
+  for (const shape of ['lanes', 'epochs'] as const) {
+    test(`${shape}: kill -9 before and after the decision`, async () => {
+      const job = await ExactlyOnceJob.open(null, shape);
+      try {
+        await job.produce(1000);
+        await job.apply();
+        for (const point of points) {
+          const victim = await job.cluster.startWorker(`${point}=kill@2`, false);
+          while (victim.alive) {
+            await job.produce(100);
+            await sleep(200);
+          }
+          assert.match(await victim.log(), new RegExp(`failpoint ${point} kill`));
+        }
+        await job.cluster.startWorker('', false);
+        await job.taken();
+        await job.check();
+      } finally {
+        await job.close();
+      }
+    });
+  }
+});
