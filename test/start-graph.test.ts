@@ -82,7 +82,7 @@ const entries = new Map<string, Entry>([
       filesMax: 345,
     },
   ],
-  ['connectors/embedded/main.ts', { packages: [], later: ['engine', 'core/job', 'proto'], filesMax: 16 }],
+  ['connectors/embedded/main.ts', { packages: [], later: ['engine', 'core/job', 'proto'], filesMax: 17 }],
   ['cli/main.ts', { packages: ['commander'], later: ['master', 'worker', 'engine', 'connectors'], filesMax: 20 }],
 ]);
 
