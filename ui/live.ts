@@ -232,7 +232,7 @@ export function together(list: readonly JobSummary[]): JobSummary {
     run: 0,
     submittedAt: 0,
     changedAt: 0,
-    laneCount: sum((job) => job.laneCount),
+    partitionCount: sum((job) => job.partitionCount),
     counters,
     lag: sum((job) => job.lag),
     recordsPerSecond: sum((job) => job.recordsPerSecond),

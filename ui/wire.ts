@@ -16,7 +16,7 @@ export interface JobSummary {
   /** ms since 1970. */
   readonly submittedAt: number;
   readonly changedAt: number;
-  readonly laneCount: number;
+  readonly partitionCount: number;
   readonly counters: LaneCounters;
   /** Records behind the ends of the logs. */
   readonly lag: number;
@@ -202,10 +202,16 @@ export type ApplyAnswer =
       readonly warnings: readonly string[];
     };
 
+/** Partitions that a job reads, as far as is known: lanes, or of a stateful job those that have a position. */
+export function partitionsOf({ lanes, epochs }: JobView): number {
+  return lanes.length + Object.keys(epochs?.positions ?? {}).length;
+}
+
 /** A list entry from a whole view. */
 export function summaryOf(view: JobView): JobSummary {
-  const { row, lanes, counters, lag, recordsPerSecond, rowsPerSecond, latencyMsP50, latencyMsP99 } = view;
+  const { row, counters, lag, recordsPerSecond, rowsPerSecond, latencyMsP50, latencyMsP99 } = view;
   const { name, state, reason, revision, run, submittedAt, changedAt } = row;
   const figures = { counters, lag, recordsPerSecond, rowsPerSecond, latencyMsP50, latencyMsP99 };
-  return { name, state, reason, revision, run, submittedAt, changedAt, laneCount: lanes.length, ...figures };
+  const partitionCount = partitionsOf(view);
+  return { name, state, reason, revision, run, submittedAt, changedAt, partitionCount, ...figures };
 }

@@ -33,7 +33,7 @@ export function statusDocument(view: JobView): Record<string, unknown> {
     submittedAt,
     changedAt,
     workersMax,
-    laneCount: lanes.length,
+    partitionCount: lanes.length + Object.keys(view.epochs?.positions ?? {}).length,
     ...figures,
   };
 }

@@ -105,7 +105,7 @@ export const jobSummarySchema = z
     run: z.number().int(),
     submittedAt: time,
     changedAt: time,
-    laneCount: count,
+    partitionCount: count,
     counters: countersSchema,
     ...placeFacts,
     ...figures,

@@ -15,6 +15,7 @@ import { LogPanel } from '../parts/log-panel.tsx';
 import { jobHref } from '../router.ts';
 import { useStore } from '../store.ts';
 import type { BatchProgress, JobView, PlanDocument } from '../wire.ts';
+import { partitionsOf } from '../wire.ts';
 import { JobActions } from './job-actions.tsx';
 import { BatchesTab } from './job-batches.tsx';
 import { DataTab } from './job-data.tsx';
@@ -84,7 +85,7 @@ export function JobPage({ name, tab }: { readonly name: string; readonly tab: st
             <a key={key} href={jobHref(name, key)} {...(key === tab ? { 'aria-current': 'page' as const } : {})}>
               {title}
               {key === 'dead-letters' && counters.dead > 0 ? <span class="n">{count(counters.dead)}</span> : null}
-              {key === 'partitions' && view.lanes.length > 0 ? <span class="n">{view.lanes.length}</span> : null}
+              {key === 'partitions' && partitionsOf(view) > 0 ? <span class="n">{partitionsOf(view)}</span> : null}
             </a>
           ))}
       </nav>

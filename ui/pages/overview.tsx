@@ -217,8 +217,8 @@ const columns: readonly Column<JobSummary>[] = [
     title: 'Partitions',
     numeric: true,
     drop: 1,
-    sort: (job) => job.laneCount,
-    cell: (job) => (job.laneCount === 0 ? '–' : job.laneCount),
+    sort: (job) => job.partitionCount,
+    cell: (job) => (job.partitionCount === 0 ? '–' : job.partitionCount),
   },
   {
     key: 'revision',
