@@ -338,6 +338,13 @@ function unreachableMaster(address: string, cause: unknown): WeirError {
       { cause },
     );
   }
+  if (code?.startsWith('HPE_') === true) {
+    return new WeirError(
+      'MASTER_UNREACHABLE',
+      `What listens at ${address} does not speak HTTP: it may be the port of the workers (7077) or of the embedded process (7079). REST is at 7080, unless the master was told another port.`,
+      { cause },
+    );
+  }
   const why = name === 'TimeoutError' || name === 'AbortError' ? 'no answer in time' : (code ?? 'connection failed');
   const remedy = 'start one with "npm start" or "weir master", or name another with --address or WEIR_ADDRESS.';
   return new WeirError('MASTER_UNREACHABLE', `No master answers at ${address} (${why}); ${remedy}`, { cause });

@@ -10,6 +10,7 @@ import type { JobName, Revision, WorkerId } from '../core/ids.ts';
 import type { ConnectorManifest } from '../core/job/connector-manifest.ts';
 import { loadJobFile, locateProblems } from '../core/job/file.ts';
 import type { JobProblem } from '../core/job/problem.ts';
+import { similarWord } from '../core/job/similar.ts';
 import type { JobSpec } from '../core/job/spec.ts';
 import type { JobRow } from '../core/meta.ts';
 import type { Connections, Log, QueryResult, TableStore } from '../core/ports.ts';
@@ -430,9 +431,11 @@ export class JobService {
   /** Throws: NOT_FOUND. */
   job(name: string): JobView {
     const view = this.#control.job(jobName(name));
-    if (view === undefined)
-      throw new WeirError('NOT_FOUND', `There is no job ${name}; "weir get jobs" lists those there are.`);
-    return view;
+    if (view !== undefined) return view;
+    const known = this.jobs().map(({ row }) => row.name);
+    const near = similarWord(name, known);
+    const remedy = near === undefined ? '"weir get jobs" lists those there are.' : `did you mean ${near}?`;
+    throw new WeirError('NOT_FOUND', `There is no job ${name}; ${remedy}`);
   }
 
   workers(): readonly WorkerView[] {

@@ -66,11 +66,11 @@ export function addAdmission(app: FastifyInstance, parts: AdmissionParts): (requ
     const admission = gate.judge(request.headers.authorization, access);
     if (admission?.kind === 'unknown') {
       refused(request);
-      return await sendRefusal(reply, admission);
+      return await sendRefusal(request, reply, admission);
     }
     if (admission?.kind === 'forbidden') {
       audit(request, admission.caller, 403, parts);
-      return await sendRefusal(reply, admission);
+      return await sendRefusal(request, reply, admission);
     }
     callers.set(request, admission?.caller ?? localCaller);
     if (needsLeader(request)) await toLeader(request, reply, parts);
@@ -122,13 +122,17 @@ function needsLeader({ routeOptions, url, is404 }: FastifyRequest): boolean {
 // ----------------------------------------------------------------------------------------------------------- refusals
 
 async function sendRefusal(
+  request: FastifyRequest,
   reply: FastifyReply,
   admission: Exclude<Admission, { readonly kind: 'admitted' }>,
 ): Promise<void> {
   if (admission.kind === 'unknown') {
     void reply.header('www-authenticate', 'Bearer realm="weir"');
+    const remedy = 'send it as "Authorization: Bearer …", or give the weir command --token or WEIR_TOKEN.';
     const detail =
-      'This master asks for a token: send it as "Authorization: Bearer …", or give the weir command --token or WEIR_TOKEN.';
+      request.headers.authorization === undefined
+        ? `This master asks for a token: ${remedy}`
+        : `This master does not take the token: it is another master's, has expired or was taken back. With one that is good: ${remedy}`;
     return await sendProblem(reply, problem('UNAUTHORIZED', detail));
   }
   const { caller, needed } = admission;

@@ -51,6 +51,9 @@ suite('the command on a real cluster', { timeout: 420_000 }, () => {
     const late = await weir(['wait', 'users', '--for', 'state=finished', '--timeout', '100ms']);
     assert.equal(late.code, 8, late.err);
     assert.equal((await weir(['wait', 'nobody', '--for', 'state=running'])).code, 4);
+    const misspelt = await weir(['describe', 'job', 'uses']);
+    assert.equal(misspelt.code, 4);
+    assert.match(misspelt.err, /There is no job uses; did you mean users\?/);
     assert.equal((await weir(['wait', 'users', '--for', 'luck'])).code, 2);
     writeFileSync(file, users('age > 1'));
     const changed = await weir(['diff', file]);
@@ -86,6 +89,9 @@ suite('the command on a real cluster', { timeout: 420_000 }, () => {
     assert.equal(well.code, 0, well.out);
     assert.match(well.out, /ok +1 of 1 workers alive\n/);
     assert.match(well.out, /warn +job users has 2 dead letters: weir dlq list users\n/);
+    const grpc = await weir(['get', 'jobs', '--address', `http://127.0.0.1:${line.cluster.grpcPort}`]);
+    assert.equal(grpc.code, 7);
+    assert.match(grpc.err, /does not speak HTTP/);
     const lost = await weir(['doctor', '--address', 'http://127.0.0.1:1']);
     assert.equal(lost.code, 1);
     assert.match(lost.out, /BAD +No master answers/);

@@ -249,7 +249,9 @@ suite('what is written down', () => {
     await ask(admin.token, 'DELETE', '/v1/tokens/ida');
     await ask(token, 'GET', '/v1/jobs');
     const list = await ask(admin.token, 'GET', '/v1/tokens');
-    assert.equal((await ask(token, 'GET', '/v1/jobs')).statusCode, 401, 'it opens nothing from then on');
+    const refused = await ask(token, 'GET', '/v1/jobs');
+    assert.equal(refused.statusCode, 401, 'it opens nothing from then on');
+    assert.match(refused.payload, /does not take the token/);
     for (const text of [list.payload, JSON.stringify(lines), readFileSync(join(folder, 'tokens.json'), 'utf8')])
       for (const part of [secret, operator.token, admin.token]) assert.ok(!text.includes(part));
     assert.ok(!list.payload.includes('secretHash'));
