@@ -5,7 +5,7 @@ import { PLAN_SLOTS } from '../core/epoch/types.ts';
 import { epoch, fence, jobName, laneId, offset, partition, run, topicId } from '../core/ids.ts';
 import { zeroCounters } from '../core/lane/position.ts';
 import type { HeadChange, SnapshotFacts } from './epochs-decide.ts';
-import { headAfter, nextPlanAt, snapshotNeed, timersDueAt, whyNoSlot } from './epochs-decide.ts';
+import { headAfter, nextPlanAt, nextSnapshotAt, snapshotNeed, timersDueAt, whyNoSlot } from './epochs-decide.ts';
 
 const lane = laneId({
   source: 'events',
@@ -120,6 +120,15 @@ for (const [what, facts, need] of [
   ['the job stops and was not given one again and again', { stopAsks: 3 }, 'no'],
 ] as const)
   test(`a snapshot when ${what}: ${need}`, () => assert.equal(snapshotNeed({ ...quiet, ...facts }), need));
+
+for (const [what, tookMs, waitMs] of [
+  ['at once', 10, 5000],
+  ['within half a second', 500, 5000],
+  ['in two seconds', 2000, 20_000],
+  ['for minutes', 200_000, 60_000],
+] as const)
+  test(`a snapshot that is stored ${what} is followed by one after ${waitMs / 1000} s`, () =>
+    assert.equal(nextSnapshotAt(1000, 1000 + tookMs), 1000 + waitMs));
 
 test('plans follow each other by the trigger', () => {
   const facts = { planAt: 1000, sentAt: 1010, now: 1012, planMsP50: 4 };

@@ -81,6 +81,19 @@ export function snapshotNeed(facts: SnapshotFacts): SnapshotNeed {
   return isTime || behind >= SNAPSHOT_INTERVAL_EPOCHS ? 'with' : 'no';
 }
 
+/** Snapshots are asked for no closer together, ms. */
+export const SNAPSHOT_INTERVAL_MS = 5000;
+/** Nor further apart, when they take long: a replay begins at the last one. */
+const SNAPSHOT_INTERVAL_MS_MAX = 60_000;
+/** Taking them is to be so small a part of the time. */
+const SNAPSHOT_TIME_PART = 10;
+
+/** When the next snapshot may be asked for, after one that was asked for and stored at these times. Monotonic ms. */
+export function nextSnapshotAt(askedAt: number, storedAt: number): number {
+  const interval = Math.max(SNAPSHOT_INTERVAL_MS, (storedAt - askedAt) * SNAPSHOT_TIME_PART);
+  return askedAt + Math.min(SNAPSHOT_INTERVAL_MS_MAX, interval);
+}
+
 /** Epochs planned since the newest snapshot. */
 export function epochsBehind({ planned, snapshot }: EpochHead): number {
   return planned - (snapshot?.epoch ?? -1);

@@ -22,11 +22,13 @@ import { ClockCheck } from './clock-check.ts';
 import { EpochAnswers } from './epochs-answers.ts';
 import type { EpochWork, PlannedEpoch, SnapshotNeed } from './epochs-decide.ts';
 import {
+  SNAPSHOT_INTERVAL_MS,
   STOP_SNAPSHOTS_MAX,
   asksEnds,
   epochsBehind,
   headAfter,
   nextPlanAt,
+  nextSnapshotAt,
   planOf,
   snapshotNeed,
   timersDueAt,
@@ -55,7 +57,6 @@ import { evictsByWatermark, runsByTheClock } from './evicts.ts';
 import { Wake } from './wake.ts';
 
 const DEPTH = 2;
-const SNAPSHOT_INTERVAL_MS = 5000;
 /** A leader gives the workers of its predecessor so long to find it. */
 const SETTLE_MS = 1500;
 /** A commit with other epochs under way waits so long for a plan to travel with. */
@@ -91,6 +92,8 @@ export class EpochCoordinator {
   #planAt = 0;
   /** Monotonic ms when epochs in flight last began another attempt. */
   #orderedAt = Number.NEGATIVE_INFINITY;
+  /** When a snapshot was last asked for, and when the next one may be; monotonic ms. */
+  #snapshotAskedAt = 0;
   #snapshotAt = 0;
   #placementBlob: string | null = null;
   readonly #steps = new StepRequests();
@@ -112,7 +115,10 @@ export class EpochCoordinator {
     this.#feeds = new EpochFeeds(parts.plan);
     this.#snapshots = new EpochSnapshots({
       ...parts,
-      onWritten: () => this.#wake.call(),
+      onWritten: () => {
+        this.#snapshotAt = nextSnapshotAt(this.#snapshotAskedAt, parts.clock.mono());
+        this.#wake.call();
+      },
       signal: this.#ending.signal,
     });
     this.#progress = new EpochProgress(parts.plan);
@@ -644,6 +650,7 @@ export class EpochCoordinator {
       this.#planAt = this.#nextPlanAt(sentAt);
     this.#steps.planned();
     if (snapshot) {
+      this.#snapshotAskedAt = now;
       this.#snapshotAt = now + SNAPSHOT_INTERVAL_MS;
       if (this.#stopping !== null) this.#stopping.asks += 1;
       this.#checkpoints.planned(plan.epoch);
