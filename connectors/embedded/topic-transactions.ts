@@ -8,7 +8,7 @@
  */
 import type { Clock, Rng } from '../../core/clock.ts';
 import { assert, must } from '../../core/assert.ts';
-import { WeirError, messageOf } from '../../core/errors.ts';
+import { WeirError, isWeirError, messageOf } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
 import type {
   BeginTransactionsReply,
@@ -150,7 +150,10 @@ export class TopicTransactions {
     await untilDone(clock, rng, async () => {
       if (this.#isClosed || topics.partitionOf(topicId, index) === undefined) return;
       assert(partition.end() === baseOffset, () => `partition ${index} ends at ${partition.end()}`);
-      await partition.append(batch);
+      await partition.append(batch).catch((error: unknown) => {
+        // Deleted meanwhile: what else the transaction holds is to be appended all the same.
+        if (!isWeirError(error, 'TOPIC_NOT_FOUND')) throw error;
+      });
     });
   }
 
