@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -67,12 +69,42 @@ suite('lines of a file as records', () => {
 
   for (const line of ['no JSON', '{"id":7}', '[1]', 'null', '{"k":{"a":1}}'])
     test(`a line without the key is named: ${line}`, async () => {
-      await assert.rejects(producing(new MemoryLog(), `{"k":1}\n\n${line}\n`, { key: 'k' }), (error) => {
-        assert.ok(isWeirError(error, 'CONFIG_INVALID'), String(error));
-        assert.match(error.message, /line 3 of .*rows\.ndjson .* --key names/);
-        return true;
-      });
+      for (const rate of [0, 10_000]) {
+        const log = new MemoryLog();
+        await assert.rejects(producing(log, `{"k":1}\n\n${line}\n{"k":2}\n`, { key: 'k', rate }), (error) => {
+          assert.ok(isWeirError(error, 'CONFIG_INVALID'), String(error));
+          assert.match(error.message, /line 3 of .*rows\.ndjson .* --key names/);
+          return true;
+        });
+        assert.deepEqual(valuesIn(log), ['{"k":1}'], 'the lines before it were produced');
+      }
     });
+
+  test('a bad line behind those that are wanted is not looked at', async () => {
+    const log = new MemoryLog();
+    assert.equal(await producing(log, '{"k":1}\n{"k":2}\nno JSON\n', { key: 'k', count: 2 }), 2);
+    assert.equal(valuesIn(log).length, 2);
+  });
+
+  test('standard input that stays open does not keep it', async () => {
+    const script = `
+      const { produceLines } = await import(${JSON.stringify(new URL('./produce-lines.ts', import.meta.url).href)});
+      const { MemoryLog } = await import(${JSON.stringify(new URL('../../test/support/memory-log.ts', import.meta.url).href)});
+      const { systemClock: clock } = await import(${JSON.stringify(new URL('../../connectors/system/clock.ts', import.meta.url).href)});
+      const { writer } = new MemoryLog();
+      const signal = new AbortController().signal;
+      const options = { topic: 't', partitions: 1, file: null, key: null, rate: 0, count: 2, writer, clock, signal };
+      console.log(await produceLines(options));
+    `;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    child.stdin.write('a\nb\nc\n');
+    let out = '';
+    child.stdout.on('data', (bytes: Buffer) => (out += bytes.toString()));
+    const [code] = (await once(child, 'exit')) as [number | null];
+    assert.deepEqual([code, out], [0, '2\n']);
+  });
 
   test('a file that is not there', async () => {
     const missing = join(directory, 'missing.ndjson');

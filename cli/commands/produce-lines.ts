@@ -39,22 +39,29 @@ const STEP_LINES_MAX = 1000;
 export async function produceLines(options: ProduceLinesOptions): Promise<number> {
   const { topic, partitions, file, rate, count, writer, clock, signal } = options;
   const input = file === null ? process.stdin : await opened(file);
+  const ended = new AbortController();
   try {
     await writer.createTopic(topic, partitions);
     const batcher = new RecordBatcher(writer, topic, await writer.partitionCount(topic), clock);
     const startedAt = clock.mono();
     let sent = 0;
     const stepMax = rate > 0 ? Math.min(STEP_LINES_MAX, Math.max(1, Math.floor(rate / 20))) : STEP_LINES_MAX;
-    for await (const records of inSteps(recordsOf(input, options), stepMax)) {
-      const due = records.slice(0, count - sent);
-      await batcher.send(due);
-      sent += due.length;
-      if (sent >= count || signal.aborted) break;
-      if (rate > 0) await pause(clock, Math.max(0, startedAt + (sent * 1000) / rate - clock.mono()), signal);
+    const lines = recordsOf(input, { ...options, signal: AbortSignal.any([signal, ended.signal]) });
+    try {
+      for await (const records of inSteps(lines, stepMax)) {
+        const due = records.slice(0, count - sent);
+        await batcher.send(due);
+        sent += due.length;
+        if (sent >= count || signal.aborted) break;
+        if (rate > 0) await pause(clock, Math.max(0, startedAt + (sent * 1000) / rate - clock.mono()), signal);
+      }
+    } finally {
+      await batcher.flush();
     }
-    await batcher.flush();
     return batcher.sentRecords;
   } finally {
+    // Closes the reader of lines: standard input would keep the process.
+    ended.abort();
     if (file !== null) input.destroy();
   }
 }
@@ -96,10 +103,17 @@ function keyOf(line: string, field: string, place: string): string {
   );
 }
 
-/** What is there at once, up to `max`: somebody who types sees each line go. */
+/** What is there at once, up to `max`: somebody who types sees each line go. What comes before a failure is given first. */
 async function* inSteps<T>(items: AsyncGenerator<T>, max: number): AsyncGenerator<T[]> {
+  const failures: unknown[] = [];
+  // Nobody may be waiting when it fails.
+  const ask = (): Promise<IteratorResult<T>> =>
+    items.next().catch((error: unknown) => {
+      failures.push(error);
+      return { done: true, value: undefined };
+    });
   let step: T[] = [];
-  for (let next = items.next(); ;) {
+  for (let next = ask(); ;) {
     // A turn of the event loop in which nothing comes ends the step.
     const idle = step.length === 0 ? null : new Promise<null>((resolve) => setImmediate(resolve, null));
     const item = await (idle === null ? next : Promise.race([next, idle]));
@@ -110,10 +124,11 @@ async function* inSteps<T>(items: AsyncGenerator<T>, max: number): AsyncGenerato
     }
     if (item.done === true) break;
     step.push(item.value);
-    next = items.next();
+    next = ask();
     if (step.length < max) continue;
     yield step;
     step = [];
   }
   if (step.length > 0) yield step;
+  if (failures.length > 0) throw failures[0];
 }

@@ -377,6 +377,57 @@ test('a transaction that was committed when the process ended is finished by the
   rmSync(own, { recursive: true });
 });
 
+test('a process that is told to end in the middle of transactions finishes them when it starts again', async () => {
+  const own = mkdtempSync(join(tmpdir(), 'weir-embedded-end-'));
+  const options = { host: '127.0.0.1', port: 0, dataDir: own, log: noLog, clock: systemClock };
+  let position = 0;
+  for (let round = 0; round < 12; round++) {
+    const embedded = await startEmbedded(options);
+    const place = new EmbeddedPlace(embedded.address, { clock: systemClock, rng: systemRng });
+    await place.logWriter.createTopic('events', 2);
+    let running = true;
+    const permit: WritePermit = {
+      valid: () => running,
+      check: () => {
+        if (!running) throw new WeirError('FENCED', 'the embedded process ends');
+      },
+    };
+    const pairs = await openPairs(place.logWriter, permit);
+    assert.ok((pairs.position ?? 0) >= position);
+    position = pairs.position ?? 0;
+    for (const [index, name] of ['left', 'right'].entries()) {
+      const values = (await readValues(place.source, 'events', index)).map(({ value }) => value);
+      assert.deepEqual(
+        values,
+        Array.from({ length: 4 * position }, (_, at) => `${name}-${at}`),
+        `after ${round} rounds`,
+      );
+    }
+    const write = async (): Promise<void> => {
+      // Four batches in each partition.
+      const appends = Array.from({ length: 8 }, (_, at) => {
+        const batch = batchOf(at % 2 === 0 ? 'left' : 'right', 4 * position + Math.floor(at / 2), 1);
+        return { topic: 'events', partition: partition(at % 2), batch };
+      });
+      const written = pairs.write(appends, offset(position + 1));
+      pairs.commitNow();
+      await written;
+      position += 1;
+    };
+    const writing = (async () => {
+      while (running) await write();
+    })().catch((error: unknown) => assert.ok(!running, String(error)));
+    await systemClock.sleep(20 + round * 3);
+    running = false;
+    await Promise.all([embedded.close(), writing]);
+    await pairs.close();
+    await place.source.close();
+    place.close();
+  }
+  assert.ok(position > 12, `${position} transactions`);
+  rmSync(own, { recursive: true });
+});
+
 test('a torn tail is cut off, and appends go on after it', async () => {
   const path = join(dir, 'topics', 'events', '0');
   const file = join(

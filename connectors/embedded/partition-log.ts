@@ -51,6 +51,8 @@ export class PartitionLog {
   /** Whoever holds the partition, and those who wait to. */
   #holders = Promise.resolve();
   #isHeld = false;
+  /** Why whoever holds the partition cannot append: nobody else could. */
+  #blockedBy: unknown;
   #closed: WeirError | undefined;
   #waiters = new Set<() => void>();
 
@@ -91,6 +93,7 @@ export class PartitionLog {
   append(batch: Uint8Array, expectedEnd?: number): Promise<number> {
     const offsetCount = checkBatch(this.#options.name, batch);
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
+    if (this.#blockedBy !== undefined) return Promise.reject(this.#blockedBy as Error);
     return new Promise((resolve, reject) => {
       this.#pending.push({ batch, offsetCount, expectedEnd, resolve, reject });
       if (!this.#isWriting) void this.#writePending();
@@ -119,10 +122,18 @@ export class PartitionLog {
         this.#isWriting = true;
         await this.#write([item]);
         this.#isWriting = false;
-        await done.promise;
+        try {
+          await done.promise;
+          this.#blockedBy = undefined;
+        } catch (error) {
+          this.#blockedBy = error;
+          for (const waiting of this.#pending.splice(0)) waiting.reject(error);
+          throw error;
+        }
       },
       release: () => {
         this.#isHeld = false;
+        this.#blockedBy = undefined;
         mine.resolve();
         if (!this.#isWriting) void this.#writePending();
       },
@@ -197,6 +208,10 @@ export class PartitionLog {
   async #writePending(): Promise<void> {
     this.#isWriting = true;
     while (this.#pending.length > 0 && !this.#isHeld) {
+      if (this.#closed !== undefined) {
+        for (const waiting of this.#pending.splice(0)) waiting.reject(this.#closed);
+        break;
+      }
       const group = this.#takeGroup();
       if (group.length > 0) await this.#write(group);
     }

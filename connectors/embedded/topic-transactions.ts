@@ -8,7 +8,7 @@
  */
 import type { Clock, Rng } from '../../core/clock.ts';
 import { assert, must } from '../../core/assert.ts';
-import { WeirError, isWeirError, messageOf } from '../../core/errors.ts';
+import { WeirError, messageOf } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
 import type {
   BeginTransactionsReply,
@@ -31,9 +31,14 @@ export interface TopicTransactionsParts {
   readonly log: Log;
 }
 
+/** What is staged is kept so long without another word of its writer, ms. */
+const SILENCE_MS_MAX = 10 * 60_000;
+
 /** What a writer has sent of its next transaction. */
 interface Staged {
   readonly generation: number;
+  /** When something was staged last, monotonic ms. */
+  at: number;
   readonly appends: PartitionAppend[];
 }
 
@@ -73,7 +78,10 @@ export class TopicTransactions {
     const known = this.#staged.get(id);
     if (known !== undefined && known.generation > generation)
       throw new WeirError('FENCED', `another writer took ${id} over`);
-    const staged = known?.generation === generation ? known : { generation, appends: [] };
+    const now = this.#parts.clock.mono();
+    this.#forgetSilent(now);
+    const staged = known?.generation === generation ? known : { generation, at: now, appends: [] };
+    staged.at = now;
     this.#staged.set(id, staged);
     if (first > staged.appends.length) throw lost(id);
     // The message's bytes are a part of a larger buffer.
@@ -81,13 +89,18 @@ export class TopicTransactions {
     staged.appends.splice(first, staged.appends.length - first, ...own);
   }
 
+  /** Writers that never came back. One that does learns that its transaction is lost, and begins anew. */
+  #forgetSilent(now: number): void {
+    for (const [id, { at }] of this.#staged)
+      if (now - at > SILENCE_MS_MAX && !this.#committing.has(id)) this.#staged.delete(id);
+  }
+
   /** Resolves when the records can be read. Throws: FENCED, TOPIC_NOT_FOUND, DISK_FULL. */
   async commit(request: CommitTransactionRequest): Promise<void> {
     const { id } = request;
-    await this.#committing.get(id)?.catch(() => undefined);
-    // Asked for again: its answer did not arrive.
-    if (await this.#parts.store.call('isDecided', [request])) return;
-    const committing = this.#commit(request);
+    // One at a time: one that is asked for again finds it decided, or does it.
+    const before = this.#committing.get(id)?.catch(() => undefined);
+    const committing = before === undefined ? this.#commit(request) : before.then(() => this.#commit(request));
     this.#committing.set(id, committing);
     try {
       await committing;
@@ -104,6 +117,8 @@ export class TopicTransactions {
   async #commit(request: CommitTransactionRequest): Promise<void> {
     const { id, generation } = request;
     const { store, topics, log } = this.#parts;
+    // Asked for again: its answer did not arrive.
+    if (await store.call('isDecided', [request])) return;
     const staged = this.#staged.get(id);
     if (staged?.generation !== generation || staged.appends.length !== request.appends) throw lost(id);
     const held = await this.#hold(staged.appends);
@@ -113,8 +128,11 @@ export class TopicTransactions {
       this.#staged.delete(id);
       for (const append of appends) await this.#append(held, append);
     } finally {
-      for (const { partition } of held.values()) partition.release();
+      // At the end of the process they stay held: what others append now would stand where the next start puts the rest.
+      if (!this.#isClosed) for (const partition of held.values()) partition.release();
     }
+    // What was left out stands in the journal, for the next start.
+    if (this.#isClosed) return;
     topics.trimSoon();
     // It would be found to be there at the next start, too.
     await store
@@ -125,36 +143,36 @@ export class TopicTransactions {
   /** All partitions of the transaction, in one order for all transactions. Throws: TOPIC_NOT_FOUND. */
   async #hold(appends: readonly PartitionAppend[]): Promise<Held> {
     const { topics } = this.#parts;
-    const held: Held = new Map();
+    const logs = new Map(
+      appends.map(({ topic, partition }) => [
+        placeOf(topics.get(topic).id, partition),
+        topics.partition(topic, partition),
+      ]),
+    );
+    const held: Map<string, HeldPartition> = new Map();
     try {
-      for (const key of [...new Set(appends.map(keyOf))].toSorted()) {
-        const { topic, partition } = must(
-          appends.find((append) => keyOf(append) === key),
-          () => `no append ${key}`,
-        );
-        const { id: topicId } = topics.get(topic);
-        held.set(key, { topicId, partition: await topics.partition(topic, partition).hold() });
-      }
+      for (const [place, log] of [...logs].toSorted(([a], [b]) => (a < b ? -1 : 1))) held.set(place, await log.hold());
       return held;
     } catch (error) {
-      for (const { partition } of held.values()) partition.release();
+      for (const partition of held.values()) partition.release();
       throw error;
     }
   }
 
-  /** It is committed: it is tried until it succeeds, the topic is gone or the process ends. */
+  /** It is decided: no failure is final. It is tried until it succeeds, the topic is gone or the process ends. */
   async #append(held: Held, { topicId, partition: index, baseOffset, batch }: JournalAppend): Promise<void> {
-    const { clock, rng, topics } = this.#parts;
-    const place = [...held].find(([key, value]) => value.topicId === topicId && key.endsWith(`/${index}`));
-    const { partition } = must(place, () => `partition ${index} of a transaction is not held`)[1];
-    await untilDone(clock, rng, async () => {
+    const { clock, rng, topics, log } = this.#parts;
+    const partition = must(held.get(placeOf(topicId, index)), () => `partition ${index} of a transaction is not held`);
+    const attempt = async (): Promise<void> => {
       if (this.#isClosed || topics.partitionOf(topicId, index) === undefined) return;
       assert(partition.end() === baseOffset, () => `partition ${index} ends at ${partition.end()}`);
-      await partition.append(batch).catch((error: unknown) => {
-        // Deleted meanwhile: what else the transaction holds is to be appended all the same.
-        if (!isWeirError(error, 'TOPIC_NOT_FOUND')) throw error;
+      await partition.append(batch).catch((cause: unknown) => {
+        throw new WeirError('STORE_UNAVAILABLE', messageOf(cause), { cause });
       });
-    });
+    };
+    await untilDone(clock, rng, attempt, ({ message }) =>
+      log.warn({ partition: index }, `a committed transaction waits: ${message}`),
+    );
   }
 
   async #finish({ topicId, partition: index, baseOffset, batch }: JournalAppend): Promise<void> {
@@ -165,25 +183,25 @@ export class TopicTransactions {
   }
 }
 
-type Held = Map<string, { readonly topicId: string; readonly partition: HeldPartition }>;
+/** By {@link placeOf}. */
+type Held = ReadonlyMap<string, HeldPartition>;
 
-function keyOf({ topic, partition }: PartitionAppend): string {
-  return `${topic}/${partition}`;
+function placeOf(topicId: string, partition: number): string {
+  return `${topicId}/${partition}`;
 }
 
-/** The batches with the offsets that they will have. */
+/** The batches with the offsets that they will have. Throws: TOPIC_NOT_FOUND. */
 function placed(appends: readonly PartitionAppend[], held: Held, topics: Topics): JournalAppend[] {
   const ends = new Map<string, number>();
-  return appends.map((append) => {
-    const { topic, partition, batch } = append;
-    const key = keyOf(append);
-    const { topicId, partition: log } = must(held.get(key), () => `${key} is not held`);
-    const baseOffset = ends.get(key) ?? log.end();
-    ends.set(key, baseOffset + topics.partition(topic, partition).check(batch));
+  return appends.map(({ topic, partition, batch }) => {
+    const topicId = topics.get(topic).id;
+    const place = placeOf(topicId, partition);
+    const baseOffset = ends.get(place) ?? must(held.get(place), () => `${topic}/${partition} is not held`).end();
+    ends.set(place, baseOffset + topics.partition(topic, partition).check(batch));
     return { topicId, partition, baseOffset, batch };
   });
 }
 
 function lost(id: string): WeirError {
-  return new WeirError('FENCED', `the embedded process was started anew while ${id} wrote a transaction`);
+  return new WeirError('FENCED', `the embedded process has no longer all that ${id} wrote of its transaction`);
 }

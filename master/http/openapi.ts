@@ -12,7 +12,7 @@ const parameterSchemas = new Map<string, Json>([
   ['name', { type: 'string', pattern: '^[a-z][a-z0-9-]{0,62}$' }],
   ['savepoint', { type: 'string', pattern: '^[a-z0-9][a-z0-9._-]{0,62}$' }],
   ['topic', { type: 'string', pattern: '^[A-Za-z0-9._-]{1,249}$' }],
-  ['id', { type: 'string', minLength: 1, maxLength: PARAMETER_LENGTH_MAX }],
+  ['id', { type: 'string', pattern: `^[A-Za-z0-9._-]{1,${PARAMETER_LENGTH_MAX}}$` }],
 ]);
 
 /** Schemas that stand in the document once, by their names there. */

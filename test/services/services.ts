@@ -132,6 +132,8 @@ function kafkaProperties(
     'listener.security.protocol.map': `CLIENTS:${protocol},CONTROLLER:PLAINTEXT`,
     'log.dirs': join(directory, 'data'),
     'auto.create.topics.enable': 'false',
+    // Records of tests are dated years ago.
+    'log.retention.ms': '-1',
     'offsets.topic.replication.factor': '1',
     'offsets.topic.num.partitions': '1',
     'transaction.state.log.replication.factor': '1',
