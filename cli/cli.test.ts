@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcessByStdio } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { IncomingMessage, RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -606,6 +606,127 @@ suite('output', () => {
     assert.match(followed.stderr, /connected again/);
   });
 
+  /** A master whose streams and looks the test opens, answers and breaks by itself. */
+  async function byHand(
+    look: (response: ServerResponse, number: number) => void,
+    stream: (response: ServerResponse, number: number) => void,
+  ): Promise<string> {
+    let [looks, streams] = [0, 0];
+    return await answering((request, response) => {
+      const { pathname } = new URL(request.url ?? '', 'http://x');
+      if (pathname === '/v1/events') {
+        response.writeHead(200, { 'content-type': 'text/event-stream' }).write(': weir\n\n');
+        stream(response, ++streams);
+      } else look(response, ++looks);
+    });
+  }
+
+  const sendEvents = (response: ServerResponse, all: readonly object[]): void =>
+    void response.write(all.map((one) => `event: some\ndata: ${JSON.stringify(one)}\n\n`).join(''));
+
+  /** What a command that follows something shows until `end` is in it; after 20 s it is stopped. */
+  async function following(end: RegExp, ...args: readonly string[]): Promise<{ messages: string[]; stderr: string }> {
+    const { child, texts, done } = start([...args, '-o', 'jsonl']);
+    const limit = setTimeout(() => child.kill('SIGKILL'), 20_000);
+    child.stdout.on('data', () => {
+      if (end.test(texts.stdout)) child.kill('SIGINT');
+    });
+    const { code, stdout, stderr } = await done;
+    clearTimeout(limit);
+    const lines = stdout.split('\n').filter((text) => text !== '');
+    assert.equal(code, 0, `${stdout}${stderr}`);
+    return { messages: lines.map((text) => (JSON.parse(text) as { message: string }).message), stderr };
+  }
+
+  const ofWorker = (message: string, at: number): object => ({
+    at,
+    level: 'info',
+    process: 'w1-3f',
+    job: null,
+    message,
+    fields: {},
+  });
+
+  test('logs -f: a look that fails while the stream goes on is asked for again, or ends it', async () => {
+    const address = await byHand(
+      (response, number) => {
+        if (number === 1) response.destroy();
+        else response.end(JSON.stringify({ lines: [ofWorker('one', 1)] }));
+      },
+      (response) => sendEvents(response, [ofWorker('two', 2)]),
+    );
+    const { messages, stderr } = await following(/two/, 'logs', '-f', '--address', address);
+    assert.deepEqual(messages, ['one', 'two']);
+    assert.match(stderr, /connected again/);
+    const failing = await byHand(
+      (response) => response.writeHead(500).end(JSON.stringify({ code: 'INTERNAL', detail: 'No lines today.' })),
+      () => undefined,
+    );
+    const { child, done } = start(['logs', '-f', '--address', failing]);
+    const limit = setTimeout(() => child.kill('SIGKILL'), 20_000);
+    const { code, stderr: said } = await done;
+    clearTimeout(limit);
+    assert.deepEqual([code, said], [1, 'weir: No lines today.\n']);
+  });
+
+  test('logs -f: a stream may begin while the look of the one before still goes on', async () => {
+    const looks: ServerResponse[] = [];
+    const address = await byHand(
+      (response, number) => {
+        looks.push(response);
+        if (number < 2) return;
+        looks[0]?.end(JSON.stringify({ lines: [ofWorker('one', 1)] }));
+        setTimeout(() => response.end(JSON.stringify({ lines: [ofWorker('one', 1), ofWorker('two', 2)] })), 300);
+      },
+      (response, number) => {
+        if (number === 1) setTimeout(() => response.destroy(), 300);
+        else sendEvents(response, [ofWorker('three', 3)]);
+      },
+    );
+    assert.deepEqual((await following(/three/, 'logs', '-f', '--address', address)).messages, ['one', 'two', 'three']);
+  });
+
+  test('logs -f: of a new master all that was missed is shown, and nothing that was there before', async () => {
+    const old = ['a', 'b', 'c'].map((message, index) => ofWorker(message, 11 + index));
+    const missed = ['d', 'e', 'f'].map((message, index) => ofWorker(message, 14 + index));
+    // The master before had forgotten it, the worker has not.
+    const forgotten = ofWorker('0', 10);
+    const address = await byHand(
+      (response, number) =>
+        response.end(JSON.stringify({ lines: number === 1 ? old : [forgotten, ...old, ...missed.slice(0, 2)] })),
+      (response, number) => {
+        if (number === 1) setTimeout(() => response.end(), 300);
+        else setTimeout(() => sendEvents(response, [forgotten, ...old, ...missed, ofWorker('end', 20)]), 300);
+      },
+    );
+    const { messages } = await following(/end/, 'logs', '-f', '--tail', '1', '--address', address);
+    assert.deepEqual(messages, ['c', 'd', 'e', 'f', 'end']);
+  });
+
+  test('events -w: of a new master, which numbers its own, none is missed and none comes twice', async () => {
+    const event = (seq: number, at: number): object => ({
+      seq,
+      at,
+      level: 'info',
+      job: null,
+      message: `${seq} at ${at}`,
+    });
+    const address = await byHand(
+      (response, number) =>
+        response.end(
+          JSON.stringify({
+            events: number === 1 ? [event(1, 1), event(2, 2)] : [event(1, 5), event(2, 6), event(3, 7)],
+          }),
+        ),
+      (response, number) => {
+        sendEvents(response, number === 1 ? [event(2, 2), event(3, 3)] : [event(3, 7), event(4, 8)]);
+        if (number === 1) setTimeout(() => response.end(), 300);
+      },
+    );
+    const { messages } = await following(/4 at 8/, 'events', '-w', '--last', '1', '--address', address);
+    assert.deepEqual(messages, ['2 at 2', '3 at 3', '1 at 5', '2 at 6', '3 at 7', '4 at 8']);
+  });
+
   test('tail -f shows rows as they come, until there were enough or somebody stops it', async () => {
     const asked: string[] = [];
     let after = 0;
@@ -671,6 +792,42 @@ suite('output', () => {
       'partition=0 after=0:2,1:5 limit=1000',
     ]);
     assert.equal((await consume('--from', 'yesterday')).code, 2);
+    // The one record of each partition that had to be asked for is behind `next`.
+    const followed = await consume('--from', 'earliest', '--limit', '0', '--records', '2', '-o', 'json');
+    assert.deepEqual(
+      followed.stdout
+        .trim()
+        .split('\n')
+        .map((text) => JSON.parse(text).offset),
+      [0, 1],
+    );
+  });
+
+  test('consume -f waits between looks when no partition has more, however few records come each time', async () => {
+    const times: number[] = [];
+    const [few, many] = [499, 500];
+    const address = await answering((request, response) => {
+      if (new URL(request.url ?? '', 'http://x').searchParams.has('after')) times.push(performance.now());
+      // The second answer may have been cut.
+      const count = times.length === 2 ? many : few;
+      const record = {
+        partition: 0,
+        offset: 0,
+        timestampMs: 1000,
+        key: null,
+        value: null,
+        valueBytes: null,
+        headers: [],
+      };
+      const records = Array.from({ length: count }, () => record);
+      response.end(JSON.stringify({ records: times.length === 0 ? [] : records, next: { 0: 2, 1: 5 } }));
+    });
+    const { code } = await weir(['consume', 'users', '--records', '1400', '-o', 'json', '--address', address]);
+    assert.equal(code, 0);
+    const [first = 0, second = 0, third = 0] = times;
+    assert.equal(times.length, 3);
+    assert.ok(second - first >= 450, `${second - first} ms after what was all`);
+    assert.ok(third - second < second - first, `${third - second} ms after what may have been cut`);
   });
 
   test('explain draws charts, asked for by --format or -o', async () => {

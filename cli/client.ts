@@ -64,20 +64,15 @@ export class MasterClient {
   }
 
   /**
-   * Calls `onEvent` for each server-sent event until the signal aborts or the master ends the stream, and `onOpen` when it
-   * has begun. `lastId`: the last one that was seen; those behind it come first.
+   * Calls `onEvent` with what each server-sent event holds until the signal aborts or the master ends the stream, and
+   * `onOpen` when it has begun.
    */
-  async follow(
-    path: string,
-    onEvent: (event: string, data: unknown, id: string | undefined) => void,
-    signal: AbortSignal,
-    { lastId, onOpen }: { readonly lastId?: string | undefined; readonly onOpen?: () => void } = {},
-  ): Promise<void> {
+  async follow(path: string, onEvent: (data: unknown) => void, signal: AbortSignal, onOpen: () => void): Promise<void> {
     const address = await this.#master();
     const { token, ca } = this.#target;
     let response: IncomingMessage;
     try {
-      response = await openStream(new URL(address + path), { token, ca, signal, lastId });
+      response = await openStream(new URL(address + path), { token, ca, signal });
     } catch (cause) {
       if (signal.aborted) return;
       throw unreachableMaster(address, cause);
@@ -87,7 +82,7 @@ export class MasterClient {
       this.#value({ status: response.statusCode ?? 0, mayRepeat: false, body });
       return;
     }
-    onOpen?.();
+    onOpen();
     let text = '';
     const decoder = new TextDecoder();
     try {
@@ -96,10 +91,8 @@ export class MasterClient {
         for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
           const lines = text.slice(0, end).split('\n');
           text = text.slice(end + 2);
-          const field = (name: string): string | undefined =>
-            lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
-          const [event, data] = [field('event'), field('data')];
-          if (event !== undefined && data !== undefined) onEvent(event, JSON.parse(data) as unknown, field('id'));
+          const data = lines.find((line) => line.startsWith('data: '))?.slice('data: '.length);
+          if (data !== undefined) onEvent(JSON.parse(data) as unknown);
         }
       }
     } catch (error) {
@@ -310,19 +303,14 @@ async function openStream(
     token,
     ca,
     signal,
-    lastId,
   }: {
     readonly token: string | null;
     readonly ca: string | undefined;
     readonly signal: AbortSignal;
-    readonly lastId: string | undefined;
   },
 ): Promise<IncomingMessage> {
   const { request } = await clientOf(url);
-  const headers = {
-    ...(token === null ? {} : { authorization: `Bearer ${token}` }),
-    ...(lastId === undefined ? {} : { 'last-event-id': lastId }),
-  };
+  const headers = token === null ? {} : { authorization: `Bearer ${token}` };
   const options = { headers, signal, ...(await trust(ca)) };
   return await new Promise((resolve, reject) => {
     request(url, options, resolve).on('error', reject).end();

@@ -9,45 +9,38 @@ const PAUSE_MS = 300;
 const PATIENCE_MS = 30_000;
 
 export interface Following {
-  readonly onEvent: (event: string, data: unknown) => void;
-  /** The stream has begun, for the first time or again: what was missed can be asked for. */
-  readonly onOpen?: () => Promise<void>;
-  /** Of the last event that is known already. */
-  readonly lastId?: string;
+  readonly onEvent: (data: unknown) => void;
+  /**
+   * The stream has begun, for the first time or again: what was missed can be asked for. When that fails, it is as if
+   * the stream had broken. The one of a stream that broke may still go on when the next one begins.
+   */
+  readonly onOpen: () => Promise<void>;
 }
 
 /** Returns when the signal aborts. Throws what asking a master throws, when it does not get better. */
 export async function keepFollowing(
   client: MasterClient,
   path: string,
-  { onEvent, onOpen, lastId: first }: Following,
+  { onEvent, onOpen }: Following,
   signal: AbortSignal,
 ): Promise<void> {
-  let lastId = first;
   let wasOpen = false;
   let brokenAt: number | null = null;
+  const opened = async (): Promise<void> => {
+    await onOpen();
+    brokenAt = null;
+  };
   while (!signal.aborted) {
+    const broken = new AbortController();
     let opening: Promise<void> | undefined;
     try {
-      await client.follow(
-        path,
-        (event, data, id) => {
-          lastId = id ?? lastId;
-          onEvent(event, data);
-        },
-        signal,
-        {
-          lastId,
-          onOpen: () => {
-            if (wasOpen) tell('connected again');
-            wasOpen = true;
-            brokenAt = null;
-            opening = onOpen?.();
-            // Looked at when the stream has ended.
-            opening?.catch(() => undefined);
-          },
-        },
-      );
+      await client.follow(path, onEvent, AbortSignal.any([signal, broken.signal]), () => {
+        if (wasOpen) tell('connected again');
+        wasOpen = true;
+        opening = opened();
+        // The stream ends, and what went wrong is thrown below.
+        opening.catch(() => broken.abort());
+      });
       await opening;
     } catch (error) {
       if (signal.aborted) return;

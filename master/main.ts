@@ -49,7 +49,8 @@ export async function runMaster(options: MasterOptions, given: NodeJS.ProcessEnv
   setFlagsFromString('--optimize-for-size');
   // Where others can reach it, jobs reach public hosts only, unless somebody says otherwise.
   const env: NodeJS.ProcessEnv = { WEIR_ALLOWED_HOSTS: isLoopback(options.host) ? 'any' : 'public', ...given };
-  const lines = new LogRing(systemClock, 'master');
+  let redact = makeRedactor(secretsIn(env));
+  const lines = new LogRing(systemClock, 'master', (text) => redact(text));
   const logs = new ClusterLogs(lines);
   const log = lines.tee(makeLog('master'));
   const id = `${hostname()}-${systemRng.uuid().slice(0, 8)}`;
@@ -65,6 +66,7 @@ export async function runMaster(options: MasterOptions, given: NodeJS.ProcessEnv
     clock: systemClock,
     log,
   });
+  redact = makeRedactor([...secretsIn(env), security.clusterToken ?? '', security.metricsToken ?? ''].filter(isLong));
   const connections = makeConnections(env, { clock: systemClock, rng: systemRng, log });
   await connections.ready();
   const store = connections.metaStore();
@@ -110,7 +112,7 @@ export async function runMaster(options: MasterOptions, given: NodeJS.ProcessEnv
     ...(security.http === null ? {} : { tls: security.http }),
     registry: metrics.registry,
     log,
-    redact: makeRedactor([...secretsIn(env), security.clusterToken ?? '', security.metricsToken ?? ''].filter(isLong)),
+    redact,
     standing: () => leadership.standing,
     version: options.version,
     watch,

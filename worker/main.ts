@@ -72,7 +72,7 @@ export async function runWorker(options: WorkerOptions, given: NodeJS.ProcessEnv
   const env: NodeJS.ProcessEnv = { WEIR_ALLOWED_HOSTS: isLoopback(options.host) ? 'any' : 'public', ...given };
   const rng = systemRng;
   const id = workerId(`${options.name ?? hostname()}-${rng.uuid().slice(0, 8)}`);
-  const lines = new LogRing(systemClock, id);
+  const lines = new LogRing(systemClock, id, makeRedactor(secretsIn(env)));
   const log = lines.tee(makeLog('worker'));
   const metrics = new WorkerMetrics(options.version, partitionSeriesOf(env));
   const masters = options.master.split(',').map((address) => address.trim());
@@ -135,7 +135,7 @@ export async function runWorker(options: WorkerOptions, given: NodeJS.ProcessEnv
     takeFigures: () => metrics.takeFigures(),
     schemaChanges: () => shapes.changes(),
     vitals: () => metrics.vitals(),
-    logs: new LogOutbox(lines, makeRedactor(secretsIn(env))),
+    logs: new LogOutbox(lines),
     httpAddress: `${identity === null ? '' : 'https://'}${advertisedHost}:${door.port}`,
     exchange,
     threads,

@@ -52,16 +52,9 @@ export async function consume(topic: string, options: ConsumeOptions): Promise<v
     else if (shown.length > 0) table.print(heads, shown.map(rowOf));
   };
   const first = await ask({ from: place, limit: String(Math.max(1, limit)) });
-  // Of the newest ones the last, of those from a place on the first.
-  show(
-    limit === 0
-      ? []
-      : place === 'latest'
-        ? first.records.slice(-limit)
-        : follows
-          ? first.records
-          : first.records.slice(0, limit),
-  );
+  // Of the newest ones the last, of those from a place on the first; who follows from a place on misses none.
+  if (place === 'latest') show(limit === 0 ? [] : first.records.slice(-limit));
+  else show(follows ? first.records : first.records.slice(0, limit));
   if (!follows) {
     if (first.records.length === 0) tell(`no records in ${topic}`);
     return;
@@ -77,7 +70,8 @@ export async function consume(topic: string, options: ConsumeOptions): Promise<v
       .join(',');
     const news = await ask({ after, limit: String(AT_A_TIME) });
     next = news.next;
-    caughtUp = news.records.length === 0;
+    // Fewer than one partition may give at a time: none has more.
+    caughtUp = news.records.length < Math.ceil(AT_A_TIME / Math.max(1, Object.keys(next).length));
     show(news.records);
   }
 }

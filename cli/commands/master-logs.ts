@@ -8,13 +8,12 @@ import { filterOf, formatLine } from '../log-lines.ts';
 import { wholeNumber } from '../names.ts';
 import { print, printLine, tell } from '../output.ts';
 import { outputFormat, target } from '../settings.ts';
+import { Shown } from '../shown.ts';
 import { stopSignal } from '../stop-signal.ts';
 import type { LogsOptions } from './logs.ts';
 
 /** More than a master keeps. */
 const LINES_MAX = 100_000;
-/** Lines that may come both with the first answer and in the stream. */
-const REMEMBERED_MAX = 10_000;
 
 /**
  * `what`: nothing for all processes, master, a worker by its id or name, or a job. Throws: NOT_FOUND when there is
@@ -35,45 +34,36 @@ export async function masterLogs(what: string | undefined, options: LogsOptions)
       isCalled(line.process, options.worker) ||
       isCalled(line.fields['worker'], options.worker)) &&
     keep(asLine(line));
-  const shown = new Set<string>();
   const show = (line: ClusterLine): void => {
-    const text = JSON.stringify(line);
-    if (shown.has(text)) return;
-    shown.add(text);
-    const oldest = shown.values().next().value;
-    if (shown.size > REMEMBERED_MAX && oldest !== undefined) shown.delete(oldest);
     if (json) printLine(line);
     else print(formatLine(asLine(line)));
   };
   const query = new URLSearchParams({ last: String(LINES_MAX) });
   for (const [name, value] of Object.entries({ ...place, worker: options.worker, level: options.level }))
     if (value !== undefined) query.set(name, value);
-  const showLast = async (): Promise<void> => {
+  const look = async (): Promise<readonly ClusterLine[]> => {
     const { lines } = await client.request<{ lines: readonly ClusterLine[] }>('GET', `/v1/logs?${query.toString()}`);
-    const found = lines.filter(isWanted);
-    for (const line of found.slice(found.length - Math.min(tail, found.length))) show(line);
+    return lines.filter(isWanted);
   };
   if (options.follow !== true) {
-    await showLast();
+    const found = await look();
+    found.slice(found.length - Math.min(tail, found.length)).forEach(show);
     return tell(`the last lines of master and workers at ${at.address}; what they wrote to stderr is whole`);
   }
-  let early: ClusterLine[] | null = [];
+  const shown = new Shown<ClusterLine>({
+    tail,
+    show,
+    keyOf: (line) => JSON.stringify(line),
+    clockOf: ({ process }) => process,
+  });
   await keepFollowing(
     client,
     '/v1/events?topics=logs',
     {
-      onOpen: async () => {
-        early ??= [];
-        await showLast();
-        const waiting = early;
-        early = null;
-        waiting.forEach(show);
-      },
-      onEvent: (_event, data) => {
+      onOpen: async () => await shown.open(look),
+      onEvent: (data) => {
         const line = data as ClusterLine;
-        if (!isWanted(line)) return;
-        if (early === null) show(line);
-        else early.push(line);
+        if (isWanted(line)) shown.take(line);
       },
     },
     stopSignal(),

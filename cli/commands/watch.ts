@@ -9,9 +9,12 @@ import { wholeNumber } from '../names.ts';
 import { formatCount, formatMs, formatTable, oneLine, print, printJson, printLine } from '../output.ts';
 import type { GlobalOptions } from '../settings.ts';
 import { outputFormat, target } from '../settings.ts';
+import { Shown } from '../shown.ts';
 import { stopSignal } from '../stop-signal.ts';
 
 const TOP_INTERVAL_MS = 1000;
+/** As many as a master gives at most, and keeps. */
+const EVENTS_KEPT = 2000;
 
 export interface EventsOptions extends GlobalOptions {
   readonly watch?: boolean;
@@ -23,27 +26,42 @@ export interface EventsOptions extends GlobalOptions {
 export async function events(options: EventsOptions): Promise<void> {
   const format = outputFormat(options, ['table', 'json']);
   const client = new MasterClient(target(options));
-  const query = new URLSearchParams({ last: String(wholeNumber(options.last, '--last')) });
-  if (options.job !== undefined) query.set('job', options.job);
-  const { events: recent } = await client.request<{ events: readonly ClusterEvent[] }>(
-    'GET',
-    `/v1/events/recent?${query.toString()}`,
-  );
-  if (options.watch !== true && format === 'json') return printJson({ events: recent });
+  const last = wholeNumber(options.last, '--last');
+  const recent = async (count: number): Promise<readonly ClusterEvent[]> => {
+    const query = new URLSearchParams({
+      last: String(count),
+      ...(options.job === undefined ? {} : { job: options.job }),
+    });
+    const answer = await client.request<{ events: readonly ClusterEvent[] }>(
+      'GET',
+      `/v1/events/recent?${query.toString()}`,
+    );
+    return answer.events;
+  };
   const show = (event: ClusterEvent): void => {
-    if (options.job !== undefined && event.job !== options.job) return;
     if (format === 'json') printLine(event);
     else print(lineOf(event));
   };
-  recent.forEach(show);
-  if (options.watch !== true) return;
-  const last = recent.at(-1)?.seq;
+  if (options.watch !== true) {
+    const found = await recent(last);
+    return format === 'json' ? printJson({ events: found }) : found.forEach(show);
+  }
+  const shown = new Shown<ClusterEvent>({
+    tail: last,
+    show,
+    // Each master numbers its own.
+    keyOf: ({ seq, at }) => `${seq} ${at}`,
+    clockOf: () => null,
+  });
   await keepFollowing(
     client,
     '/v1/events?topics=events',
     {
-      onEvent: (_, data) => show(data as ClusterEvent),
-      ...(last === undefined ? {} : { lastId: String(last) }),
+      onOpen: async () => await shown.open(async () => await recent(EVENTS_KEPT)),
+      onEvent: (data) => {
+        const event = data as ClusterEvent;
+        if (options.job === undefined || event.job === options.job) shown.take(event);
+      },
     },
     stopSignal(),
   );

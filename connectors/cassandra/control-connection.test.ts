@@ -39,6 +39,12 @@ test('a renewal that another one has overtaken ends, with what it asked for or w
     control.host = null;
   });
   await assert.doesNotReject(got._refresh([]));
+  const early = renewal((control) => {
+    // The other one has a connection again, which has not yet said whose it is.
+    control.connection = { endpointFriendlyName: 'b', endpoint: 'b' };
+    control.host = null;
+  });
+  await assert.doesNotReject(early._refresh([]));
 });
 
 test('any other failure is still one', async () => {

@@ -9,6 +9,8 @@ import { assert } from '../../core/assert.ts';
 interface PrivateControlConnection {
   /** null while it is renewed. */
   readonly connection: unknown;
+  /** null until the new connection has said whose it is. */
+  readonly host: unknown;
 }
 
 interface ControlConnectionPrototype {
@@ -34,7 +36,8 @@ export function repairControlConnection(): void {
     try {
       await refresh.call(this, hosts);
     } catch (error) {
-      if (this.connection !== null || !(error instanceof TypeError)) throw error;
+      const isOvertaken = this.connection === null || this.host === null;
+      if (!isOvertaken || !(error instanceof TypeError)) throw error;
     }
   };
   isRepaired = true;

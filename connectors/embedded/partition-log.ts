@@ -93,7 +93,7 @@ export class PartitionLog {
   append(batch: Uint8Array, expectedEnd?: number): Promise<number> {
     const offsetCount = checkBatch(this.#options.name, batch);
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
-    if (this.#blockedBy !== undefined) return Promise.reject(this.#blockedBy as Error);
+    if (this.#blockedBy !== undefined) return Promise.reject(this.#blockedBy);
     return new Promise((resolve, reject) => {
       this.#pending.push({ batch, offsetCount, expectedEnd, resolve, reject });
       if (!this.#isWriting) void this.#writePending();

@@ -3,7 +3,7 @@
  * quote anything. Short values are left alone: they are words too (a password `cassandra` is also a connector's name).
  */
 
-const SECRET_NAMES = /(_TOKEN|_PASSWORD|_SECRET)$|^WEIR_SECRET_/;
+const SECRET_NAMES = /(_TOKEN|_PASSWORD|_SECRET|_SECRET_ACCESS_KEY)$|^WEIR_SECRET_/;
 const URL_NAMES = /_URL$/;
 const LENGTH_MIN = 12;
 const HIDDEN = '***';

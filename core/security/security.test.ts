@@ -141,6 +141,8 @@ suite('what is hidden', () => {
       WEIR_TOKEN: 'cluster-token-0001',
       KAFKA_SASL_PASSWORD: 'kafka-password-01',
       WEIR_SECRET_HOOK: 'hook-secret-0001',
+      AWS_SECRET_ACCESS_KEY: 'aws-secret-key-01',
+      AWS_ACCESS_KEY_ID: 'not-secret-by-itself',
       POSTGRES_URL: 'postgres://weir:pg%2Fpassword-0001@db/shop',
       CASSANDRA_PASSWORD: 'cassandra',
       KAFKA_BROKERS: 'broker-not-secret:9092',
@@ -150,6 +152,7 @@ suite('what is hidden', () => {
       'cluster-token-0001',
       'kafka-password-01',
       'hook-secret-0001',
+      'aws-secret-key-01',
       'pg%2Fpassword-0001',
       'pg/password-0001',
     ]);

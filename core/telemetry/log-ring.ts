@@ -33,14 +33,17 @@ export interface NumberedLines {
 export class LogRing {
   readonly #clock: Clock;
   readonly #process: string;
+  readonly #redact: (text: string) => string;
   readonly #lines: LogLine[] = [];
   readonly #listeners = new Set<(line: LogLine) => void>();
   /** How many there ever were. */
   #count = 0;
 
-  constructor(clock: Clock, process: string) {
+  /** `redact` takes secrets out, before texts are cut: of half a secret nobody can tell that it is one. */
+  constructor(clock: Clock, process: string, redact: (text: string) => string = (text) => text) {
     this.#clock = clock;
     this.#process = process;
+    this.#redact = redact;
   }
 
   /** A log that writes to `log` and is kept here too. Debug lines are not kept. */
@@ -82,13 +85,13 @@ export class LogRing {
 
   #keep(level: LogLevelName, all: Readonly<Record<string, unknown>>, message: string): void {
     const { job, ...rest } = all;
-    const fields = Object.fromEntries(Object.entries(rest).map(([name, value]) => [name, printable(value)]));
+    const fields = Object.fromEntries(Object.entries(rest).map(([name, value]) => [name, this.#printable(value)]));
     const line: LogLine = {
       at: this.#clock.now(),
       level,
       process: this.#process,
       job: typeof job === 'string' ? job : null,
-      message: message.slice(0, MESSAGE_LENGTH_MAX),
+      message: this.#redact(message).slice(0, MESSAGE_LENGTH_MAX),
       fields,
     };
     this.#count += 1;
@@ -96,14 +99,18 @@ export class LogRing {
     if (this.#lines.length > LINES_KEPT) this.#lines.splice(0, this.#lines.length - LINES_KEPT);
     for (const listener of this.#listeners) listener(line);
   }
+
+  #printable(value: unknown): unknown {
+    if (typeof value === 'number' || typeof value === 'boolean' || value === null) return value;
+    if (value instanceof Error) return this.#redact(messageOf(value));
+    return this.#redact(textOf(value)).slice(0, FIELD_LENGTH_MAX);
+  }
 }
 
-function printable(value: unknown): unknown {
-  if (typeof value === 'number' || typeof value === 'boolean' || value === null) return value;
-  if (value instanceof Error) return messageOf(value);
-  if (typeof value === 'string') return value.slice(0, FIELD_LENGTH_MAX);
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value;
   try {
-    return (JSON.stringify(value) ?? '').slice(0, FIELD_LENGTH_MAX);
+    return JSON.stringify(value) ?? '';
   } catch {
     return '';
   }
