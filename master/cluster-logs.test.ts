@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import type { Clock } from '../core/clock.ts';
 import { workerId } from '../core/ids.ts';
+import { makeRedactor } from '../core/security/redact.ts';
 import { LogRing } from '../core/telemetry/log-ring.ts';
 import { noLog } from '../test/conformance/no-log.ts';
 import { LogOutbox } from '../worker/log-outbox.ts';
@@ -27,8 +28,8 @@ suite('logs of a cluster', () => {
   const log = own.tee(noLog);
   const worker = (name: string, redact: (text: string) => string = (text) => text) => {
     const id = workerId(name);
-    const ring = new LogRing(clock, id);
-    const outbox = new LogOutbox(ring, redact);
+    const ring = new LogRing(clock, id, redact);
+    const outbox = new LogOutbox(ring);
     const send = (): boolean => {
       const sent = outbox.take();
       if (sent !== null) logs.take(id, sent);
@@ -112,10 +113,18 @@ suite('logs of a cluster', () => {
     assert.equal(messages(1000, { process: 'many20' }).length, 100);
   });
 
-  test('secrets of a worker do not leave it', () => {
-    const one = worker('w5-ffff', (text) => text.replaceAll('open sesame', '***'));
-    one.log.warn({ url: 'x open sesame y' }, 'with open sesame');
+  test('secrets of a worker do not leave it: not in objects, and not where a long text is cut', () => {
+    const secret = 'open"sesame\\0123456789';
+    const one = worker('w5-ffff', makeRedactor([secret]));
+    one.log.warn({ url: `x ${secret} y`, error: new Error(secret), config: { deep: { secret } } }, `with ${secret}`);
+    for (const length of [1990, 3990]) {
+      const long = 'x'.repeat(length);
+      one.log.warn({ text: `${long}${secret}`, config: { [long]: secret } }, `${long}${secret}`);
+    }
     one.send();
-    assert.doesNotMatch(JSON.stringify(logs.last(5, { process: 'w5' })), /sesame/);
+    const lines = logs.last(5, { process: 'w5' });
+    assert.equal(lines.length, 3);
+    assert.deepEqual(lines[0]?.fields, { url: 'x *** y', error: '***', config: '{"deep":{"secret":"***"}}' });
+    assert.doesNotMatch(JSON.stringify(lines), /open|sesame|xo/);
   });
 });

@@ -283,14 +283,25 @@ suite('rows as a message of the job', () => {
     return plain;
   };
 
-  test('are what protobufjs writes, byte for byte', () => {
+  test('are what protobufjs writes of all but defaults, byte for byte', () => {
     fc.assert(
       fc.property(ownRow, (values) => {
-        const expected = ownType.encode(ownType.fromObject(plainOf(values))).finish();
+        const expected = ownType.encode(ownType.fromObject(withoutDefaults(ownType, plainOf(values)))).finish();
         assert.equal(Buffer.from(bytesOf(values)).toString('hex'), Buffer.from(expected).toString('hex'));
       }),
       { numRuns: 300 },
     );
+  });
+
+  test('texts that are no UTF-8 have U+FFFD where it breaks, as readers refuse the record otherwise', () => {
+    const texts = parseColumns('s STRING, list ARRAY<STRING>, m MAP<STRING, STRING>');
+    const out = new ByteBuffer(1);
+    const broken = Buffer.of(0xff, 0x61);
+    const { columns: given } = batchOf(texts, [[broken, [broken, 'é'], { keys: [broken], values: [broken] }]]);
+    const text = 'string s = 1; repeated string list = 2; map<string, string> m = 3;';
+    writerFor(texts, `syntax = "proto3"; message M { ${text} }`).write(out, given, 0);
+    const mended = '04efbfbd61';
+    assert.equal(Buffer.from(out.copy()).toString('hex'), `0a${mended}12${mended}1202c3a91a0c0a${mended}12${mended}`);
   });
 
   const textOf = (fields: string, syntax = 'proto3'): string => `syntax = "${syntax}";\nmessage M {\n  ${fields}\n}`;
@@ -370,6 +381,29 @@ suite('rows as a message of the job', () => {
     assert.equal(pathOfMessage(file, messageNamed(file, 'google.protobuf.Timestamp')), undefined);
   });
 });
+
+/** What is left of a message when defaults of fields without presence are left out; protobufjs would write those. */
+function withoutDefaults(type: protobuf.Type, message: object): Record<string, unknown> {
+  const plain: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(message) as [string, unknown][]) {
+    const field = type.fields[name];
+    assert.ok(field, name);
+    const inner = field.resolvedType;
+    const within = (each: unknown): unknown =>
+      inner instanceof protobuf.Type ? withoutDefaults(inner, each as object) : each;
+    if (field instanceof protobuf.MapField)
+      plain[name] = Object.fromEntries(Object.entries(value as object).map(([key, each]) => [key, within(each)]));
+    else if (Array.isArray(value)) plain[name] = value.map(within);
+    else if (field.hasPresence || !isDefault(value)) plain[name] = within(value);
+  }
+  return plain;
+}
+
+function isDefault(value: unknown): boolean {
+  if (Long.isLong(value)) return value.isZero();
+  if (value instanceof Uint8Array) return value.length === 0;
+  return ['', false, 'SIZE_UNKNOWN'].includes(value as string) || Object.is(value, 0);
+}
 
 /** undefined = left out. */
 function asPlain(value: unknown, type: DataType): unknown {

@@ -1,6 +1,7 @@
 /**
- * Rows as Protobuf messages: fields in the order of their numbers, packed lists in one piece. What is NULL is left out; so
- * are NULL elements of lists and NULL values of maps, which Protobuf cannot hold.
+ * Rows as Protobuf messages: fields in the order of their numbers, packed lists in one piece. What is NULL is left out, and
+ * so are NULL elements of lists and NULL values of maps, which Protobuf cannot hold. Defaults of fields without presence
+ * are left out too, as the libraries of other languages do: bytes are compared where they are keys.
  */
 import { must } from '../../core/assert.ts';
 import { deadLetterReasons } from '../../core/errors.ts';
@@ -11,6 +12,7 @@ import { WIRE_32, WIRE_64, WIRE_LENGTH, WIRE_VARINT } from '../formats/proto-nod
 import type { ProtoScalar } from '../formats/proto-schema.ts';
 import type { TargetField, TargetMessage, TargetValue } from '../formats/proto-target.ts';
 import { isUnsigned } from '../formats/proto-target.ts';
+import { isUtf8 } from '../scan/utf8.ts';
 import { CELL_OK } from './cells.ts';
 import { isNull } from './json-writer.ts';
 
@@ -67,7 +69,8 @@ export class ProtobufWriter {
     for (let index = 0; index < fields.length; index++) {
       const field = fields[index]!;
       const column = columnOf(columns, field);
-      if (!isNull(column, row)) this.#field(out, field, column, row);
+      if (isNull(column, row) || (field.implicit && isDefault(field.value, column, row))) continue;
+      this.#field(out, field, column, row);
     }
   }
 
@@ -135,8 +138,10 @@ export class ProtobufWriter {
         return this.#time(out, Number(numberAt(column, row)));
       case 'wrapper':
         return this.#within((body) => {
-          writeTag(body, 1, wireOf(value.value));
-          this.#value(body, value.value, column, row);
+          if (!isDefault(value.value, column, row)) {
+            writeTag(body, 1, wireOf(value.value));
+            this.#value(body, value.value, column, row);
+          }
           writeBytes(out, body);
         });
       case 'message':
@@ -152,8 +157,10 @@ export class ProtobufWriter {
     const seconds = Math.floor(timeUs / 1e6);
     const nanos = Math.floor(timeUs - seconds * 1e6) * 1000;
     this.#within((body) => {
-      writeTag(body, 1, WIRE_VARINT);
-      writeNumber(body, seconds);
+      if (seconds !== 0) {
+        writeTag(body, 1, WIRE_VARINT);
+        writeNumber(body, seconds);
+      }
       if (nanos > 0) {
         writeTag(body, 2, WIRE_VARINT);
         writeNumber(body, nanos);
@@ -268,6 +275,14 @@ function numberIn(
   return (number | 0) === number ? number : undefined;
 }
 
+/** Empty, or a zero that is not negative. */
+function isDefault(value: TargetValue, column: Column, row: number): boolean {
+  if (column.kind === 'bytes')
+    return value.kind === 'enum' ? numberIn(value.numbers, column, row) === 0 : column.length[row] === 0;
+  const number = numberAt(column, row);
+  return typeof number === 'bigint' ? number === 0n : Object.is(number, 0);
+}
+
 function wireOf(value: TargetValue): number {
   if (value.kind === 'enum') return WIRE_VARINT;
   if (value.kind !== 'scalar') return WIRE_LENGTH;
@@ -295,6 +310,13 @@ function writeScalar(out: ByteBuffer, scalar: ProtoScalar, column: Column, row: 
       if (column.kind !== 'bytes') throw new TypeError(`a ${column.kind} stands where bytes belong`);
       const start = column.start[row]!;
       const length = column.length[row]!;
+      if (scalar === 'string' && column.nonAscii[row] !== 0 && !isUtf8(column.data, start, start + length)) {
+        // Readers refuse the whole record otherwise.
+        const mended = Buffer.from(Buffer.from(column.data.buffer, column.data.byteOffset + start, length).toString());
+        writeVarint(out, mended.length);
+        out.append(mended, 0, mended.length);
+        return;
+      }
       writeVarint(out, length);
       out.append(column.data, start, start + length);
       return;

@@ -82,3 +82,20 @@ test('property: windows that overlap come out once, whole but for late rows, whe
     { numRuns: 100 },
   );
 });
+
+test('an aggregate of the window itself looks at the window, not at its panes', () => {
+  const run = runSql(
+    `SELECT unix_millis(window.start) AS start, unix_millis(max(window).start) AS most FROM ${EVENTS}
+  GROUP BY window(ts, '${SIZE} seconds', '${SLIDE} seconds')`,
+    sources,
+    { outputMode: 'append' },
+  );
+  run.step({ events: [[toRow({ k: 'a', n: 1, at: 9 })]] });
+  const { rows } = run.step({ events: [[toRow({ k: 'a', n: 1, at: 60 })]] });
+  assert.deepEqual(
+    rows.map(({ start, most }) => [start, most]),
+    windowsOf(9)
+      .toSorted((a, b) => a - b)
+      .map((start) => [(BASE_S + start) * 1000, (BASE_S + start) * 1000]),
+  );
+});

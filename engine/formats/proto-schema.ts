@@ -46,6 +46,8 @@ export interface ProtoField {
   readonly oneof: string | null;
   /** proto2: a message without it is none. */
   readonly required: boolean;
+  /** proto2: whether it names a default of its own, `[default = …]`. */
+  readonly hasDefault: boolean;
   /** Of a repeated field: whether its numbers are written as one piece. */
   readonly packed: boolean;
   /** Whether tags stand around its messages, and not their length before them (proto2's groups). */
@@ -178,6 +180,7 @@ class Converter {
       presence: type.kind === 'message' || field.hasPresence,
       oneof: real,
       required: field.required,
+      hasDefault: field.options?.['default'] !== undefined,
       packed: field.repeated && field.packed,
       delimited: field.delimited,
     };

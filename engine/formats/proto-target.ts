@@ -27,6 +27,8 @@ export interface TargetField {
   readonly key: ProtoScalar | null;
   readonly value: TargetValue;
   readonly required: boolean;
+  /** Whether its default is left out: what is absent is read as that. */
+  readonly implicit: boolean;
   /** Whether a value may come that the field cannot hold. */
   readonly isFallible: boolean;
 }
@@ -117,7 +119,8 @@ class Matcher {
       return { kind: 'scalar', scalar: 'bytes' };
     };
     const { number, required, packed } = field;
-    const base = { column, name, number, required, key: null } as const;
+    const implicit = field.shape === 'single' && !field.presence;
+    const base = { column, name, number, required, implicit, key: null } as const;
     const made = (shape: TargetField['shape'], value: TargetValue, from: DataType): TargetField => ({
       ...base,
       shape,

@@ -81,6 +81,7 @@ export class ProtobufDecoder implements RegistryDecoder {
   /** Full name of the one message that is read; null = whichever the record names. */
   readonly #message: string | null;
   readonly #depthMax: number;
+  readonly #isStrict: boolean;
   readonly #files = new Map<number, KnownFile>();
   /** Steps of a schema in the job file. */
   readonly #fixed: KnownFile | null;
@@ -98,8 +99,17 @@ export class ProtobufDecoder implements RegistryDecoder {
   /** Where names of enums stand in the arena, by batch. */
   readonly #names = new Map<Uint8Array, number>();
 
-  /** Throws: SCHEMA_INVALID; UNSUPPORTED for a column that no record can hold. */
-  constructor(format: ProtobufFormat, fields: readonly ValueField[], depthMax: number, arena: ByteBuffer) {
+  /**
+   * `isStrict`: a field of the message itself in another wire type than its own is malformed, and not skipped like one
+   * that is not of the schema. Throws: SCHEMA_INVALID; UNSUPPORTED for a column that no record can hold.
+   */
+  constructor(
+    format: ProtobufFormat,
+    fields: readonly ValueField[],
+    depthMax: number,
+    arena: ByteBuffer,
+    isStrict = false,
+  ) {
     assert(depthMax <= DEPTH_LIMIT, () => `a nesting limit of ${depthMax} is above ${DEPTH_LIMIT}`);
     this.#arena = arena;
     this.#bytes = arena.bytes;
@@ -108,6 +118,7 @@ export class ProtobufDecoder implements RegistryDecoder {
     this.#framing = format.framing;
     this.#hasRegistry = format.registry !== null;
     this.#depthMax = depthMax;
+    this.#isStrict = isStrict;
     this.#message = format.message;
     const given = format.schema === null || this.#hasRegistry ? null : parseProto(format.schema);
     assert(this.#hasRegistry || given !== null, () => 'Protobuf without a registry has a schema');
@@ -363,19 +374,25 @@ export class ProtobufDecoder implements RegistryDecoder {
   #field(node: ProtoNode, row: number, wire: number, tag: number, end: number): void {
     if (node.shape === SHAPE_MAP) {
       if (wire === WIRE_LENGTH) this.#entry(node, end);
-      else this.#skip(wire, tag, end);
+      else this.#skipMismatch(wire, tag, end);
       return;
     }
     if (node.shape === SHAPE_SINGLE) {
-      if (wire !== node.wire) return this.#skip(wire, tag, end);
+      if (wire !== node.wire) return this.#skipMismatch(wire, tag, end);
       for (let index = 0; index < node.clears.length; index++) node.clears[index]!.setNull(row);
       return this.#value(node, row, end);
     }
     if (wire === node.wire) return this.#value(node, node.builder.append(), end);
     // What is not of its own wire type is packed, or not of this schema.
-    if (wire !== WIRE_LENGTH) return this.#skip(wire, tag, end);
+    if (wire !== WIRE_LENGTH) return this.#skipMismatch(wire, tag, end);
     const to = this.#lengthEnd(end);
     while (to >= 0 && this.#at < to && this.#broken === DECODED) this.#value(node, node.builder.append(), to);
+  }
+
+  /** A field whose wire type is none of its own. */
+  #skipMismatch(wire: number, tag: number, end: number): void {
+    if (this.#isStrict && this.#depth === 1) this.#break();
+    else this.#skip(wire, tag, end);
   }
 
   #entry(node: ProtoNode, end: number): void {

@@ -78,7 +78,11 @@ function panedFlow({ origin, operators }: Flow): PanedFlow | undefined {
   if (key?.kind !== 'column') return undefined;
   const others = new Set<number>();
   for (const [index, { expr }] of project.columns.entries()) if (index !== late.column) collectColumns(expr, others);
-  if (others.has(key.index) || !aggregate.aggregates.every(addsUp)) return undefined;
+  // An argument that is the window itself shares the key's column.
+  const isRead = aggregate.aggregates.some(
+    ({ inputs, filter }) => inputs.includes(late.column) || filter === late.column,
+  );
+  if (others.has(key.index) || isRead || !aggregate.aggregates.every(addsUp)) return undefined;
   return {
     flow: {
       origin,

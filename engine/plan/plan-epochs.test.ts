@@ -473,6 +473,8 @@ suite('queries of several operators', () => {
     }
     for (const aggregate of ['first(n)', 'collect_list(n)', 'count(DISTINCT n)', 'max(window.start)'])
       assert.equal(isPaned(sliding(aggregate)), false, aggregate);
+    for (const aggregate of ['max(window)', 'count(window)'])
+      assert.equal(isPaned(sliding(aggregate)), false, aggregate);
     assert.equal(isPaned(sliding('count(*)', `'10 seconds', '3 seconds'`)), false);
     assert.equal(isPaned(sliding('count(*)', `'10 seconds'`)), false);
     assert.match(explainJob(sliding('count(*)')), /forgets: a pane of 2s with the last window over it/);

@@ -254,4 +254,21 @@ suite('what is refused, with the reason', () => {
     assert.ok(other.kind === 'incompatible');
     assert.ok(other.reasons.some((reason) => reason.includes('keeps 4 rows of a key, kept 3')));
   });
+
+  test('rows that are equal to the last one, kept or not', () => {
+    const first = (name: string): EpochsPlan =>
+      planned(
+        `SELECT word, id FROM (SELECT *, rank() OVER (PARTITION BY word ORDER BY n) AS r, row_number() OVER (PARTITION BY word ORDER BY n) AS rn FROM a) WHERE ${name} = 1`,
+        { outputMode: 'update' },
+      );
+    const [ranks, numbers] = [first('r'), first('rn')];
+    assert.deepEqual(compareState(ranks, numbers), {
+      kind: 'incompatible',
+      reasons: ['rank-1 keeps no rows that are equal to the last one of a key, and did'],
+    });
+    assert.deepEqual(compareState(numbers, ranks), {
+      kind: 'incompatible',
+      reasons: ['rank-1 keeps rows that are equal to the last one of a key too, and did not'],
+    });
+  });
 });

@@ -366,6 +366,12 @@ function compareRank(findings: Findings, { was, is }: Pair<'rank'>): void {
   if (callsOf(old) !== callsOf(next)) findings.reasons.push('computes other functions over its rows');
   if (old.limit !== next.limit)
     findings.reasons.push(`keeps ${next.limit ?? 'all'} rows of a key, kept ${old.limit ?? 'all'}`);
+  if ((old.ties === true) !== (next.ties === true))
+    findings.reasons.push(
+      next.ties === true
+        ? 'keeps rows that are equal to the last one of a key too, and did not'
+        : 'keeps no rows that are equal to the last one of a key, and did',
+    );
 }
 
 // ---- the job ----------------------------------------------------------------------------------------------------

@@ -51,6 +51,32 @@ cases('months and days together', [
   ['CAST(make_interval(0, 0, 0, 0, 1, 30) AS INT)', 5400],
 ]);
 
+// Clocks went forward in the night to 2024-03-10 there.
+cases(
+  'days of make_interval are of local time, hours and minutes move the moment',
+  [
+    ["CAST(TIMESTAMP '2024-03-09 20:00:00' + make_interval(0, 0, 0, 0, 24) AS STRING)", '2024-03-10 21:00:00'],
+    [
+      "CAST(TIMESTAMP '2024-03-09 20:00:00' + make_interval(0, 0, 0, 0, 0, one * 1440) AS STRING)",
+      '2024-03-10 21:00:00',
+    ],
+    ["CAST(TIMESTAMP '2024-03-10 21:00:00' - make_interval(0, 0, 0, 0, 24) AS STRING)", '2024-03-09 20:00:00'],
+    ["CAST(TIMESTAMP '2024-03-09 20:00:00' + make_interval(0, 0, 0, 1) AS STRING)", '2024-03-10 20:00:00'],
+    ["CAST(TIMESTAMP '2024-03-09 20:00:00' + make_interval(0, 0, 0, 1, -12) AS STRING)", '2024-03-10 08:00:00'],
+    ["'2024-03-09 20:00:00' + make_interval(0, 0, 0, 0, 24)", '2024-03-10 21:00:00'],
+  ],
+  'America/Los_Angeles',
+);
+
+cases('parts of make_interval that are zeros are none', [
+  ["typeof(DATE '2024-01-31' + make_interval(0, 1, 0, 1, 0, 0, 0.0))", 'date'],
+  ["CAST(DATE '2024-01-31' + make_interval(0, 1, 0, 1, 0) AS STRING)", '2024-03-01'],
+  ['CAST(make_interval(1, 2, 0, 0, 0, 0, 0) AS INT)', 14],
+  ['CAST(INTERVAL 1 DAY + make_interval(0, 0, 0, 1, 2) AS INT)', 180_000],
+  // Each link types the time once: twice would be 2^30 times.
+  [`TIMESTAMP '2024-01-01 00:00:00'${' + make_interval(0, 0, 0, 1)'.repeat(30)}`, micros('2024-01-31T00:00:00Z')],
+]);
+
 // Clocks went forward on 2024-03-31 there: the day had 23 hours, and counts as one of 24.
 cases(
   'differences are of local time',
@@ -68,5 +94,7 @@ refusals('no intervals', [
   ["date_part('year', INTERVAL 1 DAY)", 'finds no YEAR'],
   ["INTERVAL '1 month 2 days'", 'months and days together'],
   ['make_interval(1, 0, 0, 2)', 'behind + or - of a time'],
+  ["DATE '2024-01-31' + make_interval(0, 0, 0, 0, 1)", 'hours, minutes and seconds cannot be added to a DATE'],
+  ["DATE '2024-01-31' - make_interval(0, 1, 0, 0, 0, one)", 'hours, minutes and seconds cannot be added to a DATE'],
   ['make_interval()', 'takes 1 to 7 arguments, not 0'],
 ]);

@@ -13,7 +13,7 @@ import { didYouMean } from '../problems.ts';
 import { generators, isAggregateName, rankFunctions, timeWindows } from './calls.ts';
 import type { Analysis } from './context.ts';
 import { literalExpr } from './literals.ts';
-import { mixedInterval, movedBy, unmixedInterval } from './mixed-intervals.ts';
+import { type MixedInterval, mixedInterval, timeOf, unmixedInterval } from './mixed-intervals.ts';
 import {
   asSqlName,
   type CallNode,
@@ -26,6 +26,7 @@ import {
   scopeOf,
 } from './scope.ts';
 import { castFunctions, decodeForm, specialForm, specialForms } from './special-forms.ts';
+import { spanOf } from './syntax.ts';
 
 /** Types the expressions of one query. */
 export class ExpressionAnalyzer {
@@ -290,18 +291,42 @@ export class ExpressionAnalyzer {
     return this.apply(op, [left, right], expr, places);
   }
 
-  /** A time and an interval of months and days; null where the expression is none such. */
-  #movedTime(
-    op: '+' | '-',
-    { left, right }: Extract<SqlExpr, { kind: 'binary' }>,
-    scope: Scope,
-  ): Expr | undefined | null {
-    const behind = mixedInterval(right);
-    const interval = behind ?? (op === '+' ? mixedInterval(left) : undefined);
+  /** A time and an interval of months and days, months before days and days before hours; null where it is none such. */
+  #movedTime(op: '+' | '-', expr: Extract<SqlExpr, { kind: 'binary' }>, scope: Scope): Expr | undefined | null {
+    const behind = mixedInterval(expr.right);
+    const interval = behind ?? (op === '+' ? mixedInterval(expr.left) : undefined);
     if (interval === undefined) return null;
-    const time = behind === undefined ? right : left;
-    const typed = this.expr(time, scope);
-    return typed && this.expr(movedBy(op, time, typed.type.kind === 'date', interval), scope);
+    const [place, by] = behind === undefined ? [expr.right, expr.left] : [expr.left, expr.right];
+    const time = this.expr(place, scope);
+    if (time === undefined) return undefined;
+    const isText = time.type.kind === 'string';
+    const isDate = time.type.kind === 'date';
+    const { months, days, ...shorter } = interval;
+    if (isDate && (shorter.hours ?? shorter.minutes ?? shorter.seconds) !== null)
+      return this.#analysis.problem(
+        by,
+        'hours, minutes and seconds cannot be added to a DATE',
+        'write CAST(… AS TIMESTAMP) + make_interval(…)',
+      );
+    const at = spanOf(by);
+    const none: MixedInterval = { months: null, days: null, hours: null, minutes: null, seconds: null, time: null };
+    const moved = (from: Expr | undefined, step: SqlExpr | null): Expr | undefined => {
+      if (from === undefined || step === null) return from;
+      const typed = this.expr(step, scope);
+      return typed && this.apply(op, [from, typed], expr, [place, by]);
+    };
+    const later = (from: Expr | undefined, unit: string, count: SqlExpr | null): Expr | undefined => {
+      if (from === undefined || count === null) return from;
+      const typed = this.expr(op === '-' ? { kind: 'unary', op: '-', input: count, ...at } : count, scope);
+      return typed && this.apply('timestampadd', [stringLiteral(unit), typed, from], expr, [by, count, place]);
+    };
+    const start = moved(isText ? castTo(time, TIMESTAMP) : time, months);
+    if (isDate) return moved(moved(start, days), shorter.time);
+    if (!isText && time.type.kind !== 'timestamp') return moved(start, timeOf(interval, at));
+    const inDays = moved(start, timeOf({ ...none, days }, at));
+    const inMinutes = later(later(inDays, 'HOUR', shorter.hours), 'MINUTE', shorter.minutes);
+    const all = moved(inMinutes, timeOf({ ...none, seconds: shorter.seconds, time: shorter.time }, at));
+    return isText ? all && castTo(all, STRING) : all;
   }
 
   #like(expr: Extract<SqlExpr, { kind: 'like' }>, scope: Scope): Expr | undefined {

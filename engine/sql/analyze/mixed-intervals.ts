@@ -3,16 +3,20 @@
  * or one of days and time here, so they stand where they are added to a time or taken from it: months first, then days
  * and time, as Spark does.
  */
-import type { SqlExpr } from '../../../core/ast.ts';
+import type { Span, SqlExpr } from '../../../core/ast.ts';
 import { callOf } from '../parse/nodes.ts';
 import { spanOf } from './syntax.ts';
 
 export interface MixedInterval {
   /** Years and months; null = none. */
   readonly months: SqlExpr | null;
-  /** Whole weeks and days as a number, when there is nothing shorter; null = none, or in `time`. */
+  /** Whole weeks and days as a number; null = none. */
   readonly days: SqlExpr | null;
-  /** Days and time; null = none. */
+  /** Numbers; null = none. They move a moment, however many they are: 24 hours are no day where the clock changes. */
+  readonly hours: SqlExpr | null;
+  readonly minutes: SqlExpr | null;
+  readonly seconds: SqlExpr | null;
+  /** Days and time that are written as one; null = none. */
   readonly time: SqlExpr | null;
 }
 
@@ -28,7 +32,8 @@ export function mixedInterval(expr: SqlExpr): MixedInterval | undefined {
       ...expr,
       literal: { kind: 'interval', months: ofMonths, microseconds: ofTime },
     });
-    return { months: part(months, 0), days: null, time: part(0, microseconds) };
+    const none = { days: null, hours: null, minutes: null, seconds: null };
+    return { months: part(months, 0), ...none, time: part(0, microseconds) };
   }
   if (
     expr.kind !== 'call' ||
@@ -39,8 +44,9 @@ export function mixedInterval(expr: SqlExpr): MixedInterval | undefined {
     return undefined;
   const at = spanOf(expr);
   const isThere = (arg: SqlExpr | undefined): boolean =>
-    arg !== undefined && !(arg.kind === 'literal' && arg.literal.kind === 'number' && arg.literal.text === '0');
-  const [years, months, weeks, days, ...shorter] = expr.args;
+    arg !== undefined && !(arg.kind === 'literal' && arg.literal.kind === 'number' && Number(arg.literal.text) === 0);
+  const orNone = (arg: SqlExpr | undefined): SqlExpr | null => (arg !== undefined && isThere(arg) ? arg : null);
+  const [years, months, weeks, days, hours, minutes, seconds] = expr.args;
   const call = (name: string, args: readonly (SqlExpr | undefined)[]): SqlExpr =>
     callOf(
       { text: name, ...at },
@@ -58,8 +64,11 @@ export function mixedInterval(expr: SqlExpr): MixedInterval | undefined {
     inWeeks && days ? { kind: 'binary', op: '+', left: inWeeks, right: days, ...at } : inWeeks;
   return {
     months: isThere(years) || isThere(months) ? call('make_ym_interval', [years, months]) : null,
-    days: shorter.length === 0 && allDays !== undefined ? allDays : null,
-    time: shorter.length === 0 ? null : call('make_dt_interval', [allDays, ...shorter]),
+    days: isThere(weeks) || isThere(days) ? (allDays ?? null) : null,
+    hours: orNone(hours),
+    minutes: orNone(minutes),
+    seconds: orNone(seconds),
+    time: null,
   };
 }
 
@@ -67,25 +76,19 @@ export function mixedInterval(expr: SqlExpr): MixedInterval | undefined {
 export function unmixedInterval(expr: SqlExpr): SqlExpr | undefined {
   const parts = mixedInterval(expr);
   if (parts === undefined) return undefined;
-  const { months, days, time } = parts;
-  const at = spanOf(expr);
-  const inDays = (args: readonly SqlExpr[]): SqlExpr => callOf({ text: 'make_dt_interval', ...at }, args, at);
-  const rest = time ?? (days && inDays([days]));
-  if (months === null) return rest ?? inDays([]);
-  return rest === null ? months : undefined;
+  const rest = timeOf(parts, spanOf(expr));
+  if (parts.months === null) return rest ?? callOf({ text: 'make_dt_interval', ...spanOf(expr) }, [], spanOf(expr));
+  return rest === null ? parts.months : undefined;
 }
 
-/** What `time + interval` or `time - interval` is, `time` a DATE or not; months come before days. */
-export function movedBy(
-  op: '+' | '-',
-  time: SqlExpr,
-  isDate: boolean,
-  { months, days, time: rest }: MixedInterval,
-): SqlExpr {
-  const at = spanOf(time);
-  const wholeDays = days && (isDate ? days : callOf({ text: 'make_dt_interval', ...at }, [days], at));
-  return [months, wholeDays, rest].reduce<SqlExpr>(
-    (left, right) => (right === null ? left : { kind: 'binary', op, left, right, ...at }),
-    time,
+/** Days and time of the interval as one; null = none. */
+export function timeOf({ days, hours, minutes, seconds, time }: MixedInterval, at: Span): SqlExpr | null {
+  const parts = [days, hours, minutes, seconds];
+  if (parts.every((part) => part === null)) return time;
+  const none: SqlExpr = { kind: 'literal', literal: { kind: 'number', text: '0', suffix: '' }, ...at };
+  return callOf(
+    { text: 'make_dt_interval', ...at },
+    parts.map((part) => part ?? none),
+    at,
   );
 }

@@ -23,7 +23,7 @@ import { placeholderOf, valueColumn } from './placeholders.ts';
 import { columnExpr, plainColumns, type Rows, type ScopeColumn, scopeOf } from './scope.ts';
 import { madeTable } from './static-queries.ts';
 import type { Found, MembershipJoins, Subqueries } from './subqueries.ts';
-import { mapSql, spanOf } from './syntax.ts';
+import { holdsQuery, mapSql, spanOf } from './syntax.ts';
 
 type QueryNode = Extract<SqlExpr, { kind: 'subquery' | 'inQuery' | 'exists' }>;
 
@@ -60,7 +60,7 @@ export class QueryValues {
 
   /** The expression with columns of {@link rows} in the place of its queries. */
   lifted(expr: SqlExpr): SqlExpr {
-    return mapSql(expr, (node) => {
+    return mapSql(negationsInside(expr), (node) => {
       if (node.kind !== 'subquery' && node.kind !== 'inQuery' && node.kind !== 'exists') return node;
       const value = this.#value(node);
       if (value === undefined) this.#failed = true;
@@ -386,6 +386,19 @@ function totals(rows: Rows, aggregates: readonly AggregateCall[], span: Span, an
     columns: plainColumns(output),
     times: output.map(() => null),
   };
+}
+
+/** NOT beside the queries that it is about: `v NOT IN …` is another question than `v IN …` where there are NULLs. */
+function negationsInside(expr: SqlExpr): SqlExpr {
+  return mapSql(expr, (node) => (node.kind === 'unary' && node.op === 'not' ? negation(node) : node));
+}
+
+function negation(not: Extract<SqlExpr, { kind: 'unary' }>): SqlExpr {
+  const { input } = not;
+  if (input.kind === 'inQuery') return { ...input, negated: !input.negated };
+  if (input.kind !== 'binary' || (input.op !== 'and' && input.op !== 'or') || !holdsQuery(input)) return not;
+  const of = (side: SqlExpr): SqlExpr => negation({ ...not, input: side });
+  return { ...input, op: input.op === 'and' ? 'or' : 'and', left: of(input.left), right: of(input.right) };
 }
 
 // ---- syntax ---------------------------------------------------------------------------------------------------------

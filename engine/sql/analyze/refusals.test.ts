@@ -429,6 +429,21 @@ suite('other refusals', () => {
       'append',
       'k NOT IN (SELECT color FROM colors WHERE colors.k = a.k): NOT IN (SELECT …) beside OR or within an expression does not look at columns of the query around it',
     ],
+    ...(
+      [
+        ['NOT (k IN (%))', '(k IN (%))'],
+        ['NOT k IN (%)', 'k IN (%)'],
+        ['NOT (v > 2 AND k IN (%))', 'k IN (%)'],
+        ['NOT (NOT (k NOT IN (%)))', '(k NOT IN (%))'],
+      ] as const
+    ).map(([condition, place]): Case => {
+      const around = (text: string): string => text.replace('%', 'SELECT color FROM colors WHERE colors.k = a.k');
+      return [
+        `SELECT v FROM a WHERE ${around(condition)} OR v = 1`,
+        'append',
+        `${around(place)}: NOT IN (SELECT …) beside OR or within an expression does not look at columns of the query around it`,
+      ];
+    }),
     ['SELECT k FROM a NATURAL JOIN colors', 'append', 'NATURAL: NATURAL JOIN is not supported'],
     [
       'SELECT k, row_number() OVER (PARTITION BY k ORDER BY v) AS rn FROM a QUALIFY rn = 1',

@@ -40,6 +40,16 @@ function knownMessage(args: readonly Expr[]): NamedMessage {
   return found;
 }
 
+/** Path of a field with a default of its own; the message does not contain itself. */
+function fieldWithDefault({ fields }: ProtoMessage): string | undefined {
+  for (const { name, type, hasDefault } of fields) {
+    if (hasDefault) return name;
+    const within = type.kind === 'message' ? fieldWithDefault(type.message) : undefined;
+    if (within !== undefined) return `${name}.${within}`;
+  }
+  return undefined;
+}
+
 const readOptions = ['mode'];
 
 export const protobufFunctions: readonly FunctionDef[] = [
@@ -85,6 +95,12 @@ export const protobufFunctions: readonly FunctionDef[] = [
       if (wrong !== undefined) return wrong;
       try {
         const type: DataType = { kind: 'struct', fields: protoColumns(found.message) };
+        const defaulted = fieldWithDefault(found.message);
+        if (defaulted !== undefined)
+          return complaintOf(
+            `the field ${defaulted} has a default of its own, which is not read; take [default = …] away`,
+            2,
+          );
         return { args: fitted, type, nullable: isPermissive(fitted) || fitted[0]?.nullable === true };
       } catch (error) {
         if (!isWeirError(error, 'SCHEMA_INVALID')) throw error;
@@ -95,7 +111,7 @@ export const protobufFunctions: readonly FunctionDef[] = [
       g.fails();
       const { message, schema } = knownMessage(call.args);
       const type = call.type as Extract<DataType, { kind: 'struct' }>;
-      const reader = g.constant(new ProtobufReader(schema, message.name, type.fields));
+      const reader = g.constant(new ProtobufReader(schema, message, type.fields));
       const permissive = isPermissive(call.args);
       return g.strict(
         call.args.slice(0, 1),

@@ -4,6 +4,7 @@ import type { DataType, Schema } from '../../../core/types.ts';
 import { ByteBuffer } from '../../byte-buffer.ts';
 import { CELL_OK } from '../../encode/cells.ts';
 import { ProtobufWriter } from '../../encode/protobuf-writer.ts';
+import type { ProtoMessage } from '../../formats/proto-schema.ts';
 import type { TargetMessage } from '../../formats/proto-target.ts';
 import { ProtobufDecoder } from '../../formats/protobuf-decoder.ts';
 import { DECODED } from '../../formats/value-decoder.ts';
@@ -45,15 +46,20 @@ export class ProtobufReader {
   readonly #arena = new ByteBuffer(256);
   readonly #decoder: ProtobufDecoder;
 
-  /** `schema`: text of a .proto that has the message. Throws: SCHEMA_INVALID; UNSUPPORTED. */
-  constructor(schema: string, message: string, columns: Schema) {
+  /**
+   * `schema`: text of a .proto that has the message; `columns`: those of its fields. Bytes without a required field are
+   * no such message. Throws: SCHEMA_INVALID; UNSUPPORTED.
+   */
+  constructor(schema: string, { name: message, fields }: ProtoMessage, columns: Schema) {
     this.#columns = columns;
     const text = { schema, references: [] };
+    const required = new Set(fields.flatMap((field) => (field.required ? [field.name] : [])));
     this.#decoder = new ProtobufDecoder(
       { kind: 'protobuf', framing: 'none', registry: null, schema: text, message },
-      columns.map(({ name, type }) => ({ name, path: name, type, required: false })),
+      columns.map(({ name, type }) => ({ name, path: name, type, required: required.has(name) })),
       DEPTH_MAX,
       this.#arena,
+      true,
     );
   }
 
