@@ -3,7 +3,7 @@
  * hands the accepted definition to the coordinator.
  */
 import { createHash } from 'node:crypto';
-import { WeirError } from '../core/errors.ts';
+import { WeirError, isWeirError } from '../core/errors.ts';
 import type { SavepointRow } from '../core/epoch/types.ts';
 import { jobName, revision, workerId } from '../core/ids.ts';
 import type { JobName, Revision, WorkerId } from '../core/ids.ts';
@@ -193,9 +193,11 @@ export class JobService {
     if (file.spec === null) return { kind: 'refused', problems: file.problems };
     const { schemas, problems: unknown } = await recordSchemasOf(file.spec, this.#registries);
     if (unknown.length > 0) return { kind: 'refused', problems: locateProblems(file.positions, unknown) };
+    const sinks = await this.#describeSinks(file.spec);
+    if (sinks.problems.length > 0) return { kind: 'refused', problems: locateProblems(file.positions, sinks.problems) };
     const facts = {
       tables: await this.#describeTables(file.spec),
-      sinkTables: await this.#describeSinks(file.spec),
+      sinkTables: sinks.tables,
       recordSchemas: schemas,
       connectors: this.#packages,
     };
@@ -317,16 +319,24 @@ export class JobService {
     return tables;
   }
 
-  /** Tables of sinks that have a catalog to ask, by the sink's index. */
-  async #describeSinks(spec: JobSpec): Promise<Map<number, SinkTable>> {
+  /** Tables of sinks that have a catalog to ask, by the sink's index; sinks that nobody has told where theirs is. */
+  async #describeSinks(
+    spec: JobSpec,
+  ): Promise<{ readonly tables: ReadonlyMap<number, SinkTable>; readonly problems: readonly JobProblem[] }> {
     const tables = new Map<number, SinkTable>();
+    const problems: JobProblem[] = [];
     for (const [index, sink] of spec.sinks.entries()) {
       if (sink.connector !== 'postgres') continue;
       const settings = { url: sink.url ?? null, table: qualifiedTable(sink.table) };
-      const table = await this.connections.rowSinks(sink.connector).describe(settings);
-      if (table !== undefined) tables.set(index, table);
+      try {
+        const table = await this.connections.rowSinks(sink.connector).describe(settings);
+        if (table !== undefined) tables.set(index, table);
+      } catch (error) {
+        if (!isWeirError(error, 'CONFIG_INVALID')) throw error;
+        problems.push({ path: `sinks.${index}`, message: error.message });
+      }
     }
-    return tables;
+    return { tables, problems };
   }
 
   /** Throws: NOT_FOUND. */

@@ -150,6 +150,14 @@ suite('REST on a real cluster', { timeout: 240_000 }, () => {
     assert.equal((await ask('validateJob', { body: users() })).body.valid, true);
     const wrong = await ask('validateJob', { body: users('agee > 0') });
     assert.deepEqual([wrong.body.valid, wrong.body.problems[0].line], [false, 6]);
+    const nowhere = users().replace(
+      /  - \{ connector: cassandra.*/,
+      '  - { connector: postgres, table: users, primaryKey: [id] }',
+    );
+    const unplaced = await ask('validateJob', { body: nowhere });
+    assert.equal(unplaced.body.valid, false, 'nobody has said which database');
+    assert.match(unplaced.body.problems[0].message, /names no database; set POSTGRES_URL/);
+    assert.equal(unplaced.body.problems[0].path, 'sinks.0');
 
     const first = await ask('submitJob', { body: users() });
     assert.deepEqual([first.status, first.headers.get('location')], [201, '/v1/jobs/users']);
