@@ -56,7 +56,7 @@ const plan: readonly Planned[] = [
     minutes: 12,
   },
   { name: 'noop-spark35', records: 4_000_000, args: ['--peer', 'spark35', '--rounds', '1'], minutes: 4 },
-  { name: 'scale', records: 4_000_000, args: [], minutes: 3, rounds: 3 },
+  { name: 'scale', records: 16_000_000, args: [], minutes: 4, rounds: 3 },
   { name: 'memory', records: 10_000_000, args: [], minutes: 5 },
   { name: 'nexmark', records: 4_000_000, args: ['--rounds', '1'], minutes: 9 },
   { name: 'latency-rates', args: ['--rates', '1000,100000', '--warm-up', '10', '--seconds', '20'], minutes: 9 },

@@ -54,6 +54,7 @@ export async function bench(options: SuiteOptions): Promise<boolean> {
       recordsPerCpuSecondWarm: Math.round(1e6 / cost),
       recordsPerSecond: Math.round(median(of.map((run) => records / run.wallSeconds))),
       peakRssMb: Math.round(median(of.map((run) => run.peakRssBytes)) / 1024 / 1024),
+      ...of.at(-1)?.more,
       problems: of.flatMap((run) => run.problems),
     });
   }

@@ -94,7 +94,11 @@ export function throughputTable(results: Results, name: string): string {
 
 /** Where Weir's CPU goes, of the last round; empty when it is not known. */
 export function partsOf(results: Results, name: string): string {
-  const parts = lineOf(results, name, { system: 'weir' })?.['warmMicrosPerRecord'];
+  return partsIn(lineOf(results, name, { system: 'weir' }));
+}
+
+function partsIn(line: Line | undefined): string {
+  const parts = line?.['warmMicrosPerRecord'];
   if (typeof parts !== 'object' || parts === null) return '';
   return Object.entries(parts)
     .map(([part, micros]) => `${part} ${shown(Number(micros), 2)}`)
@@ -190,12 +194,20 @@ export function scaleTable(results: Results): string {
   const rows = systemLines(results, 'scale').map((line): Row => [
     String(line['workers']),
     shown(numberOf(line, 'cpuUsPerRecordWarm'), 3),
+    partsIn(line),
     shown(numberOf(line, 'recordsPerSecond')),
     shown(numberOf(line, 'peakRssMb')),
     checked(line),
   ]);
   return table(
-    ['workers of one thread', 'CPU µs per record, warm', 'records per s', 'peak MB, all processes', 'values'],
+    [
+      'workers of one thread',
+      'CPU µs per record, warm',
+      'of it, last round',
+      'records per s',
+      'peak MB, all processes',
+      'values',
+    ],
     rows,
   );
 }
