@@ -1,7 +1,5 @@
 /** Topics of the embedded log, exactly once: workers killed around the decision of a transaction, with and without state. */
-import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { FailpointName } from '../../core/ports.ts';
 import { ExactlyOnceJob } from '../support/exactly-once.ts';
 
@@ -14,14 +12,7 @@ describe('the embedded log, exactly once', { timeout: 300_000, concurrency: true
       try {
         await job.produce(1000);
         await job.apply();
-        for (const point of points) {
-          const victim = await job.cluster.startWorker(`${point}=kill@2`, false);
-          while (victim.alive) {
-            await job.produce(100);
-            await sleep(200);
-          }
-          assert.match(await victim.log(), new RegExp(`failpoint ${point} kill`));
-        }
+        for (const point of points) await job.killAt(point);
         await job.cluster.startWorker('', false);
         await job.taken();
         await job.check();

@@ -1,7 +1,6 @@
 /** The Kafka sink, exactly once: the page's example, and a worker killed at every point of a transaction's life. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { readLog } from '../../cli/testing/read-log.ts';
 import { connect } from '../../connectors/kafka/test-log.ts';
 import { partition } from '../../core/ids.ts';
@@ -30,14 +29,7 @@ describe('Kafka sink, exactly once', { timeout: 600_000 }, () => {
   test('kill -9 before and after the records, and before and after the decision', async () => {
     const points = failpointNames.filter((name) => name.startsWith('transaction.'));
     assert.equal(points.length, 4);
-    for (const point of points) {
-      const victim = await job.cluster.startWorker(`${point}=kill@2`, false);
-      while (victim.alive) {
-        await job.produce(100);
-        await sleep(200);
-      }
-      assert.match(await victim.log(), new RegExp(`failpoint ${point} kill`));
-    }
+    for (const point of points) await job.killAt(point);
     await job.cluster.startWorker('', false);
     await job.taken();
     await job.check();

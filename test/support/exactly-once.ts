@@ -4,11 +4,12 @@
  * of a job with state also every count once, in its order, and the right one at last.
  */
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { readLog } from '../../cli/testing/read-log.ts';
 import { makeConnections } from '../../connectors/connections.ts';
 import { systemClock, systemRng } from '../../connectors/system/clock.ts';
 import { partition } from '../../core/ids.ts';
-import type { LogWriter, Source } from '../../core/ports.ts';
+import type { FailpointName, LogWriter, Source } from '../../core/ports.ts';
 import { encodeRecordBatch } from '../../core/record-batch-encoder.ts';
 import { noLog } from '../conformance/no-log.ts';
 import { freePorts } from '../services/java-server.ts';
@@ -129,6 +130,16 @@ sinks:
       await this.#writer.append([append], permit);
     }
     this.#produced = end;
+  }
+
+  /** A worker that is killed at a point of its second transaction, while records come. */
+  async killAt(point: FailpointName): Promise<void> {
+    const victim = await this.cluster.startWorker(`${point}=kill@2`, false);
+    while (victim.alive) {
+      await this.produce(100);
+      await sleep(200);
+    }
+    assert.match(await victim.log(), new RegExp(`failpoint ${point} kill`));
   }
 
   /** Until the job has committed all that is in its topic. */
