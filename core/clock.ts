@@ -6,7 +6,10 @@ export interface Clock {
   mono(): number;
   /** Resolves after `ms`; rejects with the signal's reason when aborted before. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
-  /** Calls `fn` once after `ms`; the returned function cancels it. */
+  /**
+   * Calls `fn` once after `ms`; the returned function cancels it. With 0 once what has come by now is handled: in the
+   * same turn of the event loop.
+   */
   timer(ms: number, fn: () => void): () => void;
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { systemClock } from '../connectors/system/clock.ts';
 import type { Clock } from '../core/clock.ts';
 import type { LanePlace } from '../core/row-sink.ts';
 import type { LogWriter, TableWriter } from '../core/ports.ts';
@@ -8,9 +9,12 @@ import { always } from '../test/conformance/source.ts';
 import { SinkSet } from './sink-set.ts';
 
 const counters = { rowCount: 0, bytes: new Uint8Array(0) };
+/** Bytes of an append that goes by itself. */
+const LARGE = 40_000;
+const largeBatch = (first: number): Uint8Array => new Uint8Array(LARGE).fill(first, 0, 1);
 const noLetters = {} as TableWriter;
-const still = { mono: () => 0 } as Clock;
-const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const still: Clock = { ...systemClock, mono: () => 0 };
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 
 test('memory that rows were written from goes back to the pool once they are durable, and not before', async () => {
   const durable = Promise.withResolvers<void>();
@@ -47,7 +51,7 @@ test('memory that no row needed goes back too; after a failure it does not', asy
 
 test('how long rows wait for each sink: writes under way at the same time count once, one that goes on counts', async () => {
   let now = 100;
-  const clock = { mono: () => now } as Clock;
+  const clock: Clock = { ...systemClock, mono: () => now };
   const writes: PromiseWithResolvers<void>[] = [];
   const append = async (): Promise<void> => {
     const write = Promise.withResolvers<void>();
@@ -64,7 +68,7 @@ test('how long rows wait for each sink: writes under way at the same time count 
     null,
     clock,
   );
-  const appends = [{ partition: 0, batch: new Uint8Array(10) }];
+  const appends = [{ partition: 0, batch: new Uint8Array(LARGE) }];
   const rows = {
     sinks: [
       { kind: 'log', rowCount: 1, appends },
@@ -103,7 +107,7 @@ test('what a lane appends to a topic goes out chunk by chunk, other lanes beside
   const write = (lane: string, chunk: number): Promise<void> =>
     sinks.write(
       {
-        sinks: [{ kind: 'log', rowCount: 1, appends: [{ partition: 0, batch: new Uint8Array([chunk]) }] }],
+        sinks: [{ kind: 'log', rowCount: 1, appends: [{ partition: 0, batch: largeBatch(chunk) }] }],
         deadLetters: counters,
       },
       always,

@@ -16,6 +16,7 @@ import { AppendOrder } from './append-order.ts';
 import { BusyTime } from './busy-time.ts';
 import type { DeadLetterTopic } from './dead-letter-copy.ts';
 import { copyDeadLetters } from './dead-letter-copy.ts';
+import { GatheredAppends } from './gathered-appends.ts';
 import type { EpochRows, EpochTransactions } from './epoch-transactions.ts';
 import type { LaneBatches } from './lane-batches.ts';
 import type { LaneOpening, LaneTransactions } from './lane-transactions.ts';
@@ -57,6 +58,8 @@ export class SinkSet {
   readonly #clock: Clock;
   readonly #waiting: readonly BusyTime[];
   readonly #appends = new AppendOrder();
+  /** Of topics that are appended to at least once, by sink. */
+  readonly #gathered: readonly (GatheredAppends | null)[];
   /** Partition counts of the log sinks, in order: what the encoder needs to choose partitions. */
   readonly logPartitions: readonly number[];
   /** Whether rows are written at the times the lane computes; a lane without such sinks may run any distance ahead of the clock. */
@@ -74,6 +77,9 @@ export class SinkSet {
     this.#clock = clock;
     this.#waiting = sinks.map(() => new BusyTime());
     this.#sinks = sinks;
+    this.#gathered = sinks.map((sink) =>
+      sink.kind === 'log' && sink.transactions === null ? new GatheredAppends(sink.writer, clock) : null,
+    );
     this.#deadLetters = deadLetters;
     this.#deadLetterTopic = deadLetterTopic;
     this.#transactions = sinks.flatMap((sink) => (sink.kind === 'log' ? (sink.transactions ?? []) : []));
@@ -265,7 +271,8 @@ export class SinkSet {
         const { topic, transactions } = sink;
         const appends = output.appends.map((append) => ({ ...append, topic, partition: partition(append.partition) }));
         if (transactions === null) {
-          const append = (): Promise<void> => sink.writer.append(appends, permit);
+          const gathered = must(this.#gathered[index], () => `sink ${sink.name} appends by transactions`);
+          const append = (): Promise<void> => gathered.append(appends, permit);
           // Rows of epochs wait for their epoch's turn; those of a lane for the chunk before them.
           return place === null ? append() : this.#appends.run(`${index}/${place.lane}`, append);
         }

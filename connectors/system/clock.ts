@@ -23,6 +23,10 @@ export const systemClock: Clock = {
     });
   },
   timer(ms, fn) {
+    if (ms <= 0) {
+      const immediate = setImmediate(fn);
+      return () => clearImmediate(immediate);
+    }
     const timeout = setTimeout(fn, ms);
     return () => clearTimeout(timeout);
   },

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { systemClock } from '../connectors/system/clock.ts';
+import { WeirError } from '../core/errors.ts';
+import { partition } from '../core/ids.ts';
+import type { WritePermit } from '../core/lane/permit.ts';
+import type { LogAppend, LogWriter } from '../core/ports.ts';
+import { encodeRecordBatch } from '../core/record-batch-encoder.ts';
+import { readBatchHeaders } from '../core/record-batch.ts';
+import { always } from '../test/conformance/source.ts';
+import { GatheredAppends } from './gathered-appends.ts';
+
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+
+/** A log whose requests are acknowledged by hand. */
+class ManualLog {
+  readonly requests: { readonly appends: readonly LogAppend[]; readonly done: PromiseWithResolvers<void> }[] = [];
+
+  readonly writer = {
+    append: (appends: readonly LogAppend[], permit: WritePermit): Promise<void> => {
+      permit.check();
+      const done = Promise.withResolvers<void>();
+      this.requests.push({ appends, done });
+      return done.promise;
+    },
+  } as unknown as LogWriter;
+
+  /** Records by partition of each request. */
+  get records(): string[][] {
+    return this.requests.map(({ appends }) =>
+      appends.map(
+        ({ partition: to, batch }) =>
+          `${to}: ${readBatchHeaders(batch)
+            .map(({ recordCount }) => recordCount)
+            .join()}`,
+      ),
+    );
+  }
+}
+
+function appendTo(to: number, bytes = 10): LogAppend {
+  const record = { key: null, value: new Uint8Array(bytes), timestampMs: 0 };
+  return { topic: 'out', partition: partition(to), batch: encodeRecordBatch([record]) };
+}
+
+const fenced: WritePermit = {
+  valid: () => false,
+  check: () => {
+    throw new WeirError('FENCED', 'handed over');
+  },
+};
+
+test('small appends of one turn are one request of one batch per partition; what comes meanwhile is the next one', async () => {
+  const log = new ManualLog();
+  const appends = new GatheredAppends(log.writer, systemClock);
+  const first = [
+    appends.append([appendTo(0), appendTo(1)], always),
+    appends.append([appendTo(1), appendTo(2)], always),
+  ];
+  await settled();
+  const second = [appends.append([appendTo(0)], always), appends.append([appendTo(0)], always)];
+  await settled();
+  assert.deepEqual(log.records, [['0: 1', '1: 2', '2: 1']]);
+  log.requests[0]?.done.resolve();
+  await Promise.all(first);
+  await settled();
+  assert.deepEqual(log.records.slice(1), [['0: 2']]);
+  log.requests[1]?.done.resolve();
+  await Promise.all(second);
+});
+
+test('large appends wait for nobody', async () => {
+  const log = new ManualLog();
+  const appends = new GatheredAppends(log.writer, systemClock);
+  const small = appends.append([appendTo(0)], always);
+  await settled();
+  const large = appends.append([appendTo(1, 40_000)], always);
+  assert.deepEqual(log.records, [['0: 1'], ['1: 1']]);
+  for (const { done } of log.requests) done.resolve();
+  await Promise.all([small, large]);
+});
+
+test('who may not write any more is refused by itself; the others go out', async () => {
+  const log = new ManualLog();
+  const appends = new GatheredAppends(log.writer, systemClock);
+  const refused = assert.rejects(appends.append([appendTo(0)], fenced), /handed over/);
+  const other = appends.append([appendTo(1)], always);
+  await refused;
+  assert.deepEqual(log.records, [['1: 1']]);
+  log.requests[0]?.done.resolve();
+  await other;
+});
+
+test('when a request for several is refused, only those whose records are refused fail', async () => {
+  const sent: number[][] = [];
+  const writer = {
+    append: async (appends: readonly LogAppend[]): Promise<void> => {
+      sent.push(appends.map(({ partition: to }) => to));
+      if (appends.some(({ partition: to }) => to === 1)) throw new WeirError('SINK_REFUSED', 'not there');
+    },
+  } as unknown as LogWriter;
+  const appends = new GatheredAppends(writer, systemClock);
+  const good = appends.append([appendTo(0)], always);
+  const bad = assert.rejects(appends.append([appendTo(1)], always), /not there/);
+  await Promise.all([good, bad]);
+  assert.deepEqual(sent, [[0, 1], [0], [1]]);
+  await appends.append([appendTo(2)], always);
+});
