@@ -16,6 +16,7 @@ import type { MetaStore } from '../core/meta.ts';
 import type { Connections, LogWriter } from '../core/ports.ts';
 import type { JobView } from '../master/views.ts';
 import { freePorts } from '../test/services/java-server.ts';
+import type { JvmUse } from '../test/services/jvm.ts';
 import type { Service } from '../test/services/services.ts';
 import { startCassandra, startKafka } from '../test/services/services.ts';
 
@@ -81,18 +82,21 @@ export class BenchCluster implements AsyncDisposable {
   static async start(options: {
     readonly cassandra: boolean;
     readonly store: 'embedded' | 'real';
+    /** Default: `test`. */
+    readonly jvm?: JvmUse;
   }): Promise<BenchCluster> {
+    const jvm = options.jvm ?? 'test';
     const directory = await mkdtemp(join(tmpdir(), 'weir-bench-'));
     const services: Service[] = [];
     const children: ChildProcess[] = [];
     const env: NodeJS.ProcessEnv = { ...process.env, WEIR_TOKEN: TOKEN };
     if (options.store === 'real') {
-      const kafka = await startKafka({ heapMb: 1024, properties: topicLimits });
+      const kafka = await startKafka({ heapMb: 1024, jvm, properties: topicLimits });
       services.push(kafka);
       env['KAFKA_BROKERS'] = kafka.address;
     }
     if (options.store === 'real' && options.cassandra) {
-      const cassandra = await startCassandra({ heapMb: 1024 });
+      const cassandra = await startCassandra({ heapMb: 1024, jvm });
       services.push(cassandra);
       env['CASSANDRA_CONTACT_POINTS'] = cassandra.address;
     } else {

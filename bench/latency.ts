@@ -5,6 +5,9 @@
  *
  * Beside each, in the same run, the floor: the same consumer straight on an input topic at that rate; of the shape `table`,
  * a bare writer that consumes and writes with the driver; and a bare LWT. Output is at least once. `--only` takes shapes.
+ *
+ * Both servers run as their own start scripts run them (G1, all of the JIT) and are warmed up first: with the settings of
+ * tests, half of a record's time is the broker's.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -87,7 +90,7 @@ interface LatencySystem {
 /** False when a result was wrong. */
 export async function bench(options: SuiteOptions): Promise<boolean> {
   const wanted = options.only.length === 0 ? shapes : shapes.filter((shape) => options.only.includes(shape));
-  await using cluster = await BenchCluster.start({ cassandra: true, store: 'real' });
+  await using cluster = await BenchCluster.start({ cassandra: true, store: 'real', jvm: 'service' });
   const client = new cassandra.Client({
     contactPoints: [cluster.contactPoint ?? ''],
     localDataCenter: 'datacenter1',
@@ -99,6 +102,14 @@ export async function bench(options: SuiteOptions): Promise<boolean> {
     );
     const weir = options.weir ? await cluster.startWeir(options.threads) : undefined;
     const systems = [floor, ...(weir === undefined ? [] : [weirOf(cluster, weir)]), ...peersOf(options, cluster)];
+    const [firstRate = 1] = options.rates;
+    note('warming up the servers');
+    await measure(options, cluster, client, floor, {
+      shape: 'stateless',
+      rate: firstRate,
+      input: 'warm_up',
+      output: 'none',
+    });
     const rounds = new RoundsInTime({ rounds: options.rates.length, minutes: options.minutes });
     for (const rate of options.rates) {
       if (!rounds.next()) break;

@@ -449,6 +449,21 @@ test('an empty epoch follows when the watermark has moved', async () => {
   assert.deepEqual([world.plans.get(2)?.lateUs, world.plans.get(2)?.evictUs], [140_000_000, 140_000_000]);
 });
 
+test('while data flows, the next epoch with data moves the window on: an empty one comes when it ends', async () => {
+  const world = new EpochWorld(40, 1);
+  world.lead();
+  world.addWorker('a', { mapMs: 1, foldMs: 1, writeMs: 1 });
+  await world.until(() => world.master?.changes.length === 1, 10_000);
+  await feed(world, 1000, 1);
+  const plans = [...world.plans.values()];
+  const empty = plans.filter(({ ranges }) => Object.keys(ranges).length === 0);
+  assert.ok(plans.length > 50, `${plans.length} epochs`);
+  assert.ok(empty.length < plans.length / 10, `${empty.length} of ${plans.length} epochs without data`);
+  await drained(world);
+  const last = world.plans.get(world.head.planned);
+  assert.deepEqual(last?.ranges, {});
+});
+
 test('a step reads all that is there when it is called, from new partitions too, and nothing later', async () => {
   const world = new EpochWorld(24, 1, countsPlan({ trigger: { kind: 'manual' }, watermarks: [] }));
   const master = world.lead();

@@ -600,18 +600,26 @@ export class EpochCoordinator {
     }
     if (trigger.kind === 'availableNow')
       return head.ends === null ? nothing : this.#logs.upTo(positions, head.ends, false);
-    const now = this.#parts.clock.mono();
-    if (now < this.#planAt) {
-      this.#wake.at(this.#planAt);
-      return nothing;
-    }
+    if (this.#isTooSoon()) return nothing;
     return this.#logs.readable(positions, (lane) => this.#ownerOf(lane), this.#pace.next);
   }
 
-  /** Epochs without data run by themselves, but with a manual trigger only within a step. */
+  /** Before the time of the next epoch with data, which the loop wakes up for. */
+  #isTooSoon(): boolean {
+    const isTooSoon = this.#parts.clock.mono() < this.#planAt;
+    if (isTooSoon) this.#wake.at(this.#planAt);
+    return isTooSoon;
+  }
+
+  /**
+   * Epochs without data run by themselves, but with a manual trigger only within a step. Where epochs follow each other as
+   * soon as possible, the next one with data may do what one without would: it is waited for.
+   */
   #mayRunEmpty(): boolean {
     if (this.#stopping !== null) return false;
-    return this.#parts.plan.trigger.kind !== 'manual' || this.#steps.ends !== null;
+    const { kind } = this.#parts.plan.trigger;
+    if (kind === 'asap') return !this.#isTooSoon();
+    return kind !== 'manual' || this.#steps.ends !== null;
   }
 
   /** Timers by the clock are looked at by an epoch now and then, and by every step. */

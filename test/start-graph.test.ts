@@ -63,7 +63,7 @@ const entries = new Map<string, Entry>([
     {
       packages: ['@grpc/grpc-js', 'pino', 'piscina', 'prom-client', 'protobufjs'],
       later: ['engine/sql/analyze', 'core/job/spec.ts', 'core/job/file.ts', 'connectors/kafka', 'connectors/cassandra'],
-      filesMax: 355,
+      filesMax: 354,
     },
   ],
   [
@@ -79,7 +79,7 @@ const entries = new Map<string, Entry>([
     {
       packages: ['@grpc/grpc-js', 'croner', 'fastify', 'pino', 'prom-client', 'protobufjs', 'yaml', 'zod'],
       later: ['worker', 'engine/epoch', 'connectors/kafka', 'connectors/cassandra'],
-      filesMax: 345,
+      filesMax: 343,
     },
   ],
   ['connectors/embedded/main.ts', { packages: [], later: ['engine', 'core/job', 'proto'], filesMax: 17 }],

@@ -54,11 +54,11 @@ test('small appends of one turn are one request of one batch per partition; what
   const log = new ManualLog();
   const appends = new GatheredAppends(log.writer, systemClock);
   const first = [
-    appends.append([appendTo(0), appendTo(1)], always),
-    appends.append([appendTo(1), appendTo(2)], always),
+    appends.append(null, [appendTo(0), appendTo(1)], always),
+    appends.append(null, [appendTo(1), appendTo(2)], always),
   ];
   await settled();
-  const second = [appends.append([appendTo(0)], always), appends.append([appendTo(0)], always)];
+  const second = [appends.append(null, [appendTo(0)], always), appends.append(null, [appendTo(0)], always)];
   await settled();
   assert.deepEqual(log.records, [['0: 1', '1: 2', '2: 1']]);
   log.requests[0]?.done.resolve();
@@ -69,12 +69,59 @@ test('small appends of one turn are one request of one batch per partition; what
   await Promise.all(second);
 });
 
+test('what one owner appends goes out in its order: small ones together, a large one between them by itself', async () => {
+  const log = new ManualLog();
+  const appends = new GatheredAppends(log.writer, systemClock);
+  const all = [
+    appends.append('a', [appendTo(0)], always),
+    appends.append('a', [appendTo(0)], always),
+    appends.append('a', [appendTo(0, 40_000)], always),
+    appends.append('a', [appendTo(0)], always),
+    appends.append('b', [appendTo(1)], always),
+  ];
+  await settled();
+  assert.deepEqual(log.records, [['0: 2', '1: 1']]);
+  log.requests[0]?.done.resolve();
+  await settled();
+  assert.deepEqual(log.records.slice(1), [['0: 1']]);
+  await settled();
+  assert.equal(log.requests.length, 2, 'the last small one waits for the large one');
+  log.requests[1]?.done.resolve();
+  await settled();
+  assert.deepEqual(log.records.slice(2), [['0: 1']]);
+  log.requests[2]?.done.resolve();
+  await Promise.all(all);
+});
+
+test('nothing of an owner goes out behind what was lost, until it begins anew', async () => {
+  const log = new ManualLog();
+  const appends = new GatheredAppends(log.writer, systemClock);
+  const lost = [0, 1].map((to) => assert.rejects(appends.append('a', [appendTo(to)], always), /lost/));
+  await settled();
+  lost.push(assert.rejects(appends.append('a', [appendTo(2)], always), /lost/));
+  lost.push(assert.rejects(appends.append('a', [appendTo(3, 40_000)], always), /lost/));
+  const other = appends.append('b', [appendTo(4)], always);
+  log.requests[0]?.done.reject(new Error('one of them is lost'));
+  await settled();
+  log.requests[1]?.done.reject(new Error('lost'));
+  await Promise.all(lost);
+  await settled();
+  assert.deepEqual(log.records, [['0: 1', '1: 1'], ['0: 1'], ['4: 1']]);
+  log.requests[2]?.done.resolve();
+  await other;
+  const again = appends.append('a', [appendTo(5)], always);
+  await settled();
+  assert.deepEqual(log.records.slice(3), [['5: 1']]);
+  log.requests[3]?.done.resolve();
+  await again;
+});
+
 test('large appends wait for nobody', async () => {
   const log = new ManualLog();
   const appends = new GatheredAppends(log.writer, systemClock);
-  const small = appends.append([appendTo(0)], always);
+  const small = appends.append(null, [appendTo(0)], always);
   await settled();
-  const large = appends.append([appendTo(1, 40_000)], always);
+  const large = appends.append(null, [appendTo(1, 40_000)], always);
   assert.deepEqual(log.records, [['0: 1'], ['1: 1']]);
   for (const { done } of log.requests) done.resolve();
   await Promise.all([small, large]);
@@ -83,8 +130,8 @@ test('large appends wait for nobody', async () => {
 test('who may not write any more is refused by itself; the others go out', async () => {
   const log = new ManualLog();
   const appends = new GatheredAppends(log.writer, systemClock);
-  const refused = assert.rejects(appends.append([appendTo(0)], fenced), /handed over/);
-  const other = appends.append([appendTo(1)], always);
+  const refused = assert.rejects(appends.append(null, [appendTo(0)], fenced), /handed over/);
+  const other = appends.append(null, [appendTo(1)], always);
   await refused;
   assert.deepEqual(log.records, [['1: 1']]);
   log.requests[0]?.done.resolve();
@@ -100,9 +147,9 @@ test('when a request for several is refused, only those whose records are refuse
     },
   } as unknown as LogWriter;
   const appends = new GatheredAppends(writer, systemClock);
-  const good = appends.append([appendTo(0)], always);
-  const bad = assert.rejects(appends.append([appendTo(1)], always), /not there/);
+  const good = appends.append(null, [appendTo(0)], always);
+  const bad = assert.rejects(appends.append(null, [appendTo(1)], always), /not there/);
   await Promise.all([good, bad]);
   assert.deepEqual(sent, [[0, 1], [0], [1]]);
-  await appends.append([appendTo(2)], always);
+  await appends.append(null, [appendTo(2)], always);
 });

@@ -1,10 +1,15 @@
 /**
- * Small appends to a topic, of all lanes, go out together: one request with one batch per partition at a time, and what
- * comes meanwhile makes up the next one. Each lane by itself would send a request with a batch of one or two records for
- * every partition of the topic; a broker then has more to do for batches than for records, and each waits for all before it.
+ * What the lanes of a job append to a topic, at least once.
  *
- * Nothing waits for company: an append goes out in the turn of the event loop in which it came, unless one is under way.
- * Large appends go by themselves at once. Who appends twice without waiting has no order.
+ * Small appends go out together: one request with one batch per partition at a time, and what comes meanwhile makes up the
+ * next one. Each lane by itself would send a request with a batch of one or two records for every partition of the topic; a
+ * broker then has more to do for batches than for records, and each request waits for all before it. Nothing waits for
+ * company: an append goes out in the turn of the event loop in which it came, unless one is under way. Large appends go
+ * by themselves at once.
+ *
+ * Invariant: what one owner appends never overtakes what it appended before, and nothing goes out behind what was lost.
+ * Two requests under way at once would: one that is tried again after a lost connection, or one of several batches, comes
+ * behind the next one, and the last record of a key is an old one.
  */
 import { must } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
@@ -18,16 +23,26 @@ const LARGE_BYTES = 32 * 1024;
 const GATHERED_BYTES_MAX = 512 * 1024;
 
 interface Waiting {
+  readonly owner: string | null;
   readonly appends: readonly LogAppend[];
   readonly permit: WritePermit;
   readonly bytes: number;
   readonly done: PromiseWithResolvers<void>;
 }
 
+/** The newest append of an owner. */
+interface Newest {
+  readonly done: Promise<void>;
+  /** It is among those that go out together, which keep their order. */
+  readonly isGathered: boolean;
+}
+
 export class GatheredAppends {
   readonly #writer: LogWriter;
   readonly #clock: Clock;
   readonly #merger = new BatchMerger();
+  /** By owner; none = nothing is under way. */
+  readonly #newest = new Map<string, Newest>();
   readonly #waiting: Waiting[] = [];
   #running = false;
 
@@ -36,12 +51,30 @@ export class GatheredAppends {
     this.#clock = clock;
   }
 
-  /** As {@link LogWriter.append}. */
-  append(appends: readonly LogAppend[], permit: WritePermit): Promise<void> {
+  /**
+   * As {@link LogWriter.append}, behind all that the owner appended before; null = in no order. Throws also what one before
+   * it threw that was under way when this one came.
+   */
+  async append(owner: string | null, appends: readonly LogAppend[], permit: WritePermit): Promise<void> {
     const bytes = appends.reduce((sum, { batch }) => sum + batch.byteLength, 0);
-    if (bytes >= LARGE_BYTES) return this.#writer.append(appends, permit);
+    const isGathered = bytes < LARGE_BYTES;
+    const send = (): Promise<void> =>
+      isGathered ? this.#gather(owner, appends, permit, bytes) : this.#writer.append(appends, permit);
+    if (owner === null) return send();
+    const before = this.#newest.get(owner);
+    const follows = before === undefined || (before.isGathered && isGathered);
+    const newest: Newest = { done: follows ? send() : before.done.then(send), isGathered: isGathered && follows };
+    this.#newest.set(owner, newest);
+    try {
+      await newest.done;
+    } finally {
+      if (this.#newest.get(owner) === newest) this.#newest.delete(owner);
+    }
+  }
+
+  #gather(owner: string | null, appends: readonly LogAppend[], permit: WritePermit, bytes: number): Promise<void> {
     const done = Promise.withResolvers<void>();
-    this.#waiting.push({ appends, permit, bytes, done });
+    this.#waiting.push({ owner, appends, permit, bytes, done });
     if (!this.#running) {
       this.#running = true;
       this.#clock.timer(0, () => void this.#run());
@@ -68,26 +101,37 @@ export class GatheredAppends {
 
   /** Never rejects. */
   async #send(taken: readonly Waiting[]): Promise<void> {
-    const allowed = taken.filter(({ permit }) => permit.valid());
-    if (allowed.length === taken.length && taken.length > 1) {
+    if (taken.length > 1 && taken.every(({ permit }) => permit.valid())) {
       try {
         await this.#writer.append(this.#merged(taken), permitOfAll(taken));
         for (const { done } of taken) done.resolve();
         return;
       } catch {
-        // Whose fault it is shows when each is sent by itself; what is there already is there twice then.
+        // Whose fault it is shows when each owner's are sent by themselves; what is there already is there twice then.
       }
     }
-    await Promise.all(
-      taken.map(async ({ appends, permit, done }) => {
-        try {
-          await this.#writer.append(appends, permit);
-          done.resolve();
-        } catch (error) {
-          done.reject(error);
-        }
-      }),
-    );
+    const owners = Map.groupBy(taken, (waiting) => waiting.owner ?? waiting);
+    await Promise.all([...owners.values()].map((ofOwner) => this.#sendOneByOne(ofOwner)));
+  }
+
+  /** Appends of one owner. Never rejects. */
+  async #sendOneByOne(taken: readonly Waiting[]): Promise<void> {
+    const rest = [...taken];
+    try {
+      for (const { appends, permit, done } of taken) {
+        await this.#writer.append(appends, permit);
+        done.resolve();
+        rest.shift();
+      }
+    } catch (error) {
+      for (const { done } of rest) done.reject(error);
+      const owner = rest[0]?.owner ?? null;
+      const behind = owner === null ? [] : this.#waiting.filter((waiting) => waiting.owner === owner);
+      for (const waiting of behind) {
+        this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+        waiting.done.reject(error);
+      }
+    }
   }
 
   #merged(taken: readonly Waiting[]): LogAppend[] {

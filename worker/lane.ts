@@ -48,7 +48,7 @@ export const defaultLaneLimits: LaneLimits = {
   inFlightBytes: 8 << 20,
   inFlightChunks: 16,
   unprocessedChunks: 2,
-  smallChunks: 1,
+  smallChunks: 2,
   smallChunkBytes: 32 << 10,
 };
 

@@ -129,8 +129,12 @@ async function openSink(
         });
         return { kind: 'epochLog', name, partitions, transactions };
       }
-      const transactions = settings === undefined ? null : new LaneTransactions(topic, settings, writer);
-      return { kind: 'log', name, topic, writer, partitions, transactions };
+      if (settings !== undefined) {
+        const transactions = new LaneTransactions(topic, settings, writer);
+        return { kind: 'laneLog', name, topic, partitions, transactions };
+      }
+      const { GatheredAppends } = await import('./gathered-appends.ts');
+      return { kind: 'log', name, topic, partitions, appends: new GatheredAppends(writer, clock) };
     }
     case 'rows': {
       const { name, connector, format, settings } = sink;

@@ -6,9 +6,18 @@ import type { LanePlace } from '../core/row-sink.ts';
 import type { LogWriter, TableWriter } from '../core/ports.ts';
 import { MemoryPool } from '../core/memory-pool.ts';
 import { always } from '../test/conformance/source.ts';
+import { GatheredAppends } from './gathered-appends.ts';
+import type { OpenSink } from './sink-set.ts';
 import { SinkSet } from './sink-set.ts';
 
 const counters = { rowCount: 0, bytes: new Uint8Array(0) };
+const logSink = (name: string, writer: LogWriter): OpenSink => ({
+  kind: 'log',
+  name,
+  topic: 'out',
+  partitions: 1,
+  appends: new GatheredAppends(writer, systemClock),
+});
 /** Bytes of an append that goes by itself. */
 const LARGE = 40_000;
 const largeBatch = (first: number): Uint8Array => new Uint8Array(LARGE).fill(first, 0, 1);
@@ -20,7 +29,7 @@ test('memory that rows were written from goes back to the pool once they are dur
   const durable = Promise.withResolvers<void>();
   const writer = { append: () => durable.promise } as unknown as LogWriter;
   const pool = new MemoryPool();
-  const sink = { kind: 'log', name: 'out', topic: 'out', writer, partitions: 1, transactions: null } as const;
+  const sink = logSink('out', writer);
   const sinks = new SinkSet([sink], noLetters, null, still, pool);
   const memory = new ArrayBuffer(4096);
   const appends = [{ partition: 0, batch: new Uint8Array(memory, 0, 100) }];
@@ -38,7 +47,7 @@ test('memory that rows were written from goes back to the pool once they are dur
 test('memory that no row needed goes back too; after a failure it does not', async () => {
   const writer = { append: () => Promise.reject(new Error('lost')) } as unknown as LogWriter;
   const pool = new MemoryPool();
-  const sink = { kind: 'log', name: 'out', topic: 'out', writer, partitions: 1, transactions: null } as const;
+  const sink = logSink('out', writer);
   const sinks = new SinkSet([sink], noLetters, null, still, pool);
   const memory = new ArrayBuffer(4096);
   await sinks.write({ sinks: [{ kind: 'log', rowCount: 0, appends: [], memory }], deadLetters: counters }, always);
@@ -58,12 +67,8 @@ test('how long rows wait for each sink: writes under way at the same time count 
     writes.push(write);
     await write.promise;
   };
-  const slow = { kind: 'log', name: 'slow', topic: 'out', partitions: 1, transactions: null } as const;
   const sinks = new SinkSet(
-    [
-      { ...slow, writer: { append } as unknown as LogWriter },
-      { kind: 'discard', name: 'none' },
-    ],
+    [logSink('slow', { append } as unknown as LogWriter), { kind: 'discard', name: 'none' }],
     noLetters,
     null,
     clock,
@@ -102,7 +107,7 @@ test('what a lane appends to a topic goes out chunk by chunk, other lanes beside
     await write.promise;
   };
   const writer = { append } as unknown as LogWriter;
-  const sink = { kind: 'log', name: 'out', topic: 'out', writer, partitions: 1, transactions: null } as const;
+  const sink = logSink('out', writer);
   const sinks = new SinkSet([sink], noLetters, null, still);
   const write = (lane: string, chunk: number): Promise<void> =>
     sinks.write(

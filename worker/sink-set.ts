@@ -7,16 +7,15 @@ import type { Cursor } from '../core/lane/chunk.ts';
 import type { WritePermit } from '../core/lane/permit.ts';
 import type { MemoryPool } from '../core/memory-pool.ts';
 import type { LaneKey } from '../core/meta.ts';
-import type { LogWriter, SinkStats, TableWriter } from '../core/ports.ts';
+import type { SinkStats, TableWriter } from '../core/ports.ts';
 import type { RowBlock } from '../core/row-block.ts';
 import type { EpochPlace, LanePlace, RowSink } from '../core/row-sink.ts';
 import { encodeGapLetter } from '../engine/gap-letter.ts';
 import type { SinkOutput, StageResult } from '../engine/stage.ts';
-import { AppendOrder } from './append-order.ts';
 import { BusyTime } from './busy-time.ts';
 import type { DeadLetterTopic } from './dead-letter-copy.ts';
 import { copyDeadLetters } from './dead-letter-copy.ts';
-import { GatheredAppends } from './gathered-appends.ts';
+import type { GatheredAppends } from './gathered-appends.ts';
 import type { EpochRows, EpochTransactions } from './epoch-transactions.ts';
 import type { LaneBatches } from './lane-batches.ts';
 import type { LaneOpening, LaneTransactions } from './lane-transactions.ts';
@@ -29,10 +28,16 @@ export type OpenSink =
       readonly kind: 'log';
       readonly name: string;
       readonly topic: string;
-      readonly writer: LogWriter;
       readonly partitions: number;
-      /** null = rows are appended at least once. */
-      readonly transactions: LaneTransactions | null;
+      readonly appends: GatheredAppends;
+    }
+  /** A topic that lanes write exactly once. */
+  | {
+      readonly kind: 'laneLog';
+      readonly name: string;
+      readonly topic: string;
+      readonly partitions: number;
+      readonly transactions: LaneTransactions;
     }
   /** A topic that epochs write exactly once: the rows of all workers come to one, by {@link SinkSet.writeEpoch}. */
   | {
@@ -57,9 +62,6 @@ export class SinkSet {
   readonly #transactions: readonly LaneTransactions[];
   readonly #clock: Clock;
   readonly #waiting: readonly BusyTime[];
-  readonly #appends = new AppendOrder();
-  /** Of topics that are appended to at least once, by sink. */
-  readonly #gathered: readonly (GatheredAppends | null)[];
   /** Partition counts of the log sinks, in order: what the encoder needs to choose partitions. */
   readonly logPartitions: readonly number[];
   /** Whether rows are written at the times the lane computes; a lane without such sinks may run any distance ahead of the clock. */
@@ -77,15 +79,12 @@ export class SinkSet {
     this.#clock = clock;
     this.#waiting = sinks.map(() => new BusyTime());
     this.#sinks = sinks;
-    this.#gathered = sinks.map((sink) =>
-      sink.kind === 'log' && sink.transactions === null ? new GatheredAppends(sink.writer, clock) : null,
-    );
     this.#deadLetters = deadLetters;
     this.#deadLetterTopic = deadLetterTopic;
-    this.#transactions = sinks.flatMap((sink) => (sink.kind === 'log' ? (sink.transactions ?? []) : []));
+    this.#transactions = sinks.flatMap((sink) => (sink.kind === 'laneLog' ? [sink.transactions] : []));
     this.usesWriteTimes = sinks.some((sink) => sink.kind === 'table');
     this.logPartitions = sinks.flatMap((sink) =>
-      sink.kind === 'log' || sink.kind === 'epochLog' ? [sink.partitions] : [],
+      sink.kind === 'log' || sink.kind === 'laneLog' || sink.kind === 'epochLog' ? [sink.partitions] : [],
     );
   }
 
@@ -98,7 +97,9 @@ export class SinkSet {
   keepsOrder(outputs: readonly SinkOutput[]): boolean {
     return outputs.some((output, index) => {
       const kind = this.#sinks[index]?.kind;
-      return (kind === 'log' || kind === 'console') && output.kind !== 'rows' && output.rowCount > 0;
+      return (
+        (kind === 'log' || kind === 'laneLog' || kind === 'console') && output.kind !== 'rows' && output.rowCount > 0
+      );
     });
   }
 
@@ -227,11 +228,8 @@ export class SinkSet {
   stats(): NamedStats[] {
     return this.#sinks.flatMap((sink) => {
       if (sink.kind === 'table') return [{ name: sink.name, ...sink.writer.stats() }];
-      if (sink.kind === 'log') {
-        const { name, transactions } = sink;
-        return transactions === null ? [] : [{ name, ...transactions.stats() }];
-      }
-      if (sink.kind === 'epochLog') return [{ name: sink.name, ...sink.transactions.stats() }];
+      if (sink.kind === 'laneLog' || sink.kind === 'epochLog')
+        return [{ name: sink.name, ...sink.transactions.stats() }];
       return sink.kind === 'rows' ? [{ name: sink.name, ...sink.sink.stats() }] : [];
     });
   }
@@ -241,7 +239,7 @@ export class SinkSet {
       this.#deadLetters.close(),
       ...this.#sinks.map((sink) => {
         if (sink.kind === 'table') return sink.writer.close();
-        if (sink.kind === 'log') return sink.transactions?.closeAll();
+        if (sink.kind === 'laneLog') return sink.transactions.closeAll();
         if (sink.kind === 'epochLog') return sink.transactions.close();
         return sink.kind === 'rows' ? sink.sink.close() : undefined;
       }),
@@ -267,17 +265,13 @@ export class SinkSet {
       case 'log': {
         // The rows of an epoch are written once all of them are there.
         if (sink.kind === 'epochLog') return undefined;
-        assert(sink.kind === 'log', () => `sink ${sink.name} is no log`);
-        const { topic, transactions } = sink;
+        assert(sink.kind === 'log' || sink.kind === 'laneLog', () => `sink ${sink.name} is no log`);
+        const { topic } = sink;
         const appends = output.appends.map((append) => ({ ...append, topic, partition: partition(append.partition) }));
-        if (transactions === null) {
-          const gathered = must(this.#gathered[index], () => `sink ${sink.name} appends by transactions`);
-          const append = (): Promise<void> => gathered.append(appends, permit);
-          // Rows of epochs wait for their epoch's turn; those of a lane for the chunk before them.
-          return place === null ? append() : this.#appends.run(`${index}/${place.lane}`, append);
-        }
+        // Rows of epochs wait for their epoch's turn; those of a lane for the chunk before them.
+        if (sink.kind === 'log') return sink.appends.append(place?.lane ?? null, appends, permit);
         const { lane, from, to } = must(place, () => `sink ${sink.name} writes rows of lanes`);
-        return transactions.write(lane as LaneId, from as Offset, to as Offset, appends);
+        return sink.transactions.write(lane as LaneId, from as Offset, to as Offset, appends);
       }
       case 'console':
         assert(sink.kind === 'console', () => `sink ${sink.name} is no console`);

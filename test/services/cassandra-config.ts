@@ -1,6 +1,10 @@
 /** How the tests' Cassandra node is set up: one node, loopback only, quick to start, made for Java 17. */
 import { join } from 'node:path';
 import { LOOPBACK } from './java-server.ts';
+import type { JvmUse } from './jvm.ts';
+import { jvmFlags } from './jvm.ts';
+
+const PAUSE_MS = 300;
 
 export interface CassandraPlaces {
   readonly directory: string;
@@ -56,6 +60,7 @@ export const groupCommit = { commitlog_sync: 'group', commitlog_sync_group_windo
 
 export interface CassandraProcess {
   readonly heapMb: number;
+  readonly jvm: JvmUse;
   /** Path of the jamm jar. */
   readonly agent: string;
   readonly yaml: string;
@@ -64,12 +69,11 @@ export interface CassandraProcess {
 }
 
 /** Arguments of the JVM but for class path and main class. */
-export function cassandraJvmArgs({ heapMb, agent, yaml, logback, directory }: CassandraProcess): string[] {
+export function cassandraJvmArgs({ heapMb, jvm, agent, yaml, logback, directory }: CassandraProcess): string[] {
   return [
     `-Xms${heapMb}m`,
     `-Xmx${heapMb}m`,
-    '-XX:+UseSerialGC',
-    '-XX:TieredStopAtLevel=1',
+    ...jvmFlags(jvm, PAUSE_MS),
     '-XX:+ExitOnOutOfMemoryError',
     '-XX:MaxDirectMemorySize=512m',
     '-Xss512k',

@@ -13,11 +13,14 @@ import { promisify } from 'node:util';
 import { cassandraConfig, cassandraJvmArgs, groupCommit, logbackConfig } from './cassandra-config.ts';
 import { JavaServer, LOOPBACK, freePorts, freshDirectory } from './java-server.ts';
 import { javaCommand, jars } from './jars.ts';
+import type { JvmUse } from './jvm.ts';
+import { jvmFlags } from './jvm.ts';
 
 const run = promisify(execFile);
 
 const KAFKA_VERSION = '4.1.1';
 const CASSANDRA_VERSION = '5.0.6';
+const KAFKA_PAUSE_MS = 20;
 
 /** Name and contents of Kafka's folder of jars, for tests that run one of its tools. */
 export const kafkaJars = [
@@ -67,6 +70,8 @@ export interface KafkaOptions {
   /** More arguments for the formatting of the log folder, such as `--add-scram`. */
   readonly formatArgs?: readonly string[];
   readonly heapMb?: number;
+  /** Default `test`. */
+  readonly jvm?: JvmUse;
 }
 
 /** One Kafka node without topics. Topics are not created by themselves. Up in about 4 s. */
@@ -85,8 +90,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Service> {
   await writeFile(settings, propertiesText(properties));
   const jvm = [
     `-Xmx${options.heapMb ?? 400}m`,
-    '-XX:+UseSerialGC',
-    '-XX:TieredStopAtLevel=1',
+    ...jvmFlags(options.jvm ?? 'test', KAFKA_PAUSE_MS),
     '-XX:+ExitOnOutOfMemoryError',
   ];
   const classPath = ['-cp', join(lib, '*')];
@@ -165,6 +169,8 @@ export interface CassandraOptions {
    */
   readonly survivesKill?: boolean;
   readonly heapMb?: number;
+  /** Default `test`. */
+  readonly jvm?: JvmUse;
 }
 
 /** One Cassandra node without keyspaces of users, no authentication, Paxos v2. Up in about 8 s. */
@@ -185,7 +191,14 @@ export async function startCassandra(options: CassandraOptions = {}): Promise<Se
   await writeFile(yaml, cassandraConfig({ directory, port, storagePort, settings }));
   await writeFile(logback, logbackConfig);
   const args = [
-    ...cassandraJvmArgs({ heapMb: options.heapMb ?? 512, agent: join(lib, jamm), yaml, logback, directory }),
+    ...cassandraJvmArgs({
+      heapMb: options.heapMb ?? 512,
+      jvm: options.jvm ?? 'test',
+      agent: join(lib, jamm),
+      yaml,
+      logback,
+      directory,
+    }),
     '-cp',
     join(lib, '*'),
     'org.apache.cassandra.service.CassandraDaemon',

@@ -11,10 +11,12 @@ import { TestCluster, waitFor } from './test-cluster.ts';
 
 const TOPIC = 'totals';
 const KEYS = 12;
+/** With it the rows of each thread are an append of their own: small ones go out together. */
+const PAD = 'x'.repeat(40_000);
 const totals = jobText(
-  'SELECT k, count(*) AS n FROM ev GROUP BY k',
-  { ev: 'k STRING, v BIGINT' },
-  { outputMode: 'update', sinks: [{ connector: 'kafka', topic: TOPIC, key: 'k' }] },
+  'SELECT k, count(*) AS n, max(pad) AS pad FROM ev GROUP BY k',
+  { ev: 'k STRING, pad STRING' },
+  { outputMode: 'update', sinks: [{ connector: 'kafka', topic: TOPIC, key: 'k', compression: 'none' }] },
 );
 
 /** Whose first appends wait until they are let go. */
@@ -49,7 +51,7 @@ test('rows of an epoch are appended when those of the one before are there', asy
   try {
     const worker = cluster.addWorker('a');
     await cluster.use(['a']);
-    const rows = Array.from({ length: KEYS }, (_, index) => ({ k: `k${index}`, v: index }));
+    const rows = Array.from({ length: KEYS }, (_, index) => ({ k: `k${index}`, pad: PAD }));
     const begin = async (): Promise<Parameters<TestCluster['done']>[0]> => {
       await cluster.append('ev', 0, rows);
       const attempted = { plan: await cluster.planNext(), attempt: 0 };

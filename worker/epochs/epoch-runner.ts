@@ -416,6 +416,7 @@ export class EpochRunner {
         eventTimesUs: mapped.eventTimesUs.map((time) => (Number.isFinite(time) ? time : NO_TIME)),
         sources: [...mapped.sources],
       } satisfies EpochMapped;
+      feeds.tellNow();
       this.#report(attempt.key.token, { mapped: attempt.mapped });
       this.#changed.open();
       this.#finishSoon(attempt);
@@ -654,8 +655,10 @@ export class EpochRunner {
   async #finish(attempt: EpochAttempt): Promise<void> {
     const { clock, failpoints, observer } = this.#parts;
     const foldedAt = clock.mono();
-    await Promise.all([...attempt.writes, attempt.storing, this.#writeWhole(attempt)]);
+    await Promise.all([...attempt.writes, this.#writeWhole(attempt)]);
+    // The next one's rows wait for this one's, not for its snapshot.
     this.#ordered.wrote(attempt);
+    await attempt.storing;
     observer.phase('write', clock.mono() - foldedAt, attempt.key.epoch);
     await failpoints.hit('epoch.afterAck');
     attempt.check();

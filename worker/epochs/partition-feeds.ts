@@ -147,6 +147,13 @@ export class PartitionFeeds {
     for (const lane of this.#refused.keys()) this.#tell(lane);
   }
 
+  /** An epoch is mapped: what the next one may read is told with that, unless it may as well become larger first. */
+  tellNow(): void {
+    if (this.#news.size === 0 || this.#mayWait()) return;
+    this.#cancelReport?.();
+    this.#report();
+  }
+
   async close(): Promise<void> {
     this.#cancelReport?.();
     for (const { leave } of this.#feeds.values()) leave.abort();
