@@ -116,6 +116,41 @@ test('nothing of an owner goes out behind what was lost, until it begins anew', 
   await again;
 });
 
+test('behind a large append, small ones go out together again', async () => {
+  const log = new ManualLog();
+  const appends = new GatheredAppends(log.writer, systemClock);
+  const all = [
+    appends.append('a', [appendTo(0, 40_000)], always),
+    ...[0, 0, 0].map((to) => appends.append('a', [appendTo(to)], always)),
+  ];
+  await settled();
+  assert.deepEqual(log.records, [['0: 1']]);
+  log.requests[0]?.done.resolve();
+  await settled();
+  assert.deepEqual(log.records.slice(1), [['0: 3']]);
+  log.requests[1]?.done.resolve();
+  await Promise.all(all);
+});
+
+test('a topic that refuses large batches gets smaller ones from then on', async () => {
+  let refused = 0;
+  let records = 0;
+  const writer = {
+    append: async (requested: readonly LogAppend[]): Promise<void> => {
+      if (requested.some(({ batch }) => batch.byteLength > 40_000)) {
+        refused++;
+        throw new WeirError('SINK_REFUSED', 'too large');
+      }
+      for (const { batch } of requested) for (const { recordCount } of readBatchHeaders(batch)) records += recordCount;
+    },
+  } as unknown as LogWriter;
+  const appends = new GatheredAppends(writer, systemClock);
+  for (let round = 0; round < 20; round++)
+    await Promise.all(Array.from({ length: 12 }, () => appends.append(null, [appendTo(0, 10_000)], always)));
+  assert.equal(records, 20 * 12);
+  assert.ok(refused <= 3, `${refused} requests refused`);
+});
+
 test('large appends wait for nobody', async () => {
   const log = new ManualLog();
   const appends = new GatheredAppends(log.writer, systemClock);

@@ -5,7 +5,8 @@
  * next one. Each lane by itself would send a request with a batch of one or two records for every partition of the topic; a
  * broker then has more to do for batches than for records, and each request waits for all before it. Nothing waits for
  * company: an append goes out in the turn of the event loop in which it came, unless one is under way. Large appends go
- * by themselves at once.
+ * by themselves at once. While a partition does not answer, small appends to the others wait too: a lane's rows are spread
+ * over all of them by their keys, as a rule.
  *
  * Invariant: what one owner appends never overtakes what it appended before, and nothing goes out behind what was lost.
  * Two requests under way at once would: one that is tried again after a lost connection, or one of several batches, comes
@@ -13,14 +14,15 @@
  */
 import { must } from '../core/assert.ts';
 import type { Clock } from '../core/clock.ts';
+import { isWeirError } from '../core/errors.ts';
 import type { WritePermit } from '../core/lane/permit.ts';
 import type { LogAppend, LogWriter } from '../core/ports.ts';
 import { BatchMerger } from '../engine/encode/merge-batches.ts';
 
 /** Bytes from which an append is worth a request of its own. */
-const LARGE_BYTES = 32 * 1024;
-/** Bytes of appends that go out together. */
-const GATHERED_BYTES_MAX = 512 * 1024;
+const LARGE_BYTES = 16 * 1024;
+/** Bytes of appends that go out together: to merge them is work of the event loop, some milliseconds for so many. */
+const GATHERED_BYTES_MAX = 128 * 1024;
 
 interface Waiting {
   readonly owner: string | null;
@@ -33,8 +35,10 @@ interface Waiting {
 /** The newest append of an owner. */
 interface Newest {
   readonly done: Promise<void>;
-  /** It is among those that go out together, which keep their order. */
+  /** It is, or will be, among those that go out together, which keep their order. */
   readonly isGathered: boolean;
+  /** What it waits for before it is sent or gathered: a large one. */
+  readonly ready: Promise<void> | null;
 }
 
 export class GatheredAppends {
@@ -45,6 +49,8 @@ export class GatheredAppends {
   readonly #newest = new Map<string, Newest>();
   readonly #waiting: Waiting[] = [];
   #running = false;
+  /** Becomes smaller when a topic does not take batches as large as all together make up. */
+  #bytesMax = GATHERED_BYTES_MAX;
 
   constructor(writer: LogWriter, clock: Clock) {
     this.#writer = writer;
@@ -62,8 +68,8 @@ export class GatheredAppends {
       isGathered ? this.#gather(owner, appends, permit, bytes) : this.#writer.append(appends, permit);
     if (owner === null) return send();
     const before = this.#newest.get(owner);
-    const follows = before === undefined || (before.isGathered && isGathered);
-    const newest: Newest = { done: follows ? send() : before.done.then(send), isGathered: isGathered && follows };
+    const ready = before?.isGathered === true && isGathered ? before.ready : (before?.done ?? null);
+    const newest: Newest = { done: ready === null ? send() : ready.then(send), isGathered, ready };
     this.#newest.set(owner, newest);
     try {
       await newest.done;
@@ -93,7 +99,7 @@ export class GatheredAppends {
     let count = 0;
     for (const waiting of this.#waiting) {
       bytes += waiting.bytes;
-      if (count > 0 && bytes > GATHERED_BYTES_MAX) break;
+      if (count > 0 && bytes > this.#bytesMax) break;
       count++;
     }
     return this.#waiting.splice(0, count);
@@ -106,7 +112,8 @@ export class GatheredAppends {
         await this.#writer.append(this.#merged(taken), permitOfAll(taken));
         for (const { done } of taken) done.resolve();
         return;
-      } catch {
+      } catch (error) {
+        if (isWeirError(error, 'SINK_REFUSED')) this.#bytesMax = Math.max(LARGE_BYTES, this.#bytesMax / 2);
         // Whose fault it is shows when each owner's are sent by themselves; what is there already is there twice then.
       }
     }

@@ -61,7 +61,7 @@ const sections: readonly Section[] = [
     from: ['latency', 'latency-rates'],
     title: 'latency',
     about:
-      'Kafka → job → Kafka, five partitions, open loop: from the moment a record was due to its receipt by another process; `table`: to the acknowledgement of Cassandra. State in Cassandra, output at least once. The floor is the same consumer straight on the input topic; of `table`, a process that consumes and writes with the driver.',
+      'Kafka → job → Kafka, five partitions, open loop: from the moment a record was due to its receipt by another process; `table`: to the acknowledgement of Cassandra. State in Cassandra, output at least once. The floor is the same consumer straight on the input topic; of `table`, a process that consumes and writes with the driver. Both servers run with G1 and all of the JIT, as their own scripts start them, and are warmed up first.',
     body: (results) => `${latencyTable(results)}\n\n${lwtLine(results)}`,
   },
   {

@@ -104,3 +104,14 @@ test('a merged batch stays below what brokers take, however well its parts were 
   );
   assert.deepEqual(read(merged), read(batches));
 });
+
+test('records of batches that could not be merged are in no later one', () => {
+  const merger = new BatchMerger();
+  const [good, other] = ['good', 'other'].map((name) =>
+    batchOf([{ key: new TextEncoder().encode(name), value: null, timestampMs: 0 }], 'zstd'),
+  ) as [Uint8Array, Uint8Array];
+  const damaged = good.slice();
+  damaged.fill(0xff, RECORD_BATCH_HEADER_BYTES);
+  assert.throws(() => merger.merge([good, damaged]), /BATCH_CORRUPT|decompressed/);
+  assert.deepEqual(read(merger.merge([other, other])), read([other, other]));
+});

@@ -48,6 +48,9 @@ export class BatchMerger {
   merge(batches: readonly Uint8Array[]): Uint8Array[] {
     if (batches.length < 2) return [...batches];
     const merged: Uint8Array[] = [];
+    // What a call that threw has left.
+    this.#records.clear();
+    this.#count = 0;
     let compression: Compression = 'none';
     for (const batch of batches) {
       const view = new DataView(batch.buffer, batch.byteOffset, batch.byteLength);

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { WeirError } from '../../core/errors.ts';
 import type { LogWriter } from '../../core/ports.ts';
 import { jobText } from '../../engine/epoch/test-run.ts';
 import { MemoryLog } from '../../test/support/memory-log.ts';
@@ -81,6 +82,29 @@ test('rows of an epoch are appended when those of the one before are there', asy
       Array.from({ length: KEYS }, () => 2),
     );
   } finally {
+    await cluster.close();
+  }
+});
+
+test('a snapshot that fails is told while rows still wait for their topic', async () => {
+  const log = new MemoryLog();
+  log.createTopic(TOPIC, 1);
+  const state = withHeldAppends(log, 1);
+  const cluster = await TestCluster.start(totals, { sinkLog: state.writer });
+  try {
+    const worker = cluster.addWorker('a');
+    worker.failpoints.set('epoch.midSnapshot', () => {
+      throw new WeirError('STORE_UNAVAILABLE', 'the store is away');
+    });
+    await cluster.use(['a']);
+    await cluster.append('ev', 0, [{ k: 'k', pad: '' }]);
+    const attempted = { plan: await cluster.planNext(), attempt: 0 };
+    cluster.order(attempted, 'all');
+    await cluster.mapped(attempted);
+    await waitFor('the append', () => state.begun === 1);
+    await waitFor('the trouble', () => cluster.troubles().length === 1);
+  } finally {
+    state.letGo();
     await cluster.close();
   }
 });

@@ -655,10 +655,9 @@ export class EpochRunner {
   async #finish(attempt: EpochAttempt): Promise<void> {
     const { clock, failpoints, observer } = this.#parts;
     const foldedAt = clock.mono();
-    await Promise.all([...attempt.writes, this.#writeWhole(attempt)]);
+    const written = Promise.all([...attempt.writes, this.#writeWhole(attempt)]);
     // The next one's rows wait for this one's, not for its snapshot.
-    this.#ordered.wrote(attempt);
-    await attempt.storing;
+    await Promise.all([written.then(() => this.#ordered.wrote(attempt)), attempt.storing]);
     observer.phase('write', clock.mono() - foldedAt, attempt.key.epoch);
     await failpoints.hit('epoch.afterAck');
     attempt.check();
