@@ -27,6 +27,8 @@ export interface HeldPartition {
   end(): number;
   /** Resolves when the batch is durable and readable. Throws: DISK_FULL; the reason of a close. */
   append(batch: Uint8Array): Promise<void>;
+  /** Until the release, whoever else appends or waits to hold it fails with `reason`. */
+  refuse(reason: WeirError): void;
   release(): void;
 }
 
@@ -48,11 +50,13 @@ export class PartitionLog {
   #startOffset: number;
   #pending: PendingAppend[] = [];
   #isWriting = false;
-  /** Whoever holds the partition, and those who wait to. */
-  #holders = Promise.resolve();
+  /** Somebody holds it, or has got his turn and waits for what is being written. */
+  #isTaken = false;
   #isHeld = false;
-  /** Why whoever holds the partition cannot append: nobody else could. */
-  #blockedBy: unknown;
+  /** Those who wait to hold it, in order. */
+  readonly #turns: PromiseWithResolvers<void>[] = [];
+  /** Why others are refused while it is held. */
+  #refusal: WeirError | undefined;
   #closed: WeirError | undefined;
   #waiters = new Set<() => void>();
 
@@ -88,12 +92,13 @@ export class PartitionLog {
    * With `expectedEnd` the batch is taken only when it comes to stand there: of several writers that know the same end,
    * one succeeds.
    *
-   * Throws: SINK_REFUSED for bytes that are not one valid batch; FENCED for another end; DISK_FULL.
+   * Throws: SINK_REFUSED for bytes that are not one valid batch; FENCED for another end; DISK_FULL; what whoever holds the
+   * partition refuses others with.
    */
   append(batch: Uint8Array, expectedEnd?: number): Promise<number> {
     const offsetCount = checkBatch(this.#options.name, batch);
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
-    if (this.#blockedBy !== undefined) return Promise.reject(this.#blockedBy);
+    if (this.#refusal !== undefined) return Promise.reject(this.#refusal);
     return new Promise((resolve, reject) => {
       this.#pending.push({ batch, offsetCount, expectedEnd, resolve, reject });
       if (!this.#isWriting) void this.#writePending();
@@ -105,12 +110,19 @@ export class PartitionLog {
     return checkBatch(this.#options.name, batch);
   }
 
-  /** Waits for what is being written and for whoever holds it; what is appended meanwhile comes after the release. */
+  /**
+   * Waits for what is being written and for whoever holds it; what is appended meanwhile comes after the release.
+   *
+   * Throws: what whoever holds it refuses others with.
+   */
   async hold(): Promise<HeldPartition> {
-    const before = this.#holders;
-    const mine = Promise.withResolvers<void>();
-    this.#holders = before.then(() => mine.promise);
-    await before;
+    if (this.#refusal !== undefined) throw this.#refusal;
+    if (this.#isTaken) {
+      const turn = Promise.withResolvers<void>();
+      this.#turns.push(turn);
+      await turn.promise;
+    }
+    this.#isTaken = true;
     this.#isHeld = true;
     await this.#written();
     return {
@@ -122,20 +134,19 @@ export class PartitionLog {
         this.#isWriting = true;
         await this.#write([item]);
         this.#isWriting = false;
-        try {
-          await done.promise;
-          this.#blockedBy = undefined;
-        } catch (error) {
-          this.#blockedBy = error;
-          for (const waiting of this.#pending.splice(0)) waiting.reject(error);
-          throw error;
-        }
+        await done.promise;
+      },
+      refuse: (reason) => {
+        this.#refusal = reason;
+        for (const waiting of [...this.#pending.splice(0), ...this.#turns.splice(0)]) waiting.reject(reason);
       },
       release: () => {
         this.#isHeld = false;
-        this.#blockedBy = undefined;
-        mine.resolve();
+        this.#refusal = undefined;
         if (!this.#isWriting) void this.#writePending();
+        const next = this.#turns.shift();
+        if (next === undefined) this.#isTaken = false;
+        else next.resolve();
       },
     };
   }

@@ -8,7 +8,7 @@
  */
 import type { Clock, Rng } from '../../core/clock.ts';
 import { assert, must } from '../../core/assert.ts';
-import { WeirError, messageOf } from '../../core/errors.ts';
+import { isWeirError, messageOf, WeirError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
 import type {
   BeginTransactionsReply,
@@ -37,7 +37,7 @@ const SILENCE_MS_MAX = 10 * 60_000;
 /** What a writer has sent of its next transaction. */
 interface Staged {
   readonly generation: number;
-  /** When something was staged last, monotonic ms. */
+  /** When its writer was heard of last, monotonic ms. */
   at: number;
   readonly appends: PartitionAppend[];
 }
@@ -65,6 +65,7 @@ export class TopicTransactions {
 
   async begin(request: BeginTransactionsRequest): Promise<BeginTransactionsReply> {
     const { id } = request;
+    this.#forgetSilent();
     const begun = await this.#parts.store.call('beginTransactions', [request]);
     this.#staged.delete(id);
     // What the writer before has committed is to be seen by whoever goes on behind it.
@@ -75,29 +76,35 @@ export class TopicTransactions {
   /** Throws: FENCED, TOPIC_NOT_FOUND, SINK_REFUSED. */
   stage({ id, generation, first, appends }: StageAppendsRequest): void {
     for (const { topic, partition, batch } of appends) this.#parts.topics.partition(topic, partition).check(batch);
+    this.#forgetSilent();
     const known = this.#staged.get(id);
     if (known !== undefined && known.generation > generation)
       throw new WeirError('FENCED', `another writer took ${id} over`);
     const now = this.#parts.clock.mono();
-    this.#forgetSilent(now);
     const staged = known?.generation === generation ? known : { generation, at: now, appends: [] };
+    if (first > staged.appends.length) throw lost(id);
     staged.at = now;
     this.#staged.set(id, staged);
-    if (first > staged.appends.length) throw lost(id);
     // The message's bytes are a part of a larger buffer.
     const own = appends.map((append) => ({ ...append, batch: new Uint8Array(append.batch) }));
     staged.appends.splice(first, staged.appends.length - first, ...own);
   }
 
   /** Writers that never came back. One that does learns that its transaction is lost, and begins anew. */
-  #forgetSilent(now: number): void {
+  #forgetSilent(): void {
+    const now = this.#parts.clock.mono();
     for (const [id, { at }] of this.#staged)
       if (now - at > SILENCE_MS_MAX && !this.#committing.has(id)) this.#staged.delete(id);
   }
 
-  /** Resolves when the records can be read. Throws: FENCED, TOPIC_NOT_FOUND, DISK_FULL. */
+  /**
+   * Resolves when the records can be read.
+   *
+   * Throws, before it is decided alone: FENCED, TOPIC_NOT_FOUND, DISK_FULL, STORE_UNAVAILABLE.
+   */
   async commit(request: CommitTransactionRequest): Promise<void> {
-    const { id } = request;
+    const { id, generation } = request;
+    this.#forgetSilent();
     // One at a time: one that is asked for again finds it decided, or does it.
     const before = this.#committing.get(id)?.catch(() => undefined);
     const committing = before === undefined ? this.#commit(request) : before.then(() => this.#commit(request));
@@ -106,6 +113,9 @@ export class TopicTransactions {
       await committing;
     } finally {
       if (this.#committing.get(id) === committing) this.#committing.delete(id);
+      // What could not be committed is asked for again.
+      const staged = this.#staged.get(id);
+      if (staged?.generation === generation) staged.at = this.#parts.clock.mono();
     }
   }
 
@@ -140,7 +150,11 @@ export class TopicTransactions {
       .catch((error: unknown) => log.warn({ error: messageOf(error) }, 'could not forget a finished transaction'));
   }
 
-  /** All partitions of the transaction, in one order for all transactions. Throws: TOPIC_NOT_FOUND. */
+  /**
+   * All partitions of the transaction, in one order for all transactions.
+   *
+   * Throws: TOPIC_NOT_FOUND; DISK_FULL and STORE_UNAVAILABLE while another one that is decided cannot be appended.
+   */
   async #hold(appends: readonly PartitionAppend[]): Promise<Held> {
     const { topics } = this.#parts;
     const logs = new Map(
@@ -159,7 +173,10 @@ export class TopicTransactions {
     }
   }
 
-  /** It is decided: no failure is final. It is tried until it succeeds, the topic is gone or the process ends. */
+  /**
+   * It is decided: no failure is final. It is tried until it succeeds, the topic is gone or the process ends; meanwhile
+   * others learn why none of its partitions takes what they append.
+   */
   async #append(held: Held, { topicId, partition: index, baseOffset, batch }: JournalAppend): Promise<void> {
     const { clock, rng, topics, log } = this.#parts;
     const partition = must(held.get(placeOf(topicId, index)), () => `partition ${index} of a transaction is not held`);
@@ -170,9 +187,13 @@ export class TopicTransactions {
         throw new WeirError('STORE_UNAVAILABLE', messageOf(cause), { cause });
       });
     };
-    await untilDone(clock, rng, attempt, ({ message }) =>
-      log.warn({ partition: index }, `a committed transaction waits: ${message}`),
-    );
+    await untilDone(clock, rng, attempt, (failure) => {
+      log.warn({ partition: index }, `a committed transaction waits: ${failure.message}`);
+      const code = isWeirError(failure.cause, 'DISK_FULL') ? 'DISK_FULL' : 'STORE_UNAVAILABLE';
+      const message = `A committed transaction has to be appended before anything else: ${failure.message}`;
+      const refusal = new WeirError(code, message, { cause: failure });
+      for (const each of held.values()) each.refuse(refusal);
+    });
   }
 
   async #finish({ topicId, partition: index, baseOffset, batch }: JournalAppend): Promise<void> {

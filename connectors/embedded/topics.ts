@@ -15,6 +15,7 @@ import { WeirError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
 import { diskError, syncDirectory, writeFileAtomic } from './disk.ts';
 import { PartitionLog } from './partition-log.ts';
+import type { SegmentStorage } from './segment.ts';
 import { FileStorage, MemoryStorage, Segment } from './segment.ts';
 
 const FILE_SEGMENT_BYTES_MAX = 32 * 1024 * 1024;
@@ -36,6 +37,8 @@ export interface TopicsOptions {
   readonly bytesMax: number;
   /** A segment is followed by a new one at so many bytes; default 32 MiB in files, 4 MiB in memory. */
   readonly segmentBytesMax?: number;
+  /** Opens the file of a segment; default {@link FileStorage}. */
+  readonly openFile?: (path: string) => SegmentStorage;
   readonly log: Log;
 }
 
@@ -183,10 +186,10 @@ export class Topics {
       const following = files[at + 1];
       // Only the last one can be torn: the next segment begins when the one before is durable.
       if (following !== undefined) {
-        segments.push(Segment.sealed(baseOffset, Number(following.slice(0, 20)), bytes, new FileStorage(path)));
+        segments.push(Segment.sealed(baseOffset, Number(following.slice(0, 20)), bytes, this.#openFile(path)));
         continue;
       }
-      const segment = new Segment(baseOffset, new FileStorage(path));
+      const segment = new Segment(baseOffset, this.#openFile(path));
       const cut = await segment.recover(bytes);
       if (cut > 0) {
         const message = `cut ${cut} bytes off ${name}-${index} after offset ${segment.endOffset}: an append that was never acknowledged`;
@@ -210,7 +213,7 @@ export class Topics {
         if (partitionDir === null) return new Segment(baseOffset, new MemoryStorage());
         return new Segment(
           baseOffset,
-          new FileStorage(join(partitionDir, `${String(baseOffset).padStart(20, '0')}.log`)),
+          this.#openFile(join(partitionDir, `${String(baseOffset).padStart(20, '0')}.log`)),
         );
       },
       saveStart: (start) => {
@@ -218,6 +221,10 @@ export class Topics {
         return Promise.resolve();
       },
     });
+  }
+
+  #openFile(path: string): SegmentStorage {
+    return this.#options.openFile?.(path) ?? new FileStorage(path);
   }
 
   /** Removes what is above the limit, beside everything else. */

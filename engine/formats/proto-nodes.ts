@@ -89,10 +89,22 @@ export class MessageNode {
   /** In the order of the columns. */
   readonly nodes: readonly ProtoNode[];
   readonly required: readonly ColumnBuilder[];
+  /** Columns of fields that the .proto itself requires. */
+  readonly essential: readonly ColumnBuilder[];
+  /** Fields whose messages have such fields, at any depth. */
+  readonly demanding: readonly ProtoNode[];
 
-  constructor(nodes: ReadonlyMap<number, ProtoNode>, required: readonly ColumnBuilder[]) {
+  constructor(
+    nodes: ReadonlyMap<number, ProtoNode>,
+    required: readonly ColumnBuilder[],
+    essential: readonly ColumnBuilder[],
+  ) {
     this.nodes = [...nodes.values()];
     this.required = required;
+    this.essential = essential;
+    this.demanding = this.nodes.filter(
+      ({ message }) => message !== null && message.essential.length + message.demanding.length > 0,
+    );
     const highest = Math.min(LISTED_MAX, Math.max(0, ...nodes.keys()));
     for (let number = 0; number <= highest; number++) this.#listed.push(nodes.get(number));
     for (const [number, node] of nodes) if (number > LISTED_MAX) this.#others.set(number, node);
@@ -112,10 +124,12 @@ export interface ProtoColumn {
 export function compileMessage(message: ProtoMessage, columns: readonly ProtoColumn[]): MessageNode {
   const nodes = new Map<number, ProtoNode>();
   const oneofs = new Map<string, ColumnBuilder[]>();
+  const essential: ColumnBuilder[] = [];
   for (const { path, type, builder } of columns) {
     const field = message.fields.find(({ name }) => name === path);
     if (field === undefined) continue;
     nodes.set(field.number, fieldNode(field, type, builder));
+    if (field.required) essential.push(builder);
     if (field.oneof !== null) oneofs.set(field.oneof, [...(oneofs.get(field.oneof) ?? []), builder]);
   }
   for (const { number, oneof } of message.fields) {
@@ -126,6 +140,7 @@ export function compileMessage(message: ProtoMessage, columns: readonly ProtoCol
   return new MessageNode(
     nodes,
     columns.flatMap(({ builder }) => (builder.required ? [builder] : [])),
+    essential,
   );
 }
 

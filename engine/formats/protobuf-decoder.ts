@@ -101,7 +101,8 @@ export class ProtobufDecoder implements RegistryDecoder {
 
   /**
    * `isStrict`: a field of the message itself in another wire type than its own is malformed, and not skipped like one
-   * that is not of the schema. Throws: SCHEMA_INVALID; UNSUPPORTED for a column that no record can hold.
+   * that is not of the schema; and a field that the .proto requires is missing where it is not there, in messages within
+   * the message too. Throws: SCHEMA_INVALID; UNSUPPORTED for a column that no record can hold.
    */
   constructor(
     format: ProtobufFormat,
@@ -181,6 +182,7 @@ export class ProtobufDecoder implements RegistryDecoder {
     }
     assert(node !== null, () => 'a Protobuf record has a message');
     this.#readMessage(node, row, end, true);
+    if (this.#isStrict && this.#broken === DECODED) this.#demand(node, row);
     if (this.#broken !== DECODED) {
       this.#place = '';
       this.#columns.setNull(row);
@@ -360,6 +362,20 @@ export class ProtobufDecoder implements RegistryDecoder {
     }
     for (let index = 0; index < required.length; index++) {
       if (this.#failure === DECODED && required[index]!.isNull(row)) this.#fail(required[index]!, row, MISSING);
+    }
+  }
+
+  /**
+   * What the .proto requires, once the whole record is read: a message may come in parts, of which one alone lacks what
+   * another has, and what came first may have been replaced.
+   */
+  #demand({ essential, demanding }: MessageNode, row: number): void {
+    for (const column of essential) if (column.isNull(row)) return this.#fail(column, row, MISSING);
+    for (const { message, shape, column, builder } of demanding) {
+      // Elements and values of maps stand side by side.
+      const first = shape === SHAPE_SINGLE ? row : column.start[row]!;
+      const end = first + (shape === SHAPE_SINGLE ? 1 : column.length[row]!);
+      for (let at = first; at < end; at++) if (!builder.isNull(at)) this.#demand(message!, at);
     }
   }
 

@@ -5,7 +5,6 @@ import type { Column, ColumnBatch, Int64Column } from '../column-batch.ts';
 import type { EpochEnv, StateFigures } from '../epoch/contract.ts';
 import { copyOf } from '../epoch/frame.ts';
 import type { StatePlan } from '../plan/epoch-plan.ts';
-import { GroupLists } from '../state/group-lists.ts';
 import { KeyDictionary } from '../state/key-dictionary.ts';
 import type { KeyEncoder } from '../state/key-encoder.ts';
 import { KeyRows } from '../state/key-rows.ts';
@@ -13,10 +12,10 @@ import { grownCapacity } from '../state/state-columns.ts';
 import { identity } from './aggregate-accumulator.ts';
 import { encodeGroups, restoreGroups } from './aggregate-sections.ts';
 import { AggregateSet } from './aggregate-set.ts';
-import { ChangedGroups } from './changed-groups.ts';
 import { ExpiryQueue } from './expiry-queue.ts';
 import { AGAIN, FORMER, GIVEN, isPast, presentRows, SAME, type Wanted, WITHDRAWN } from './changes.ts';
 import { GivenRows } from './given-rows.ts';
+import { ListedGroupStates } from './group-states.ts';
 import type { FailureLog } from './operator.ts';
 import { noOrigins } from './picked-rows.ts';
 import type { StateInput, StateOperator, StateOutput } from './state-operator.ts';
@@ -38,16 +37,14 @@ const FORMAT = 1;
  * Invariant: every key of the dictionary is in one group's list, its slot holds its buffers, and it is in the expiry
  * queue if and only if it has a time and the mode forgets.
  */
-export class Aggregate implements StateOperator {
+export class Aggregate extends ListedGroupStates implements StateOperator {
   readonly output: Schema;
   readonly #plan: AggregateStatePlan;
   readonly #rowKeys: KeyRows;
   readonly #encoder: KeyEncoder;
   readonly #set: AggregateSet;
   readonly #keys = new KeyDictionary('byGroup');
-  readonly #byGroup = new GroupLists();
   readonly #expiry: ExpiryQueue | null;
-  readonly #changed = new ChangedGroups();
   /** By id: the fold that touched it last. */
   #touchedIn = new Uint32Array(0);
   #fold = 0;
@@ -59,6 +56,7 @@ export class Aggregate implements StateOperator {
 
   /** `inputs[0]`: the keys, then the buffers, then with `signed` what became of the rows. */
   constructor(plan: AggregateStatePlan, inputs: readonly Schema[], wanted: Wanted = presentRows) {
+    super();
     this.#plan = plan;
     // What of a group that is gone was given is known by its former row alone.
     this.#wanted = { ...wanted, former: plan.mode !== 'append' && (wanted.former || plan.signed === true) };
@@ -129,7 +127,7 @@ export class Aggregate implements StateOperator {
       if (isNew) this.#begin(id, groups[row]!, timeOf === null ? Number.NaN : timeOf(row));
       if (this.#touchedIn[id] === this.#fold) continue;
       this.#touchedIn[id] = this.#fold;
-      this.#changed.add(groups[row]!);
+      this.changed.add(groups[row]!);
       if (this.#plan.mode === 'append') continue;
       touched.ids.push(id);
       if (!this.#wanted.former) continue;
@@ -179,7 +177,7 @@ export class Aggregate implements StateOperator {
     }
     this.#touchedIn[id] = 0;
     this.#set.clear(id);
-    this.#byGroup.add(group, id);
+    this.byGroup.add(group, id);
     if (!Number.isNaN(time)) this.#expiry?.add(id, time);
   }
 
@@ -202,7 +200,7 @@ export class Aggregate implements StateOperator {
 
   #forget(due: readonly number[]): void {
     for (const id of due) {
-      this.#changed.add(this.#byGroup.groupOf(id));
+      this.changed.add(this.byGroup.groupOf(id));
       this.#remove(id);
     }
     this.#evicted += due.length;
@@ -211,7 +209,7 @@ export class Aggregate implements StateOperator {
   #remove(id: number): void {
     this.#expiry?.remove(id);
     this.#set.clear(id);
-    this.#byGroup.remove(id);
+    this.byGroup.remove(id);
     this.#keys.remove(id);
   }
 
@@ -239,9 +237,9 @@ export class Aggregate implements StateOperator {
     const { whole } = this.#wanted;
     const out = new GivenRows();
     const places = new Map(touched.ids.map((id, index) => [id, touched.placeOfFormer[index] ?? -1]));
-    for (const group of this.#byGroup.groups()) {
+    for (const group of this.byGroup.groups()) {
       const isRestored = this.#restored.has(group);
-      for (const id of this.#byGroup.idsOf(group)) {
+      for (const id of this.byGroup.idsOf(group)) {
         const place = places.get(id);
         if (place === undefined) {
           if (whole || isRestored) out.give(id, isRestored ? AGAIN : SAME);
@@ -257,13 +255,13 @@ export class Aggregate implements StateOperator {
   #assemble(out: GivenRows, former: ColumnBatch | null): StateOutput {
     return {
       batch: out.batch(former, this.#rows(out.present)),
-      groups: Uint8Array.from(out.ids, (id) => this.#byGroup.groupOf(id)),
+      groups: Uint8Array.from(out.ids, (id) => this.byGroup.groupOf(id)),
       changes: Uint8Array.from(out.changes),
     };
   }
 
   #give(ids: readonly number[], changes: Uint8Array | null): StateOutput {
-    return { batch: this.#rows(ids), groups: Uint8Array.from(ids, (id) => this.#byGroup.groupOf(id)), changes };
+    return { batch: this.#rows(ids), groups: Uint8Array.from(ids, (id) => this.byGroup.groupOf(id)), changes };
   }
 
   #rows(ids: readonly number[]): ColumnBatch {
@@ -276,21 +274,9 @@ export class Aggregate implements StateOperator {
 
   // ---- snapshots ------------------------------------------------------------------------------------------------
 
-  changedGroups(): readonly number[] {
-    return this.#changed.list();
-  }
-
-  clearChanged(): void {
-    this.#changed.clear();
-  }
-
-  groups(): readonly number[] {
-    return this.#byGroup.groups();
-  }
-
   /** As `encodeGroups` has it. */
   encodeGroup(group: number): Uint8Array | null {
-    const ids = this.#byGroup.idsOf(group);
+    const ids = this.byGroup.idsOf(group);
     return ids.length === 0 ? null : encodeGroups(FORMAT, this.#encoder, this.#keys, this.#set, ids);
   }
 
@@ -311,13 +297,13 @@ export class Aggregate implements StateOperator {
   }
 
   dropGroup(group: number): void {
-    for (const id of this.#byGroup.idsOf(group)) this.#remove(id);
-    this.#changed.delete(group);
+    for (const id of this.byGroup.idsOf(group)) this.#remove(id);
+    this.changed.delete(group);
     this.#restored.delete(group);
   }
 
   figures(): StateFigures {
-    const bytes = this.#keys.bytes + this.#byGroup.bytes + this.#set.bytes + (this.#expiry?.bytes ?? 0);
+    const bytes = this.#keys.bytes + this.byGroup.bytes + this.#set.bytes + (this.#expiry?.bytes ?? 0);
     return { rows: this.#keys.size, bytes: bytes + this.#touchedIn.byteLength, evicted: this.#evicted };
   }
 }

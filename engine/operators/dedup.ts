@@ -6,12 +6,11 @@ import type { EpochEnv, StateFigures } from '../epoch/contract.ts';
 import type { StatePlan } from '../plan/epoch-plan.ts';
 import { ByteReader } from '../state/byte-reader.ts';
 import { putByte, putF64, putVarint } from '../state/bytes-out.ts';
-import { GroupLists } from '../state/group-lists.ts';
 import { KeyDictionary } from '../state/key-dictionary.ts';
 import { KeyEncoder } from '../state/key-encoder.ts';
-import { ChangedGroups } from './changed-groups.ts';
 import { ExpiryQueue } from './expiry-queue.ts';
 import { checkFormat } from './group-format.ts';
+import { ListedGroupStates } from './group-states.ts';
 import { PickedRows } from './picked-rows.ts';
 import type { StateInput, StateOperator, StateOutput } from './state-operator.ts';
 
@@ -26,18 +25,17 @@ const FORMAT = 1;
  * remembered until the watermark moves. Other keys stay for ever. Forgetting comes after the epoch's rows. (Spark:
  * StreamingDeduplicateExec and StreamingDeduplicateWithinWatermarkExec.)
  */
-export class Dedup implements StateOperator {
+export class Dedup extends ListedGroupStates implements StateOperator {
   readonly output: Schema;
   readonly #plan: DedupPlan;
   readonly #encoder: KeyEncoder;
   readonly #key = new ByteBuffer();
   readonly #keys = new KeyDictionary();
-  readonly #byGroup = new GroupLists();
   readonly #expiry: ExpiryQueue | null;
-  readonly #changed = new ChangedGroups();
   #evicted = 0;
 
   constructor(plan: DedupPlan, inputs: readonly Schema[]) {
+    super();
     this.#plan = plan;
     this.output = must(inputs[0], () => 'a dedup has no input');
     this.#encoder = new KeyEncoder(
@@ -67,8 +65,8 @@ export class Dedup implements StateOperator {
       const id = this.#keys.add(key.bytes, 0, key.length);
       if (this.#keys.size === known) continue;
       const group = groups[row] as number;
-      this.#byGroup.add(group, id);
-      this.#changed.add(group);
+      this.byGroup.add(group, id);
+      this.changed.add(group);
       const time = expiryOf === null ? Number.NaN : expiryOf(row);
       if (!Number.isNaN(time)) this.#expiry?.add(id, time);
       picked.add(input, row);
@@ -93,32 +91,20 @@ export class Dedup implements StateOperator {
     this.#evicted = 0;
     if (this.#expiry === null || watermark === -Infinity) return;
     for (let id = this.#expiry.take(watermark, true); id >= 0; id = this.#expiry.take(watermark, true)) {
-      this.#changed.add(this.#byGroup.groupOf(id));
-      this.#byGroup.remove(id);
+      this.changed.add(this.byGroup.groupOf(id));
+      this.byGroup.remove(id);
       this.#keys.remove(id);
       this.#evicted++;
     }
   }
 
-  changedGroups(): readonly number[] {
-    return this.#changed.list();
-  }
-
-  clearChanged(): void {
-    this.#changed.clear();
-  }
-
-  groups(): readonly number[] {
-    return this.#byGroup.groups();
-  }
-
   /** Format, then for each key in order its length and bytes and, where keys are forgotten, its time (NaN = never). */
   encodeGroup(group: number): Uint8Array | null {
-    if (this.#byGroup.sizeOf(group) === 0) return null;
+    if (this.byGroup.sizeOf(group) === 0) return null;
     const out = new ByteBuffer();
     putByte(out, FORMAT);
     const { data, start, length } = this.#keys;
-    for (let id = this.#byGroup.first(group); id >= 0; id = this.#byGroup.next(id)) {
+    for (let id = this.byGroup.first(group); id >= 0; id = this.byGroup.next(id)) {
       const from = start[id] as number;
       const size = length[id] as number;
       putVarint(out, size);
@@ -137,7 +123,7 @@ export class Dedup implements StateOperator {
       const size = reader.varint();
       const from = reader.skip(size);
       const id = this.#keys.add(bytes, from, from + size);
-      this.#byGroup.add(group, id);
+      this.byGroup.add(group, id);
       if (this.#expiry === null) continue;
       const time = reader.f64();
       if (!Number.isNaN(time)) this.#expiry.add(id, time);
@@ -145,18 +131,18 @@ export class Dedup implements StateOperator {
   }
 
   dropGroup(group: number): void {
-    for (const id of this.#byGroup.idsOf(group)) {
+    for (const id of this.byGroup.idsOf(group)) {
       this.#expiry?.remove(id);
-      this.#byGroup.remove(id);
+      this.byGroup.remove(id);
       this.#keys.remove(id);
     }
-    this.#changed.delete(group);
+    this.changed.delete(group);
   }
 
   figures(): StateFigures {
     return {
       rows: this.#keys.size,
-      bytes: this.#keys.bytes + this.#byGroup.bytes + (this.#expiry?.bytes ?? 0),
+      bytes: this.#keys.bytes + this.byGroup.bytes + (this.#expiry?.bytes ?? 0),
       evicted: this.#evicted,
     };
   }

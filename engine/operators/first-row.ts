@@ -7,7 +7,6 @@ import type { EpochEnv, StateFigures } from '../epoch/contract.ts';
 import type { StatePlan } from '../plan/epoch-plan.ts';
 import { ByteReader } from '../state/byte-reader.ts';
 import { putByte, putVarint } from '../state/bytes-out.ts';
-import { GroupLists } from '../state/group-lists.ts';
 import { IdList } from '../state/id-list.ts';
 import { GroupedIdPool } from '../state/id-pool.ts';
 import { KeyDictionary } from '../state/key-dictionary.ts';
@@ -17,10 +16,10 @@ import { grownCapacity, type StateColumn, stateColumnOf } from '../state/state-c
 import { identity } from './aggregate-accumulator.ts';
 import { compareOf, type CompareCell } from './aggregate-values.ts';
 import { isThere } from './aggregate-sums.ts';
-import { ChangedGroups } from './changed-groups.ts';
 import { WITHDRAWN } from './changes.ts';
 import { ExpiryQueue } from './expiry-queue.ts';
 import { checkFormat } from './group-format.ts';
+import { ListedGroupStates } from './group-states.ts';
 import { timeReader } from './join-side.ts';
 import { noOrigins } from './picked-rows.ts';
 import { numbersOf, RANK_FORMAT } from './rank.ts';
@@ -53,13 +52,12 @@ export function keepsOneRow({ limit, ties, calls, by }: RankPlan, input: Schema)
  * Invariant: a key of the dictionary is in one group's list and has one slot, and it is in the expiry queue if and only
  * if it has a time; other slots are free.
  */
-export class FirstRow implements StateOperator {
+export class FirstRow extends ListedGroupStates implements StateOperator {
   readonly output: Schema;
   readonly #plan: RankPlan;
   readonly #input: Schema;
   readonly #rowKeys: KeyRows;
   readonly #keys = new KeyDictionary('byGroup');
-  readonly #byGroup = new GroupLists();
   readonly #expiry: ExpiryQueue | null;
   /** What is kept of the input: what comes out, and by what rows are told apart. The keys are in the dictionary. */
   readonly #kept: readonly Kept[];
@@ -81,11 +79,11 @@ export class FirstRow implements StateOperator {
   readonly #rowBytes = new ByteBuffer();
   #rowStart = new Int32Array(0);
   readonly #out = new ByteBuffer();
-  readonly #changed = new ChangedGroups();
   #evicted = 0;
 
   /** A plan that `keepsOneRow` is true of. */
   constructor(plan: RankPlan, inputs: readonly Schema[]) {
+    super();
     this.#plan = plan;
     this.#input = must(inputs[0], () => 'a rank has no input');
     const calls = plan.calls.map(({ name, type }) => ({ name, type, nullable: true }));
@@ -139,7 +137,7 @@ export class FirstRow implements StateOperator {
       else if (!this.#isBefore(columns, row, this.#slotOf[key]!)) continue;
       if (this.#changedIn[key] !== this.#fold) this.#touch(key, groups[row]!, isNew, touched);
       const slot = this.#slotOf[key]!;
-      this.#changed.add(groups[row]!);
+      this.changed.add(groups[row]!);
       // The rows that follow are compared to it.
       for (const { cells, column } of this.#order) cells.set(slot, columns[column]!, row);
       this.#to[count] = slot;
@@ -188,7 +186,7 @@ export class FirstRow implements StateOperator {
     this.#slotOf[key] = this.#takeSlot(group);
     this.#formerOf[key] = -1;
     this.#changedIn[key] = 0;
-    this.#byGroup.add(group, key);
+    this.byGroup.add(group, key);
     if (!Number.isNaN(time)) this.#expiry?.add(key, time);
   }
 
@@ -214,7 +212,7 @@ export class FirstRow implements StateOperator {
     const groups: number[] = [];
     const put = (list: IdList, key: number, slot: number): void => {
       list.add(slot);
-      groups.push(this.#byGroup.groupOf(key));
+      groups.push(this.byGroup.groupOf(key));
     };
     if (mode === 'update') {
       for (let index = 0; index < touched.count; index++) {
@@ -228,8 +226,8 @@ export class FirstRow implements StateOperator {
     if (mode === 'append')
       for (let index = 0; index < due.count; index++) put(given, due.ids[index]!, this.#slotOf[due.ids[index]!]!);
     if (mode === 'complete')
-      for (const group of this.#byGroup.groups())
-        for (const key of this.#byGroup.idsOf(group)) put(given, key, this.#slotOf[key]!);
+      for (const group of this.byGroup.groups())
+        for (const key of this.byGroup.idsOf(group)) put(given, key, this.#slotOf[key]!);
     const withdrawn = former.count;
     former.addAll(given);
     const changes = withdrawn === 0 ? null : new Uint8Array(former.count).fill(WITHDRAWN, 0, withdrawn);
@@ -255,7 +253,7 @@ export class FirstRow implements StateOperator {
 
   #forget({ ids, count }: IdList): void {
     for (let index = 0; index < count; index++) {
-      this.#changed.add(this.#byGroup.groupOf(ids[index]!));
+      this.changed.add(this.byGroup.groupOf(ids[index]!));
       this.#remove(ids[index]!);
     }
     this.#evicted += count;
@@ -264,16 +262,16 @@ export class FirstRow implements StateOperator {
   #forgetFormer({ ids, count }: IdList): void {
     for (let index = 0; index < count; index++) {
       const key = ids[index]!;
-      if (this.#formerOf[key]! >= 0) this.#freeSlot(this.#formerOf[key]!, this.#byGroup.groupOf(key));
+      if (this.#formerOf[key]! >= 0) this.#freeSlot(this.#formerOf[key]!, this.byGroup.groupOf(key));
       this.#formerOf[key] = -1;
     }
   }
 
   #remove(key: number): void {
     this.#expiry?.remove(key);
-    this.#byGroup.remove(key);
+    this.byGroup.remove(key);
     this.#keys.remove(key);
-    this.#freeSlot(this.#slotOf[key]!, this.#byGroup.groupOf(key));
+    this.#freeSlot(this.#slotOf[key]!, this.byGroup.groupOf(key));
   }
 
   #freeSlot(slot: number, group: number): void {
@@ -283,22 +281,10 @@ export class FirstRow implements StateOperator {
 
   // ---- snapshots ------------------------------------------------------------------------------------------------
 
-  changedGroups(): readonly number[] {
-    return this.#changed.list();
-  }
-
-  clearChanged(): void {
-    this.#changed.clear();
-  }
-
-  groups(): readonly number[] {
-    return this.#byGroup.groups();
-  }
-
   /** As `Rank` stores keys of one row. */
   encodeGroup(group: number): Uint8Array | null {
-    if (this.#byGroup.sizeOf(group) === 0) return null;
-    const keys = this.#byGroup.idsOf(group);
+    if (this.byGroup.sizeOf(group) === 0) return null;
+    const keys = this.byGroup.idsOf(group);
     const rows = this.#rowBytes;
     if (this.#rowStart.length <= keys.length) this.#rowStart = new Int32Array(2 * keys.length + 2);
     rows.clear();
@@ -374,12 +360,12 @@ export class FirstRow implements StateOperator {
   }
 
   dropGroup(group: number): void {
-    for (const key of this.#byGroup.idsOf(group)) this.#remove(key);
-    this.#changed.delete(group);
+    for (const key of this.byGroup.idsOf(group)) this.#remove(key);
+    this.changed.delete(group);
   }
 
   figures(): StateFigures {
-    let bytes = this.#keys.bytes + this.#byGroup.bytes + this.#slots.bytes + 12 * this.#slotOf.length;
+    let bytes = this.#keys.bytes + this.byGroup.bytes + this.#slots.bytes + 12 * this.#slotOf.length;
     for (const { cells } of this.#kept) bytes += cells.bytes;
     return { rows: this.#keys.size, bytes: bytes + (this.#expiry?.bytes ?? 0), evicted: this.#evicted };
   }

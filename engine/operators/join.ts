@@ -11,11 +11,11 @@ import { ByteReader } from '../state/byte-reader.ts';
 import { putByte, putVarint } from '../state/bytes-out.ts';
 import { KeyDictionary } from '../state/key-dictionary.ts';
 import { KeyEncoder } from '../state/key-encoder.ts';
-import { ChangedGroups } from './changed-groups.ts';
 import { Filter } from './filter.ts';
 import { foldConstants } from './fold-constants.ts';
 import { gather, gatherOrigins } from './gather.ts';
 import { checkFormat } from './group-format.ts';
+import { GroupStates } from './group-states.ts';
 import { splitJoinCondition } from './join-condition.ts';
 import { equalsNothing } from './join-keys.ts';
 import { type JoinExpiry, JoinSide, NO_KEY, timeReader } from './join-side.ts';
@@ -49,7 +49,7 @@ const PAIRS_MAX = 1 << 15;
  *
  * (Spark: StreamingSymmetricHashJoinExec; its state watermarks are whole milliseconds, ours microseconds.)
  */
-export class Join implements StateOperator {
+export class Join extends GroupStates implements StateOperator {
   readonly output: Schema;
   readonly #plan: JoinPlan;
   readonly #runtime: Runtime;
@@ -60,10 +60,10 @@ export class Join implements StateOperator {
   readonly #encoder: KeyEncoder;
   readonly #key = new ByteBuffer();
   readonly #keys = new KeyDictionary();
-  readonly #changed = new ChangedGroups();
   #evicted = 0;
 
   constructor(plan: JoinPlan, inputs: readonly Schema[]) {
+    super();
     this.#plan = plan;
     const left = must(inputs[LEFT], () => 'a join has no left input');
     const right = must(inputs[RIGHT], () => 'a join has no right input');
@@ -198,7 +198,7 @@ export class Join implements StateOperator {
       }
       const group = arrived.groups[place] as number;
       here.keep(id, arrived.keys[place] as number, group, arrived.finalAt[place] as number);
-      this.#changed.add(group);
+      this.changed.add(group);
     });
   }
 
@@ -210,7 +210,7 @@ export class Join implements StateOperator {
       const group = here.byGroup.groupOf(id);
       out.touch(here.keyOf(id));
       here.release(id);
-      this.#changed.add(group);
+      this.changed.add(group);
       this.#evicted++;
       if (shows && !here.isMatched(id)) out.addAlone(side, id, group);
       else out.drop(side, id);
@@ -273,14 +273,6 @@ export class Join implements StateOperator {
   #isWithin(difference: number): boolean {
     const { lowerUs, upperUs } = must(this.#plan.bounds, () => 'the join has no bounds');
     return (lowerUs === null || difference >= lowerUs) && (upperUs === null || difference <= upperUs);
-  }
-
-  changedGroups(): readonly number[] {
-    return this.#changed.list();
-  }
-
-  clearChanged(): void {
-    this.#changed.clear();
   }
 
   groups(): readonly number[] {
@@ -372,7 +364,7 @@ export class Join implements StateOperator {
         if (key !== NO_KEY) this.#forget(key);
       }
     }
-    this.#changed.delete(group);
+    this.changed.delete(group);
   }
 
   figures(): StateFigures {

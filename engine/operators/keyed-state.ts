@@ -15,8 +15,8 @@ import { RowCodec } from '../state/row-codec.ts';
 import { UserCall } from '../user/user-call.ts';
 import { placeOf } from '../user/user-error.ts';
 import { msOf, UserRows } from '../user/user-rows.ts';
-import { ChangedGroups } from './changed-groups.ts';
 import { checkFormat } from './group-format.ts';
+import { ListedGroupStates } from './group-states.ts';
 import { KeyedStateStore, type Slice } from './keyed-state-store.ts';
 import type { FailureLog } from './operator.ts';
 import { noOrigins } from './picked-rows.ts';
@@ -42,7 +42,7 @@ interface Due {
  *
  * Invariant: a key is in the store exactly while it has a row of state or a timer.
  */
-export class KeyedState implements StateOperator {
+export class KeyedState extends ListedGroupStates implements StateOperator {
   readonly output: Schema;
   readonly #plan: UserPlan;
   readonly #functions: UserFunctions;
@@ -53,7 +53,6 @@ export class KeyedState implements StateOperator {
   readonly #outputCodec: RowCodec;
   readonly #store: KeyedStateStore;
   readonly #call: UserCall;
-  readonly #changed = new ChangedGroups();
   readonly #key = new ByteBuffer();
   readonly #row = new ByteBuffer();
   readonly #reader = new ByteReader();
@@ -67,6 +66,8 @@ export class KeyedState implements StateOperator {
   #evicted = 0;
 
   constructor(plan: UserPlan, inputs: readonly Schema[], functions: UserFunctions) {
+    const store = new KeyedStateStore(plan.variables);
+    super(store.byGroup);
     const input = must(inputs[0], () => 'a keyed state has no input');
     this.#plan = plan;
     this.#functions = functions;
@@ -77,8 +78,8 @@ export class KeyedState implements StateOperator {
     this.#inputCodec = new RowCodec(input);
     this.#inputRows = new UserRows(input, true);
     this.#outputCodec = new RowCodec(plan.output);
-    this.#store = new KeyedStateStore(plan.variables);
-    this.#call = new UserCall(this.#store, plan);
+    this.#store = store;
+    this.#call = new UserCall(store, plan);
   }
 
   fold(inputs: readonly StateInput[], env: EpochEnv, failures: FailureLog): StateOutput {
@@ -169,7 +170,7 @@ export class KeyedState implements StateOperator {
     const nameOf = (keyBytes: Uint8Array, timeUs: number): string =>
       `${timeUs}/${Buffer.from(keyBytes).toString('latin1')}`;
     for (const { group, keyBytes, timeUs } of due) {
-      this.#changed.add(group);
+      this.changed.add(group);
       if (onTimer === undefined || cancelled.has(nameOf(keyBytes, timeUs))) continue;
       const key = this.#keyRows.read(this.#reader.reset(keyBytes));
       const at = { bytes: keyBytes, from: 0, to: keyBytes.length };
@@ -195,7 +196,7 @@ export class KeyedState implements StateOperator {
     const due = Array.from(cellsOf, ([key, cells]) => ({ ...this.#dueKey(key), cells }));
     due.sort((a, b) => Buffer.compare(a.keyBytes, b.keyBytes));
     for (const { group, keyBytes, cells } of due) {
-      this.#changed.add(group);
+      this.changed.add(group);
       this.#evicted += cells.length;
       const remove = (): void => {
         for (const cell of cells) this.#store.remove(cell);
@@ -215,7 +216,7 @@ export class KeyedState implements StateOperator {
   #dueKey(key: number): Due {
     const { data, start, length } = this.#store.keys;
     const from = start[key]!;
-    return { group: this.#store.byGroup.groupOf(key), keyBytes: data.slice(from, from + length[key]!) };
+    return { group: this.byGroup.groupOf(key), keyBytes: data.slice(from, from + length[key]!) };
   }
 
   #forgetEmpty(keyBytes: Uint8Array): void {
@@ -252,7 +253,7 @@ export class KeyedState implements StateOperator {
     this.#call.end();
     before();
     if (failure !== null) return failure;
-    if (this.#call.commit(site)) this.#changed.add(group);
+    if (this.#call.commit(site)) this.changed.add(group);
     for (const { bytes, from, to } of this.#call.emitted()) {
       this.#starts.push(this.#emitted.append(bytes, from, to));
       this.#groups.push(group);
@@ -262,31 +263,19 @@ export class KeyedState implements StateOperator {
 
   // ---- groups -----------------------------------------------------------------------------------------------------
 
-  changedGroups(): readonly number[] {
-    return this.#changed.list();
-  }
-
-  clearChanged(): void {
-    this.#changed.clear();
-  }
-
-  groups(): readonly number[] {
-    return this.#store.byGroup.groups();
-  }
-
   /**
    * Format, types of the key, the variables' names and types; then for each key in order: its length and bytes, for
    * each variable its rows (key within the key, row, expiry; NaN = never), and its timers.
    */
   encodeGroup(group: number): Uint8Array | null {
     const store = this.#store;
-    if (store.byGroup.sizeOf(group) === 0) return null;
+    if (this.byGroup.sizeOf(group) === 0) return null;
     const out = new ByteBuffer();
     putByte(out, FORMAT);
     putText(out, this.#keyTypes());
     putVarint(out, this.#plan.variables.length);
     for (const variable of this.#plan.variables) putText(out, signatureOf(variable));
-    for (let key = store.byGroup.first(group); key >= 0; key = store.byGroup.next(key)) {
+    for (let key = this.byGroup.first(group); key >= 0; key = this.byGroup.next(key)) {
       const from = store.keys.start[key]!;
       putSlice(out, { bytes: store.keys.data, from, to: from + store.keys.length[key]! });
       for (const [variable, { kind }] of this.#plan.variables.entries()) {
@@ -340,8 +329,8 @@ export class KeyedState implements StateOperator {
   }
 
   dropGroup(group: number): void {
-    for (const key of this.#store.byGroup.idsOf(group)) this.#store.forget(key);
-    this.#changed.delete(group);
+    for (const key of this.byGroup.idsOf(group)) this.#store.forget(key);
+    this.changed.delete(group);
   }
 
   figures(): StateFigures {

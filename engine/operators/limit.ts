@@ -5,8 +5,8 @@ import type { EpochEnv, StateFigures } from '../epoch/contract.ts';
 import type { StatePlan } from '../plan/epoch-plan.ts';
 import { ByteReader } from '../state/byte-reader.ts';
 import { putByte, putVarint } from '../state/bytes-out.ts';
-import { ChangedGroups } from './changed-groups.ts';
 import { checkFormat } from './group-format.ts';
+import { GroupStates } from './group-states.ts';
 import { PickedRows } from './picked-rows.ts';
 import type { StateInput, StateOperator, StateOutput } from './state-operator.ts';
 import { type Candidate, firstRows, splitChanges } from './whole-result.ts';
@@ -19,14 +19,14 @@ const FORMAT = 1;
  * The first rows that arrive. append: of the whole life of the query; state: how many came out, in the one key group
  * that all rows go to. complete: of each result; no state. (Spark: StreamingGlobalLimitExec.)
  */
-export class Limit implements StateOperator {
+export class Limit extends GroupStates implements StateOperator {
   readonly output: Schema;
   readonly #plan: LimitPlan;
   /** Rows that came out, by group. */
   readonly #passed = new Map<number, number>();
-  readonly #changed = new ChangedGroups();
 
   constructor(plan: LimitPlan, inputs: readonly Schema[]) {
+    super();
     this.#plan = plan;
     const input = must(inputs[0], () => 'a limit has no input');
     this.output = plan.changes === true ? input.slice(0, -1) : input;
@@ -43,7 +43,7 @@ export class Limit implements StateOperator {
         if (before >= this.#plan.count) continue;
         passed.set(group, before + 1);
         picked.add(input, row);
-        this.#changed.add(group);
+        this.changed.add(group);
       }
     }
     return { batch: picked.batch(), groups: picked.groups(), changes: null };
@@ -55,14 +55,6 @@ export class Limit implements StateOperator {
       Array.from({ length: input.batch.rowCount }, (_, row): Candidate => ({ input, row, change: changeOf(row) })),
     );
     return firstRows(candidates, this.#plan.count, this.output);
-  }
-
-  changedGroups(): readonly number[] {
-    return this.#changed.list();
-  }
-
-  clearChanged(): void {
-    this.#changed.clear();
   }
 
   groups(): readonly number[] {
@@ -89,7 +81,7 @@ export class Limit implements StateOperator {
 
   dropGroup(group: number): void {
     this.#passed.delete(group);
-    this.#changed.delete(group);
+    this.changed.delete(group);
   }
 
   figures(): StateFigures {

@@ -9,15 +9,14 @@ import { Runtime } from '../sql/runtime/runtime.ts';
 import { utc } from '../sql/runtime/time.ts';
 import { ByteReader } from '../state/byte-reader.ts';
 import { putByte, putVarint } from '../state/bytes-out.ts';
-import { GroupLists } from '../state/group-lists.ts';
 import { KeyDictionary } from '../state/key-dictionary.ts';
 import { KeyRows } from '../state/key-rows.ts';
 import { RowStore } from '../state/row-store.ts';
 import { identity } from './aggregate-accumulator.ts';
-import { ChangedGroups } from './changed-groups.ts';
 import { FORMER, GIVEN, presentRows, type Wanted, WITHDRAWN } from './changes.ts';
 import { ExpiryQueue } from './expiry-queue.ts';
 import { checkFormat } from './group-format.ts';
+import { ListedGroupStates } from './group-states.ts';
 import { timeReader } from './join-side.ts';
 import { noOrigins } from './picked-rows.ts';
 import { RankLists } from './rank-lists.ts';
@@ -41,14 +40,13 @@ export const RANK_FORMAT = 1;
  * - append: the rows of a key come out once, when its event time is at or below the watermark, and are forgotten.
  * - complete: all rows of all keys.
  */
-export class Rank implements StateOperator {
+export class Rank extends ListedGroupStates implements StateOperator {
   readonly output: Schema;
   readonly #plan: RankPlan;
   readonly #input: Schema;
   readonly #rowKeys: KeyRows;
   readonly #sortKeys: SortKeys;
   readonly #keys = new KeyDictionary();
-  readonly #byGroup = new GroupLists();
   readonly #expiry: ExpiryQueue | null;
   readonly #rows: RowStore;
   readonly #lists = new RankLists();
@@ -58,7 +56,6 @@ export class Rank implements StateOperator {
   readonly #keptMax: number;
   /** How far behind a row its values look. */
   readonly #reach: number;
-  readonly #changed = new ChangedGroups();
   readonly #sortKey = new ByteBuffer();
   readonly #runtime = new Runtime(utc);
   readonly #givesFormer: boolean;
@@ -70,6 +67,7 @@ export class Rank implements StateOperator {
   #evicted = 0;
 
   constructor(plan: RankPlan, inputs: readonly Schema[], wanted: Wanted = presentRows) {
+    super();
     this.#plan = plan;
     this.#givesFormer = plan.mode === 'update' && wanted.former;
     this.#sortsLate = plan.mode === 'append' && plan.limit === null;
@@ -94,7 +92,7 @@ export class Rank implements StateOperator {
     if (mode === 'update') for (const [key, earliest] of out.touched) this.#showChanges(key, earliest, out);
     this.#evict(env.evictUs - this.#plan.watermarkLagUs, out);
     if (mode === 'complete')
-      for (const group of this.#byGroup.groups()) for (const key of this.#byGroup.idsOf(group)) this.#showAll(key, out);
+      for (const group of this.byGroup.groups()) for (const key of this.byGroup.idsOf(group)) this.#showAll(key, out);
     return this.#finish(out, env);
   }
 
@@ -120,7 +118,7 @@ export class Rank implements StateOperator {
       const earliest = out.touched.get(key);
       if (earliest === undefined || this.#lists.isBefore(id, earliest)) out.touched.set(key, id);
       if (isFull) this.#dropBeyond(key, group, out);
-      this.#changed.add(group);
+      this.changed.add(group);
     }
   }
 
@@ -138,8 +136,8 @@ export class Rank implements StateOperator {
   }
 
   #begin(key: number, group: number, time: number): void {
-    this.#byGroup.add(group, key);
-    this.#changed.add(group);
+    this.byGroup.add(group, key);
+    this.changed.add(group);
     if (!Number.isNaN(time)) this.#expiry?.add(key, time);
   }
 
@@ -169,7 +167,7 @@ export class Rank implements StateOperator {
 
   /** Counts a key's rows from the first new one on, and gives out those with new values. */
   #showChanges(key: number, earliest: number, out: Output): void {
-    const group = this.#byGroup.groupOf(key);
+    const group = this.byGroup.groupOf(key);
     let from = earliest;
     for (let step = 0; step < this.#reach; step++) {
       const before = this.#lists.at(from, -1);
@@ -189,7 +187,7 @@ export class Rank implements StateOperator {
   }
 
   #showAll(key: number, out: Output): void {
-    const group = this.#byGroup.groupOf(key);
+    const group = this.byGroup.groupOf(key);
     for (let row = this.#lists.firstOf(key); row >= 0; row = this.#lists.at(row, 1)) {
       this.#lists.number(row);
       if (!this.#isShown(row)) return;
@@ -239,14 +237,14 @@ export class Rank implements StateOperator {
       if (this.#sortsLate) this.#lists.sort(key);
       if (this.#plan.mode === 'append') this.#showAll(key, out);
       this.#evicted += this.#lists.countOf(key);
-      this.#changed.add(this.#byGroup.groupOf(key));
+      this.changed.add(this.byGroup.groupOf(key));
       out.dropped.push(...this.#remove(key));
     }
   }
 
   /** Forgets a key; its rows, which are in no list any more. */
   #remove(key: number): number[] {
-    this.#byGroup.remove(key);
+    this.byGroup.remove(key);
     this.#keys.remove(key);
     this.#expiry?.remove(key);
     return this.#lists.clear(key);
@@ -309,24 +307,12 @@ export class Rank implements StateOperator {
     return eventTime === null ? () => Number.NaN : timeReader(columns, eventTime.column);
   }
 
-  changedGroups(): readonly number[] {
-    return this.#changed.list();
-  }
-
-  clearChanged(): void {
-    this.#changed.clear();
-  }
-
-  groups(): readonly number[] {
-    return this.#byGroup.groups();
-  }
-
   /** Format; then each key in the order of arrival: its length and bytes, its rows' number, and each row in order with its length. */
   encodeGroup(group: number): Uint8Array | null {
-    if (this.#byGroup.sizeOf(group) === 0) return null;
+    if (this.byGroup.sizeOf(group) === 0) return null;
     const out = new ByteBuffer();
     putByte(out, RANK_FORMAT);
-    for (const key of this.#byGroup.idsOf(group)) {
+    for (const key of this.byGroup.idsOf(group)) {
       const from = this.#keys.start[key] as number;
       const size = this.#keys.length[key] as number;
       putVarint(out, size);
@@ -360,7 +346,7 @@ export class Rank implements StateOperator {
 
   #restoreKey(key: number, group: number, ids: readonly number[]): void {
     const columns = this.#rows.gather(ids, ids.length);
-    this.#byGroup.add(group, key);
+    this.byGroup.add(group, key);
     const time = ids.length === 0 ? Number.NaN : this.#timeOf(columns)(0);
     if (!Number.isNaN(time)) this.#expiry?.add(key, time);
     this.#sortKeys.bind(columns);
@@ -377,8 +363,8 @@ export class Rank implements StateOperator {
   }
 
   dropGroup(group: number): void {
-    for (const key of this.#byGroup.idsOf(group)) this.#forget(this.#remove(key));
-    this.#changed.delete(group);
+    for (const key of this.byGroup.idsOf(group)) this.#forget(this.#remove(key));
+    this.changed.delete(group);
   }
 
   figures(): StateFigures {
@@ -387,7 +373,7 @@ export class Rank implements StateOperator {
       bytes:
         this.#rows.bytes +
         this.#keys.bytes +
-        this.#byGroup.bytes +
+        this.byGroup.bytes +
         this.#lists.bytes +
         (this.#expiry?.bytes ?? 0) +
         this.#given.reduce((sum, given) => sum + given.byteLength, 0),

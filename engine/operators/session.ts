@@ -8,17 +8,16 @@ import type { StatePlan } from '../plan/epoch-plan.ts';
 import { windowFields } from '../plan/logical-plan.ts';
 import { ByteReader } from '../state/byte-reader.ts';
 import { putByte, putF64, putText, putVarint } from '../state/bytes-out.ts';
-import { GroupLists } from '../state/group-lists.ts';
 import { KeyDictionary } from '../state/key-dictionary.ts';
 import { KeyEncoder } from '../state/key-encoder.ts';
 import { grownCapacity } from '../state/state-columns.ts';
 import { checkKeyTypes, encodeSections, restoreSections } from './aggregate-sections.ts';
 import { AggregateSet } from './aggregate-set.ts';
-import { ChangedGroups } from './changed-groups.ts';
 import { AGAIN, FORMER, GIVEN, presentRows, SAME, type Wanted, WITHDRAWN } from './changes.ts';
 import { ExpiryQueue } from './expiry-queue.ts';
 import { GivenRows } from './given-rows.ts';
 import { checkFormat } from './group-format.ts';
+import { ListedGroupStates } from './group-states.ts';
 import type { FailureLog } from './operator.ts';
 import { noOrigins } from './picked-rows.ts';
 import { type Arrival, Arrivals, SessionMerge, SessionTable, NO_SESSION } from './session-table.ts';
@@ -40,15 +39,13 @@ const WORD = 0x1_0000_0000;
  * Invariant: the sessions of a key neither overlap nor touch, and their list is in the order of time; a key without
  * sessions is not kept.
  */
-export class Session implements StateOperator {
+export class Session extends ListedGroupStates implements StateOperator {
   readonly output: Schema;
   readonly #plan: SessionPlan;
   readonly #encoder: KeyEncoder;
   readonly #set: AggregateSet;
   readonly #key = new ByteBuffer(256);
   readonly #keys = new KeyDictionary('byGroup');
-  readonly #byGroup = new GroupLists();
-  readonly #changed = new ChangedGroups();
   readonly #expiry: ExpiryQueue | null;
   readonly #table = new SessionTable();
   /** By key: its first session, its turn among all keys ever, and the fold that touched it last. */
@@ -66,6 +63,7 @@ export class Session implements StateOperator {
 
   /** `inputs[0]`: the keys, event time, gap, then what the aggregates name. */
   constructor(plan: SessionPlan, inputs: readonly Schema[], wanted: Wanted = presentRows) {
+    super();
     this.#plan = plan;
     this.#wanted = wanted;
     const keys = must(inputs[0], () => 'a session has no input').slice(0, plan.keyCount);
@@ -143,7 +141,7 @@ export class Session implements StateOperator {
         this.#touchedIn[id] = this.#fold;
         this.#place[id] = arrivals.keys.length;
         arrivals.keys.push(id);
-        this.#changed.add(groups[row]!);
+        this.changed.add(groups[row]!);
       }
       arrivals.add(row, this.#place[id]!, times.values[row]!, times.values[row]! + gap);
     }
@@ -162,7 +160,7 @@ export class Session implements StateOperator {
     this.#first[id] = NO_SESSION;
     this.#turn[id] = this.#turns++;
     this.#touchedIn[id] = 0;
-    this.#byGroup.add(group, id);
+    this.byGroup.add(group, id);
   }
 
   /** A new session without rows. */
@@ -260,7 +258,7 @@ export class Session implements StateOperator {
   #forget(due: readonly number[]): void {
     for (const slot of due) {
       const key = this.#table.key[slot]!;
-      this.#changed.add(this.#byGroup.groupOf(key));
+      this.changed.add(this.byGroup.groupOf(key));
       this.#unlink(key, slot);
       this.#release(slot);
       if (this.#first[key] === NO_SESSION) this.#removeKey(key);
@@ -285,7 +283,7 @@ export class Session implements StateOperator {
   }
 
   #removeKey(key: number): void {
-    this.#byGroup.remove(key);
+    this.byGroup.remove(key);
     this.#keys.remove(key);
   }
 
@@ -293,7 +291,7 @@ export class Session implements StateOperator {
 
   #sessionsOf(group: number): number[] {
     const slots: number[] = [];
-    for (let key = this.#byGroup.first(group); key >= 0; key = this.#byGroup.next(key))
+    for (let key = this.byGroup.first(group); key >= 0; key = this.byGroup.next(key))
       for (let slot = this.#first[key]!; slot !== NO_SESSION; slot = this.#table.next[slot]!) slots.push(slot);
     return slots;
   }
@@ -331,7 +329,7 @@ export class Session implements StateOperator {
       else known.push(place);
     }
     const starts = merge.formerStarts;
-    for (const group of this.#byGroup.groups()) {
+    for (const group of this.byGroup.groups()) {
       const isRestored = this.#restored.has(group);
       for (const slot of this.#sessionsOf(group)) {
         if (!changed.has(slot)) {
@@ -387,7 +385,7 @@ export class Session implements StateOperator {
   }
 
   #groupsOf(slots: Int32Array): Uint8Array {
-    return Uint8Array.from(slots, (slot) => this.#byGroup.groupOf(this.#table.key[slot]!));
+    return Uint8Array.from(slots, (slot) => this.byGroup.groupOf(this.#table.key[slot]!));
   }
 
   /** Sessions under the bounds that they had when they were last given out; a copy: their cells are about to change. */
@@ -398,21 +396,9 @@ export class Session implements StateOperator {
 
   // ---- snapshots ------------------------------------------------------------------------------------------------
 
-  changedGroups(): readonly number[] {
-    return this.#changed.list();
-  }
-
-  clearChanged(): void {
-    this.#changed.clear();
-  }
-
-  groups(): readonly number[] {
-    return this.#byGroup.groups();
-  }
-
   /** Format, types of the keys, each key with its length, number and bounds of sessions, then the aggregates' sections. */
   encodeGroup(group: number): Uint8Array | null {
-    const ids = this.#byGroup.idsOf(group);
+    const ids = this.byGroup.idsOf(group);
     if (ids.length === 0) return null;
     const out = new ByteBuffer();
     putByte(out, FORMAT);
@@ -471,14 +457,14 @@ export class Session implements StateOperator {
       this.#expiry?.remove(slot);
       this.#release(slot);
     }
-    for (const key of this.#byGroup.idsOf(group)) this.#removeKey(key);
-    this.#changed.delete(group);
+    for (const key of this.byGroup.idsOf(group)) this.#removeKey(key);
+    this.changed.delete(group);
     this.#restored.delete(group);
   }
 
   figures(): StateFigures {
     const perKey = this.#first.byteLength + this.#turn.byteLength + this.#touchedIn.byteLength + this.#place.byteLength;
-    const lists = this.#keys.bytes + this.#byGroup.bytes + this.#table.bytes + (this.#expiry?.bytes ?? 0);
+    const lists = this.#keys.bytes + this.byGroup.bytes + this.#table.bytes + (this.#expiry?.bytes ?? 0);
     return { rows: this.#table.size, bytes: perKey + lists + this.#set.bytes, evicted: this.#evicted };
   }
 }

@@ -4,7 +4,6 @@ import type { Schema } from '../../core/types.ts';
 import type { Column, ColumnBatch, StructColumn } from '../column-batch.ts';
 import type { EpochEnv, StateFigures } from '../epoch/contract.ts';
 import type { PaneWindows, StatePlan } from '../plan/epoch-plan.ts';
-import { GroupLists } from '../state/group-lists.ts';
 import { IdList } from '../state/id-list.ts';
 import { KeyDictionary } from '../state/key-dictionary.ts';
 import type { KeyEncoder } from '../state/key-encoder.ts';
@@ -13,7 +12,7 @@ import { grownCapacity } from '../state/state-columns.ts';
 import { identity } from './aggregate-accumulator.ts';
 import { encodeGroups, restoreGroups } from './aggregate-sections.ts';
 import { AggregateSet } from './aggregate-set.ts';
-import { ChangedGroups } from './changed-groups.ts';
+import { ListedGroupStates } from './group-states.ts';
 import { keyTableOf } from './key-table.ts';
 import type { KeyTable } from './key-table.ts';
 import type { FailureLog } from './operator.ts';
@@ -36,7 +35,7 @@ const FORMAT = 2;
  *
  * Invariant: every key of the dictionary is in the list of one group and among the ids of its pane, once.
  */
-export class SlidingAggregate implements StateOperator {
+export class SlidingAggregate extends ListedGroupStates implements StateOperator {
   readonly output: Schema;
   readonly #plan: AggregateStatePlan;
   readonly #panes: Pick<PaneWindows, 'column' | 'sizeUs' | 'slideUs'>;
@@ -44,10 +43,8 @@ export class SlidingAggregate implements StateOperator {
   readonly #encoder: KeyEncoder;
   readonly #set: AggregateSet;
   readonly #keys = new KeyDictionary('byGroup');
-  readonly #byGroup = new GroupLists();
   /** By start, µs. */
   readonly #idsOfPane = new Map<number, IdList>();
-  readonly #changed = new ChangedGroups();
   /** What windows are put together in; nothing stays in them. `null` without keys besides the window. */
   readonly #windowKeys: KeyTable | null;
   readonly #windows: AggregateSet;
@@ -57,6 +54,7 @@ export class SlidingAggregate implements StateOperator {
 
   /** `inputs[0]`: the keys, panes among them, then the buffers. */
   constructor(plan: AggregateStatePlan, inputs: readonly Schema[]) {
+    super();
     this.#plan = plan;
     const { sizeUs, slideUs } = must(plan.panes, () => 'the windows of the panes are not named');
     const { column } = must(plan.eventTime, () => 'panes have no key');
@@ -92,7 +90,7 @@ export class SlidingAggregate implements StateOperator {
       const id = this.#keys.addKey(rows, row);
       slots[row] = id;
       if (this.#keys.size > known) this.#begin(id, groups[row]!, starts[row]!);
-      this.#changed.add(groups[row]!);
+      this.changed.add(groups[row]!);
     }
     const fail = (row: number, reason: DeadLetterReason, aggregate: string): void =>
       failures.add(origins.record[row]!, reason, aggregate);
@@ -105,7 +103,7 @@ export class SlidingAggregate implements StateOperator {
       this.#set.ensure(this.#capacity);
     }
     this.#set.clear(id);
-    this.#byGroup.add(group, id);
+    this.byGroup.add(group, id);
     let pane = this.#idsOfPane.get(start);
     if (pane === undefined) {
       pane = new IdList();
@@ -168,7 +166,7 @@ export class SlidingAggregate implements StateOperator {
       origins: noOrigins(count),
     };
     const groups = new Uint8Array(count);
-    for (let row = 0; row < count; row++) groups[row] = this.#byGroup.groupOf(given.ids[row]!);
+    for (let row = 0; row < count; row++) groups[row] = this.byGroup.groupOf(given.ids[row]!);
     return { batch, groups, changes: null, ...(failures.length === 0 ? {} : { failures }) };
   }
 
@@ -199,7 +197,7 @@ export class SlidingAggregate implements StateOperator {
       given.add(ids.ids[index]!);
     }
     this.#windows.merge(this.#set.buffers(ids.ids, count), 0, identity(count), slots, count, (row, _, aggregate) =>
-      failures.push({ group: this.#byGroup.groupOf(ids.ids[row]!), place: aggregate }),
+      failures.push({ group: this.byGroup.groupOf(ids.ids[row]!), place: aggregate }),
     );
   }
 
@@ -222,7 +220,7 @@ export class SlidingAggregate implements StateOperator {
       this.#idsOfPane.delete(start);
       for (let index = 0; index < count; index++) {
         const id = ids[index]!;
-        this.#changed.add(this.#byGroup.groupOf(id));
+        this.changed.add(this.byGroup.groupOf(id));
         this.#remove(id);
       }
       this.#evicted += count;
@@ -232,27 +230,15 @@ export class SlidingAggregate implements StateOperator {
   /** Forgets a key; it is among the ids of no pane any more. */
   #remove(id: number): void {
     this.#set.clear(id);
-    this.#byGroup.remove(id);
+    this.byGroup.remove(id);
     this.#keys.remove(id);
   }
 
   // ---- snapshots ------------------------------------------------------------------------------------------------
 
-  changedGroups(): readonly number[] {
-    return this.#changed.list();
-  }
-
-  clearChanged(): void {
-    this.#changed.clear();
-  }
-
-  groups(): readonly number[] {
-    return this.#byGroup.groups();
-  }
-
   /** As that of `Aggregate`: its groups are panes. */
   encodeGroup(group: number): Uint8Array | null {
-    const ids = this.#byGroup.idsOf(group);
+    const ids = this.byGroup.idsOf(group);
     return ids.length === 0 ? null : encodeGroups(FORMAT, this.#encoder, this.#keys, this.#set, ids);
   }
 
@@ -272,17 +258,17 @@ export class SlidingAggregate implements StateOperator {
   }
 
   dropGroup(group: number): void {
-    this.#changed.delete(group);
-    if (this.#byGroup.sizeOf(group) === 0) return;
+    this.changed.delete(group);
+    if (this.byGroup.sizeOf(group) === 0) return;
     for (const [start, ids] of this.#idsOfPane) {
-      ids.keep((id) => this.#byGroup.groupOf(id) !== group);
+      ids.keep((id) => this.byGroup.groupOf(id) !== group);
       if (ids.count === 0) this.#idsOfPane.delete(start);
     }
-    for (const id of this.#byGroup.idsOf(group)) this.#remove(id);
+    for (const id of this.byGroup.idsOf(group)) this.#remove(id);
   }
 
   figures(): StateFigures {
-    let bytes = this.#keys.bytes + this.#byGroup.bytes + this.#set.bytes + this.#windows.bytes;
+    let bytes = this.#keys.bytes + this.byGroup.bytes + this.#set.bytes + this.#windows.bytes;
     for (const ids of this.#idsOfPane.values()) bytes += ids.bytes;
     return { rows: this.#keys.size, bytes, evicted: this.#evicted };
   }

@@ -53,7 +53,7 @@ cases('months and days together', [
 
 // Clocks went forward in the night to 2024-03-10 there.
 cases(
-  'days of make_interval are of local time, hours and minutes move the moment',
+  'days of make_interval are of local time, hours, minutes and seconds move the moment',
   [
     ["CAST(TIMESTAMP '2024-03-09 20:00:00' + make_interval(0, 0, 0, 0, 24) AS STRING)", '2024-03-10 21:00:00'],
     [
@@ -64,6 +64,18 @@ cases(
     ["CAST(TIMESTAMP '2024-03-09 20:00:00' + make_interval(0, 0, 0, 1) AS STRING)", '2024-03-10 20:00:00'],
     ["CAST(TIMESTAMP '2024-03-09 20:00:00' + make_interval(0, 0, 0, 1, -12) AS STRING)", '2024-03-10 08:00:00'],
     ["'2024-03-09 20:00:00' + make_interval(0, 0, 0, 0, 24)", '2024-03-10 21:00:00'],
+    ["CAST(TIMESTAMP '2024-03-09 20:00:00' + make_interval(0, 0, 0, 0, 0, 0, 86400) AS STRING)", '2024-03-10 21:00:00'],
+    ["CAST(TIMESTAMP '2024-03-10 21:00:00' - make_interval(0, 0, 0, 0, 0, 0, 86400) AS STRING)", '2024-03-09 20:00:00'],
+    [
+      "CAST(TIMESTAMP '2024-03-10 21:00:00' + make_interval(0, 0, 0, 0, 0, 0, -86400) AS STRING)",
+      '2024-03-09 20:00:00',
+    ],
+    [
+      "CAST(make_interval(0, 0, 0, 1, 0, 0, one * 86400.25) + TIMESTAMP '2024-03-08 20:00:00' AS STRING)",
+      '2024-03-10 21:00:00.25',
+    ],
+    ["'2024-03-09 20:00:00' + make_interval(0, 0, 0, 0, 0, 0, 172800)", '2024-03-11 21:00:00'],
+    ["TIMESTAMP '2024-03-09 20:00:00' + make_interval(0, 0, 0, 0, 0, 0, CAST(NULL AS INT)) IS NULL", true],
   ],
   'America/Los_Angeles',
 );

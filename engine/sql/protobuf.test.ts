@@ -84,6 +84,26 @@ cases('bytes that are no such message', [
   [`from_protobuf(to_protobuf(struct(7 AS n), 'A', '${one}'), 'A', '${one}').n`, 7],
 ]);
 
+const within =
+  'message A { optional B b = 1; repeated B l = 2; map<int32, B> m = 3; oneof o { B x = 4; int32 y = 5; } ' +
+  'optional C c = 6; } message B { required int32 n = 1; optional int32 k = 2; } message C { optional B b = 1; }';
+// A message; an element behind a whole one; values of a map, one not there at all; a oneof; two levels down.
+const lacking = ['0a00', '1202080112021001', '1a0408011200', '1a020801', '2200', '32020a00'];
+cases(
+  'a message lacks a required field of its own wherever it stands within another',
+  lacking.flatMap((bytes): [string, unknown][] => [
+    [`from_protobuf(X'${bytes}', 'A', '${within}')`, 'EXPRESSION_FAILED'],
+    [`from_protobuf(X'${bytes}', 'A', '${within}', map('mode', 'PERMISSIVE'))`, null],
+  ]),
+);
+cases('required fields count once the whole message is read', [
+  [`from_protobuf(X'', 'A', '${within}').b IS NULL`, true],
+  [`from_protobuf(X'0a0210070a020805', 'A', '${within}').b`, [5, 7]],
+  [`from_protobuf(X'22002805', 'A', '${within}').y`, 5],
+  [`from_protobuf(X'1a04080112001a06080112020803', 'A', '${within}').m[1].n`, 3],
+  [`size(from_protobuf(X'120208011202080212020803', 'A', '${within}').l)`, 3],
+]);
+
 const bare =
   'syntax = "proto3"; import "google/protobuf/wrappers.proto"; message A { int32 n = 1; string s = 2; double d = 3; google.protobuf.Int32Value w = 4; }';
 cases('defaults of fields without presence are left out, as the libraries of other languages do', [

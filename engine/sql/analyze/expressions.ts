@@ -5,15 +5,16 @@
 import type { BinaryOp, Expr, Identifier, LambdaParam, Span, SqlExpr } from '../../../core/ast.ts';
 import { type DataType, formatType } from '../../../core/types.ts';
 import type { ProjectedColumn } from '../../plan/stage-plan.ts';
-import { BOOLEAN, canCast, castTo, isIntegral, STRING, TIMESTAMP } from '../coercion.ts';
+import { BIGINT, BOOLEAN, canCast, castTo, isIntegral, STRING, TIMESTAMP } from '../coercion.ts';
 import { type FunctionDef, isComplaint, unify } from '../function-table.ts';
+import { INTERVAL_SECONDS } from '../functions/intervals.ts';
 import { callableNames, functionByName } from '../functions.ts';
-import { booleanLiteral, nullLiteral, stringLiteral } from '../literal.ts';
+import { booleanLiteral, intLiteral, nullLiteral, stringLiteral } from '../literal.ts';
 import { didYouMean } from '../problems.ts';
 import { generators, isAggregateName, rankFunctions, timeWindows } from './calls.ts';
 import type { Analysis } from './context.ts';
 import { literalExpr } from './literals.ts';
-import { type MixedInterval, mixedInterval, timeOf, unmixedInterval } from './mixed-intervals.ts';
+import { isShort, type MixedInterval, mixedInterval, timeOf, unmixedInterval } from './mixed-intervals.ts';
 import {
   asSqlName,
   type CallNode,
@@ -325,7 +326,11 @@ export class ExpressionAnalyzer {
     if (!isText && time.type.kind !== 'timestamp') return moved(start, timeOf(interval, at));
     const inDays = moved(start, timeOf({ ...none, days }, at));
     const inMinutes = later(later(inDays, 'HOUR', shorter.hours), 'MINUTE', shorter.minutes);
-    const all = moved(inMinutes, timeOf({ ...none, seconds: shorter.seconds, time: shorter.time }, at));
+    const inSeconds = timeOf({ ...none, seconds: shorter.seconds }, at);
+    // As an interval whole days of seconds would move the local time.
+    const all = isShort(shorter.seconds)
+      ? moved(inMinutes, inSeconds ?? shorter.time)
+      : this.#movedMoment(op, inMinutes, inSeconds, expr, scope);
     return isText ? all && castTo(all, STRING) : all;
   }
 
@@ -376,6 +381,24 @@ export class ExpressionAnalyzer {
       branches: whens.map((when, index) => ({ when, then: results[index] as Expr })),
       otherwise: results.at(-1) ?? null,
     };
+  }
+
+  /** The moment so much time later or earlier, however many hours its days have. */
+  #movedMoment(
+    op: '+' | '-',
+    from: Expr | undefined,
+    time: SqlExpr | null,
+    expr: Extract<SqlExpr, { kind: 'binary' }>,
+    scope: Scope,
+  ): Expr | undefined {
+    const interval = time === null ? undefined : this.expr(time, scope);
+    if (from === undefined || interval === undefined) return undefined;
+    const places = [expr.left, expr.right];
+    const scaled = this.apply('*', [castTo(interval, INTERVAL_SECONDS), intLiteral(1_000_000)], expr, places);
+    const moment = this.apply('unix_micros', [from], expr, places);
+    if (scaled === undefined || moment === undefined) return undefined;
+    const moved = this.apply(op, [moment, castTo(scaled, BIGINT)], expr, places);
+    return moved && this.apply('timestamp_micros', [moved], expr, places);
   }
 
   #cast(input: Expr, type: DataType, mode: 'ansi' | 'try', span: Span): Expr | undefined {

@@ -72,6 +72,15 @@ export function mixedInterval(expr: SqlExpr): MixedInterval | undefined {
   };
 }
 
+const DAY_SECONDS = 86_400;
+
+/** Whether seconds are known to be fewer than a day's; none are. */
+export function isShort(seconds: SqlExpr | null): boolean {
+  if (seconds === null) return true;
+  if (seconds.kind !== 'literal' || seconds.literal.kind !== 'number') return false;
+  return Math.abs(Number(seconds.literal.text)) < DAY_SECONDS;
+}
+
 /** Such an interval as a value of its own, which it is where it has parts of one kind; undefined else. */
 export function unmixedInterval(expr: SqlExpr): SqlExpr | undefined {
   const parts = mixedInterval(expr);

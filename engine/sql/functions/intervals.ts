@@ -81,7 +81,8 @@ function makeIntervalFunction(
 const makeMonths = (years: number, months: number): number => checkMonths(years * 12 + months);
 const makeMicroseconds = (days: number, hours: number, minutes: number, seconds: bigint): number =>
   checkMicroseconds(((days * 24 + hours) * 60 + minutes) * 60_000_000 + Number(seconds));
-const INTERVAL_SECONDS: DataType = { kind: 'decimal', precision: 18, scale: 6 };
+/** Seconds of an interval, with microseconds. */
+export const INTERVAL_SECONDS: DataType = { kind: 'decimal', precision: 18, scale: 6 };
 
 export const intervalFunctions: readonly FunctionDef[] = [
   makeIntervalFunction(

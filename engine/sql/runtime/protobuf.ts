@@ -47,16 +47,15 @@ export class ProtobufReader {
   readonly #decoder: ProtobufDecoder;
 
   /**
-   * `schema`: text of a .proto that has the message; `columns`: those of its fields. Bytes without a required field are
-   * no such message. Throws: SCHEMA_INVALID; UNSUPPORTED.
+   * `schema`: text of a .proto that has the message; `columns`: those of its fields. Bytes without a required field, in a
+   * message within the message too, are no such message. Throws: SCHEMA_INVALID; UNSUPPORTED.
    */
-  constructor(schema: string, { name: message, fields }: ProtoMessage, columns: Schema) {
+  constructor(schema: string, { name: message }: ProtoMessage, columns: Schema) {
     this.#columns = columns;
     const text = { schema, references: [] };
-    const required = new Set(fields.flatMap((field) => (field.required ? [field.name] : [])));
     this.#decoder = new ProtobufDecoder(
       { kind: 'protobuf', framing: 'none', registry: null, schema: text, message },
-      columns.map(({ name, type }) => ({ name, path: name, type, required: required.has(name) })),
+      columns.map(({ name, type }) => ({ name, path: name, type, required: false })),
       DEPTH_MAX,
       this.#arena,
       true,
