@@ -6,7 +6,6 @@ import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/errors.ts';
 import { loadJobFile } from '../core/job/file.ts';
 import type { ClusterEvent } from './events.ts';
-import { evolvedJobFile } from './evolved-job-file.ts';
 import type { JobService } from './service.ts';
 import type { JobView, SchemaChangeView } from './views.ts';
 
@@ -68,6 +67,7 @@ export class SchemaEvolver {
       const { source: text } = await this.#service.definition(job, revision);
       const { spec } = loadJobFile(text);
       if (spec === null) return;
+      const { evolvedJobFile } = await import('./evolved-job-file.ts');
       const { text: evolved, added, left } = evolvedJobFile(text, spec, seen.changes);
       if (left.length > 0) this.#tell('warn', job, `Job ${job} does not take these fields: ${left.join(', ')}.`);
       if (added.length === 0) return;

@@ -32,7 +32,6 @@ import type { ImportedStart, RestartPoint } from './job-definition.ts';
 import type { RunsDocument } from './schedules.ts';
 import { runsOf } from './schedules.ts';
 import type { ImportedPartition, ImportRequest } from './import-start.ts';
-import { planImport } from './import-start.ts';
 import type { JobView, WorkerView } from './views.ts';
 
 /** Format of {@link JobDefinition.text}. */
@@ -252,11 +251,12 @@ export class JobService {
   }
 
   /**
-   * As {@link apply}, and the job begins where another system stood. Throws beside it: as {@link planImport}.
+   * As {@link apply}, and the job begins where another system stood. Throws beside it: as `planImport`.
    */
   async importJob(text: string, request: ImportRequest, options: Omit<ApplyOptions, 'start'> = {}): Promise<Imported> {
     const checked = await this.check(text);
     if (checked.kind === 'refused') return { outcome: checked, partitions: [] };
+    const { planImport } = await import('./import-start.ts');
     const { start, partitions, warnings } = await planImport(checked.plan, this.connections, request);
     const outcome = await this.apply(text, { ...options, start });
     if (outcome.kind === 'refused') return { outcome, partitions: [] };

@@ -38,9 +38,10 @@ import {
   OP_UUID,
   OP_WRONG_TYPE,
   compileAvro,
+  unreadablePlace,
 } from './avro-nodes.ts';
 import type { AvroNode } from './avro-nodes.ts';
-import { parseAvro } from './avro-schema.ts';
+import { parseAvro, VALUE_COLUMN } from './avro-schema.ts';
 import type { AvroType } from './avro-schema.ts';
 import { dropEarlierKeys } from './map-keys.ts';
 import { DECODED } from './value-decoder.ts';
@@ -62,6 +63,24 @@ const MISSING = reason('FIELD_MISSING');
 const EMPTY_ELEMENTS_MAX = 65_536;
 /** Recursion follows the nesting, so it has to stay far below the stack's size. */
 const DEPTH_LIMIT = 1000;
+
+/** Values of any type, each as the one column {@link VALUE_COLUMN}. */
+export interface AvroDatum {
+  readonly kind: 'datum';
+  readonly writer: AvroType;
+  /** What values are read as; null = as they were written. */
+  readonly reader: AvroType | null;
+}
+
+/** A record with the one field has the bytes of that field. */
+function asRecord(type: AvroType): AvroType {
+  return {
+    kind: 'record',
+    name: VALUE_COLUMN,
+    aliases: [],
+    fields: [{ name: VALUE_COLUMN, aliases: [], type, default: undefined }],
+  };
+}
 
 export class AvroDecoder implements RegistryDecoder {
   readonly #arena: ByteBuffer;
@@ -92,15 +111,23 @@ export class AvroDecoder implements RegistryDecoder {
   #batch = 0;
 
   /** Throws: SCHEMA_INVALID; UNSUPPORTED for a column that no record can hold. */
-  constructor(format: AvroFormat, fields: readonly ValueField[], depthMax: number, arena: ByteBuffer) {
+  constructor(format: AvroFormat | AvroDatum, fields: readonly ValueField[], depthMax: number, arena: ByteBuffer) {
     assert(depthMax <= DEPTH_LIMIT, () => `a nesting limit of ${depthMax} is above ${DEPTH_LIMIT}`);
     this.#arena = arena;
     this.#bytes = arena.bytes;
     this.#view = arena.view;
     this.#columns = new ValueColumns(fields);
+    this.#depthMax = depthMax;
+    if (format.kind === 'datum') {
+      this.#framing = 'none';
+      this.#hasRegistry = false;
+      this.#reader = null;
+      const reader = format.reader && asRecord(format.reader);
+      this.#lastNode = compileAvro(asRecord(format.writer), reader, this.#columns.targets);
+      return;
+    }
     this.#framing = format.framing;
     this.#hasRegistry = format.registry !== null;
-    this.#depthMax = depthMax;
     const given = format.schema === null ? null : parseAvro(format.schema);
     this.#reader = this.#hasRegistry ? given : null;
     if (this.#hasRegistry) return;
@@ -144,6 +171,11 @@ export class AvroDecoder implements RegistryDecoder {
 
   columns(data: Uint8Array): Column[] {
     return this.#columns.columns(data);
+  }
+
+  /** The place of a column that nothing written with the last schema can fill; undefined where there is none such. */
+  get unreadable(): string | undefined {
+    return this.#lastNode === null ? undefined : unreadablePlace(this.#lastNode);
   }
 
   get place(): string {

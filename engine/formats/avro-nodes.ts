@@ -23,8 +23,7 @@ import {
   BUILD_TINYINT,
 } from '../scan/column-builder.ts';
 import type { ColumnBuilder } from '../scan/column-builder.ts';
-import { encodeDefault } from './avro-default.ts';
-import { VALUE_COLUMN } from './avro-schema.ts';
+import { encodeDefault, VALUE_COLUMN } from './avro-schema.ts';
 import type { AvroField, AvroFixed, AvroPrimitive, AvroRecord, AvroType } from './avro-schema.ts';
 
 export const OP_NULL = 0;
@@ -122,6 +121,17 @@ export interface AvroColumn {
 export function compileAvro(writer: AvroType, reader: AvroType | null, columns: readonly AvroColumn[]): AvroNode {
   const fields = columns.map(({ path, type, builder }) => ({ name: path, type, builder }));
   return new Compiler().record(writer, reader, { builder: null, type: null, fields });
+}
+
+/** The place of a column that no record of the writer can fill; undefined where there is none such. */
+export function unreadablePlace({ op, builder, children, required }: AvroNode): string | undefined {
+  if (op === OP_WRONG_TYPE || (op === OP_NULL && builder?.required === true)) return builder?.place ?? '';
+  const missing = required.find((column) => children.every((child) => child.builder !== column));
+  if (missing !== undefined) return missing.place;
+  // Skips fill nothing, and may be cycles.
+  const places = children.filter((child) => child.builder !== null).map(unreadablePlace);
+  if (op === OP_UNION && places.includes(undefined)) return undefined;
+  return places.find((place) => place !== undefined);
 }
 
 class Compiler {

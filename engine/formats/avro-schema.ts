@@ -79,6 +79,8 @@ function invalid(message: string): WeirError {
 
 class AvroParser {
   readonly #named = new Map<string, AvroType>();
+  /** The field that is being read, for people. */
+  #place = '';
 
   parse(text: string): AvroType {
     let json: unknown;
@@ -87,6 +89,7 @@ class AvroParser {
     try {
       json = JSON.parse(trimmed);
     } catch (error) {
+      if (/^[\w.]+$/.test(trimmed)) throw invalid(`there is no type ${trimmed}`);
       throw invalid(`it is no JSON (${messageOf(error)})`);
     }
     return this.#type(json, '');
@@ -100,7 +103,8 @@ class AvroParser {
       if (branches.some((branch) => branch.kind === 'union')) throw invalid('a union holds a union');
       return { kind: 'union', branches };
     }
-    if (typeof json !== 'object' || json === null) throw invalid(`${JSON.stringify(json)} is no type`);
+    if (typeof json !== 'object' || json === null)
+      throw this.#invalid(`${JSON.stringify(json) ?? 'nothing'} is no type`);
     const object = json as JsonObject;
     const { type } = object;
     switch (type) {
@@ -124,10 +128,14 @@ class AvroParser {
     return this.#type(type, namespace);
   }
 
+  #invalid(message: string): WeirError {
+    return invalid(this.#place === '' ? message : `${message}, at the field ${this.#place}`);
+  }
+
   #byName(name: string, namespace: string): AvroType {
     if (primitiveKinds.includes(name)) return { kind: name as AvroPrimitiveKind, logical: null };
     const found = this.#named.get(name.includes('.') ? name : fullName(name, namespace)) ?? this.#named.get(name);
-    if (found === undefined) throw invalid(`there is no type ${name}`);
+    if (found === undefined) throw this.#invalid(`there is no type ${name}`);
     return found;
   }
 
@@ -151,6 +159,9 @@ class AvroParser {
       const field = each as JsonObject;
       if (typeof each !== 'object' || each === null || typeof field['name'] !== 'string')
         throw invalid(`a field of ${name} has no name`);
+      if (record.fields.some((other) => other.name === field['name']))
+        throw invalid(`the record ${name} has two fields called ${field['name']}`);
+      this.#place = `${name}.${field['name']}`;
       record.fields.push({
         name: field['name'],
         aliases: namesIn(field['aliases']),
@@ -158,6 +169,7 @@ class AvroParser {
         default: field['default'],
       });
     }
+    this.#place = '';
     return record;
   }
 
@@ -238,13 +250,18 @@ export const VALUE_COLUMN = 'value';
 /** Digits a DECIMAL has at most. */
 const DECIMAL_PRECISION_MAX = 38;
 
+/** A value of the type as one column. Throws: as {@link avroColumns}. */
+export function avroColumn(type: AvroType): Field {
+  return columnOf(VALUE_COLUMN, type, []);
+}
+
 /**
  * The columns of records of the type, as Spark's SchemaConverters gives them: unions of numbers widen, other unions
  * become structs of `member0`, `member1` … Throws: SCHEMA_INVALID for a type that contains itself or has no column type.
  */
 export function avroColumns(type: AvroType): Schema {
   const top = type.kind === 'union' ? single(type.branches.filter(({ kind }) => kind !== 'null')) : type;
-  if (top?.kind !== 'record') return [columnOf(VALUE_COLUMN, type, [])];
+  if (top?.kind !== 'record') return [avroColumn(type)];
   return fieldsOf(top, []);
 }
 
@@ -314,4 +331,107 @@ function dataTypeOf(name: string, type: AvroType, above: readonly AvroType[]): D
     case 'union':
       return columnOf(name, type, above).type;
   }
+}
+
+// ---- defaults ----------------------------------------------------------------------------------------------------
+
+/**
+ * The bytes of a default of a field that a writer does not have, read like any other: given as JSON the way the specification writes it. A default of a union is one of its branches.
+ * Throws: SCHEMA_INVALID when the value is not one of the type.
+ */
+export function encodeDefault(type: AvroType, value: unknown, field: string): Uint8Array {
+  const out: number[] = [];
+  if (!put(out, type, value))
+    throw invalid(`the default of ${field}, ${JSON.stringify(value)}, is no value of its type`);
+  return Uint8Array.from(out);
+}
+
+function put(out: number[], type: AvroType, value: unknown): boolean {
+  switch (type.kind) {
+    case 'null':
+      return value === null;
+    case 'boolean':
+      if (typeof value !== 'boolean') return false;
+      out.push(value ? 1 : 0);
+      return true;
+    case 'int':
+    case 'long':
+      if (typeof value !== 'number' || !Number.isSafeInteger(value)) return false;
+      putLong(out, BigInt(value));
+      return true;
+    case 'float':
+    case 'double': {
+      if (typeof value !== 'number') return false;
+      const bytes = new Uint8Array(type.kind === 'float' ? 4 : 8);
+      const view = new DataView(bytes.buffer);
+      if (type.kind === 'float') view.setFloat32(0, value, true);
+      else view.setFloat64(0, value, true);
+      out.push(...bytes);
+      return true;
+    }
+    case 'string':
+      return typeof value === 'string' && putBytes(out, new TextEncoder().encode(value));
+    case 'bytes':
+      // Characters up to U+00FF stand for bytes.
+      return typeof value === 'string' && putBytes(out, Buffer.from(value, 'latin1'));
+    case 'fixed':
+      if (typeof value !== 'string' || value.length !== type.size) return false;
+      out.push(...Buffer.from(value, 'latin1'));
+      return true;
+    case 'enum': {
+      const index = type.symbols.indexOf(value as string);
+      if (index < 0) return false;
+      putLong(out, BigInt(index));
+      return true;
+    }
+    case 'array': {
+      if (!Array.isArray(value)) return false;
+      return putItems(out, value, (item) => put(out, type.items, item));
+    }
+    case 'map': {
+      if (!isObject(value)) return false;
+      return putItems(out, Object.entries(value), ([key, item]) => {
+        putBytes(out, new TextEncoder().encode(key));
+        return put(out, type.values, item);
+      });
+    }
+    case 'record': {
+      if (!isObject(value)) return false;
+      const given = new Map(Object.entries(value));
+      return type.fields.every((field) => put(out, field.type, given.get(field.name) ?? field.default ?? null));
+    }
+    case 'union':
+      for (const [index, branch] of type.branches.entries()) {
+        const mark = out.length;
+        putLong(out, BigInt(index));
+        if (put(out, branch, value)) return true;
+        out.length = mark;
+      }
+      return false;
+  }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function putItems<T>(out: number[], items: readonly T[], putItem: (item: T) => boolean): boolean {
+  if (items.length > 0) {
+    putLong(out, BigInt(items.length));
+    if (!items.every(putItem)) return false;
+  }
+  out.push(0);
+  return true;
+}
+
+function putBytes(out: number[], bytes: Uint8Array): boolean {
+  putLong(out, BigInt(bytes.byteLength));
+  out.push(...bytes);
+  return true;
+}
+
+function putLong(out: number[], value: bigint): void {
+  let rest = BigInt.asUintN(64, (value << 1n) ^ (value >> 63n));
+  for (; rest > 127n; rest >>= 7n) out.push(Number(rest & 127n) | 128);
+  out.push(Number(rest));
 }

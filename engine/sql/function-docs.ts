@@ -26,6 +26,7 @@ export const functionGroups: ReadonlyMap<string, string> = new Map([
   ['nested', 'Arrays, maps and structs'],
   ['json', 'JSON'],
   ['protobuf', 'Protobuf'],
+  ['avro', 'Avro'],
   ['hash', 'Hashes'],
   ['misc', 'Records and checks'],
   ['aggregate', 'Aggregates'],

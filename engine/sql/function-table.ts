@@ -14,6 +14,7 @@ export type FunctionGroup =
   | 'nested'
   | 'json'
   | 'protobuf'
+  | 'avro'
   | 'hash'
   | 'misc'
   | 'generator';

@@ -5,6 +5,7 @@ import { arrayFunctions } from './functions/arrays.ts';
 import { characterFunctions } from './functions/characters.ts';
 import { conditionalFunctions } from './functions/conditional.ts';
 import { epochTimeFunctions } from './functions/epoch-times.ts';
+import { formatFunctions } from './functions/formats.ts';
 import { hashFunctions } from './functions/hashes.ts';
 import { intervalFunctions } from './functions/intervals.ts';
 import { jsonFunctions } from './functions/json.ts';
@@ -15,7 +16,6 @@ import { numberFormatFunctions } from './functions/number-formats.ts';
 import { numberFunctions } from './functions/numbers.ts';
 import { operators } from './functions/operators.ts';
 import { patternFunctions } from './functions/patterns.ts';
-import { protobufFunctions } from './functions/protobuf.ts';
 import { type RefusedFunction, refusedFunctions } from './functions/refused.ts';
 import { stringFunctions } from './functions/strings.ts';
 import { timeArithmeticFunctions } from './functions/time-arithmetic.ts';
@@ -45,7 +45,7 @@ export const scalarFunctions: readonly FunctionDef[] = [
   ...mapFunctions,
   ...lambdaFunctions,
   ...jsonFunctions,
-  ...protobufFunctions,
+  ...formatFunctions,
   ...hashFunctions,
 ];
 

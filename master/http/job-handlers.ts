@@ -4,8 +4,6 @@ import { durationMs } from '../../core/duration.ts';
 import { WeirError } from '../../core/errors.ts';
 import { loadJobFile } from '../../core/job/file.ts';
 import { matchesLabels, parseSelector } from '../../core/job/labels.ts';
-import { patchJobFile } from '../../core/job/patch.ts';
-import { diffLines } from '../../core/job/text-diff.ts';
 import type { JobPlan } from '../../engine/plan/job-plan.ts';
 import type { JobState } from '../../core/states.ts';
 import { errorsOf } from '../job-errors.ts';
@@ -106,6 +104,7 @@ export function jobHandlers(parts: JobHandlerParts): Handlers<JobRoutes> {
       const name = nameOf(params);
       const expected = expectedRevision(request.headers['if-match'], service, name);
       const current = await service.definition(name);
+      const { patchJobFile } = await import('../../core/job/patch.ts');
       const file = patchJobFile(current.source, body);
       // The patch is of the file that was read: who changed it since must not be overwritten.
       const options = {
@@ -139,11 +138,11 @@ export function jobHandlers(parts: JobHandlerParts): Handlers<JobRoutes> {
       const { row } = service.job(name);
       const from = await service.definition(name, numberOf(query.from) ?? row.former?.[0]?.revision ?? row.revision);
       const to = await service.definition(name, numberOf(query.to));
-      return ok(diffDocument(from, to));
+      return ok(await diffDocument(from, to));
     },
     diffJob: async ({ params, body }) => {
       const current = await service.definition(nameOf(params));
-      return ok(diffDocument(current, { revision: current.revision + 1, source: body }));
+      return ok(await diffDocument(current, { revision: current.revision + 1, source: body }));
     },
     getErrors: ({ params }) => {
       const view = service.job(nameOf(params));
@@ -261,7 +260,8 @@ interface FileOfRevision {
   readonly source: string;
 }
 
-function diffDocument(from: FileOfRevision, to: FileOfRevision): unknown {
+async function diffDocument(from: FileOfRevision, to: FileOfRevision): Promise<unknown> {
+  const { diffLines } = await import('../../core/job/text-diff.ts');
   const lines = diffLines(from.source, to.source);
   return { from: from.revision, to: to.revision, same: lines.every(({ kind }) => kind === 'same'), lines };
 }

@@ -980,6 +980,25 @@ export const functionExamples: ReadonlyMap<string, readonly Example[]> = new Map
     ],
   ],
   [
+    'to_avro',
+    [
+      ["hex(to_avro(struct(1 AS n, 'x' AS s)))", '020278'],
+      [
+        'hex(to_avro(struct(1 AS n), \'{"type":"record","name":"A","fields":[{"name":"n","type":["null","long"]}]}\'))',
+        '0202',
+      ],
+    ],
+  ],
+  [
+    'from_avro',
+    [
+      ['from_avro(X\'0202\', \'{"type":"record","name":"A","fields":[{"name":"n","type":["null","long"]}]}\')', '{1}'],
+      ["from_avro(X'0278', 'string')", 'x'],
+      ["from_avro(X'02', 'string')", 'EXPRESSION_FAILED'],
+      ["from_avro(X'02', 'string', map('mode', 'PERMISSIVE'))", 'NULL'],
+    ],
+  ],
+  [
     'from_json',
     [
       ['from_json(\'{"a":"x"}\', \'a INT, _corrupt_record STRING\')', '{null, {"a":"x"}}'],

@@ -29,12 +29,6 @@ export const refusedFunctions: readonly RefusedFunction[] = [
     instead: 'array_sort(array, (a, b) -> …) with an order of your own',
   },
   {
-    names: ['from_avro', 'to_avro'],
-    group: 'misc',
-    why: 'is not offered as a function',
-    instead: 'the format of the source or sink in the job file',
-  },
-  {
     names: ['from_csv', 'schema_of_csv'],
     group: 'misc',
     why: 'is not offered',
