@@ -26,9 +26,7 @@ export class StoreHost {
       else waiting?.reject(errorOf(reply.failure));
     });
     thread.on('error', (error) => this.#break(error));
-    thread.on('exit', () =>
-      this.#break(new WeirError('STORE_UNAVAILABLE', 'The tables of the embedded process are closed.')),
-    );
+    thread.on('exit', () => this.#break(closed()));
   }
 
   /** Throws: DATA_DIR_IN_USE, VERSION_MISMATCH, DISK_FULL. */
@@ -55,9 +53,11 @@ export class StoreHost {
     return this.#send(method, args, options.rows ?? 0, options.transfer ?? []) as Promise<ReturnType<EmbeddedStore[M]>>;
   }
 
-  /** Finishes what was called and closes the database. */
+  /** Finishes what was called and closes the database. What is called from now on is refused. */
   async close(): Promise<void> {
-    await this.#send('close', [], 0, []);
+    const done = this.#send('close', [], 0, []);
+    this.#broken ??= closed();
+    await done;
     await this.#thread.terminate();
   }
 
@@ -80,4 +80,8 @@ export class StoreHost {
     for (const waiting of this.#waiting.values()) waiting.reject(error);
     this.#waiting.clear();
   }
+}
+
+function closed(): WeirError {
+  return new WeirError('STORE_UNAVAILABLE', 'The tables of the embedded process are closed.');
 }

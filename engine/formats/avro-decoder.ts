@@ -59,7 +59,7 @@ const WRONG_TYPE = reason('FIELD_WRONG_TYPE');
 const OUT_OF_RANGE = reason('FIELD_OUT_OF_RANGE');
 const MISSING = reason('FIELD_MISSING');
 
-/** Elements without bytes that one list may have: its count is the only thing that says how many there are. */
+/** Elements without bytes that the lists of a record may have: their counts are the only thing that says how many there are. */
 const EMPTY_ELEMENTS_MAX = 65_536;
 /** Recursion follows the nesting, so it has to stay far below the stack's size. */
 const DEPTH_LIMIT = 1000;
@@ -100,6 +100,8 @@ export class AvroDecoder implements RegistryDecoder {
   #at = 0;
   #end = 0;
   #depth = 0;
+  /** Elements without bytes that the record has so far. */
+  #empties = 0;
   /** Why the record cannot be read any further. */
   #broken = DECODED;
   #failure = DECODED;
@@ -204,6 +206,7 @@ export class AvroDecoder implements RegistryDecoder {
     this.#at = start;
     this.#end = end;
     this.#depth = 0;
+    this.#empties = 0;
     this.#broken = DECODED;
     this.#failure = DECODED;
     this.#read(node, row);
@@ -390,11 +393,22 @@ export class AvroDecoder implements RegistryDecoder {
   }
 
   #readDouble(node: AvroNode, builder: ColumnBuilder, row: number): void {
-    const value = this.#number();
     builder.valid[row] = 1;
-    if (builder.kind === BUILD_TIMESTAMP)
-      builder.f64[row] = node.factor < 1 ? Math.floor(value * node.factor) : value * node.factor;
+    if (node.factor < 1) {
+      this.#words();
+      builder.f64[row] = this.#cutBy(Math.round(1 / node.factor));
+      return;
+    }
+    const value = this.#number();
+    if (builder.kind === BUILD_TIMESTAMP) builder.f64[row] = value * node.factor;
     else builder.f64[row] = builder.kind === BUILD_FLOAT ? Math.fround(value) : value;
+  }
+
+  /** The number read last, divided and cut: as a double it would be rounded before. */
+  #cutBy(divisor: number): number {
+    const quotient = Math.floor(this.#high / divisor);
+    const rest = (this.#high - quotient * divisor) * 4294967296 + (this.#low >>> 0);
+    return quotient * 4294967296 + Math.floor(rest / divisor);
   }
 
   #readDecimal(node: AvroNode, builder: ColumnBuilder, row: number): void {
@@ -410,15 +424,27 @@ export class AvroDecoder implements RegistryDecoder {
       else this.#fail(builder, row, OUT_OF_RANGE);
       return;
     }
+    const first = this.#firstSignificant(start, start + size);
+    // The work below grows with the square of the size, which only a bad record has.
+    if (start + size - first > node.high) return this.#fail(builder, row, OUT_OF_RANGE);
     let unscaled = 0n;
-    for (let at = start; at < start + size; at++) unscaled = (unscaled << 8n) | BigInt(this.#bytes[at]!);
-    unscaled = BigInt.asIntN(size * 8, unscaled) * node.up;
+    for (let at = first; at < start + size; at++) unscaled = (unscaled << 8n) | BigInt(this.#bytes[at]!);
+    unscaled = BigInt.asIntN((start + size - first) * 8, unscaled) * node.up;
     if (node.down !== 1n) unscaled = halfUp(unscaled, node.down);
     const limit = 10n ** BigInt(builder.precision);
     if (unscaled >= limit || unscaled <= -limit) return this.#fail(builder, row, OUT_OF_RANGE);
     if (builder.kind === BUILD_BIG_DECIMAL) builder.big[row] = unscaled;
     else builder.i64[row] = unscaled;
     builder.valid[row] = 1;
+  }
+
+  /** Behind the bytes that only repeat the sign. */
+  #firstSignificant(start: number, end: number): number {
+    const bytes = this.#bytes;
+    let at = start;
+    const sign = bytes[at]! >= 0x80 ? 0xff : 0;
+    while (at + 1 < end && bytes[at] === sign && bytes[at + 1]! >= 0x80 === sign > 0) at++;
+    return at;
   }
 
   // ---- bytes ----------------------------------------------------------------------------------------------------
@@ -466,17 +492,24 @@ export class AvroDecoder implements RegistryDecoder {
     if (symbol < 0 || symbol >= node.texts.length) return this.#break();
     const text = node.texts[symbol]!;
     if (text === null) return this.#fail(builder, row, WRONG_TYPE);
-    if (node.batch !== this.#batch) this.#placeTexts(node);
-    builder.start[row] = node.places[symbol]!;
+    builder.start[row] = this.#placeOfText(node, symbol, text);
     builder.length[row] = text.byteLength;
     builder.nonAscii[row] = 1;
   }
 
-  /** Writes the symbols behind the records, once per batch. */
-  #placeTexts(node: AvroNode): void {
-    node.places = Int32Array.from(node.texts, (text) => (text === null ? -1 : this.#arena.append(text)));
-    node.batch = this.#batch;
+  /** Where the symbol stands behind the records: there once per batch, of which from_avro has one for every row. */
+  #placeOfText(node: AvroNode, symbol: number, text: Uint8Array): number {
+    if (node.batch !== this.#batch) {
+      if (node.places.length === node.texts.length) node.places.fill(-1);
+      else node.places = new Int32Array(node.texts.length).fill(-1);
+      node.batch = this.#batch;
+    }
+    const known = node.places[symbol]!;
+    if (known >= 0) return known;
+    const place = this.#arena.append(text);
+    node.places[symbol] = place;
     this.#refresh();
+    return place;
   }
 
   // ---- what holds other values ----------------------------------------------------------------------------------
@@ -517,7 +550,7 @@ export class AvroDecoder implements RegistryDecoder {
     const child = node.children[0]!;
     const first = element.count;
     for (let count = this.#blockCount(node.empty); count > 0; count = this.#blockCount(node.empty)) {
-      if (node.empty && element.count - first + count > EMPTY_ELEMENTS_MAX) return this.#break();
+      if (node.empty && (this.#empties += count) > EMPTY_ELEMENTS_MAX) return this.#break();
       for (; count > 0 && this.#broken === DECODED; count--) {
         const item = element.append();
         this.#read(child, item);
@@ -561,7 +594,8 @@ export class AvroDecoder implements RegistryDecoder {
         this.#skip(this.#number());
         continue;
       }
-      if (count > (node.empty ? EMPTY_ELEMENTS_MAX : this.#end - this.#at)) return this.#break();
+      if (node.empty) continue;
+      if (count > this.#end - this.#at) return this.#break();
       for (; count > 0 && this.#broken === DECODED; count--) {
         if (isMap) this.#skip(this.#number());
         this.#read(node.children[0]!, 0);

@@ -168,6 +168,11 @@ class Compiler {
     if (writer.kind === 'union') return this.#union(writer.branches, reader, target);
     const as = branchFor(writer, reader);
     if (reader !== null && as === null && writer.kind !== 'null') return this.#wrong(writer, target);
+    if (reader?.kind === 'union' && as !== null && as.kind !== 'null') {
+      // The members are those of what is read, whatever the order and number of what was written.
+      const members = withoutNull(reader.branches);
+      if (hasMembers(target, members)) return this.#member(writer, as, members.indexOf(as), target);
+    }
     switch (writer.kind) {
       case 'record':
         if (target.type?.kind !== 'struct') return this.#wrong(writer, target);
@@ -201,22 +206,20 @@ class Compiler {
 
   #union(branches: readonly AvroType[], reader: AvroType | null, target: Target): AvroNode {
     const node = new AvroNode(OP_UNION, target.builder);
-    const members = branches.filter(({ kind }) => kind !== 'null');
-    const { builder, type } = target;
-    const asMembers =
-      members.length > 1 &&
-      type?.kind === 'struct' &&
-      type.fields.length > 0 &&
-      type.fields.every(({ name }) => /^member\d+$/.test(name));
-    node.children = branches.map((branch) => {
-      if (!asMembers || branch.kind === 'null') return this.#node(branch, reader, target);
-      const field = target.fields.find(({ name }) => name === `member${members.indexOf(branch)}`);
-      const member = new AvroNode(OP_MEMBER, builder);
-      member.children = [
-        field === undefined ? this.#skip(branch) : this.#field(branch, branchFor(branch, reader), field),
-      ];
-      return member;
-    });
+    const members = withoutNull(branches);
+    const asMembers = reader === null && hasMembers(target, members);
+    node.children = branches.map((branch) =>
+      asMembers && branch.kind !== 'null'
+        ? this.#member(branch, null, members.indexOf(branch), target)
+        : this.#node(branch, reader, target),
+    );
+    return node;
+  }
+
+  #member(writer: AvroType, reader: AvroType | null, index: number, target: Target): AvroNode {
+    const field = target.fields.find(({ name }) => name === `member${index}`);
+    const node = new AvroNode(OP_MEMBER, target.builder);
+    node.children = [field === undefined ? this.#skip(writer) : this.#field(writer, reader, field)];
     return node;
   }
 
@@ -352,6 +355,20 @@ class Compiler {
   }
 }
 
+function withoutNull(branches: readonly AvroType[]): readonly AvroType[] {
+  return branches.filter(({ kind }) => kind !== 'null');
+}
+
+/** Whether the target is the STRUCT of a union with these members. */
+function hasMembers({ type }: Target, members: readonly AvroType[]): boolean {
+  return (
+    members.length > 1 &&
+    type?.kind === 'struct' &&
+    type.fields.length > 0 &&
+    type.fields.every(({ name }) => /^member\d+$/.test(name))
+  );
+}
+
 /** Fixed skips in a row become one. */
 function append(children: AvroNode[], next: AvroNode): void {
   const last = children.at(-1);
@@ -412,6 +429,8 @@ function decimalNode(target: Target, scale: number, size: number): AvroNode {
   node.size = size;
   if (more > 0) node.up = 10n ** BigInt(more);
   if (more < 0) node.down = 10n ** BigInt(-more);
+  const digits = (target.builder?.precision ?? 0) + Math.max(0, -more);
+  node.high = Math.ceil(((digits + 1) * Math.log2(10) + 1) / 8);
   return node;
 }
 

@@ -64,6 +64,13 @@ export type AvroType =
 
 const primitiveKinds: readonly string[] = ['null', 'boolean', 'int', 'long', 'float', 'double', 'bytes', 'string'];
 
+/** Types within types: whoever walks a schema calls itself once for each. */
+const NESTING_MAX = 500;
+/** Digits of a decimal that can be told from a mistake. */
+const DECIMAL_DIGITS_MAX = 1000;
+/** Bytes, as Java's Avro has it. */
+const FIXED_SIZE_MAX = 2 ** 31 - 1;
+
 /** Throws: SCHEMA_INVALID, with a sentence that names what is wrong. */
 export function parseAvro({ schema, references }: SchemaText): AvroType {
   const parser = new AvroParser();
@@ -81,6 +88,7 @@ class AvroParser {
   readonly #named = new Map<string, AvroType>();
   /** The field that is being read, for people. */
   #place = '';
+  #nesting = 0;
 
   parse(text: string): AvroType {
     let json: unknown;
@@ -96,6 +104,15 @@ class AvroParser {
   }
 
   #type(json: unknown, namespace: string): AvroType {
+    if (this.#nesting === NESTING_MAX)
+      throw invalid(`its types are nested deeper than ${NESTING_MAX} levels; make it flatter`);
+    this.#nesting++;
+    const type = this.#typeWithin(json, namespace);
+    this.#nesting--;
+    return type;
+  }
+
+  #typeWithin(json: unknown, namespace: string): AvroType {
     if (typeof json === 'string') return this.#byName(json, namespace);
     if (Array.isArray(json)) {
       const branches = json.map((branch: unknown) => this.#type(branch, namespace));
@@ -191,7 +208,7 @@ class AvroParser {
   #fixed(object: JsonObject, namespace: string): AvroFixed {
     const { name, aliases } = this.#name(object, namespace);
     const { size } = object;
-    if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
+    if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0 || size > FIXED_SIZE_MAX)
       throw invalid(`the size of ${name} is ${JSON.stringify(size)}`);
     const type: AvroFixed = { kind: 'fixed', name, aliases, size, logical: logicalOf(object, 'fixed', size) };
     this.#named.set(name, type);
@@ -217,6 +234,8 @@ function logicalOf(object: JsonObject, kind: string, size: number | null): AvroL
       const fits = Number.isInteger(precision) && Number.isInteger(scale) && on('bytes', 'fixed');
       if (!fits || (precision as number) < 1 || (scale as number) < 0 || (scale as number) > (precision as number))
         return null;
+      if ((precision as number) > DECIMAL_DIGITS_MAX)
+        throw invalid(`a decimal has ${String(precision)} digits; ${DECIMAL_DIGITS_MAX} is the most`);
       return { name, precision: precision as number, scale: scale as number };
     }
     case 'date':
@@ -250,8 +269,41 @@ export const VALUE_COLUMN = 'value';
 /** Digits a DECIMAL has at most. */
 const DECIMAL_PRECISION_MAX = 38;
 
+/** Columns and fields in them. A type that is named often counts each time, and a few lines can name one a million times. */
+const FIELDS_MAX = 10_000;
+
+function checkFieldCount(type: AvroType): void {
+  if (fieldCount(type, new Map()) > FIELDS_MAX)
+    throw invalid(
+      `it has more than ${FIELDS_MAX} fields, those of types counted wherever they are used; take some out`,
+    );
+}
+
+/** `known`: of the records so far; one within itself counts as none, and is refused elsewhere. */
+function fieldCount(type: AvroType, known: Map<AvroType, number>): number {
+  switch (type.kind) {
+    case 'array':
+      return fieldCount(type.items, known);
+    case 'map':
+      return fieldCount(type.values, known);
+    case 'union':
+      return type.branches.reduce((sum, branch) => sum + fieldCount(branch, known), 0);
+    case 'record': {
+      const before = known.get(type);
+      if (before !== undefined) return before;
+      known.set(type, 0);
+      const count = type.fields.reduce((sum, field) => sum + fieldCount(field.type, known), type.fields.length);
+      known.set(type, count);
+      return count;
+    }
+    default:
+      return 0;
+  }
+}
+
 /** A value of the type as one column. Throws: as {@link avroColumns}. */
 export function avroColumn(type: AvroType): Field {
+  checkFieldCount(type);
   return columnOf(VALUE_COLUMN, type, []);
 }
 
@@ -262,6 +314,7 @@ export function avroColumn(type: AvroType): Field {
 export function avroColumns(type: AvroType): Schema {
   const top = type.kind === 'union' ? single(type.branches.filter(({ kind }) => kind !== 'null')) : type;
   if (top?.kind !== 'record') return [avroColumn(type)];
+  checkFieldCount(top);
   return fieldsOf(top, []);
 }
 

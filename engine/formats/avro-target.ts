@@ -228,7 +228,9 @@ function unionTarget(type: DataType, branches: readonly AvroType[], path: string
     return { kind: 'branch', branch: branches.indexOf(chosen.branch), nullBranch, value: chosen.value };
   throw new Mismatch(
     `${pathName(path)} is ${formatType(type)}, and the schema has ${describe({ kind: 'union', branches })} there`,
-    `write a CAST to one of these types, or a STRUCT of ${others.map((_, index) => `member${index}`).join(', ')}`,
+    others.length === 0
+      ? 'write NULL, or change the schema'
+      : `write a CAST to one of these types, or a STRUCT of ${others.map((_, index) => `member${index}`).join(', ')}`,
   );
 }
 

@@ -532,3 +532,93 @@ refusals('values that a schema cannot hold, with their place and what to write',
     'i is INTERVAL DAY TO SECOND, for which Avro has no type; write a CAST to STRING',
   ],
 ]);
+
+const of = (name: string): string => JSON.stringify({ type: 'record', name, fields: [{ name: 'x', type: 'int' }] });
+
+suite('what a later schema calls the members of a union', () => {
+  const reads = (writer: string, reader: string, hex: string): unknown => {
+    const query = `SELECT from_avro(value, '${writer}', map('avroSchema', '${reader}')) AS v FROM t`;
+    const { rows, failures } = runQuery(query, [[Buffer.from(hex, 'hex')]], { schema: 'value BINARY' });
+    assert.deepEqual(failures, []);
+    return readable(rows[0]?.[0] as never);
+  };
+
+  test('members in another order are told by their types', () => {
+    assert.deepEqual(reads('["string","bytes"]', '["bytes","string"]', '000278'), [null, 'x']);
+    assert.deepEqual(reads('["null","string","boolean"]', '["null","boolean","string"]', '0401'), [true, null]);
+  });
+
+  test('records in another order are told by their names, and one between them is nobody else', () => {
+    const [a, b, c] = ['A', 'B', 'C'].map(of);
+    assert.deepEqual(reads(`["null",${a},${b}]`, `["null",${b},${a}]`, '0202'), [null, [1]]);
+    assert.deepEqual(reads(`["null",${a},${b}]`, `["null",${a},${c},${b}]`, '0404'), [null, null, [2]]);
+  });
+
+  test('what was no union of several becomes its member', () => {
+    assert.deepEqual(reads('string', '["int","string"]', '0278'), [null, 'x']);
+    assert.deepEqual(reads('["null","string"]', '["null","int","string"]', '020278'), [null, 'x']);
+    assert.equal(reads('["null","string"]', '["null","int","string"]', '00'), null);
+  });
+});
+
+test('nanoseconds are cut to the microsecond that they are in', () => {
+  const query = `SELECT from_avro(value, '{"type":"long","logicalType":"timestamp-nanos"}') AS v FROM t`;
+  for (const [nanos, us] of [
+    [1_700_000_000_000_000_999n, 1_700_000_000_000_000],
+    [1_700_000_000_000_001_000n, 1_700_000_000_000_001],
+    [-1n, -1],
+    [-1_700_000_000_000_000_001n, -1_700_000_000_000_001],
+    [5_999n, 5],
+  ] as const) {
+    const bytes: number[] = [];
+    let rest = BigInt.asUintN(64, (nanos << 1n) ^ (nanos >> 63n));
+    for (; rest > 127n; rest >>= 7n) bytes.push(Number(rest & 127n) | 128);
+    bytes.push(Number(rest));
+    assert.deepEqual(runQuery(query, [[Uint8Array.from(bytes)]], { schema: 'value BINARY' }).rows, [[us]]);
+  }
+});
+
+suite('data and schemas that are made to be expensive', () => {
+  const long = (value: number): Buffer => avsc.Type.forSchema('long').toBuffer(value);
+  const decimal = '{"type":"bytes","logicalType":"decimal","precision":10,"scale":2}';
+  const read = (schema: string, data: Uint8Array, options = ''): ReturnType<typeof runQuery> =>
+    runQuery(`SELECT from_avro(value, '${schema}'${options}) AS v FROM t`, [[data]], { schema: 'value BINARY' });
+
+  test('a decimal of a megabyte is refused at once, and one behind as many bytes of its sign is read', () => {
+    const started = performance.now();
+    const size = 1_000_000;
+    assert.equal(read(decimal, Buffer.concat([long(size), Buffer.alloc(size, 1)])).failures.length, 1);
+    for (const [sign, expected] of [
+      [0x00, 5n],
+      [0xff, -5n],
+    ] as const) {
+      const bytes = Buffer.alloc(size, sign);
+      bytes[size - 1] = Number(BigInt.asUintN(8, expected));
+      assert.deepEqual(read(decimal, Buffer.concat([long(size), bytes])).rows, [[expected]]);
+    }
+    assert.ok(performance.now() - started < 5000);
+  });
+
+  test('lists of elements without bytes are bounded in all of a record', () => {
+    const schema = '{"type":"array","items":{"type":"array","items":{"type":"record","name":"E","fields":[]}}}';
+    const lists = Array.from({ length: 64 }, () => Buffer.concat([long(65_536), long(0)]));
+    assert.equal(read(schema, Buffer.concat([long(64), ...lists, long(0)])).failures.length, 1);
+    assert.equal(read(schema, Buffer.concat([long(1), ...lists.slice(0, 1), long(0)])).failures.length, 0);
+  });
+
+  test('schemas beyond every use are refused with what is wrong', () => {
+    const deep = `${'{"type":"array","items":'.repeat(5000)}"int"${'}'.repeat(5000)}`;
+    const problems = (schema: string): string =>
+      analyze(`SELECT from_avro(value, '${schema}') AS v FROM t`, { schema: 'value BINARY' })
+        .problems.map(({ message }) => message)
+        .join();
+    assert.match(problems(deep), /nested deeper than 500 levels/);
+    let often = of('R0');
+    for (let level = 1; level <= 40; level++)
+      often = `{"type":"record","name":"R${level}","fields":[{"name":"a","type":${often}},{"name":"b","type":"R${level - 1}"}]}`;
+    assert.match(problems(often), /more than 10000 fields/);
+    const digits = '{"type":"bytes","logicalType":"decimal","precision":2000000000,"scale":1999999990}';
+    assert.match(problems(digits), /a decimal has 2000000000 digits; 1000 is the most/);
+    assert.match(problems('{"type":"fixed","name":"f","size":5000000000}'), /the size of f is 5000000000/);
+  });
+});

@@ -186,8 +186,12 @@ sinks: [${sink}]
       assert.equal(counters.dead, 0);
       const { output } = await cluster.weir(['describe', 'job', name]);
       assert.match(output, /Schema: +s: town STRING is new \(partition 0, offset 2\)/);
-      const events = (await cluster.weir(['events', '--job', name])).output;
-      assert.equal(events.match(/town STRING is new/g)?.length, 1);
+      // Events follow the view by a moment.
+      const events = await until(`events of ${name}`, 10_000, async () => {
+        const told = (await cluster.weir(['events', '--job', name])).output.match(/town STRING is new/g);
+        return told ?? undefined;
+      });
+      assert.equal(events.length, 1);
       const [worker] = await cluster.workers();
       const metrics = await (await fetch(`http://${worker?.httpAddress}/metrics`)).text();
       assert.ok(metrics.includes(`weir_schema_changes_total{job_name="${name}",source="s",kind="new"} 1`), metrics);
