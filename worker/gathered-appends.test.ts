@@ -188,3 +188,22 @@ test('when a request for several is refused, only those whose records are refuse
   assert.deepEqual(sent, [[0, 1], [0], [1]]);
   await appends.append(null, [appendTo(2)], always);
 });
+
+test('what a failed request was sent from is no memory that goes back to the caller', async () => {
+  const sent: (readonly LogAppend[])[] = [];
+  const writer = {
+    append: async (requested: readonly LogAppend[]): Promise<void> => {
+      sent.push(requested);
+      if (sent.length === 1) throw new WeirError('SINK_UNAVAILABLE', 'lost on its way');
+    },
+  } as unknown as LogWriter;
+  const appends = new GatheredAppends(writer, systemClock);
+  const given = [appendTo(0), appendTo(1), appendTo(1)];
+  await Promise.all(given.map((append) => appends.append(null, [append], always)));
+  const own = new Set<ArrayBufferLike>(given.map(({ batch }) => batch.buffer));
+  assert.equal(sent.length, 1 + given.length);
+  assert.deepEqual(
+    sent[0]?.map(({ batch }) => own.has(batch.buffer)),
+    [false, false],
+  );
+});

@@ -141,6 +141,7 @@ export class GatheredAppends {
     }
   }
 
+  /** In memory of its own: after a failure nobody may touch what was sent, and each is sent once more by itself. */
   #merged(taken: readonly Waiting[]): LogAppend[] {
     const all = taken.flatMap(({ appends }) => appends);
     const places = Map.groupBy(all, ({ topic, partition }) => `${partition} ${topic}`);

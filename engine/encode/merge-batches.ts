@@ -42,11 +42,11 @@ export class BatchMerger {
   #maxTimestampMs = 0;
 
   /**
-   * The records of the batches in their order, in as few batches as brokers take; they are not changed. What is merged is
+   * The records of the batches in their order, in as few batches as brokers take, in memory of their own. What is merged is
    * of one producer without an id, with offsets that count up from the base, as {@link finishRecordBatch} writes it.
    */
   merge(batches: readonly Uint8Array[]): Uint8Array[] {
-    if (batches.length < 2) return [...batches];
+    if (batches.length < 2) return batches.map((batch) => batch.slice());
     const merged: Uint8Array[] = [];
     // What a call that threw has left.
     this.#records.clear();
@@ -125,7 +125,10 @@ export class BatchMerger {
   }
 }
 
+const compressions = new Map(
+  (Object.entries(compressionCodes) as [Compression, number][]).map(([compression, code]) => [code, compression]),
+);
+
 function compressionOf(codec: number): Compression {
-  const found = Object.entries(compressionCodes).find(([, code]) => code === codec);
-  return must(found, () => `compression ${codec}`)[0] as Compression;
+  return must(compressions.get(codec), () => `compression ${codec}`);
 }

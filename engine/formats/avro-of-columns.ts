@@ -1,5 +1,6 @@
 /** The Avro schema of a result: what a sink registers, and what its records are written with. */
 import { type DataType, formatType, type Schema } from '../../core/types.ts';
+import { avroOfSimple } from './avro-schema.ts';
 
 /** A column that Avro cannot hold. */
 export interface AvroProblem {
@@ -60,23 +61,6 @@ class SchemaWriter {
 
   #type(type: DataType, path: string): unknown {
     switch (type.kind) {
-      case 'boolean':
-      case 'int':
-      case 'float':
-      case 'double':
-      case 'string':
-        return type.kind;
-      case 'tinyint':
-      case 'smallint':
-        return 'int';
-      case 'bigint':
-        return 'long';
-      case 'binary':
-        return 'bytes';
-      case 'date':
-        return { type: 'int', logicalType: 'date' };
-      case 'timestamp':
-        return { type: 'long', logicalType: 'timestamp-micros' };
       case 'decimal':
         return { type: 'bytes', logicalType: 'decimal', precision: type.precision, scale: type.scale };
       case 'array':
@@ -91,6 +75,8 @@ class SchemaWriter {
       case 'interval':
         this.#problem(`Avro has no type for ${formatType(type)}`, 'write a CAST');
         return 'null';
+      default:
+        return avroOfSimple(type);
     }
   }
 

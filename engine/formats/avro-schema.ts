@@ -488,3 +488,29 @@ function putLong(out: number[], value: bigint): void {
   for (; rest > 127n; rest >>= 7n) out.push(Number(rest & 127n) | 128);
   out.push(Number(rest));
 }
+
+/** Types whose Avro has no name and holds no other type, and is the same whoever makes the schema. */
+type SimpleType = Exclude<DataType, { readonly kind: 'null' | 'interval' | 'decimal' | 'array' | 'map' | 'struct' }>;
+
+/** Avro's JSON for the type, without null. */
+export function avroOfSimple(type: SimpleType): unknown {
+  switch (type.kind) {
+    case 'boolean':
+    case 'int':
+    case 'float':
+    case 'double':
+    case 'string':
+      return type.kind;
+    case 'tinyint':
+    case 'smallint':
+      return 'int';
+    case 'bigint':
+      return 'long';
+    case 'binary':
+      return 'bytes';
+    case 'date':
+      return { type: 'int', logicalType: 'date' };
+    case 'timestamp':
+      return { type: 'long', logicalType: 'timestamp-micros' };
+  }
+}

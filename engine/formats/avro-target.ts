@@ -5,7 +5,7 @@
 import { isWeirError } from '../../core/errors.ts';
 import type { DataType, Field } from '../../core/types.ts';
 import { formatType } from '../../core/types.ts';
-import { avroColumn } from './avro-schema.ts';
+import { avroColumn, avroOfSimple } from './avro-schema.ts';
 import type { AvroField, AvroRecord, AvroType } from './avro-schema.ts';
 
 export type AvroTarget =
@@ -76,23 +76,7 @@ class SchemaWriter {
   #plain(type: DataType, name: string, space: string, path: string): unknown {
     switch (type.kind) {
       case 'null':
-      case 'boolean':
-      case 'int':
-      case 'float':
-      case 'double':
-      case 'string':
-        return type.kind;
-      case 'tinyint':
-      case 'smallint':
-        return 'int';
-      case 'bigint':
-        return 'long';
-      case 'binary':
-        return 'bytes';
-      case 'date':
-        return { type: 'int', logicalType: 'date' };
-      case 'timestamp':
-        return { type: 'long', logicalType: 'timestamp-micros' };
+        return 'null';
       case 'decimal': {
         const { precision, scale } = type;
         const fixed = { type: 'fixed', name: `${inSpace(name, space)}.fixed`, size: bytesForPrecision(precision) };
@@ -118,6 +102,8 @@ class SchemaWriter {
       case 'interval':
         this.#refuse(`${pathName(path)} is ${formatType(type)}, for which Avro has no type`, 'write a CAST to STRING');
         return 'null';
+      default:
+        return avroOfSimple(type);
     }
   }
 
